@@ -1,0 +1,55 @@
+/* floor 1.0 - which attention: the choice a checkpoint records and a command line overrides. */
+#ifndef PF_ATTENTION_OPTIONS_H
+#define PF_ATTENTION_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef enum pf_attention_kind {
+    PF_ATTENTION_SOFTMAX, /* exact, keys and values of the whole text are kept */
+    PF_ATTENTION_FAVOR,   /* sinks and window exact, everything else through random features */
+    PF_ATTENTION_LOCAL,   /* sinks and window only */
+} pf_attention_kind;
+
+typedef enum pf_map_kind {
+    PF_MAP_POSITIVE, /* FAVOR+ proper, Choromanski et al. 2020 */
+    PF_MAP_HYPERBOLIC,
+    PF_MAP_TRIG,
+    PF_MAP_TRIG_OFFSET,
+    PF_MAP_FAVOR_PP, /* favor++, Likhosherstov et al. 2022 */
+    PF_MAP_RELU,
+    PF_MAP_ELU,
+    PF_MAP_NORMALIZED, /* fitted by `performer calibrate` */
+    PF_MAP_COUNT
+} pf_map_kind;
+
+typedef enum pf_projection_kind { PF_PROJECTION_ORTHOGONAL, PF_PROJECTION_IID } pf_projection_kind;
+
+#define PF_REDRAW_NEVER 0
+#define PF_REDRAW_SEQUENCE UINT32_MAX
+
+typedef struct pf_attention_options {
+    pf_attention_kind kind;
+    uint32_t features; /* M per KV head */
+    pf_map_kind map;
+    pf_projection_kind projection;
+    uint32_t redraw;   /* PF_REDRAW_NEVER, PF_REDRAW_SEQUENCE, or every so many tokens */
+    uint32_t window;   /* W, the current token included; 0: none */
+    uint32_t sinks;    /* S first tokens that stay exact */
+    float epsilon;     /* kernel epsilon added to every feature, relative to the stabiliser */
+    uint64_t seed;     /* of the projections; layer, head and redraw select streams of it */
+    bool uncalibrated; /* ignore stored projections and calibration of the checkpoint */
+} pf_attention_options;
+
+/* softmax; and for whoever switches to favor: M = 64 positive orthogonal features, seed 1. */
+pf_attention_options pf_attention_options_default(void);
+
+/* Names as on the command line and in GGUF keys; parse returns false for an unknown name. */
+const char *pf_attention_name(pf_attention_kind kind);
+const char *pf_map_name(pf_map_kind map);
+const char *pf_projection_name(pf_projection_kind projection);
+bool pf_attention_parse(const char *name, pf_attention_kind *kind);
+bool pf_map_parse(const char *name, pf_map_kind *map);
+bool pf_projection_parse(const char *name, pf_projection_kind *projection);
+
+#endif

@@ -1,0 +1,17 @@
+/* floor 0.0 - errors: one sentence that says what, where, and what to do. */
+#include "error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+bool pf_fail(pf_error *error, const char *format, ...) {
+    if (!error) return false;
+    char text[sizeof error->message]; /* apart, since the arguments may quote the old message */
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    memcpy(error->message, text, sizeof text);
+    return false;
+}

@@ -1,0 +1,66 @@
+/* floor 1.2 - kernels: the inner loops, one table per instruction set, chosen at run time.
+ *
+ * kernels_plain.c is the definition of every kernel and the oracle of the others in the tests;
+ * kernels_avx2.c and kernels_avx512.c are the same functions for x86-64 with AVX2 + FMA (+ F16C) and
+ * with AVX-512 (F, BW, DQ, VL), the latter with VNNI where present. The choice is made once, by CPUID
+ * and XCR0 (what the processor has *and* the operating system saves), never by -march.
+ * All pointers may be unaligned; outputs never overlap inputs unless a comment says so.
+ */
+#ifndef PF_KERNELS_H
+#define PF_KERNELS_H
+
+#include "tensor.h"
+
+/* Activations quantised to int8 for products with quantised weights: blocks of 32 values,
+ * x[i] ~ scale[i / 32] * q[i]; sum[b] = scale[b] * (sum of q over block b), for types with an offset. */
+typedef struct pf_activation {
+    const float *x;     /* [n] the floats themselves */
+    int8_t *q;          /* [n rounded up to 32]; NULL: use the floats (--float-activations) */
+    float *scale, *sum; /* [ceil(n / 32)] each */
+} pf_activation;
+
+typedef struct pf_kernels {
+    const char *name; /* "plain", "avx2", "avx512", "avx512-vnni" */
+
+    float (*dot)(const float *a, const float *b, size_t n);        /* sum a_i b_i */
+    void (*axpy)(float *y, float alpha, const float *x, size_t n); /* y += alpha x */
+    void (*scale)(float *y, float alpha, size_t n);                /* y *= alpha */
+    float (*max)(const float *x, size_t n);                        /* n >= 1 */
+    /* y_i = exp(x_i - shift), returns sum y_i; within 2 ulp per value, 0 below -87; y may be x.
+     * x_i - shift <= 88 is the caller's duty. */
+    float (*exp_sum)(float *y, const float *x, float shift, size_t n);
+    /* y = x / sqrt(mean(x^2) + eps) * weight; y may be x */
+    void (*rms_norm)(float *y, const float *x, const float *weight, float eps, size_t n);
+    /* y = (x - mean) / sqrt(variance + eps) * weight + bias (bias may be NULL); y may be x */
+    void (*layer_norm)(float *y, const float *x, const float *weight, const float *bias, float eps,
+                       size_t n);
+    /* gate_i = silu(gate_i) * up_i, silu(x) = x / (1 + exp(-x)) */
+    void (*swiglu)(float *gate, const float *up, size_t n);
+
+    /* FAVOR+, one token of one head, a single pass over S [M, D] (row-major) and z [M]:
+     *   first  S = decay * S + phi_k v^T,  z = decay * z + phi_k     (skipped where phi_k is NULL)
+     *   then   out_g[D] = phi_q_g S,       den_g = phi_q_g . z        for G queries that share S
+     * phi_q [G, M], out [G, D], den [G]. */
+    void (*favor_step)(float *S, float *z, size_t M, size_t D, float decay, const float *phi_k,
+                       const float *v, const float *phi_q, size_t G, float *out, float *den);
+
+    /* Quantises x [n] into a.q, a.scale, a.sum (n: multiple of 32): scale = max|x| / 127 per block,
+     * round to nearest. a.x must be set. */
+    void (*quantize_activation)(pf_activation a, size_t n);
+
+    /* y[r] = W row r . x for the rows [begin, end) of W. For F32, F16, BF16 and wherever a.q is NULL
+     * the product is with the floats a.x; else with the int8 activations. Never allocates. */
+    void (*matvec)(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end);
+
+    /* values[0 .. n) of one row; the same bits as pf_dequantize_row. */
+    void (*dequantize_row)(pf_type type, const void *row, float *values, size_t n);
+} pf_kernels;
+
+/* The best table for this machine; the same pointer at every call, from any thread. The environment
+ * variable PF_KERNELS=plain|avx2|avx512|avx512-vnni asks for a lesser one (tests, comparisons). */
+const pf_kernels *pf_kernels_get(void);
+
+/* The tables that this machine can run, plain first; *count of them. For tests and bench. */
+const pf_kernels *const *pf_kernels_all(size_t *count);
+
+#endif

@@ -1,0 +1,99 @@
+/* floor 2.0 - pf_model: hyperparameters and weights of one checkpoint, const once loaded.
+ *
+ * A family is data, not code: kinds of norm, position and MLP, and which optional tensors are there.
+ * models/ fills this in; engine/forward.c reads it. Everything a pointer here points to is borrowed
+ * from whoever loaded the checkpoint (models/load.h) and outlives every session.
+ */
+#ifndef PF_MODEL_H
+#define PF_MODEL_H
+
+#include "attention_options.h"
+#include "tensor.h"
+
+typedef enum pf_norm_kind { PF_NORM_RMS, PF_NORM_LAYER } pf_norm_kind;
+
+typedef enum pf_position_kind {
+    PF_POSITION_NONE,
+    PF_POSITION_ROPE_ADJACENT, /* pairs (x[2i], x[2i+1]): llama */
+    PF_POSITION_ROPE_HALVES,   /* pairs (x[i], x[i + n/2]): qwen, phi3, gemma */
+    PF_POSITION_LEARNED,       /* a row of position_embedding is added to the token's */
+} pf_position_kind;
+
+typedef enum pf_mlp_kind {
+    PF_MLP_SWIGLU,    /* down(silu(gate x) * up x) */
+    PF_MLP_GEGLU,     /* down(gelu_tanh(gate x) * up x) */
+    PF_MLP_GELU_TANH, /* down(gelu(up x)), tanh form */
+    PF_MLP_GELU_ERF,  /* down(gelu(up x)), exact form */
+    PF_MLP_RELU,      /* down(relu(up x)) */
+} pf_mlp_kind;
+
+typedef struct pf_norm {
+    const float *weight; /* [n]; NULL: no such norm */
+    const float *bias;   /* [n] or NULL */
+} pf_norm;
+
+typedef struct pf_linear {
+    pf_matrix weight;  /* [out, in] */
+    const float *bias; /* [out] or NULL */
+} pf_linear;
+
+/* Projections that a checkpoint stores, and what `performer calibrate` fitted; all NULL if absent. */
+typedef struct pf_favor_weights {
+    const float *projection;  /* Omega [projections, M, D]; heads of q share one if fewer than H */
+    uint32_t n_projections;   /* 1 (the layer's), n_kv_heads or n_heads */
+    const float *q_center, *k_center, *proposal; /* [n_kv_heads, D] each */
+    const float *q_map, *k_map;                  /* [n_kv_heads, D, D] */
+    const float *q_weight, *q_bias; /* map normalized: [n_heads, M + 1, D], [n_heads, M + 1] */
+    const float *k_weight, *k_bias; /* [n_kv_heads, M + 1, D], [n_kv_heads, M + 1] */
+} pf_favor_weights;
+
+typedef struct pf_layer {
+    pf_norm attention_norm;     /* [C] */
+    pf_linear q;                /* [H * D, C] */
+    pf_linear k, v;             /* [n_kv_heads * D, C] */
+    pf_linear output;           /* [C, H * D] */
+    const float *q_norm, *k_norm; /* [D] RMS norm of each head before RoPE, or NULL (qwen3) */
+    pf_norm mlp_norm;           /* [C] */
+    pf_linear gate;             /* [F, C]; absent for MLPs without a gate */
+    pf_linear up;               /* [F, C] */
+    pf_linear down;             /* [C, F] */
+    pf_favor_weights favor;
+} pf_layer;
+
+typedef struct pf_model {
+    char family[16];     /* general.architecture: "llama", "qwen2", ... */
+    uint32_t n_layers;   /* L */
+    uint32_t width;      /* C */
+    uint32_t hidden;     /* F */
+    uint32_t n_heads;    /* H, of queries */
+    uint32_t n_kv_heads; /* divides H: query head h reads KV head h / (H / n_kv_heads) */
+    uint32_t head_dim;   /* D; H * D need not be C */
+    uint32_t n_vocab;    /* V */
+    uint32_t context;    /* tokens the weights were trained for */
+
+    pf_norm_kind norm;
+    float norm_eps;
+    pf_position_kind position;
+    uint32_t rope_dim;         /* leading dims of a head that rotate; even, <= D */
+    float rope_base;           /* theta: pair i turns by position * theta^(-2i / rope_dim) ... */
+    const float *rope_factors; /* ... divided by rope_factors[i] [rope_dim / 2], if not NULL */
+    pf_mlp_kind mlp;
+    float attention_scale; /* scores are q.k times this; 1 / sqrt(D) in most families */
+    float embedding_scale; /* token embeddings are multiplied by this; 1 in most families */
+
+    pf_matrix embedding;             /* [V, C] */
+    const float *position_embedding; /* [context, C] for PF_POSITION_LEARNED, else NULL */
+    const pf_layer *layers;          /* [L] */
+    pf_norm final_norm;              /* [C] */
+    pf_linear logits;                /* [V, C]; the embedding again where tied */
+
+    pf_attention_options attention;   /* what the checkpoint asks for; softmax if it is silent */
+    const uint32_t *windows;          /* [L, n_kv_heads] instead of attention.window, or NULL */
+    const uint32_t *head_features;    /* [L, n_kv_heads] instead of attention.features, or NULL */
+    bool tail_rope;                   /* features read q and k after RoPE (true) or before */
+} pf_model;
+
+/* Number of weights (embedding counted once if tied). */
+uint64_t pf_model_parameters(const pf_model *model);
+
+#endif

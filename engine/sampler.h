@@ -1,0 +1,30 @@
+/* floor 2.0 - sampler: logits -> the next token, greedy or random, seeded and reproducible. */
+#ifndef PF_SAMPLER_H
+#define PF_SAMPLER_H
+
+#include "error.h"
+#include "rng.h"
+
+#include <stddef.h>
+
+typedef struct pf_sampler_options {
+    float temperature; /* 0: greedy (lowest id wins a tie) */
+    size_t top_k;      /* keep the k most probable; 0: all */
+    float top_p;       /* then the fewest most probable whose probabilities reach p; 1: all */
+    float min_p;       /* then those with at least min_p times the largest probability; 0: all */
+    uint64_t seed;
+} pf_sampler_options;
+
+/* temperature 1, top_p 0.9 */
+pf_sampler_options pf_sampler_options_default(void);
+
+typedef struct pf_sampler pf_sampler;
+pf_sampler *pf_sampler_new(const pf_sampler_options *options, size_t n_vocab, pf_error *error);
+void pf_sampler_free(pf_sampler *sampler); /* NULL is allowed */
+
+/* Draws from softmax(logits / temperature) after the filters; logits [n_vocab] are not changed.
+ * Allocates nothing. Filters apply in the order top-k, top-p, min-p on the tempered distribution.
+ * Returns -1 if a logit is NaN or none is finite. */
+int32_t pf_sampler_next(pf_sampler *sampler, const float *logits);
+
+#endif

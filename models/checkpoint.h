@@ -1,0 +1,100 @@
+/* floor 3.0 - checkpoint: named tensors and metadata, whatever format the file has.
+ *
+ * A format reader (gguf.c, llama2c.c, ...) maps a file and fills one of these in; a family (floor 4)
+ * binds tensors by name and shape; the writer (gguf_write.c) stores it. Metadata keys and tensor
+ * names are GGUF's ("llama.block_count", "blk.0.attn_q.weight").
+ */
+#ifndef PF_CHECKPOINT_H
+#define PF_CHECKPOINT_H
+
+#include "error.h"
+#include "tensor.h"
+
+#define PF_MAX_DIMS 4
+
+/* Shapes in GGUF's order: shape[0] is the contiguous axis; a matrix W [rows, cols] has shape
+ * {cols, rows}. data is borrowed from the mapped file (or from memory that the checkpoint owns). */
+typedef struct pf_tensor {
+    char *name;
+    pf_type type;
+    uint32_t n_dims;
+    uint64_t shape[PF_MAX_DIMS]; /* 1 beyond n_dims */
+    const void *data;
+    size_t bytes;
+} pf_tensor;
+
+/* Numbers are GGUF's. */
+typedef enum pf_meta_type {
+    PF_META_U8, PF_META_I8, PF_META_U16, PF_META_I16, PF_META_U32, PF_META_I32, PF_META_F32,
+    PF_META_BOOL, PF_META_STRING, PF_META_ARRAY, PF_META_U64, PF_META_I64, PF_META_F64,
+    PF_META_TYPE_COUNT
+} pf_meta_type;
+
+typedef struct pf_text {
+    const char *bytes; /* not NUL-terminated, may hold any byte */
+    size_t size;
+} pf_text;
+
+typedef struct pf_meta {
+    char *key;
+    pf_meta_type type;
+    pf_meta_type element_type; /* of an array; arrays of arrays are refused */
+    size_t count;              /* elements of an array, else 1 */
+    union {
+        uint64_t u;         /* unsigned integers, bool */
+        int64_t i;          /* signed integers */
+        double f;           /* F32, F64 */
+        pf_text text;       /* STRING; borrowed from the file */
+        const pf_text *texts; /* ARRAY of STRING [count]; owned by the checkpoint */
+        const void *array;  /* ARRAY of numbers [count], little-endian, maybe unaligned */
+    } value;
+} pf_meta;
+
+typedef struct pf_checkpoint pf_checkpoint;
+
+/* An empty checkpoint named after its file (for messages). */
+pf_checkpoint *pf_checkpoint_new(const char *path, pf_error *error);
+/* Frees everything it owns, mapped files included. Borrowed pointers die with it. NULL is allowed. */
+void pf_checkpoint_free(pf_checkpoint *checkpoint);
+const char *pf_checkpoint_path(const pf_checkpoint *checkpoint);
+
+size_t pf_checkpoint_n_tensors(const pf_checkpoint *checkpoint);
+const pf_tensor *pf_checkpoint_tensor(const pf_checkpoint *checkpoint, size_t index);
+const pf_tensor *pf_checkpoint_find(const pf_checkpoint *checkpoint, const char *name); /* or NULL */
+
+size_t pf_checkpoint_n_meta(const pf_checkpoint *checkpoint);
+const pf_meta *pf_checkpoint_meta(const pf_checkpoint *checkpoint, size_t index);
+const pf_meta *pf_checkpoint_find_meta(const pf_checkpoint *checkpoint, const char *key); /* or NULL */
+
+/* Reading one value: false with a message naming the key if it is there with a wrong type or range;
+ * true and *value unchanged if it is absent. */
+bool pf_checkpoint_get_u32(const pf_checkpoint *checkpoint, const char *key, uint32_t *value,
+                           pf_error *error);
+bool pf_checkpoint_get_f32(const pf_checkpoint *checkpoint, const char *key, float *value,
+                           pf_error *error);
+bool pf_checkpoint_get_bool(const pf_checkpoint *checkpoint, const char *key, bool *value,
+                            pf_error *error);
+bool pf_checkpoint_get_text(const pf_checkpoint *checkpoint, const char *key, pf_text *value,
+                            pf_error *error);
+bool pf_checkpoint_get_u64(const pf_checkpoint *checkpoint, const char *key, uint64_t *value,
+                           pf_error *error);
+
+/* Filling in: keys, names and texts are copied; tensor data is borrowed. A key that exists already
+ * is replaced; a tensor name that exists already is an error. */
+bool pf_checkpoint_set_u32(pf_checkpoint *checkpoint, const char *key, uint32_t value, pf_error *error);
+bool pf_checkpoint_set_u64(pf_checkpoint *checkpoint, const char *key, uint64_t value, pf_error *error);
+bool pf_checkpoint_set_f32(pf_checkpoint *checkpoint, const char *key, float value, pf_error *error);
+bool pf_checkpoint_set_bool(pf_checkpoint *checkpoint, const char *key, bool value, pf_error *error);
+bool pf_checkpoint_set_text(pf_checkpoint *checkpoint, const char *key, const char *bytes,
+                            size_t size, pf_error *error);
+bool pf_checkpoint_set_texts(pf_checkpoint *checkpoint, const char *key, const pf_text *texts,
+                             size_t count, pf_error *error);
+bool pf_checkpoint_set_array(pf_checkpoint *checkpoint, const char *key, pf_meta_type element_type,
+                             const void *values, size_t count, pf_error *error);
+bool pf_checkpoint_add_tensor(pf_checkpoint *checkpoint, const char *name, pf_type type,
+                              uint32_t n_dims, const uint64_t *shape, const void *data, size_t bytes,
+                              pf_error *error);
+/* Memory that tensors of this checkpoint point into, freed with it. */
+void *pf_checkpoint_alloc(pf_checkpoint *checkpoint, size_t bytes, const char *what, pf_error *error);
+
+#endif

@@ -1,0 +1,23 @@
+/* floor 4.2 - load: a file of any supported format -> a model and its tokenizer, ready to run. */
+#ifndef PF_LOAD_H
+#define PF_LOAD_H
+
+#include "checkpoint.h"
+#include "model.h"
+#include "tokenizer.h"
+
+/* A loaded model: the mapped file, the pf_model bound to it and the tokenizer. Const after opening;
+ * any number of sessions and threads may use it until pf_loaded_close. */
+typedef struct pf_loaded {
+    pf_checkpoint *checkpoint;
+    const pf_model *model;
+    const pf_tokenizer *tokenizer; /* NULL if the file has none */
+    struct pf_loaded_owned *owned; /* private: what model and tokenizer point into */
+} pf_loaded;
+
+/* The format is found from the content, never from the name; every tensor's name, type and shape is
+ * verified. False with one sentence that names the file. */
+bool pf_loaded_open(const char *path, pf_loaded *loaded, pf_error *error);
+void pf_loaded_close(pf_loaded *loaded); /* a zeroed one is allowed */
+
+#endif

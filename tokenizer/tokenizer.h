@@ -1,0 +1,64 @@
+/* floor 3.4 - tokenizer: text <-> token ids.
+ *
+ *   pf_tokens ids = {0};
+ *   pf_tokenizer_encode(tokenizer, text, strlen(text), PF_ENCODE_BOS | PF_ENCODE_SPECIAL, &ids, &e);
+ *   pf_decoder decoder = {0};
+ *   for (...) { n = pf_decoder_push(tokenizer, &decoder, id, buffer); fwrite(buffer, 1, n, stdout); }
+ */
+#ifndef PF_TOKENIZER_H
+#define PF_TOKENIZER_H
+
+#include "vocabulary.h"
+
+/* A growing array of ids; zero it first, free with pf_tokens_free. */
+typedef struct pf_tokens {
+    int32_t *ids;
+    size_t count, capacity;
+} pf_tokens;
+bool pf_tokens_push(pf_tokens *tokens, int32_t id, pf_error *error);
+void pf_tokens_free(pf_tokens *tokens);
+
+typedef struct pf_tokenizer pf_tokenizer;
+
+/* Copies what it needs from the vocabulary. NULL with a message if the vocabulary is inconsistent
+ * (ids out of range, an unknown pre-tokenizer, no pieces). */
+pf_tokenizer *pf_tokenizer_new(const pf_vocabulary *vocabulary, pf_error *error);
+void pf_tokenizer_free(pf_tokenizer *tokenizer); /* NULL is allowed */
+
+enum {
+    PF_ENCODE_BOS = 1,     /* BOS first, EOS last, as far as the vocabulary's add_bos / add_eos say */
+    PF_ENCODE_SPECIAL = 2, /* control tokens written out in the text ("<|im_end|>") become their ids;
+                              user-defined tokens are recognised either way */
+    PF_ENCODE_FORCE_BOS = 4, /* BOS first even where the vocabulary does not add one */
+};
+
+/* Appends the ids of text [n bytes, any bytes, invalid UTF-8 included] to *tokens. Time grows about
+ * linearly with n. Thread-safe. */
+bool pf_tokenizer_encode(const pf_tokenizer *tokenizer, const char *text, size_t n, unsigned flags,
+                         pf_tokens *tokens, pf_error *error);
+
+/* The bytes that an id stands for (escapes undone, byte tokens as their byte; control tokens are
+ * empty unless `special`): pointer into the tokenizer, *n bytes. NULL for an id out of range. */
+const char *pf_tokenizer_bytes(const pf_tokenizer *tokenizer, int32_t id, bool special, size_t *n);
+/* The piece as the vocabulary writes it ("▁the", "<0x0A>", "Ġthe"), *n bytes; NULL out of range. */
+const char *pf_tokenizer_piece(const pf_tokenizer *tokenizer, int32_t id, size_t *n);
+
+/* Streaming decode: zero it, push id after id. It holds back an incomplete UTF-8 character until
+ * the id that completes it, and drops the space that SentencePiece puts before the first word. */
+typedef struct pf_decoder {
+    char held[4]; /* bytes of an incomplete character */
+    int n_held;
+    bool started;
+} pf_decoder;
+/* Writes whole characters to out (room: pf_tokenizer_max_bytes + 16) and returns how many bytes;
+ * bytes that can never become valid UTF-8 come out as U+FFFD. */
+size_t pf_decoder_push(const pf_tokenizer *tokenizer, pf_decoder *decoder, int32_t id, char *out);
+size_t pf_decoder_finish(pf_decoder *decoder, char *out); /* U+FFFD for what is still held */
+size_t pf_tokenizer_max_bytes(const pf_tokenizer *tokenizer); /* longest pf_tokenizer_bytes */
+
+size_t pf_tokenizer_size(const pf_tokenizer *tokenizer);          /* number of ids */
+const pf_vocabulary *pf_tokenizer_vocabulary(const pf_tokenizer *tokenizer); /* its own copy */
+/* True for ids that end a generation: EOS, EOT, end-of-turn markers, and BOS. */
+bool pf_tokenizer_is_end(const pf_tokenizer *tokenizer, int32_t id);
+
+#endif

@@ -1,0 +1,51 @@
+/* floor 3.0 - vocabulary: what a tokenizer file says, in one structure for all formats. */
+#ifndef PF_VOCABULARY_H
+#define PF_VOCABULARY_H
+
+#include "error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum pf_tokenizer_kind {
+    PF_TOKENIZER_SPM,     /* SentencePiece BPE: merges by score, byte fallback ("llama") */
+    PF_TOKENIZER_BPE,     /* byte-level BPE: merges by rank, pre-tokenizer ("gpt2") */
+    PF_TOKENIZER_UNIGRAM, /* SentencePiece Unigram ("t5") */
+} pf_tokenizer_kind;
+
+/* Numbers are GGUF's tokenizer.ggml.token_type. */
+typedef enum pf_token_type {
+    PF_TOKEN_NORMAL = 1,
+    PF_TOKEN_UNKNOWN = 2,
+    PF_TOKEN_CONTROL = 3,
+    PF_TOKEN_USER_DEFINED = 4,
+    PF_TOKEN_UNUSED = 5,
+    PF_TOKEN_BYTE = 6,
+} pf_token_type;
+
+typedef struct pf_piece {
+    const char *bytes;
+    size_t size;
+    float score;        /* SPM: larger merges first; Unigram: log probability */
+    pf_token_type type;
+} pf_piece;
+
+/* Zero it, fill it in, hand it to pf_tokenizer_new, which copies. Whoever fills it owns the arrays. */
+typedef struct pf_vocabulary {
+    pf_tokenizer_kind kind;
+    const pf_piece *pieces; /* [n_pieces]; the index is the id */
+    size_t n_pieces;
+    const pf_piece *merges; /* BPE: "left right" by rank, only bytes and size are used */
+    size_t n_merges;
+    char pre[32];           /* BPE: tokenizer.ggml.pre, "" = absent */
+    const char *pattern;    /* BPE: a pre-tokenizer pattern (PCRE2) that goes before `pre`; or NULL */
+    int32_t bos, eos, unk, eot; /* ids, -1: none */
+    bool add_bos, add_eos;
+    bool add_space_prefix;          /* SPM: a space before the first word */
+    bool remove_extra_whitespaces;  /* SPM: trim and collapse spaces as SentencePiece does */
+    bool escape_whitespaces;        /* SPM: ' ' becomes U+2581 */
+    bool byte_fallback;             /* SPM, Unigram: unknown characters become <0xNN> tokens */
+    bool ignore_merges;             /* BPE: a pre-token found whole in the vocabulary is taken whole */
+} pf_vocabulary;
+
+#endif
