@@ -8,6 +8,7 @@
 #define PF_CHECKPOINT_H
 
 #include "error.h"
+#include "file.h"
 #include "tensor.h"
 
 #define PF_MAX_DIMS 4
@@ -78,6 +79,11 @@ bool pf_checkpoint_get_text(const pf_checkpoint *checkpoint, const char *key, pf
                             pf_error *error);
 bool pf_checkpoint_get_u64(const pf_checkpoint *checkpoint, const char *key, uint64_t *value,
                            pf_error *error);
+/* An array of numbers: *values (little-endian, maybe unaligned: memcpy each) and *count are set. For
+ * an array of strings (element_type PF_META_STRING) *values is a const pf_text *, aligned. */
+bool pf_checkpoint_get_array(const pf_checkpoint *checkpoint, const char *key,
+                             pf_meta_type element_type, const void **values, size_t *count,
+                             pf_error *error);
 
 /* Filling in: keys, names and texts are copied; tensor data is borrowed. A key that exists already
  * is replaced; a tensor name that exists already is an error. */
@@ -96,5 +102,14 @@ bool pf_checkpoint_add_tensor(pf_checkpoint *checkpoint, const char *name, pf_ty
                               pf_error *error);
 /* Memory that tensors of this checkpoint point into, freed with it. */
 void *pf_checkpoint_alloc(pf_checkpoint *checkpoint, size_t bytes, const char *what, pf_error *error);
+/* For format readers: moves a mapping into the checkpoint (closed with it, *file is zeroed); on
+ * failure it stays the caller's. */
+bool pf_checkpoint_take_file(pf_checkpoint *checkpoint, pf_file *file, pf_error *error);
+/* For format readers: `meta` under `key` [key_size bytes, no NUL], replacing one that exists. The key
+ * is copied; what meta.value points to must live as long as the checkpoint; meta.key is ignored. */
+bool pf_checkpoint_put_meta(pf_checkpoint *checkpoint, const char *key, size_t key_size, pf_meta meta,
+                            pf_error *error);
+/* Bytes of one number of a metadata array; 0 for strings and arrays. */
+size_t pf_meta_type_bytes(pf_meta_type type);
 
 #endif
