@@ -19,6 +19,7 @@ LDLIBS   += $(PKG_LIBS) -lm
 LIB_SRC  := $(sort $(wildcard engine/*.c models/*.c tokenizer/*.c))
 TOOL_SRC := $(sort $(wildcard tools/*.c))
 TEST_SRC := $(sort $(wildcard tests/test_*.c))
+SHELL_TESTS := $(sort $(wildcard tests/test_*.sh))
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
 TOOL_OBJ := $(TOOL_SRC:%.c=$(BUILD)/%.o)
 TESTS    := $(TEST_SRC:tests/%.c=$(BUILD)/tests/%)
@@ -47,7 +48,7 @@ $(BUILD)/tests/%: tests/%.c $(LIB)
 	$(CC) $(CPPFLAGS) -Itests -Itools $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS) -lcmocka
 
 check: performer $(TESTS)
-	tests/run $(TESTS)
+	tests/run $(TESTS) $(SHELL_TESTS)
 
 clean:
 	rm -rf $(BUILD) performer
