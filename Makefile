@@ -12,7 +12,7 @@ WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(WERROR)
 PKGS     := openblas jansson libpcre2-8 libutf8proc libzip libedit
 PKG_INC  := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags-only-I $(PKGS) 2>/dev/null))
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
-CPPFLAGS += -Iengine -Imodels -Itokenizer $(PKG_INC) -isystem /usr/include/stb
+CPPFLAGS += -iquote engine -iquote models -iquote tokenizer $(PKG_INC) -isystem /usr/include/stb
 ALL_CFLAGS = -std=c11 $(CFLAGS) $(WARN) -fopenmp -fvisibility=hidden -fPIC -MMD -MP
 LDLIBS   += $(PKG_LIBS) -lm
 
@@ -45,7 +45,7 @@ $(BUILD)/%.o: %.c
 
 $(BUILD)/tests/%: tests/%.c $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -Itests -Itools $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS) -lcmocka
+	$(CC) $(CPPFLAGS) -iquote tests -iquote tools $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS) -lcmocka
 
 check: performer $(TESTS)
 	tests/run $(TESTS) $(SHELL_TESTS)
