@@ -44,6 +44,18 @@ typedef struct pf_attention_options {
 /* softmax; and for whoever switches to favor: M = 64 positive orthogonal features, seed 1. */
 pf_attention_options pf_attention_options_default(void);
 
+/* What a checkpoint stores for one layer (GGUF: blk.N.favor.*): its own projections, and what
+ * `performer calibrate` fitted. All borrowed, all NULL if absent. FAVOR.md gives the formulas. */
+typedef struct pf_favor_weights {
+    const float *projection;  /* Omega [n_projections, features, D] */
+    uint32_t n_projections;   /* 1 (one for the layer), n_kv_heads or n_heads */
+    const float *q_center, *k_center, *proposal;    /* [n_kv_heads, D] each */
+    const float *q_map, *k_map;                     /* [n_kv_heads, D, D] */
+    const float *q_weight, *q_bias; /* map normalized: [n_heads, M + 1, D], [n_heads, M + 1] */
+    const float *k_weight, *k_bias; /* [n_kv_heads, M + 1, D], [n_kv_heads, M + 1] */
+    uint32_t projection_features, fitted_features;  /* M of projection; M of the fitted tensors */
+} pf_favor_weights;
+
 /* Names as on the command line and in GGUF keys; parse returns false for an unknown name. */
 const char *pf_attention_name(pf_attention_kind kind);
 const char *pf_map_name(pf_map_kind map);

@@ -8,16 +8,10 @@
 #define PF_MODEL_H
 
 #include "attention_options.h"
+#include "rope.h"
 #include "tensor.h"
 
 typedef enum pf_norm_kind { PF_NORM_RMS, PF_NORM_LAYER } pf_norm_kind;
-
-typedef enum pf_position_kind {
-    PF_POSITION_NONE,
-    PF_POSITION_ROPE_ADJACENT, /* pairs (x[2i], x[2i+1]): llama */
-    PF_POSITION_ROPE_HALVES,   /* pairs (x[i], x[i + n/2]): qwen, phi3, gemma */
-    PF_POSITION_LEARNED,       /* a row of position_embedding is added to the token's */
-} pf_position_kind;
 
 typedef enum pf_mlp_kind {
     PF_MLP_SWIGLU,    /* down(silu(gate x) * up x) */
@@ -36,16 +30,6 @@ typedef struct pf_linear {
     pf_matrix weight;  /* [out, in] */
     const float *bias; /* [out] or NULL */
 } pf_linear;
-
-/* Projections that a checkpoint stores, and what `performer calibrate` fitted; all NULL if absent. */
-typedef struct pf_favor_weights {
-    const float *projection;  /* Omega [projections, M, D]; heads of q share one if fewer than H */
-    uint32_t n_projections;   /* 1 (the layer's), n_kv_heads or n_heads */
-    const float *q_center, *k_center, *proposal; /* [n_kv_heads, D] each */
-    const float *q_map, *k_map;                  /* [n_kv_heads, D, D] */
-    const float *q_weight, *q_bias; /* map normalized: [n_heads, M + 1, D], [n_heads, M + 1] */
-    const float *k_weight, *k_bias; /* [n_kv_heads, M + 1, D], [n_kv_heads, M + 1] */
-} pf_favor_weights;
 
 typedef struct pf_layer {
     pf_norm attention_norm;     /* [C] */
