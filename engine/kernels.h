@@ -63,4 +63,7 @@ const pf_kernels *pf_kernels_get(void);
 /* The tables that this machine can run, plain first; *count of them. For tests and bench. */
 const pf_kernels *const *pf_kernels_all(size_t *count);
 
+/* The tables themselves, one per instruction set; only the dispatch (kernels.c) names them. */
+extern const pf_kernels pf_kernels_plain;
+
 #endif

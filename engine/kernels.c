@@ -1,0 +1,89 @@
+/* floor 1.2 - kernels: which table this machine runs, and which the user asked for. */
+#include "kernels.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+/* From the least to the best; each needs all that the ones before it need, so the tables that a
+ * machine can run are always the first few. */
+static const pf_kernels *const tables[] = {
+    &pf_kernels_plain,
+#if defined(__x86_64__)
+    /* &pf_kernels_avx2, &pf_kernels_avx512, &pf_kernels_avx512vnni, */
+#endif
+};
+
+enum { N_TABLES = sizeof tables / sizeof tables[0] };
+
+#if defined(__x86_64__)
+
+static bool all_set(unsigned value, unsigned bits) { return (value & bits) == bits; }
+
+/* What the operating system saves when it switches threads: without that, an instruction that CPUID
+ * advertises faults. Only to be called where OSXSAVE is set. */
+static unsigned enabled_state(void) {
+    unsigned low, high;
+    __asm__ __volatile__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return low;
+}
+
+/* How many of the tables this machine can run. */
+static size_t detect(void) {
+    enum { FMA = 1 << 12, OSXSAVE = 1 << 27, AVX = 1 << 28, F16C = 1 << 29 };      /* leaf 1, ecx */
+    enum { AVX2 = 1 << 5, F = 1 << 16, DQ = 1 << 17, BW = 1 << 30 };              /* leaf 7, ebx */
+    const unsigned VL = 1u << 31, VNNI = 1u << 11;                                /* ebx, ecx */
+    enum { YMM_STATE = 0x06, ZMM_STATE = 0xe6 };                                  /* XCR0 */
+    unsigned eax, ebx, ecx, edx;
+    if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !all_set(ecx, FMA | OSXSAVE | AVX | F16C)) return 1;
+    unsigned state = enabled_state();
+    if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return 1;
+    if (!all_set(state, YMM_STATE) || !all_set(ebx, AVX2)) return 1;
+    if (!all_set(state, ZMM_STATE) || !all_set(ebx, F | DQ | BW | VL)) return 2;
+    return all_set(ecx, VNNI) ? 4 : 3;
+}
+
+#else
+
+static size_t detect(void) { return 1; }
+
+#endif
+
+/* CPUID is slow in a virtual machine, so its answer, always the same, is kept. */
+static size_t usable_tables(void) {
+    static atomic_size_t count;
+    size_t known = atomic_load_explicit(&count, memory_order_relaxed);
+    if (known == 0) {
+        known = detect();
+        if (known > N_TABLES) known = N_TABLES;
+        atomic_store_explicit(&count, known, memory_order_relaxed);
+    }
+    return known;
+}
+
+const pf_kernels *const *pf_kernels_all(size_t *count) {
+    *count = usable_tables();
+    return tables;
+}
+
+static const pf_kernels *choose(void) {
+    size_t count = usable_tables();
+    const char *wish = getenv("PF_KERNELS");
+    for (size_t i = 0; wish && i < count; i++)
+        if (strcmp(tables[i]->name, wish) == 0) return tables[i];
+    return tables[count - 1];
+}
+
+const pf_kernels *pf_kernels_get(void) {
+    static _Atomic(const pf_kernels *) chosen; /* threads that race here store the same pointer */
+    const pf_kernels *kernels = atomic_load_explicit(&chosen, memory_order_acquire);
+    if (!kernels) {
+        kernels = choose();
+        atomic_store_explicit(&chosen, kernels, memory_order_release);
+    }
+    return kernels;
+}

@@ -1,0 +1,138 @@
+/* floor 1.3 - kernels in plain C: the definition of every kernel, and the oracle of the fast ones. */
+#include "kernels.h"
+#include "quant.h"
+
+#include <math.h>
+
+enum { LANES = 8, CHUNK = 256 }; /* CHUNK: values dequantised at a time, a multiple of every block */
+
+/* Several independent sums: the compiler may keep them in one vector register. */
+static float plain_dot(const float *a, const float *b, size_t n) {
+    float sums[LANES] = {0};
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (size_t j = 0; j < LANES; j++) sums[j] += a[i + j] * b[i + j];
+    for (; i < n; i++) sums[i % LANES] += a[i] * b[i];
+    float total = 0;
+    for (size_t j = 0; j < LANES; j++) total += sums[j];
+    return total;
+}
+
+static void plain_axpy(float *y, float alpha, const float *x, size_t n) {
+    for (size_t i = 0; i < n; i++) y[i] += alpha * x[i];
+}
+
+static void plain_scale(float *y, float alpha, size_t n) {
+    for (size_t i = 0; i < n; i++) y[i] *= alpha;
+}
+
+static float plain_max(const float *x, size_t n) {
+    float best = x[0];
+    for (size_t i = 1; i < n; i++)
+        if (x[i] > best) best = x[i];
+    return best;
+}
+
+static float plain_exp_sum(float *y, const float *x, float shift, size_t n) {
+    float sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        float exponent = x[i] - shift;
+        y[i] = exponent < -87 ? 0 : expf(exponent);
+        sum += y[i];
+    }
+    return sum;
+}
+
+static void plain_rms_norm(float *y, const float *x, const float *weight, float eps, size_t n) {
+    float inverse = 1 / sqrtf(plain_dot(x, x, n) / (float)n + eps);
+    for (size_t i = 0; i < n; i++) y[i] = x[i] * inverse * weight[i];
+}
+
+static void plain_layer_norm(float *y, const float *x, const float *weight, const float *bias,
+                             float eps, size_t n) {
+    float mean = 0, variance = 0;
+    for (size_t i = 0; i < n; i++) mean += x[i];
+    mean /= (float)n;
+    for (size_t i = 0; i < n; i++) variance += (x[i] - mean) * (x[i] - mean);
+    float inverse = 1 / sqrtf(variance / (float)n + eps);
+    for (size_t i = 0; i < n; i++)
+        y[i] = (x[i] - mean) * inverse * weight[i] + (bias ? bias[i] : 0);
+}
+
+static void plain_swiglu(float *gate, const float *up, size_t n) {
+    for (size_t i = 0; i < n; i++) gate[i] = gate[i] / (1 + expf(-gate[i])) * up[i];
+}
+
+static void plain_favor_step(float *S, float *z, size_t M, size_t D, float decay, const float *phi_k,
+                             const float *v, const float *phi_q, size_t G, float *out, float *den) {
+    for (size_t i = 0; i < G * D; i++) out[i] = 0;
+    for (size_t g = 0; g < G; g++) den[g] = 0;
+    for (size_t m = 0; m < M; m++) {
+        float *row = S + m * D;
+        if (phi_k) {
+            for (size_t d = 0; d < D; d++) row[d] = decay * row[d] + phi_k[m] * v[d];
+            z[m] = decay * z[m] + phi_k[m];
+        }
+        for (size_t g = 0; g < G; g++) {
+            plain_axpy(out + g * D, phi_q[g * M + m], row, D);
+            den[g] += phi_q[g * M + m] * z[m];
+        }
+    }
+}
+
+static void plain_quantize_activation(pf_activation a, size_t n) {
+    for (size_t b = 0; b < n / 32; b++) {
+        const float *x = a.x + 32 * b;
+        float largest = 0;
+        for (int i = 0; i < 32; i++) largest = fabsf(x[i]) > largest ? fabsf(x[i]) : largest;
+        float inverse = largest > 0 ? 127 / largest : 0;
+        int sum = 0;
+        for (int i = 0; i < 32; i++) {
+            float rounded = nearbyintf(x[i] * inverse); /* NaN and infinity fall to 0 */
+            int8_t q = fabsf(rounded) <= 127 ? (int8_t)rounded : 0;
+            a.q[32 * b + (size_t)i] = q;
+            sum += q;
+        }
+        a.scale[b] = largest / 127;
+        a.sum[b] = a.scale[b] * (float)sum;
+    }
+}
+
+/* What an int8 product means: the weights times scale * q in place of x. */
+static void activation_values(pf_activation a, size_t first, float *values, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        values[i] = a.scale[(first + i) / 32] * (float)a.q[first + i];
+}
+
+static void plain_matvec(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end) {
+    const pf_type_info *info = pf_type_get(W.type);
+    bool floats = info->block_size == 1 || !a.q;
+    const char *row = (const char *)W.data + begin * pf_row_bytes(W.type, W.cols);
+    float weights[CHUNK], values[CHUNK];
+    for (size_t r = begin; r < end; r++) {
+        y[r] = 0;
+        for (size_t first = 0; first < W.cols; first += CHUNK) {
+            size_t n = W.cols - first < CHUNK ? W.cols - first : CHUNK;
+            pf_dequantize_row(W.type, row, weights, n);
+            if (!floats) activation_values(a, first, values, n);
+            y[r] += plain_dot(weights, floats ? a.x + first : values, n);
+            row += pf_row_bytes(W.type, n);
+        }
+    }
+}
+
+const pf_kernels pf_kernels_plain = {
+    .name = "plain",
+    .dot = plain_dot,
+    .axpy = plain_axpy,
+    .scale = plain_scale,
+    .max = plain_max,
+    .exp_sum = plain_exp_sum,
+    .rms_norm = plain_rms_norm,
+    .layer_norm = plain_layer_norm,
+    .swiglu = plain_swiglu,
+    .favor_step = plain_favor_step,
+    .quantize_activation = plain_quantize_activation,
+    .matvec = plain_matvec,
+    .dequantize_row = pf_dequantize_row,
+};

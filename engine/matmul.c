@@ -1,0 +1,75 @@
+/* floor 1.3 - matrix products: weights against one token or many; the only file that sees BLAS.
+ *
+ * OpenBLAS (the OpenMP build) asks omp_get_max_threads() and omp_in_parallel() at each call, and works
+ * on one thread inside a team. A team of one is no parallel region, so there we lower the calling
+ * thread's own limit for the length of the call; that is per thread, unlike openblas_set_num_threads,
+ * which would change every thread's. (0.3.21 has no openblas_set_num_threads_local.) */
+#include "matmul.h"
+#include "quant.h"
+
+#include <cblas.h>
+#include <omp.h>
+
+enum {
+    PANEL_ROWS = 64, /* rows of W that are dequantised together: 512 KB at 2048 columns */
+    GRAIN = 16,      /* floats in a cache line: no two members write to one */
+};
+
+size_t pf_matmul_panel_floats(size_t max_cols) { return PANEL_ROWS * max_cols; }
+
+void pf_sgemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, float alpha,
+              const float *A, size_t lda, const float *B, size_t ldb, float beta, float *C,
+              size_t ldc) {
+    if (m == 0 || n == 0) return;
+    int threads = omp_get_max_threads();
+    if (threads != 1) omp_set_num_threads(1);
+    cblas_sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans,
+                transpose_b ? CblasTrans : CblasNoTrans, (int)m, (int)n, (int)k, alpha, A, (int)lda, B,
+                (int)ldb, beta, C, (int)ldc);
+    if (threads != 1) omp_set_num_threads(threads);
+}
+
+/* One token: this member's rows of W, each read once. */
+static void one_token(pf_matmul_scratch *scratch, float *y, const float *x, pf_matrix W, size_t begin,
+                      size_t end) {
+    const pf_kernels *kernels = pf_kernels_get();
+    pf_activation activation = scratch->activation;
+    activation.x = x;
+    if (activation.q && pf_type_get(W.type)->block_size > 1)
+        kernels->quantize_activation(activation, W.cols);
+    kernels->matvec(W, activation, y, begin, end);
+}
+
+/* Many tokens: rows [begin, end) of W as floats, a panel at a time, each met by all tokens. */
+static void many_tokens(pf_matmul_scratch *scratch, float *Y, size_t ldy, const float *X, size_t ldx,
+                        size_t T, pf_matrix W, size_t begin, size_t end) {
+    const pf_kernels *kernels = pf_kernels_get();
+    size_t row_bytes = pf_row_bytes(W.type, W.cols);
+    for (size_t first = begin; first < end; first += PANEL_ROWS) {
+        size_t count = end - first < PANEL_ROWS ? end - first : PANEL_ROWS;
+        const char *rows = (const char *)W.data + first * row_bytes;
+        const float *panel = (const float *)(const void *)rows;
+        if (W.type != PF_F32) {
+            for (size_t r = 0; r < count; r++)
+                kernels->dequantize_row(W.type, rows + r * row_bytes, scratch->panel + r * W.cols,
+                                        W.cols);
+            panel = scratch->panel;
+        }
+        pf_sgemm(false, true, T, count, W.cols, 1, X, ldx, panel, W.cols, 0, Y + first, ldy);
+    }
+}
+
+void pf_matmul(pf_member member, pf_matmul_scratch *scratch, float *Y, size_t ldy, const float *X,
+               size_t ldx, size_t T, pf_matrix W, const float *bias) {
+    size_t begin, end;
+    pf_share(member, W.rows, GRAIN, &begin, &end);
+    if (begin == end) return;
+    if (T == 1)
+        one_token(scratch, Y, X, W, begin, end);
+    else
+        many_tokens(scratch, Y, ldy, X, ldx, T, W, begin, end);
+    for (size_t t = 0; bias && t < T; t++)
+        for (size_t r = begin; r < end; r++) Y[t * ldy + r] += bias[r];
+}
+
+const char *pf_blas_name(void) { return openblas_get_corename(); }
