@@ -8,15 +8,8 @@
 #ifndef PF_TOKENIZER_H
 #define PF_TOKENIZER_H
 
+#include "tokens.h"
 #include "vocabulary.h"
-
-/* A growing array of ids; zero it first, free with pf_tokens_free. */
-typedef struct pf_tokens {
-    int32_t *ids;
-    size_t count, capacity;
-} pf_tokens;
-bool pf_tokens_push(pf_tokens *tokens, int32_t id, pf_error *error);
-void pf_tokens_free(pf_tokens *tokens);
 
 typedef struct pf_tokenizer pf_tokenizer;
 
@@ -54,7 +47,8 @@ typedef struct pf_decoder {
  * bytes that can never become valid UTF-8 come out as U+FFFD. */
 size_t pf_decoder_push(const pf_tokenizer *tokenizer, pf_decoder *decoder, int32_t id, char *out);
 size_t pf_decoder_finish(pf_decoder *decoder, char *out); /* U+FFFD for what is still held */
-size_t pf_tokenizer_max_bytes(const pf_tokenizer *tokenizer); /* longest pf_tokenizer_bytes */
+/* Most bytes that one id adds to a decoded text. */
+size_t pf_tokenizer_max_bytes(const pf_tokenizer *tokenizer);
 
 size_t pf_tokenizer_size(const pf_tokenizer *tokenizer);          /* number of ids */
 const pf_vocabulary *pf_tokenizer_vocabulary(const pf_tokenizer *tokenizer); /* its own copy */

@@ -28,7 +28,23 @@ typedef struct pf_piece {
     size_t size;
     float score;        /* SPM: larger merges first; Unigram: log probability */
     pf_token_type type;
+    bool strip_left;    /* control, user-defined: takes the white space before it along (lstrip) */
+    bool strip_right;   /* ... and behind it (rstrip) */
 } pf_piece;
+
+/* What happens to a text before anything else, step by step. */
+typedef enum pf_normal_kind {
+    PF_NORMAL_NFC, PF_NORMAL_NFD, PF_NORMAL_NFKC, PF_NORMAL_NFKD,
+    PF_NORMAL_LOWERCASE,
+    PF_NORMAL_PREPEND, /* `to` goes before a text that is not empty */
+    PF_NORMAL_REPLACE, /* each `from` becomes `to` */
+} pf_normal_kind;
+
+typedef struct pf_normal_step {
+    pf_normal_kind kind;
+    const char *from, *to;
+    size_t from_size, to_size;
+} pf_normal_step;
 
 /* Zero it, fill it in, hand it to pf_tokenizer_new, which copies. Whoever fills it owns the arrays. */
 typedef struct pf_vocabulary {
@@ -38,7 +54,9 @@ typedef struct pf_vocabulary {
     const pf_piece *merges; /* BPE: "left right" by rank, only bytes and size are used */
     size_t n_merges;
     char pre[32];           /* BPE: tokenizer.ggml.pre, "" = absent */
-    const char *pattern;    /* BPE: a pre-tokenizer pattern (PCRE2) that goes before `pre`; or NULL */
+    const char *pattern;    /* BPE: a pre-tokenizer pattern (PCRE2) instead of `pre`; or NULL */
+    const pf_normal_step *normal_steps; /* [n_normal_steps], every kind of tokenizer */
+    size_t n_normal_steps;
     int32_t bos, eos, unk, eot; /* ids, -1: none */
     bool add_bos, add_eos;
     bool add_space_prefix;          /* SPM: a space before the first word */

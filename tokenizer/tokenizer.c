@@ -1,0 +1,254 @@
+/* floor 3.4 - tokenizer: text <-> token ids. */
+#include "tokenizer.h"
+
+#include "memory.h"
+#include "spm.h"
+#include "tokenizer_private.h"
+#include "utf8.h"
+
+#include <string.h>
+
+/* ---- making one: copy, decode, index ---- */
+
+/* Copies count pieces and moves their bytes to *text, which it advances. */
+static pf_piece *copy_pieces(const pf_piece *pieces, size_t count, char **text, pf_error *error) {
+    pf_piece *copies = pf_calloc(count, sizeof *copies, "the vocabulary", error);
+    if (!copies) return NULL;
+    for (size_t i = 0; i < count; i++) {
+        copies[i] = pieces[i];
+        if (pieces[i].size) memcpy(*text, pieces[i].bytes, pieces[i].size);
+        copies[i].bytes = *text;
+        *text += pieces[i].size;
+    }
+    return copies;
+}
+
+/* Sum of the sizes; false where it does not fit. Sizes are added as the file says them. */
+static bool add_sizes(const pf_piece *pieces, size_t count, size_t *sum) {
+    for (size_t i = 0; i < count; i++) {
+        if (pieces[i].size > SIZE_MAX / 4 - *sum) return false;
+        *sum += pieces[i].size;
+    }
+    return true;
+}
+
+static bool copy_vocabulary(pf_tokenizer *tokenizer, const pf_vocabulary *source, pf_error *error) {
+    pf_vocabulary *vocabulary = &tokenizer->vocabulary;
+    size_t total = 1;
+    if (!add_sizes(source->pieces, source->n_pieces, &total) ||
+        !add_sizes(source->merges, source->n_merges, &total))
+        return pf_fail(error, "the vocabulary's pieces are longer than memory");
+    char *text = tokenizer->text = pf_calloc(total, 1, "the vocabulary's text", error);
+    if (!text) return false;
+    tokenizer->pieces = copy_pieces(source->pieces, source->n_pieces, &text, error);
+    tokenizer->merges = copy_pieces(source->merges, source->n_merges, &text, error);
+    *vocabulary = *source;
+    vocabulary->pieces = tokenizer->pieces;
+    vocabulary->merges = tokenizer->merges;
+    return tokenizer->pieces && tokenizer->merges;
+}
+
+static bool check_id(const char *name, int32_t *id, size_t n, pf_error *error) {
+    if (*id < 0) *id = -1;
+    if (*id >= 0 && (size_t)*id >= n)
+        return pf_fail(error, "the %s id %d is outside the vocabulary of %zu pieces", name, (int)*id, n);
+    return true;
+}
+
+static bool check_vocabulary(pf_vocabulary *vocabulary, pf_error *error) {
+    size_t n = vocabulary->n_pieces;
+    if (n == 0) return pf_fail(error, "the vocabulary has no pieces");
+    if (n > INT32_MAX / 2 || vocabulary->n_merges > INT32_MAX / 2)
+        return pf_fail(error, "a vocabulary of %zu pieces and %zu merges is too large", n,
+                       vocabulary->n_merges);
+    for (size_t i = 0; i < n; i++)
+        if (vocabulary->pieces[i].score != vocabulary->pieces[i].score)
+            return pf_fail(error, "the score of piece %zu is not a number", i);
+    return check_id("BOS", &vocabulary->bos, n, error) && check_id("EOS", &vocabulary->eos, n, error) &&
+           check_id("unknown", &vocabulary->unk, n, error) &&
+           check_id("end-of-turn", &vocabulary->eot, n, error);
+}
+
+static int hex_digit(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    return -1;
+}
+
+/* The byte of "<0xNN>", -1 for other pieces. */
+static int byte_of(const pf_piece *piece) {
+    if (piece->size != 6 || memcmp(piece->bytes, "<0x", 3) != 0 || piece->bytes[5] != '>') return -1;
+    int high = hex_digit(piece->bytes[3]), low = hex_digit(piece->bytes[4]);
+    return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
+/* SentencePiece: U+2581 is a space. Returns the length; out may hold piece->size bytes. */
+static size_t unescape(const pf_piece *piece, char *out) {
+    size_t n = 0;
+    for (size_t i = 0; i < piece->size; i++) {
+        if (piece->size - i >= 3 && memcmp(piece->bytes + i, "\xE2\x96\x81", 3) == 0) {
+            out[n++] = ' ';
+            i += 2;
+        } else {
+            out[n++] = piece->bytes[i];
+        }
+    }
+    return n;
+}
+
+static size_t decode_piece(const pf_vocabulary *vocabulary, const pf_piece *piece, char *out) {
+    int byte = piece->type == PF_TOKEN_BYTE ? byte_of(piece) : -1;
+    if (piece->type == PF_TOKEN_CONTROL) return 0;
+    if (byte >= 0) {
+        out[0] = (char)byte;
+        return 1;
+    }
+    if (vocabulary->kind != PF_TOKENIZER_BPE && vocabulary->escape_whitespaces)
+        return unescape(piece, out);
+    if (piece->size) memcpy(out, piece->bytes, piece->size);
+    return piece->size;
+}
+
+/* Most bytes that the decoder can write for these: each invalid one may become a U+FFFD. */
+static size_t decoded_bound(const pf_decoded *decoded) {
+    size_t bound = 0;
+    for (size_t i = 0; i < decoded->size;) {
+        pf_utf8 character = pf_utf8_next(decoded->bytes + i, decoded->size - i);
+        bound += character.valid ? character.size : 3 * character.size;
+        i += character.size;
+    }
+    return bound;
+}
+
+static bool decode_all(pf_tokenizer *tokenizer, pf_error *error) {
+    const pf_vocabulary *vocabulary = &tokenizer->vocabulary;
+    size_t total = 1;
+    add_sizes(tokenizer->pieces, vocabulary->n_pieces, &total); /* checked in copy_vocabulary */
+    tokenizer->decoded =
+        pf_calloc(vocabulary->n_pieces, sizeof *tokenizer->decoded, "the decoded vocabulary", error);
+    char *text = tokenizer->decoded_text = pf_calloc(total, 1, "the decoded vocabulary", error);
+    if (!tokenizer->decoded || !text) return false;
+    for (size_t id = 0; id < vocabulary->n_pieces; id++) {
+        pf_decoded *decoded = &tokenizer->decoded[id];
+        decoded->bytes = text;
+        decoded->size = decode_piece(vocabulary, &tokenizer->pieces[id], text);
+        text += decoded->size;
+        size_t bound = decoded_bound(decoded);
+        if (bound > tokenizer->max_bytes) tokenizer->max_bytes = bound;
+    }
+    return true;
+}
+
+/* The pieces that a text can become: not control tokens or bytes, which only look like text. */
+static bool is_text(const pf_piece *piece) {
+    return piece->size && piece->type != PF_TOKEN_CONTROL && piece->type != PF_TOKEN_UNKNOWN &&
+           piece->type != PF_TOKEN_BYTE;
+}
+
+static bool index_pieces(pf_tokenizer *tokenizer, pf_error *error) {
+    size_t n = tokenizer->vocabulary.n_pieces;
+    if (!pf_piece_map_new(&tokenizer->map, tokenizer->pieces, n, error)) return false;
+    for (size_t i = 0; i < 256; i++) tokenizer->byte_ids[i] = -1;
+    for (size_t id = 0; id < n; id++) {
+        const pf_piece *piece = &tokenizer->pieces[id];
+        int byte = piece->type == PF_TOKEN_BYTE ? byte_of(piece) : -1;
+        if (byte >= 0 && tokenizer->byte_ids[byte] < 0) tokenizer->byte_ids[byte] = (int32_t)id;
+        if (!is_text(piece)) continue;
+        if (!pf_piece_map_add(&tokenizer->map, (int32_t)id, error)) return false;
+        if (piece->size > tokenizer->longest_piece) tokenizer->longest_piece = piece->size;
+    }
+    return true;
+}
+
+pf_tokenizer *pf_tokenizer_new(const pf_vocabulary *vocabulary, pf_error *error) {
+    pf_tokenizer *tokenizer = pf_calloc(1, sizeof *tokenizer, "the tokenizer", error);
+    if (!tokenizer) return NULL;
+    if (copy_vocabulary(tokenizer, vocabulary, error) &&
+        check_vocabulary(&tokenizer->vocabulary, error) && decode_all(tokenizer, error) &&
+        index_pieces(tokenizer, error))
+        return tokenizer;
+    pf_tokenizer_free(tokenizer);
+    return NULL;
+}
+
+void pf_tokenizer_free(pf_tokenizer *tokenizer) {
+    if (!tokenizer) return;
+    pf_piece_map_free(&tokenizer->map);
+    pf_free(tokenizer->decoded);
+    pf_free(tokenizer->decoded_text);
+    pf_free(tokenizer->pieces);
+    pf_free(tokenizer->merges);
+    pf_free(tokenizer->text);
+    pf_free(tokenizer);
+}
+
+/* ---- text -> ids ---- */
+
+static bool encode_part(const pf_tokenizer *tokenizer, const char *text, size_t n, bool prefix,
+                        pf_tokens *tokens, pf_error *error) {
+    if (n == 0) return true;
+    switch (tokenizer->vocabulary.kind) {
+    case PF_TOKENIZER_SPM: return pf_spm_encode(tokenizer, text, n, prefix, tokens, error);
+    case PF_TOKENIZER_BPE:
+    case PF_TOKENIZER_UNIGRAM: break;
+    }
+    return pf_fail(error, "this kind of tokenizer is not supported yet");
+}
+
+bool pf_tokenizer_encode(const pf_tokenizer *tokenizer, const char *text, size_t n, unsigned flags,
+                         pf_tokens *tokens, pf_error *error) {
+    const pf_vocabulary *vocabulary = &tokenizer->vocabulary;
+    bool bos = (flags & PF_ENCODE_FORCE_BOS) || ((flags & PF_ENCODE_BOS) && vocabulary->add_bos);
+    bool eos = (flags & PF_ENCODE_BOS) && vocabulary->add_eos;
+    if (bos && vocabulary->bos >= 0 && !pf_tokens_push(tokens, vocabulary->bos, error)) return false;
+    if (!encode_part(tokenizer, text, n, true, tokens, error)) return false;
+    return !eos || vocabulary->eos < 0 || pf_tokens_push(tokens, vocabulary->eos, error);
+}
+
+/* ---- ids -> bytes ---- */
+
+static bool has_id(const pf_tokenizer *tokenizer, int32_t id) {
+    return id >= 0 && (size_t)id < tokenizer->vocabulary.n_pieces;
+}
+
+const char *pf_tokenizer_bytes(const pf_tokenizer *tokenizer, int32_t id, bool special, size_t *n) {
+    if (!has_id(tokenizer, id)) return NULL;
+    if (special && tokenizer->pieces[id].type == PF_TOKEN_CONTROL)
+        return pf_tokenizer_piece(tokenizer, id, n);
+    *n = tokenizer->decoded[id].size;
+    return tokenizer->decoded[id].bytes;
+}
+
+const char *pf_tokenizer_piece(const pf_tokenizer *tokenizer, int32_t id, size_t *n) {
+    if (!has_id(tokenizer, id)) return NULL;
+    *n = tokenizer->pieces[id].size;
+    return tokenizer->pieces[id].bytes;
+}
+
+size_t pf_tokenizer_max_bytes(const pf_tokenizer *tokenizer) { return tokenizer->max_bytes; }
+
+size_t pf_tokenizer_size(const pf_tokenizer *tokenizer) { return tokenizer->vocabulary.n_pieces; }
+
+const pf_vocabulary *pf_tokenizer_vocabulary(const pf_tokenizer *tokenizer) {
+    return &tokenizer->vocabulary;
+}
+
+/* Names that models give to the end of a turn or of a text, where the file does not say the id. */
+static const char *const end_names[] = {
+    "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<|endoftext|>", "<|end_of_text|>",
+    "<end_of_turn>", "<EOT>", "<|return|>", "<|call|>",
+};
+
+bool pf_tokenizer_is_end(const pf_tokenizer *tokenizer, int32_t id) {
+    const pf_vocabulary *vocabulary = &tokenizer->vocabulary;
+    if (!has_id(tokenizer, id)) return false;
+    if (id == vocabulary->eos || id == vocabulary->eot || id == vocabulary->bos) return true;
+    const pf_piece *piece = &tokenizer->pieces[id];
+    if (piece->type != PF_TOKEN_CONTROL && piece->type != PF_TOKEN_USER_DEFINED) return false;
+    for (size_t i = 0; i < sizeof end_names / sizeof *end_names; i++)
+        if (piece->size == strlen(end_names[i]) &&
+            memcmp(piece->bytes, end_names[i], piece->size) == 0)
+            return true;
+    return false;
+}

@@ -1,0 +1,21 @@
+/* floor 3.0 - tokens: a growing array of ids. */
+#include "tokens.h"
+
+#include "memory.h"
+
+bool pf_tokens_push(pf_tokens *tokens, int32_t id, pf_error *error) {
+    if (tokens->count == tokens->capacity) {
+        size_t capacity = tokens->capacity ? tokens->capacity * 2 : 64;
+        int32_t *ids = pf_realloc(tokens->ids, capacity, sizeof *ids, "token ids", error);
+        if (!ids) return false;
+        tokens->ids = ids;
+        tokens->capacity = capacity;
+    }
+    tokens->ids[tokens->count++] = id;
+    return true;
+}
+
+void pf_tokens_free(pf_tokens *tokens) {
+    pf_free(tokens->ids);
+    *tokens = (pf_tokens){0};
+}

@@ -1,0 +1,23 @@
+/* floor 3.0 - UTF-8: where one character ends, and what is none. */
+#ifndef PF_UTF8_H
+#define PF_UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct pf_utf8 {
+    size_t size;     /* bytes of the character; if invalid, those that one U+FFFD stands for */
+    uint32_t code;   /* code point, if valid */
+    bool valid;
+    bool incomplete; /* not valid yet, but further bytes could make it so */
+} pf_utf8;
+
+/* The character at text [n >= 1 bytes]. Overlong forms, surrogates and values above U+10FFFF are
+ * invalid; an invalid sequence is cut where Unicode recommends (its longest possible beginning). */
+pf_utf8 pf_utf8_next(const char *text, size_t n);
+
+/* Writes code (<= U+10FFFF) to out [4] and returns its length. */
+size_t pf_utf8_write(uint32_t code, char *out);
+
+#endif
