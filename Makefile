@@ -1,12 +1,16 @@
-# performer - `make` builds ./performer; `make demo` and `make test` install what is missing first.
+# performer - `make` builds ./performer; `make help` lists the rest.
 #
-# CC=clang works too. PREFIX and DESTDIR as usual. Objects go to build/ (BUILD=dir for another).
+# CC=clang works too. PREFIX and DESTDIR as usual. Objects go to build/; another BUILD=dir keeps the
+# program to itself as well: dir/performer. V=1 shows the commands.
 
-CC      ?= gcc
-BUILD   ?= build
-CFLAGS  ?= -O3 -g
-WERROR  ?= -Werror
-WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(WERROR)
+ifeq ($(origin CC),default)
+CC       := gcc
+endif
+BUILD    ?= build
+CFLAGS   ?= -O3 -g
+WERROR   ?= -Werror
+PREFIX   ?= /usr/local
+WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(WERROR)
 
 # One include path per folder; headers of others come in by -isystem, so that our warnings stay ours.
 PKGS     := openblas jansson libpcre2-8 libutf8proc libzip libedit
@@ -19,39 +23,98 @@ LDLIBS   += $(PKG_LIBS) -lm
 LIB_SRC  := $(sort $(wildcard engine/*.c models/*.c tokenizer/*.c))
 TOOL_SRC := $(sort $(wildcard tools/*.c))
 TEST_SRC := $(sort $(wildcard tests/test_*.c))
-SHELL_TESTS := $(sort $(wildcard tests/test_*.sh))
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
 TOOL_OBJ := $(TOOL_SRC:%.c=$(BUILD)/%.o)
 TESTS    := $(TEST_SRC:tests/%.c=$(BUILD)/tests/%)
+TESTS_SH := $(sort $(wildcard tests/test_*.sh))
 LIB      := $(BUILD)/libperformer.a
+PROGRAM  := $(if $(filter build,$(BUILD)),performer,$(BUILD)/performer)
 
-all: performer
+RUN = $(if $(V),,@echo '  $(1)  $@'; )$(2)
 
-performer: $(TOOL_OBJ) $(LIB)
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(TOOL_OBJ) $(LIB) $(LDLIBS)
+all: $(PROGRAM)
+
+$(PROGRAM): $(TOOL_OBJ) $(LIB)
+	$(call RUN,LINK,$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(TOOL_OBJ) $(LIB) $(LDLIBS))
 
 $(LIB): $(LIB_OBJ)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call RUN,AR,$(AR) rcs $@ $^)
 
 # Instruction sets live in their own files and are chosen at run time: only these get their flags.
+ifeq ($(shell uname -m),x86_64)
 $(BUILD)/engine/kernels_avx2.o: ISA := -mavx2 -mfma -mf16c
 $(BUILD)/engine/kernels_avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c
 $(BUILD)/engine/kernels_avx512vnni.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx2 -mfma -mf16c
+endif
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(ISA) -c $< -o $@
+	$(call RUN,CC,$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(ISA) -c $< -o $@)
 
 $(BUILD)/tests/%: tests/%.c $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -iquote tests -iquote tools $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS) -lcmocka
+	$(call RUN,TEST,$(CC) $(CPPFLAGS) -iquote tests -iquote tools $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< \
+	    $(LIB) $(LDLIBS) -lcmocka)
 
-check: performer $(TESTS)
-	tests/run $(TESTS) $(SHELL_TESTS)
+tests: $(TESTS)
+
+check: $(PROGRAM) $(TESTS)
+	@PERFORMER=./$(PROGRAM) tests/run $(TESTS) $(TESTS_SH)
+
+# What follows may have to install something first. The variables above ask pkg-config while this
+# file is read, so the work is left to a second make; it uses all cores unless told otherwise.
+AGAIN = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+
+deps:
+	@CC="$(CC)" scripts/deps
+
+demo:
+	@CC="$(CC)" scripts/deps build
+	+@$(AGAIN) all
+	@PERFORMER=./$(PROGRAM) scripts/demo
+
+test:
+	@CC="$(CC)" scripts/deps build test
+	+@$(AGAIN) check
+
+lint:
+	@CC="$(CC)" scripts/deps build test lint
+	+@COMPILE_FLAGS="$(CPPFLAGS) -iquote tests -iquote tools -std=c11 -fopenmp" scripts/lint
+
+format:
+	clang-format -i $(wildcard $(foreach d,engine models tokenizer tools tests,$d/*.c $d/*.h))
+
+# Every test under AddressSanitizer, UndefinedBehaviorSanitizer and LeakSanitizer.
+asan:
+	@CC="$(CC)" scripts/deps build test
+	+@ASAN_OPTIONS=allocator_may_return_null=1 $(AGAIN) check BUILD=build/asan WERROR= \
+	    CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined"
+
+smollm2:
+	@scripts/smollm2
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/performer
+	install -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/performer
+	install -m 644 $(wildcard models/weights/*.gguf models/weights/*.txt models/weights/*.md) \
+	    $(DESTDIR)$(PREFIX)/share/performer
 
 clean:
-	rm -rf $(BUILD) performer
+	rm -rf build $(BUILD) performer
 
-.PHONY: all check clean
+help:
+	@echo 'make            build ./performer'
+	@echo 'make demo       install what is missing, build, and print two short stories'
+	@echo 'make test       install what is missing, build, and run every test'
+	@echo 'make check      the tests alone: installs nothing'
+	@echo 'make asan       the tests under the address, leak and undefined-behaviour sanitizers'
+	@echo 'make lint       floors, clang-format, shellcheck, cppcheck, clang-tidy'
+	@echo 'make format     let clang-format rewrite the sources'
+	@echo 'make smollm2    fetch a real language model (94 MiB) to models/downloads/'
+	@echo 'make deps       install everything that any of these needs (Debian)'
+	@echo 'make install    to $$PREFIX (/usr/local) below $$DESTDIR'
+	@echo 'make clean      remove what was built'
+
+.PHONY: all tests check deps demo test lint format asan smollm2 install clean help
 -include $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(TESTS:=.d)

@@ -26,9 +26,15 @@ pf_attention_options pf_attention_options_default(void) {
                                   .seed = 1};
 }
 
-const char *pf_attention_name(pf_attention_kind kind) { return attention_names[kind]; }
-const char *pf_map_name(pf_map_kind map) { return map_names[map]; }
-const char *pf_projection_name(pf_projection_kind kind) { return projection_names[kind]; }
+const char *pf_attention_name(pf_attention_kind kind) {
+    return attention_names[kind];
+}
+const char *pf_map_name(pf_map_kind map) {
+    return map_names[map];
+}
+const char *pf_projection_name(pf_projection_kind projection) {
+    return projection_names[projection];
+}
 
 bool pf_attention_parse(const char *name, pf_attention_kind *kind) {
     int i = find(name, attention_names, COUNT(attention_names));

@@ -45,7 +45,8 @@ void *pf_calloc(size_t count, size_t size, const char *what, pf_error *error) {
     if (pf_mul_size(count, size, &bytes) && bytes <= SIZE_MAX / 2 && !must_fail())
         base = calloc(1, bytes + 2 * PF_ALIGN);
     if (!base) {
-        pf_fail(error, "not enough memory for %s (%zu x %zu bytes); use a smaller model or --context",
+        pf_fail(error,
+                "not enough memory for %s (%zu x %zu bytes); use a smaller model or --context",
                 what, count, size);
         return NULL;
     }
