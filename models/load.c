@@ -1,0 +1,92 @@
+/* floor 4.2 - load: a file of any supported format -> a model and its tokenizer, ready to run. */
+#include "load.h"
+
+#include "family.h"
+#include "favor_keys.h"
+#include "formats.h"
+#include "memory.h"
+#include "vocabulary_meta.h"
+
+struct pf_loaded_owned {
+    pf_model model; /* what it points to is in the file, or in the checkpoint's memory */
+    pf_tokenizer *tokenizer;
+};
+
+static bool load_tokenizer(pf_loaded *loaded, pf_error *error) {
+    pf_vocabulary vocabulary;
+    pf_vocabulary_storage storage = {0};
+    bool done = pf_vocabulary_from_checkpoint(loaded->checkpoint, &vocabulary, &storage, error);
+    if (done && vocabulary.n_pieces > 0) {
+        loaded->owned->tokenizer = pf_tokenizer_new(&vocabulary, error);
+        loaded->tokenizer = loaded->owned->tokenizer;
+        done = loaded->tokenizer != NULL;
+    }
+    pf_vocabulary_storage_free(&storage);
+    return done;
+}
+
+static bool load_model(pf_loaded *loaded, pf_error *error) {
+    pf_binder binder = {0};
+    pf_layer *layers;
+    if (pf_checkpoint_n_tensors(loaded->checkpoint) == 0)
+        return pf_fail(error, "the file has no tensors, so it holds a vocabulary at most and no model");
+    bool done = pf_binder_init(&binder, loaded->checkpoint, error) &&
+                pf_family_bind(&binder, &loaded->owned->model, &layers, error) &&
+                pf_favor_bind(&binder, &loaded->owned->model, layers, error) &&
+                pf_bind_nothing_left(&binder, error);
+    pf_binder_free(&binder);
+    if (done) loaded->model = &loaded->owned->model;
+    return done;
+}
+
+/* Every id that the tokenizer gives must have an embedding; the rows beyond have no text. */
+static bool check_vocabulary(const pf_loaded *loaded, pf_error *error) {
+    if (!loaded->tokenizer || pf_tokenizer_size(loaded->tokenizer) <= loaded->model->n_vocab) return true;
+    return pf_fail(error, "the tokenizer has %zu tokens, but the model only %u (rows of token_embd.weight)",
+                   pf_tokenizer_size(loaded->tokenizer), loaded->model->n_vocab);
+}
+
+static bool load_both(pf_loaded *loaded, pf_error *error) {
+    return load_model(loaded, error) && load_tokenizer(loaded, error) && check_vocabulary(loaded, error);
+}
+
+static bool load_only_tokenizer(pf_loaded *loaded, pf_error *error) {
+    if (!load_tokenizer(loaded, error)) return false;
+    return loaded->tokenizer || pf_fail(error, "the file has no tokenizer");
+}
+
+/* Takes the checkpoint (NULL: failed already) and puts its path in front of what `load` says. */
+static bool open_with(pf_checkpoint *checkpoint, bool (*load)(pf_loaded *loaded, pf_error *error),
+                      pf_loaded *loaded, pf_error *error) {
+    pf_error reason = {""};
+    *loaded = (pf_loaded){.checkpoint = checkpoint};
+    if (!checkpoint) return false;
+    loaded->owned = pf_calloc(1, sizeof *loaded->owned, "a model", &reason);
+    if (loaded->owned && load(loaded, &reason)) return true;
+    pf_fail(error, "%s: %s", pf_checkpoint_path(checkpoint), reason.message);
+    pf_loaded_close(loaded);
+    return false;
+}
+
+bool pf_loaded_open(const char *path, pf_loaded *loaded, pf_error *error) {
+    return open_with(pf_checkpoint_open(path, error), load_both, loaded, error);
+}
+
+bool pf_loaded_open_bytes(pf_slice bytes, const char *name, pf_loaded *loaded, pf_error *error) {
+    return open_with(pf_checkpoint_open_bytes(bytes, name, error), load_both, loaded, error);
+}
+
+bool pf_loaded_open_tokenizer(const char *path, pf_loaded *loaded, pf_error *error) {
+    return open_with(pf_checkpoint_open(path, error), load_only_tokenizer, loaded, error);
+}
+
+bool pf_loaded_bind(pf_checkpoint *checkpoint, pf_loaded *loaded, pf_error *error) {
+    return open_with(checkpoint, load_both, loaded, error);
+}
+
+void pf_loaded_close(pf_loaded *loaded) {
+    if (loaded->owned) pf_tokenizer_free(loaded->owned->tokenizer);
+    pf_free(loaded->owned);
+    pf_checkpoint_free(loaded->checkpoint);
+    *loaded = (pf_loaded){0};
+}
