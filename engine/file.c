@@ -180,12 +180,15 @@ static bool fail_write(const pf_writer *writer, pf_error *error) {
 }
 
 bool pf_writer_write(pf_writer *writer, const void *bytes, size_t size, pf_error *error) {
-    if (size > 0 && fwrite(bytes, 1, size, writer->stream) != size) return fail_write(writer, error);
+    if (size > 0 && fwrite(bytes, 1, size, writer->stream) != size)
+        return fail_write(writer, error);
     writer->offset += size;
     return true;
 }
 
-uint64_t pf_writer_offset(const pf_writer *writer) { return writer->offset; }
+uint64_t pf_writer_offset(const pf_writer *writer) {
+    return writer->offset;
+}
 
 bool pf_writer_patch(pf_writer *writer, uint64_t offset, const void *bytes, size_t size,
                      pf_error *error) {
@@ -201,8 +204,8 @@ bool pf_writer_patch(pf_writer *writer, uint64_t offset, const void *bytes, size
 
 bool pf_writer_commit(pf_writer *writer, pf_error *error) {
     /* A device or a pipe cannot be synced; its errors show when it is flushed. */
-    bool done = fflush(writer->stream) == 0 &&
-                (!writer->temporary || fsync(fileno(writer->stream)) == 0);
+    bool done =
+        fflush(writer->stream) == 0 && (!writer->temporary || fsync(fileno(writer->stream)) == 0);
     if (!done) {
         fail_write(writer, error);
         pf_writer_abort(writer);

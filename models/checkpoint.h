@@ -26,8 +26,19 @@ typedef struct pf_tensor {
 
 /* Numbers are GGUF's. */
 typedef enum pf_meta_type {
-    PF_META_U8, PF_META_I8, PF_META_U16, PF_META_I16, PF_META_U32, PF_META_I32, PF_META_F32,
-    PF_META_BOOL, PF_META_STRING, PF_META_ARRAY, PF_META_U64, PF_META_I64, PF_META_F64,
+    PF_META_U8,
+    PF_META_I8,
+    PF_META_U16,
+    PF_META_I16,
+    PF_META_U32,
+    PF_META_I32,
+    PF_META_F32,
+    PF_META_BOOL,
+    PF_META_STRING,
+    PF_META_ARRAY,
+    PF_META_U64,
+    PF_META_I64,
+    PF_META_F64,
     PF_META_TYPE_COUNT
 } pf_meta_type;
 
@@ -42,12 +53,12 @@ typedef struct pf_meta {
     pf_meta_type element_type; /* of an array; arrays of arrays are refused */
     size_t count;              /* elements of an array, else 1 */
     union {
-        uint64_t u;         /* unsigned integers, bool */
-        int64_t i;          /* signed integers */
-        double f;           /* F32, F64 */
-        pf_text text;       /* STRING; borrowed from the file */
+        uint64_t u;           /* unsigned integers, bool */
+        int64_t i;            /* signed integers */
+        double f;             /* F32, F64 */
+        pf_text text;         /* STRING; borrowed from the file */
         const pf_text *texts; /* ARRAY of STRING [count]; owned by the checkpoint */
-        const void *array;  /* ARRAY of numbers [count], little-endian, maybe unaligned */
+        const void *array;    /* ARRAY of numbers [count], little-endian, maybe unaligned */
     } value;
 } pf_meta;
 
@@ -61,11 +72,13 @@ const char *pf_checkpoint_path(const pf_checkpoint *checkpoint);
 
 size_t pf_checkpoint_n_tensors(const pf_checkpoint *checkpoint);
 const pf_tensor *pf_checkpoint_tensor(const pf_checkpoint *checkpoint, size_t index);
-const pf_tensor *pf_checkpoint_find(const pf_checkpoint *checkpoint, const char *name); /* or NULL */
+const pf_tensor *pf_checkpoint_find(const pf_checkpoint *checkpoint,
+                                    const char *name); /* or NULL */
 
 size_t pf_checkpoint_n_meta(const pf_checkpoint *checkpoint);
 const pf_meta *pf_checkpoint_meta(const pf_checkpoint *checkpoint, size_t index);
-const pf_meta *pf_checkpoint_find_meta(const pf_checkpoint *checkpoint, const char *key); /* or NULL */
+const pf_meta *pf_checkpoint_find_meta(const pf_checkpoint *checkpoint,
+                                       const char *key); /* or NULL */
 
 /* Reading one value: false with a message naming the key if it is there with a wrong type or range;
  * true and *value unchanged if it is absent. */
@@ -87,10 +100,14 @@ bool pf_checkpoint_get_array(const pf_checkpoint *checkpoint, const char *key,
 
 /* Filling in: keys, names and texts are copied; tensor data is borrowed. A key that exists already
  * is replaced; a tensor name that exists already is an error. */
-bool pf_checkpoint_set_u32(pf_checkpoint *checkpoint, const char *key, uint32_t value, pf_error *error);
-bool pf_checkpoint_set_u64(pf_checkpoint *checkpoint, const char *key, uint64_t value, pf_error *error);
-bool pf_checkpoint_set_f32(pf_checkpoint *checkpoint, const char *key, float value, pf_error *error);
-bool pf_checkpoint_set_bool(pf_checkpoint *checkpoint, const char *key, bool value, pf_error *error);
+bool pf_checkpoint_set_u32(pf_checkpoint *checkpoint, const char *key, uint32_t value,
+                           pf_error *error);
+bool pf_checkpoint_set_u64(pf_checkpoint *checkpoint, const char *key, uint64_t value,
+                           pf_error *error);
+bool pf_checkpoint_set_f32(pf_checkpoint *checkpoint, const char *key, float value,
+                           pf_error *error);
+bool pf_checkpoint_set_bool(pf_checkpoint *checkpoint, const char *key, bool value,
+                            pf_error *error);
 bool pf_checkpoint_set_text(pf_checkpoint *checkpoint, const char *key, const char *bytes,
                             size_t size, pf_error *error);
 bool pf_checkpoint_set_texts(pf_checkpoint *checkpoint, const char *key, const pf_text *texts,
@@ -98,17 +115,18 @@ bool pf_checkpoint_set_texts(pf_checkpoint *checkpoint, const char *key, const p
 bool pf_checkpoint_set_array(pf_checkpoint *checkpoint, const char *key, pf_meta_type element_type,
                              const void *values, size_t count, pf_error *error);
 bool pf_checkpoint_add_tensor(pf_checkpoint *checkpoint, const char *name, pf_type type,
-                              uint32_t n_dims, const uint64_t *shape, const void *data, size_t bytes,
-                              pf_error *error);
+                              uint32_t n_dims, const uint64_t *shape, const void *data,
+                              size_t bytes, pf_error *error);
 /* Memory that tensors of this checkpoint point into, freed with it. */
-void *pf_checkpoint_alloc(pf_checkpoint *checkpoint, size_t bytes, const char *what, pf_error *error);
+void *pf_checkpoint_alloc(pf_checkpoint *checkpoint, size_t bytes, const char *what,
+                          pf_error *error);
 /* For format readers: moves a mapping into the checkpoint (closed with it, *file is zeroed); on
  * failure it stays the caller's. */
 bool pf_checkpoint_take_file(pf_checkpoint *checkpoint, pf_file *file, pf_error *error);
 /* For format readers: `meta` under `key` [key_size bytes, no NUL], replacing one that exists. The key
  * is copied; what meta.value points to must live as long as the checkpoint; meta.key is ignored. */
-bool pf_checkpoint_put_meta(pf_checkpoint *checkpoint, const char *key, size_t key_size, pf_meta meta,
-                            pf_error *error);
+bool pf_checkpoint_put_meta(pf_checkpoint *checkpoint, const char *key, size_t key_size,
+                            pf_meta meta, pf_error *error);
 /* Bytes of one number of a metadata array; 0 for strings and arrays. */
 size_t pf_meta_type_bytes(pf_meta_type type);
 

@@ -7,7 +7,8 @@
 
 #include <string.h>
 
-static bool set_name(pf_checkpoint *checkpoint, const char *key, const char *name, pf_error *error) {
+static bool set_name(pf_checkpoint *checkpoint, const char *key, const char *name,
+                     pf_error *error) {
     return pf_checkpoint_set_text(checkpoint, key, name, strlen(name), error);
 }
 
@@ -32,7 +33,8 @@ bool pf_attention_to_checkpoint(const pf_attention_options *attention, pf_checkp
 static bool vocabulary_size(const pf_checkpoint *checkpoint, size_t *n_vocab, pf_error *error) {
     const pf_tensor *embedding = pf_checkpoint_find(checkpoint, "token_embd.weight");
     if (!embedding || embedding->n_dims != 2)
-        return pf_fail(error, "%s has no matrix token_embd.weight, so the tokenizer's size is not known",
+        return pf_fail(error,
+                       "%s has no matrix token_embd.weight, so the tokenizer's size is not known",
                        pf_checkpoint_path(checkpoint));
     *n_vocab = (size_t)embedding->shape[1];
     return true;
@@ -76,7 +78,8 @@ bool pf_convert(const pf_convert_options *options, pf_error *error) {
     if (!checkpoint) return false;
     bool good =
         (!options->tokenizer || add_tokenizer_file(checkpoint, options->tokenizer, error)) &&
-        (!options->attention || pf_attention_to_checkpoint(options->attention, checkpoint, error)) &&
+        (!options->attention ||
+         pf_attention_to_checkpoint(options->attention, checkpoint, error)) &&
         pf_gguf_write(checkpoint, options->output, &options->gguf, error);
     pf_checkpoint_free(checkpoint);
     return good;

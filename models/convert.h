@@ -9,7 +9,7 @@ typedef struct pf_convert_options {
     const char *source;    /* format found from the content */
     const char *tokenizer; /* llama2.c's tokenizer.bin, or NULL: what the source has */
     const char *output;
-    pf_gguf_options gguf;  /* target type, progress */
+    pf_gguf_options gguf;                  /* target type, progress */
     const pf_attention_options *attention; /* recorded as performer.* keys; NULL: nothing is */
 } pf_convert_options;
 

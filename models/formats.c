@@ -24,9 +24,11 @@ static bool refuse(pf_slice bytes, pf_error *error) {
     const char *supported = "supported are GGUF and llama2.c checkpoints (.bin)";
     if (bytes.size == 0) return pf_fail(error, "the file is empty; %s", supported);
     if (begins_with(bytes, "PK\3\4", 4))
-        return pf_fail(error, "this looks like a PyTorch checkpoint (a zip archive); %s", supported);
+        return pf_fail(error, "this looks like a PyTorch checkpoint (a zip archive); %s",
+                       supported);
     if (begins_with(bytes, "FUGG", 4))
-        return pf_fail(error, "this looks like a big-endian GGUF file; convert it to little-endian first");
+        return pf_fail(error,
+                       "this looks like a big-endian GGUF file; convert it to little-endian first");
     if (bytes.size > 9 && memcmp(bytes.data + 8, "{\"", 2) == 0)
         return pf_fail(error, "this looks like a safetensors file; %s", supported);
     return pf_fail(error, "this is no checkpoint of a known format, or cut off in its header; %s",

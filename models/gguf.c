@@ -15,15 +15,17 @@
 #endif
 
 #define DEFAULT_ALIGNMENT 32
-#define MIN_KEY_BYTES (8 + 1 + 4 + 1)             /* string of one byte, type, one byte of value */
-#define MIN_TENSOR_BYTES (8 + 1 + 4 + 8 + 4 + 8)  /* string of one byte, one dimension */
+#define MIN_KEY_BYTES (8 + 1 + 4 + 1)            /* string of one byte, type, one byte of value */
+#define MIN_TENSOR_BYTES (8 + 1 + 4 + 8 + 4 + 8) /* string of one byte, one dimension */
 
 typedef struct {
     pf_slice bytes;
     size_t at;
 } cursor;
 
-static size_t left(const cursor *in) { return in->bytes.size - in->at; }
+static size_t left(const cursor *in) {
+    return in->bytes.size - in->at;
+}
 
 static bool cut_off(const char *where, pf_error *error) {
     return pf_fail(error, "the GGUF file ends inside %s; it is truncated or damaged", where);
@@ -60,16 +62,38 @@ static bool read_text(cursor *in, pf_text *text) {
 /* ---- metadata ---- */
 
 static void decode_number(pf_meta *meta, const uint8_t *bytes) {
-    union { int8_t i8; int16_t i16; int32_t i32; int64_t i64; float f32; double f64; uint64_t u; } raw = {.u = 0};
+    union {
+        int8_t i8;
+        int16_t i16;
+        int32_t i32;
+        int64_t i64;
+        float f32;
+        double f64;
+        uint64_t u;
+    } raw = {.u = 0};
     memcpy(&raw, bytes, pf_meta_type_bytes(meta->type)); /* little-endian: low bytes first */
     switch (meta->type) {
-    case PF_META_I8: meta->value.i = raw.i8; break;
-    case PF_META_I16: meta->value.i = raw.i16; break;
-    case PF_META_I32: meta->value.i = raw.i32; break;
-    case PF_META_I64: meta->value.i = raw.i64; break;
-    case PF_META_F32: meta->value.f = (double)raw.f32; break;
-    case PF_META_F64: meta->value.f = raw.f64; break;
-    default: meta->value.u = raw.u; break; /* unsigned, bool */
+    case PF_META_I8:
+        meta->value.i = raw.i8;
+        break;
+    case PF_META_I16:
+        meta->value.i = raw.i16;
+        break;
+    case PF_META_I32:
+        meta->value.i = raw.i32;
+        break;
+    case PF_META_I64:
+        meta->value.i = raw.i64;
+        break;
+    case PF_META_F32:
+        meta->value.f = (double)raw.f32;
+        break;
+    case PF_META_F64:
+        meta->value.f = raw.f64;
+        break;
+    default:
+        meta->value.u = raw.u;
+        break; /* unsigned, bool */
     }
 }
 
@@ -168,9 +192,11 @@ static bool unknown_type(const char *tensor, uint32_t type, pf_error *error) {
     for (uint32_t t = 0; t < PF_TYPE_COUNT; t++) {
         const pf_type_info *info = pf_type_get(t);
         if (info && used < sizeof list)
-            used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "", info->name);
+            used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "",
+                                     info->name);
     }
-    return pf_fail(error, "the tensor %s is of ggml type %u, which is not supported; supported are %s",
+    return pf_fail(error,
+                   "the tensor %s is of ggml type %u, which is not supported; supported are %s",
                    tensor, type, list);
 }
 
@@ -178,8 +204,9 @@ static bool unknown_type(const char *tensor, uint32_t type, pf_error *error) {
 static bool measure(tensor_entry *entry, pf_error *error) {
     const pf_type_info *info = pf_type_get(entry->type);
     if (entry->shape[0] % info->block_size)
-        return pf_fail(error, "the tensor %s has rows of %llu values, no multiple of the %zu of a %s block",
-                       entry->name, (unsigned long long)entry->shape[0], info->block_size, info->name);
+        return pf_fail(
+            error, "the tensor %s has rows of %llu values, no multiple of the %zu of a %s block",
+            entry->name, (unsigned long long)entry->shape[0], info->block_size, info->name);
     entry->bytes = entry->shape[0] / info->block_size;
     bool fits = !__builtin_mul_overflow(entry->bytes, (uint64_t)info->block_bytes, &entry->bytes);
     uint64_t values = entry->shape[0]; /* must fit too: loops count values, not bytes */
@@ -197,7 +224,8 @@ static bool read_entry(cursor *in, tensor_entry *entry, pf_error *error) {
     uint32_t type;
     if (!read_text(in, &name)) return cut_off("its table of tensors", error);
     if (name.size == 0 || name.size >= sizeof entry->name || memchr(name.bytes, '\0', name.size))
-        return pf_fail(error, "a tensor name is empty, or longer than %zu bytes, or has a zero byte",
+        return pf_fail(error,
+                       "a tensor name is empty, or longer than %zu bytes, or has a zero byte",
                        sizeof entry->name - 1);
     memcpy(entry->name, name.bytes, name.size);
     entry->name[name.size] = '\0';
@@ -257,11 +285,14 @@ static bool read_tensors(cursor *in, size_t count, uint32_t alignment, pf_checkp
     for (size_t i = 0; i < count && good; i++) {
         good = read_entry(in, &entry, error);
         if (good && entry.offset % alignment)
-            good = pf_fail(error, "the tensor %s is not aligned to %u bytes", entry.name, alignment);
+            good =
+                pf_fail(error, "the tensor %s is not aligned to %u bytes", entry.name, alignment);
         if (good && !pf_slice_part(data, entry.offset, entry.bytes, &bytes))
-            good = pf_fail(error, "the tensor %s (%llu bytes at %llu) reaches beyond the end of the file; "
-                                  "the file is truncated or damaged", entry.name,
-                           (unsigned long long)entry.bytes, (unsigned long long)entry.offset);
+            good = pf_fail(error,
+                           "the tensor %s (%llu bytes at %llu) reaches beyond the end of the file; "
+                           "the file is truncated or damaged",
+                           entry.name, (unsigned long long)entry.bytes,
+                           (unsigned long long)entry.offset);
         good = good && pf_checkpoint_add_tensor(checkpoint, entry.name, entry.type, entry.n_dims,
                                                 entry.shape, bytes.data, bytes.size, error);
         extents[i] = (extent){entry.offset, entry.offset + entry.bytes, i};
@@ -289,10 +320,11 @@ bool pf_gguf_read(pf_slice bytes, pf_checkpoint *checkpoint, pf_error *error) {
         return pf_fail(error, "this is GGUF version %u; versions 2 and 3 are supported", version);
     if (!read_u64(&in, &n_tensors) || !read_u64(&in, &n_keys)) return cut_off("its header", error);
     if (n_keys > left(&in) / MIN_KEY_BYTES || n_tensors > left(&in) / MIN_TENSOR_BYTES)
-        return pf_fail(error,
-                       "the GGUF header promises %llu keys and %llu tensors, more than the file can "
-                       "hold; it is truncated or damaged",
-                       (unsigned long long)n_keys, (unsigned long long)n_tensors);
+        return pf_fail(
+            error,
+            "the GGUF header promises %llu keys and %llu tensors, more than the file can "
+            "hold; it is truncated or damaged",
+            (unsigned long long)n_keys, (unsigned long long)n_tensors);
     for (uint64_t i = 0; i < n_keys; i++)
         if (!read_key(&in, checkpoint, error)) return false;
     return read_layout(checkpoint, &alignment, error) &&

@@ -16,7 +16,8 @@
 /* ---- which type ---- */
 
 bool pf_gguf_can_write(pf_type type) {
-    return type == PF_F32 || type == PF_F16 || type == PF_BF16 || type == PF_Q8_0 || type == PF_Q4_0;
+    return type == PF_F32 || type == PF_F16 || type == PF_BF16 || type == PF_Q8_0 ||
+           type == PF_Q4_0;
 }
 
 static bool begins_with(const char *text, const char *start) {
@@ -32,11 +33,13 @@ static bool stays_float(const pf_tensor *tensor) {
 pf_type pf_gguf_target_type(const pf_tensor *tensor, const pf_gguf_options *options) {
     if (!options->convert) return tensor->type;
     if (stays_float(tensor)) return PF_F32;
-    return tensor->shape[0] % pf_type_get(options->type)->block_size == 0 ? options->type : tensor->type;
+    return tensor->shape[0] % pf_type_get(options->type)->block_size == 0 ? options->type
+                                                                          : tensor->type;
 }
 
 static size_t n_rows(const pf_tensor *tensor) {
-    return (size_t)(tensor->shape[1] * tensor->shape[2] * tensor->shape[3]); /* was measured on reading */
+    return (size_t)(tensor->shape[1] * tensor->shape[2] *
+                    tensor->shape[3]); /* was measured on reading */
 }
 
 static bool target_bytes(const pf_tensor *tensor, const pf_gguf_options *options, size_t *bytes,
@@ -50,7 +53,9 @@ static bool target_bytes(const pf_tensor *tensor, const pf_gguf_options *options
     return true;
 }
 
-static size_t padding(uint64_t offset) { return (size_t)((ALIGNMENT - offset % ALIGNMENT) % ALIGNMENT); }
+static size_t padding(uint64_t offset) {
+    return (size_t)((ALIGNMENT - offset % ALIGNMENT) % ALIGNMENT);
+}
 
 /* ---- header ---- */
 
@@ -85,17 +90,22 @@ static bool put_padding(job *out, pf_error *error) {
 static bool put_value(job *out, const pf_meta *meta, pf_error *error) {
     float narrow = (float)meta->value.f;
     switch (meta->type) {
-    case PF_META_STRING: return put_text(out, meta->value.text.bytes, meta->value.text.size, error);
-    case PF_META_F32: return put(out, &narrow, sizeof narrow, error);
-    case PF_META_ARRAY: break;
+    case PF_META_STRING:
+        return put_text(out, meta->value.text.bytes, meta->value.text.size, error);
+    case PF_META_F32:
+        return put(out, &narrow, sizeof narrow, error);
+    case PF_META_ARRAY:
+        break;
     default: /* integers and F64: the low bytes of the union come first */
         return put(out, &meta->value, pf_meta_type_bytes(meta->type), error);
     }
     if (!put_u32(out, meta->element_type, error) || !put_u64(out, meta->count, error)) return false;
     if (meta->element_type != PF_META_STRING)
-        return put(out, meta->value.array, meta->count * pf_meta_type_bytes(meta->element_type), error);
+        return put(out, meta->value.array, meta->count * pf_meta_type_bytes(meta->element_type),
+                   error);
     for (size_t i = 0; i < meta->count; i++)
-        if (!put_text(out, meta->value.texts[i].bytes, meta->value.texts[i].size, error)) return false;
+        if (!put_text(out, meta->value.texts[i].bytes, meta->value.texts[i].size, error))
+            return false;
     return true;
 }
 
@@ -114,11 +124,16 @@ static bool is_replaced(const pf_meta *meta, const pf_gguf_options *options) {
 /* llama.cpp's number for a file whose matrices are of this type. */
 static uint32_t file_type(pf_type type) {
     switch (type) {
-    case PF_F16: return 1;
-    case PF_Q4_0: return 2;
-    case PF_Q8_0: return 7;
-    case PF_BF16: return 32;
-    default: return 0;
+    case PF_F16:
+        return 1;
+    case PF_Q4_0:
+        return 2;
+    case PF_Q8_0:
+        return 7;
+    case PF_BF16:
+        return 32;
+    default:
+        return 0;
     }
 }
 
@@ -130,8 +145,9 @@ static bool put_keys(job *out, pf_error *error) {
         const pf_meta *meta = pf_checkpoint_meta(checkpoint, i);
         if (!is_replaced(meta, out->options) && !put_key(out, meta->key, meta, error)) return false;
     }
-    return !out->options->convert || (put_key(out, "general.file_type", &type, error) &&
-                                      put_key(out, "general.quantization_version", &version, error));
+    return !out->options->convert ||
+           (put_key(out, "general.file_type", &type, error) &&
+            put_key(out, "general.quantization_version", &version, error));
 }
 
 static size_t count_keys(const job *out) {
@@ -199,8 +215,9 @@ static bool convert_tensor(job *out, const pf_tensor *tensor, pf_type type, floa
         size_t n = total - at < CHUNK_VALUES ? total - at : CHUNK_VALUES;
         pf_dequantize_row(tensor->type, data + pf_row_bytes(tensor->type, at), values, n);
         if (!pf_quantize_row(type, values, blocks, n))
-            return pf_fail(error, "tensors of type %s cannot be written; choose f32, f16, bf16, q8_0 or q4_0",
-                           pf_type_get(type)->name);
+            return pf_fail(
+                error, "tensors of type %s cannot be written; choose f32, f16, bf16, q8_0 or q4_0",
+                pf_type_get(type)->name);
         if (!put_data(out, tensor, blocks, pf_row_bytes(type, n), error)) return false;
     }
     return true;
@@ -223,10 +240,11 @@ static bool put_tensors(job *out, pf_error *error) {
     return good;
 }
 
-bool pf_gguf_write(const pf_checkpoint *checkpoint, const char *path, const pf_gguf_options *options,
-                   pf_error *error) {
+bool pf_gguf_write(const pf_checkpoint *checkpoint, const char *path,
+                   const pf_gguf_options *options, pf_error *error) {
     if (options->convert && !pf_gguf_can_write(options->type))
-        return pf_fail(error, "tensors of type %s cannot be written; choose f32, f16, bf16, q8_0 or q4_0",
+        return pf_fail(error,
+                       "tensors of type %s cannot be written; choose f32, f16, bf16, q8_0 or q4_0",
                        pf_type_get(options->type)->name);
     job out = {.checkpoint = checkpoint, .options = options};
     out.writer = pf_writer_open(path, error);

@@ -26,7 +26,7 @@ pf_type pf_gguf_target_type(const pf_tensor *tensor, const pf_gguf_options *opti
 
 /* Writes the file whole or not at all. general.file_type is set to match; general.alignment (always 32
  * here) and split.* are not carried over; all other keys are, in their order. */
-bool pf_gguf_write(const pf_checkpoint *checkpoint, const char *path, const pf_gguf_options *options,
-                   pf_error *error);
+bool pf_gguf_write(const pf_checkpoint *checkpoint, const char *path,
+                   const pf_gguf_options *options, pf_error *error);
 
 #endif

@@ -20,7 +20,7 @@ typedef struct {
 
 /* One kind of tensor, stored for all layers in a row (or once). */
 typedef struct {
-    const char *name; /* with %u where there is one per layer; NULL: skipped */
+    const char *name;    /* with %u where there is one per layer; NULL: skipped */
     uint64_t cols, rows; /* rows 0: a vector */
     bool per_layer;
 } kind;
@@ -52,15 +52,17 @@ bool pf_llama2c_sniff(pf_slice bytes) {
 
 static bool check_header(header h, shape *s, pf_error *error) {
     if (!plausible(h))
-        return pf_fail(error,
-                       "the llama2.c header makes no sense (dim %d, hidden %d, %d layers, %d heads, %d kv "
-                       "heads, vocabulary %d, context %d)",
-                       h.dim, h.hidden, h.layers, h.heads, h.kv_heads, h.vocab, h.context);
+        return pf_fail(
+            error,
+            "the llama2.c header makes no sense (dim %d, hidden %d, %d layers, %d heads, %d kv "
+            "heads, vocabulary %d, context %d)",
+            h.dim, h.hidden, h.layers, h.heads, h.kv_heads, h.vocab, h.context);
     if (h.dim % h.heads || h.heads % h.kv_heads || h.dim / h.heads % 2)
-        return pf_fail(error,
-                       "the llama2.c header does not divide: dim %d by %d heads must be even, %d heads by "
-                       "%d kv heads whole",
-                       h.dim, h.heads, h.heads, h.kv_heads);
+        return pf_fail(
+            error,
+            "the llama2.c header does not divide: dim %d by %d heads must be even, %d heads by "
+            "%d kv heads whole",
+            h.dim, h.heads, h.heads, h.kv_heads);
     s->C = (uint64_t)h.dim;
     s->F = (uint64_t)h.hidden;
     s->L = (uint64_t)h.layers;
@@ -86,10 +88,12 @@ static bool read_header(pf_slice bytes, shape *s, size_t *data_offset, pf_error 
         return check_header(h, s, error);
     }
     if (!pf_slice_part(bytes, 0, HEADER_V1, &part))
-        return pf_fail(error, "a llama2.c header has %d bytes, this file only %zu", HEADER_V1, bytes.size);
+        return pf_fail(error, "a llama2.c header has %d bytes, this file only %zu", HEADER_V1,
+                       bytes.size);
     memcpy(&s->version, part.data + 4, sizeof s->version);
     if (s->version != 1)
-        return pf_fail(error, "this is llama2.c version %u; versions 0 and 1 (float32) are supported",
+        return pf_fail(error,
+                       "this is llama2.c version %u; versions 0 and 1 (float32) are supported",
                        s->version);
     memcpy(&h, part.data + 8, sizeof h);
     s->shared_classifier = part.data[8 + sizeof h] != 0;
@@ -138,7 +142,9 @@ static size_t list_kinds(const shape *s, kind *kinds) {
 
 /* Bytes of one tensor. No overflow: plausible() keeps every axis below 2^24, and products of two axes
  * and 4 bytes below 2^50; with 2^12 layers and 16 kinds, sums below 2^63. */
-static uint64_t kind_bytes(kind k) { return k.cols * (k.rows ? k.rows : 1) * sizeof(float); }
+static uint64_t kind_bytes(kind k) {
+    return k.cols * (k.rows ? k.rows : 1) * sizeof(float);
+}
 
 static bool add_kind(pf_checkpoint *checkpoint, kind k, uint64_t layers, pf_slice bytes,
                      uint64_t *offset, pf_error *error) {
@@ -164,17 +170,22 @@ static bool add_kind(pf_checkpoint *checkpoint, kind k, uint64_t layers, pf_slic
 }
 
 static bool add_keys(pf_checkpoint *checkpoint, const shape *s, pf_error *error) {
-    const struct { const char *key; uint64_t value; } numbers[] = {
-        {"llama.context_length", s->context},       {"llama.embedding_length", s->C},
-        {"llama.block_count", s->L},                {"llama.feed_forward_length", s->F},
-        {"llama.attention.head_count", s->H},       {"llama.attention.head_count_kv", s->KV},
-        {"llama.rope.dimension_count", s->D},       {"llama.vocab_size", s->V},
+    const struct {
+        const char *key;
+        uint64_t value;
+    } numbers[] = {
+        {"llama.context_length", s->context}, {"llama.embedding_length", s->C},
+        {"llama.block_count", s->L},          {"llama.feed_forward_length", s->F},
+        {"llama.attention.head_count", s->H}, {"llama.attention.head_count_kv", s->KV},
+        {"llama.rope.dimension_count", s->D}, {"llama.vocab_size", s->V},
     };
-    if (!pf_checkpoint_set_text(checkpoint, "general.architecture", "llama", 5, error)) return false;
+    if (!pf_checkpoint_set_text(checkpoint, "general.architecture", "llama", 5, error))
+        return false;
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (!pf_checkpoint_set_u32(checkpoint, numbers[i].key, (uint32_t)numbers[i].value, error))
             return false;
-    return pf_checkpoint_set_f32(checkpoint, "llama.attention.layer_norm_rms_epsilon", 1e-5f, error) &&
+    return pf_checkpoint_set_f32(checkpoint, "llama.attention.layer_norm_rms_epsilon", 1e-5f,
+                                 error) &&
            pf_checkpoint_set_f32(checkpoint, "llama.rope.freq_base", 10000.0f, error);
 }
 
@@ -188,11 +199,12 @@ bool pf_llama2c_read(pf_slice bytes, pf_checkpoint *checkpoint, pf_error *error)
     for (size_t i = 0; i < n_kinds; i++)
         expected += kind_bytes(kinds[i]) * (kinds[i].per_layer ? s.L : 1);
     if (expected != bytes.size)
-        return pf_fail(error,
-                       "a llama2.c version %u checkpoint of this shape has %llu bytes, but the file has "
-                       "%zu; it is %s or another format",
-                       s.version, (unsigned long long)expected, bytes.size,
-                       bytes.size < expected ? "truncated" : "damaged");
+        return pf_fail(
+            error,
+            "a llama2.c version %u checkpoint of this shape has %llu bytes, but the file has "
+            "%zu; it is %s or another format",
+            s.version, (unsigned long long)expected, bytes.size,
+            bytes.size < expected ? "truncated" : "damaged");
     if (!add_keys(checkpoint, &s, error)) return false;
     uint64_t offset = data_offset;
     for (size_t i = 0; i < n_kinds; i++)

@@ -13,12 +13,12 @@ static const char *const kinds[] = {
     [PF_TOKENIZER_SPM] = "llama", [PF_TOKENIZER_BPE] = "gpt2", [PF_TOKENIZER_UNIGRAM] = "t5"};
 
 /* Pre-tokenizers of the Llama-3 kind: a pre-token found whole is taken whole, and BOS is added. */
-static const char *const whole_word_pres[] = {"llama-bpe", "llama3",    "llama-v3", "falcon3",
-                                              "falcon-h1", "pixtral",   "midm-2.0", "lfm2",
-                                              "tekken"};
+static const char *const whole_word_pres[] = {"llama-bpe", "llama3",    "llama-v3",
+                                              "falcon3",   "falcon-h1", "pixtral",
+                                              "midm-2.0",  "lfm2",      "tekken"};
 /* How end-of-turn tokens are called where no key names one. */
-static const char *const turn_ends[] = {"<|im_end|>",    "<|eot_id|>", "<|end|>", "<end_of_turn>",
-                                        "<|end_of_turn|>", "<EOT>"};
+static const char *const turn_ends[] = {"<|im_end|>",    "<|eot_id|>",      "<|end|>",
+                                        "<end_of_turn>", "<|end_of_turn|>", "<EOT>"};
 
 static bool text_is(pf_text text, const char *other) {
     return text.size == strlen(other) && memcmp(text.bytes, other, text.size) == 0;
@@ -52,8 +52,9 @@ static bool read_kind(const pf_checkpoint *checkpoint, pf_vocabulary *vocabulary
         *found = true;
         return true;
     }
-    return pf_fail(error, "the tokenizer model \"%.*s\" is not supported; supported are llama, gpt2 and t5",
-                   (int)(model.size < 40 ? model.size : 40), model.bytes);
+    return pf_fail(
+        error, "the tokenizer model \"%.*s\" is not supported; supported are llama, gpt2 and t5",
+        (int)(model.size < 40 ? model.size : 40), model.bytes);
 }
 
 /* *values = the array under `key`, NULL if absent; its length must be that of the vocabulary. */
@@ -74,8 +75,8 @@ static bool get_types(const pf_checkpoint *checkpoint, size_t n_pieces, const ch
                       pf_error *error) {
     const pf_meta *meta = pf_checkpoint_find_meta(checkpoint, KEY("token_type"));
     bool is_unsigned = meta && meta->type == PF_META_ARRAY && meta->element_type == PF_META_U32;
-    return get_per_piece(checkpoint, KEY("token_type"), is_unsigned ? PF_META_U32 : PF_META_I32, n_pieces,
-                         types, error);
+    return get_per_piece(checkpoint, KEY("token_type"), is_unsigned ? PF_META_U32 : PF_META_I32,
+                         n_pieces, types, error);
 }
 
 static bool read_pieces(const pf_checkpoint *checkpoint, pf_vocabulary *vocabulary,
@@ -98,8 +99,10 @@ static bool read_pieces(const pf_checkpoint *checkpoint, pf_vocabulary *vocabula
         int32_t type = PF_TOKEN_NORMAL;
         pieces[i] = (pf_piece){.bytes = texts[i].bytes, .size = texts[i].size};
         if (scores) memcpy(&pieces[i].score, scores + i * sizeof(float), sizeof(float));
-        if (types) memcpy(&type, types + i * sizeof type, sizeof type);
-        else if (vocabulary->kind == PF_TOKENIZER_SPM && looks_like_byte(&pieces[i])) type = PF_TOKEN_BYTE;
+        if (types)
+            memcpy(&type, types + i * sizeof type, sizeof type);
+        else if (vocabulary->kind == PF_TOKENIZER_SPM && looks_like_byte(&pieces[i]))
+            type = PF_TOKEN_BYTE;
         /* 0 is "undefined" in ggml; what later versions may add is text like any other. */
         if (type < PF_TOKEN_NORMAL || type > PF_TOKEN_BYTE) type = PF_TOKEN_NORMAL;
         pieces[i].type = (pf_token_type)type;
@@ -133,7 +136,8 @@ static bool get_id(const pf_checkpoint *checkpoint, const char *key, size_t n_pi
                    pf_error *error) {
     const pf_meta *meta = pf_checkpoint_find_meta(checkpoint, key);
     uint32_t value = UINT32_MAX;
-    bool is_negative = meta && (meta->type == PF_META_I32 || meta->type == PF_META_I64) && meta->value.i < 0;
+    bool is_negative =
+        meta && (meta->type == PF_META_I32 || meta->type == PF_META_I64) && meta->value.i < 0;
     if (!meta) {
         if (*id >= 0 && (size_t)*id >= n_pieces) *id = -1; /* a default, in a tiny vocabulary */
         return true;
@@ -172,7 +176,8 @@ static bool read_ids(const pf_checkpoint *checkpoint, pf_vocabulary *vocabulary,
     return true;
 }
 
-static bool read_flags(const pf_checkpoint *checkpoint, pf_vocabulary *vocabulary, pf_error *error) {
+static bool read_flags(const pf_checkpoint *checkpoint, pf_vocabulary *vocabulary,
+                       pf_error *error) {
     pf_text pre = {"", 0};
     bool spm = vocabulary->kind == PF_TOKENIZER_SPM;
     if (!pf_checkpoint_get_text(checkpoint, KEY("pre"), &pre, error)) return false;
@@ -180,15 +185,16 @@ static bool read_flags(const pf_checkpoint *checkpoint, pf_vocabulary *vocabular
         return pf_fail(error, "the pre-tokenizer \"%.*s\" is not supported",
                        (int)(pre.size < 40 ? pre.size : 40), pre.bytes);
     memcpy(vocabulary->pre, pre.bytes, pre.size); /* the rest is zero */
-    vocabulary->ignore_merges = vocabulary->kind == PF_TOKENIZER_BPE && is_whole_word_pre(vocabulary->pre);
+    vocabulary->ignore_merges =
+        vocabulary->kind == PF_TOKENIZER_BPE && is_whole_word_pre(vocabulary->pre);
     vocabulary->add_bos = spm || vocabulary->ignore_merges;
     vocabulary->add_eos = vocabulary->kind == PF_TOKENIZER_UNIGRAM;
     vocabulary->add_space_prefix = vocabulary->kind != PF_TOKENIZER_BPE;
     vocabulary->escape_whitespaces = vocabulary->kind != PF_TOKENIZER_BPE;
     return pf_checkpoint_get_bool(checkpoint, KEY("add_bos_token"), &vocabulary->add_bos, error) &&
            pf_checkpoint_get_bool(checkpoint, KEY("add_eos_token"), &vocabulary->add_eos, error) &&
-           pf_checkpoint_get_bool(checkpoint, KEY("add_space_prefix"), &vocabulary->add_space_prefix,
-                                  error) &&
+           pf_checkpoint_get_bool(checkpoint, KEY("add_space_prefix"),
+                                  &vocabulary->add_space_prefix, error) &&
            pf_checkpoint_get_bool(checkpoint, KEY("remove_extra_whitespaces"),
                                   &vocabulary->remove_extra_whitespaces, error) &&
            pf_checkpoint_get_bool(checkpoint, KEY("escape_whitespaces"),
@@ -237,7 +243,8 @@ static bool set_scores_and_types(const pf_vocabulary *vocabulary, pf_checkpoint 
     }
     if (done && vocabulary->kind != PF_TOKENIZER_BPE)
         done = pf_checkpoint_set_array(checkpoint, KEY("scores"), PF_META_F32, scores, n, error);
-    done = done && pf_checkpoint_set_array(checkpoint, KEY("token_type"), PF_META_I32, types, n, error);
+    done = done &&
+           pf_checkpoint_set_array(checkpoint, KEY("token_type"), PF_META_I32, types, n, error);
     pf_free(types);
     pf_free(scores);
     return done;
@@ -245,7 +252,11 @@ static bool set_scores_and_types(const pf_vocabulary *vocabulary, pf_checkpoint 
 
 /* Where an absent key would mean a default (SentencePiece), none is written out, as 2^32 - 1. */
 static bool set_ids(const pf_vocabulary *vocabulary, pf_checkpoint *checkpoint, pf_error *error) {
-    const struct { const char *key; int32_t id; bool has_default; } ids[] = {
+    const struct {
+        const char *key;
+        int32_t id;
+        bool has_default;
+    } ids[] = {
         {KEY("bos_token_id"), vocabulary->bos, vocabulary->kind == PF_TOKENIZER_SPM},
         {KEY("eos_token_id"), vocabulary->eos, vocabulary->kind == PF_TOKENIZER_SPM},
         {KEY("unknown_token_id"), vocabulary->unk, vocabulary->kind == PF_TOKENIZER_SPM},
@@ -276,7 +287,8 @@ bool pf_vocabulary_to_checkpoint(const pf_vocabulary *vocabulary, pf_checkpoint 
     const char *kind = kinds[vocabulary->kind];
     size_t pre = strlen(vocabulary->pre);
     return pf_checkpoint_set_text(checkpoint, KEY("model"), kind, strlen(kind), error) &&
-           (pre == 0 || pf_checkpoint_set_text(checkpoint, KEY("pre"), vocabulary->pre, pre, error)) &&
+           (pre == 0 ||
+            pf_checkpoint_set_text(checkpoint, KEY("pre"), vocabulary->pre, pre, error)) &&
            set_texts(checkpoint, KEY("tokens"), vocabulary->pieces, vocabulary->n_pieces, error) &&
            set_scores_and_types(vocabulary, checkpoint, error) &&
            (vocabulary->n_merges == 0 || set_texts(checkpoint, KEY("merges"), vocabulary->merges,

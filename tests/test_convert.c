@@ -11,7 +11,8 @@
 #define STORIES DATA "models/stories260K/"
 #define ASSERT_SAYS(error, text)                                                                   \
     do {                                                                                           \
-        if (!strstr((error).message, text)) fail_msg("\"%s\" lacks \"%s\"", (error).message, text); \
+        if (!strstr((error).message, text))                                                        \
+            fail_msg("\"%s\" lacks \"%s\"", (error).message, text);                                \
     } while (0)
 
 static char output[64];
@@ -46,14 +47,16 @@ static void assert_round_trip(const pf_vocabulary *v) {
     pf_checkpoint *checkpoint = pf_checkpoint_new("made", &error);
     assert_non_null(checkpoint);
     assert_true(pf_vocabulary_to_checkpoint(v, checkpoint, &error));
-    if (!pf_vocabulary_from_checkpoint(checkpoint, &back, &storage, &error)) fail_msg("%s", error.message);
+    if (!pf_vocabulary_from_checkpoint(checkpoint, &back, &storage, &error))
+        fail_msg("%s", error.message);
     assert_int_equal(back.kind, v->kind);
     assert_int_equal(back.n_pieces, v->n_pieces);
     assert_int_equal(back.n_merges, v->n_merges);
     assert_same_pieces(back.pieces, v->pieces, v->n_pieces, v->kind != PF_TOKENIZER_BPE);
     assert_same_pieces(back.merges, v->merges, v->n_merges, false);
     assert_string_equal(back.pre, v->pre);
-    assert_true(back.bos == v->bos && back.eos == v->eos && back.unk == v->unk && back.eot == v->eot);
+    assert_true(back.bos == v->bos && back.eos == v->eos && back.unk == v->unk &&
+                back.eot == v->eot);
     assert_true(back.add_bos == v->add_bos && back.add_eos == v->add_eos);
     assert_true(back.add_space_prefix == v->add_space_prefix);
     assert_true(back.remove_extra_whitespaces == v->remove_extra_whitespaces);
@@ -74,17 +77,33 @@ static void vocabularies_survive_the_keys(void **state) {
         {.bytes = "\xe2\x96\x81t", .size = 4, .score = -1.5f, .type = PF_TOKEN_NORMAL},
     };
     const pf_piece merges[] = {{.bytes = "a b", .size = 3}, {.bytes = "ab c", .size = 4}};
-    pf_vocabulary spm = {.kind = PF_TOKENIZER_SPM, .pieces = pieces, .n_pieces = 5, .bos = 1, .eos = 2,
-                         .unk = 0, .eot = -1, .add_bos = true, .add_space_prefix = true,
-                         .escape_whitespaces = true, .byte_fallback = true};
+    pf_vocabulary spm = {.kind = PF_TOKENIZER_SPM,
+                         .pieces = pieces,
+                         .n_pieces = 5,
+                         .bos = 1,
+                         .eos = 2,
+                         .unk = 0,
+                         .eot = -1,
+                         .add_bos = true,
+                         .add_space_prefix = true,
+                         .escape_whitespaces = true,
+                         .byte_fallback = true};
     assert_round_trip(&spm);
     spm.bos = spm.unk = -1; /* none, although this kind has a default */
     spm.add_bos = spm.add_space_prefix = false;
     spm.remove_extra_whitespaces = spm.add_eos = true;
     spm.eot = 2;
     assert_round_trip(&spm);
-    pf_vocabulary bpe = {.kind = PF_TOKENIZER_BPE, .pieces = pieces, .n_pieces = 3, .merges = merges,
-                         .n_merges = 2, .pre = "llama-bpe", .bos = 1, .eos = -1, .unk = -1, .eot = -1,
+    pf_vocabulary bpe = {.kind = PF_TOKENIZER_BPE,
+                         .pieces = pieces,
+                         .n_pieces = 3,
+                         .merges = merges,
+                         .n_merges = 2,
+                         .pre = "llama-bpe",
+                         .bos = 1,
+                         .eos = -1,
+                         .unk = -1,
+                         .eot = -1,
                          .ignore_merges = true};
     assert_round_trip(&bpe);
 }
@@ -92,7 +111,8 @@ static void vocabularies_survive_the_keys(void **state) {
 static void what_a_file_leaves_out_has_defaults(void **state) {
     (void)state;
     pf_error error = {""};
-    const pf_text tokens[] = {{"<unk>", 5}, {"<s>", 3}, {"</s>", 4}, {"<0x41>", 6}, {"<|im_end|>", 10}};
+    const pf_text tokens[] = {
+        {"<unk>", 5}, {"<s>", 3}, {"</s>", 4}, {"<0x41>", 6}, {"<|im_end|>", 10}};
     const int32_t types[] = {2, 3, 3, 6, 3};
     pf_vocabulary v;
     pf_vocabulary_storage storage = {0};
@@ -110,7 +130,8 @@ static void what_a_file_leaves_out_has_defaults(void **state) {
     pf_vocabulary_storage_free(&storage);
 
     assert_true(pf_checkpoint_set_text(c, "tokenizer.ggml.model", "gpt2", 4, &error));
-    assert_true(pf_checkpoint_set_array(c, "tokenizer.ggml.token_type", PF_META_I32, types, 5, &error));
+    assert_true(
+        pf_checkpoint_set_array(c, "tokenizer.ggml.token_type", PF_META_I32, types, 5, &error));
     assert_true(pf_checkpoint_set_u32(c, "tokenizer.ggml.bos_token_id", UINT32_MAX, &error));
     assert_true(pf_vocabulary_from_checkpoint(c, &v, &storage, &error));
     assert_true(v.bos == -1 && v.eos == -1 && v.unk == -1 && v.eot == 4); /* found by its name */
@@ -138,7 +159,8 @@ static void inconsistent_vocabularies_are_refused(void **state) {
     assert_false(pf_vocabulary_from_checkpoint(c, &v, &storage, &error));
     ASSERT_SAYS(error, "tokenizer.ggml.eos_token_id is 3");
     pf_vocabulary_storage_free(&storage);
-    assert_true(pf_checkpoint_set_array(c, "tokenizer.ggml.scores", PF_META_F32, scores, 2, &error));
+    assert_true(
+        pf_checkpoint_set_array(c, "tokenizer.ggml.scores", PF_META_F32, scores, 2, &error));
     assert_false(pf_vocabulary_from_checkpoint(c, &v, &storage, &error));
     ASSERT_SAYS(error, "2 entries");
     pf_vocabulary_storage_free(&storage);
@@ -155,7 +177,8 @@ static void real_vocabularies_are_read(void **state) {
         bool add_bos;
     } files[] = {
         {"models/stories260K/stories260Ktok512.gguf", PF_TOKENIZER_SPM, 512, 0, 1, 2, 0, true},
-        {"tokenizers/gpt2/ggml-vocab-gpt-2.gguf", PF_TOKENIZER_BPE, 50257, 50000, 50256, 50256, -1, false},
+        {"tokenizers/gpt2/ggml-vocab-gpt-2.gguf", PF_TOKENIZER_BPE, 50257, 50000, 50256, 50256, -1,
+         false},
         {"tokenizers/phi-3/ggml-vocab-phi-3.gguf", PF_TOKENIZER_SPM, 32064, 0, 1, 32000, 0, true},
         {"models/families/qwen2/qwen2-f32.gguf", PF_TOKENIZER_BPE, 640, 370, 626, 628, -1, false},
     };
@@ -168,7 +191,8 @@ static void real_vocabularies_are_read(void **state) {
         need_file(path);
         pf_checkpoint *checkpoint = pf_checkpoint_open(path, &error);
         assert_non_null(checkpoint);
-        if (!pf_vocabulary_from_checkpoint(checkpoint, &v, &storage, &error)) fail_msg("%s", error.message);
+        if (!pf_vocabulary_from_checkpoint(checkpoint, &v, &storage, &error))
+            fail_msg("%s", error.message);
         assert_int_equal(v.kind, files[i].kind);
         assert_int_equal(v.n_pieces, files[i].n_pieces);
         assert_int_equal(v.n_merges, files[i].n_merges);
@@ -187,8 +211,10 @@ static void stories260K_becomes_gguf(void **state) {
     need_file(STORIES "stories260K.bin");
     need_file(STORIES "tok512.bin");
     need_file(STORIES "stories260Ktok512.gguf");
-    const pf_convert_options options = {.source = STORIES "stories260K.bin", .tokenizer = STORIES "tok512.bin",
-                                        .output = output, .gguf = {.convert = true, .type = PF_Q8_0}};
+    const pf_convert_options options = {.source = STORIES "stories260K.bin",
+                                        .tokenizer = STORIES "tok512.bin",
+                                        .output = output,
+                                        .gguf = {.convert = true, .type = PF_Q8_0}};
     if (!pf_convert(&options, &error)) fail_msg("%s", error.message);
     pf_checkpoint *ours = pf_checkpoint_open(output, &error);
     pf_checkpoint *theirs = pf_checkpoint_open(STORIES "stories260Ktok512.gguf", &error);
@@ -206,7 +232,8 @@ static void stories260K_becomes_gguf(void **state) {
     }
     assert_true(a.bos == 1 && a.eos == 2 && a.unk == 0 && a.add_bos && !a.remove_extra_whitespaces);
     assert_int_equal(pf_checkpoint_find(ours, "blk.0.attn_q.weight")->type, PF_Q8_0);
-    assert_int_equal(pf_checkpoint_find(ours, "blk.0.ffn_down.weight")->type, PF_F32); /* rows of 172 */
+    assert_int_equal(pf_checkpoint_find(ours, "blk.0.ffn_down.weight")->type,
+                     PF_F32); /* rows of 172 */
     assert_null(pf_checkpoint_find_meta(ours, "performer.attention"));
     pf_vocabulary_storage_free(&a_storage);
     pf_vocabulary_storage_free(&b_storage);
@@ -265,11 +292,14 @@ static void a_file_can_be_converted_in_place(void **state) {
     float *values = pf_checkpoint_alloc(c, 1024, "weights", &error);
     assert_non_null(values);
     for (int i = 0; i < 256; i++) values[i] = (float)i;
-    assert_true(pf_checkpoint_add_tensor(c, "token_embd.weight", PF_F32, 2, shape, values, 1024, &error));
+    assert_true(
+        pf_checkpoint_add_tensor(c, "token_embd.weight", PF_F32, 2, shape, values, 1024, &error));
     assert_true(pf_gguf_write(c, output, &(pf_gguf_options){0}, &error));
     pf_checkpoint_free(c);
     const pf_attention_options favor = {.kind = PF_ATTENTION_FAVOR, .features = 32};
-    const pf_convert_options options = {.source = output, .output = output, .attention = &favor,
+    const pf_convert_options options = {.source = output,
+                                        .output = output,
+                                        .attention = &favor,
                                         .gguf = {.convert = true, .type = PF_F16}};
     if (!pf_convert(&options, &error)) fail_msg("%s", error.message);
     c = pf_checkpoint_open(output, &error);
@@ -286,7 +316,9 @@ static void a_wrong_tokenizer_is_named_and_nothing_is_written(void **state) {
     need_file(DATA "models/babyllama-tok105/tok105.bin");
     need_file(DATA "tokenizers/gpt2/tokenizer.json");
     unlink(output);
-    static const struct { const char *tokenizer, *reason; } cases[] = {
+    static const struct {
+        const char *tokenizer, *reason;
+    } cases[] = {
         {DATA "models/babyllama-tok105/tok105.bin", "another model"},
         {DATA "models/tales-favor/tales.bin", "another model"},
         {STORIES "tok512.model", "SentencePiece"},
@@ -294,7 +326,8 @@ static void a_wrong_tokenizer_is_named_and_nothing_is_written(void **state) {
         {DATA "no-such-file", "no-such-file"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const pf_convert_options options = {.source = STORIES "stories260K.bin", .output = output,
+        const pf_convert_options options = {.source = STORIES "stories260K.bin",
+                                            .output = output,
                                             .tokenizer = cases[i].tokenizer,
                                             .gguf = {.convert = true, .type = PF_F32}};
         assert_false(pf_convert(&options, &error));

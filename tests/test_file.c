@@ -77,8 +77,10 @@ static void an_aborted_write_leaves_the_old_file(void **state) {
         pf_writer *writer = pf_writer_open(path, &error);
         assert_non_null(writer);
         assert_true(pf_writer_write(writer, round ? "new!" : "old", round ? 4 : 3, &error));
-        if (round) pf_writer_abort(writer);
-        else assert_true(pf_writer_commit(writer, &error));
+        if (round)
+            pf_writer_abort(writer);
+        else
+            assert_true(pf_writer_commit(writer, &error));
     }
     pf_file file;
     assert_true(pf_file_open(path, &file, &error));

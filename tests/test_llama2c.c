@@ -10,7 +10,8 @@
 #define STORIES "../shared/data/models/stories260K/"
 #define ASSERT_SAYS(error, text)                                                                   \
     do {                                                                                           \
-        if (!strstr((error).message, text)) fail_msg("\"%s\" lacks \"%s\"", (error).message, text); \
+        if (!strstr((error).message, text))                                                        \
+            fail_msg("\"%s\" lacks \"%s\"", (error).message, text);                                \
     } while (0)
 
 /* ---- checkpoints made here: dim 8, hidden 6, 2 layers, 2 heads, 1 kv head, vocab 5, context 3 ---- */
@@ -28,7 +29,9 @@ static void put(image *out, const void *bytes, size_t size) {
     out->size += size;
 }
 
-static void put_i32(image *out, int32_t value) { put(out, &value, sizeof value); }
+static void put_i32(image *out, int32_t value) {
+    put(out, &value, sizeof value);
+}
 
 /* Each number says where it comes from: kind * 1000 + its index. */
 static void put_floats(image *out, int kind, size_t n) {
@@ -86,8 +89,8 @@ static pf_checkpoint *open_image(const image *in, pf_error *error) {
     return pf_checkpoint_open_bytes((pf_slice){in->bytes, in->size}, "made.bin", error);
 }
 
-static void assert_tensor(const pf_checkpoint *checkpoint, const char *name, uint64_t cols, uint64_t rows,
-                          float first) {
+static void assert_tensor(const pf_checkpoint *checkpoint, const char *name, uint64_t cols,
+                          uint64_t rows, float first) {
     const pf_tensor *tensor = pf_checkpoint_find(checkpoint, name);
     if (!tensor) fail_msg("no tensor %s", name);
     float value;
@@ -102,8 +105,10 @@ static void both_versions_give_the_same_tensors(void **state) {
     for (int i = 0; i < 4; i++) {
         pf_error error = {""};
         bool shared = i & 1;
-        if (i < 2) make_version_0(&in, shared);
-        else make_version_1(&in, shared);
+        if (i < 2)
+            make_version_0(&in, shared);
+        else
+            make_version_1(&in, shared);
         pf_checkpoint *checkpoint = open_image(&in, &error);
         if (!checkpoint) fail_msg("%s", error.message);
         assert_tensor(checkpoint, "token_embd.weight", C, V, 1000);
@@ -117,10 +122,13 @@ static void both_versions_give_the_same_tensors(void **state) {
         assert_tensor(checkpoint, "blk.1.ffn_down.weight", F, C, 9000 + F * C);
         assert_tensor(checkpoint, "blk.1.ffn_up.weight", C, F, 10000 + F * C);
         assert_tensor(checkpoint, "output_norm.weight", C, 1, 11000);
-        if (shared) assert_null(pf_checkpoint_find(checkpoint, "output.weight"));
-        else assert_tensor(checkpoint, "output.weight", C, V, 13000);
+        if (shared)
+            assert_null(pf_checkpoint_find(checkpoint, "output.weight"));
+        else
+            assert_tensor(checkpoint, "output.weight", C, V, 13000);
         uint32_t kv_heads = 0, rope = 0;
-        assert_true(pf_checkpoint_get_u32(checkpoint, "llama.attention.head_count_kv", &kv_heads, &error));
+        assert_true(
+            pf_checkpoint_get_u32(checkpoint, "llama.attention.head_count_kv", &kv_heads, &error));
         assert_true(pf_checkpoint_get_u32(checkpoint, "llama.rope.dimension_count", &rope, &error));
         assert_int_equal(kv_heads, 1);
         assert_int_equal(rope, 4);
@@ -148,17 +156,26 @@ static void a_wrong_size_names_both_numbers(void **state) {
 static void hostile_headers_are_refused(void **state) {
     (void)state;
     static const int32_t shapes[][7] = {
-        {0, 6, 2, 2, 1, 5, 3},  {8, 6, 2, 0, 1, 5, 3},          {8, 6, 2, 2, 0, 5, 3},
-        {8, 6, 2, 3, 1, 5, 3},  {8, 6, 2, 2, 1, INT32_MIN, 3},  {INT32_MAX, INT32_MAX, INT32_MAX, 2, 1, 5, 3},
-        {8, 6, 2, 8, 1, 5, 3},  {8, -6, 2, 2, 1, 5, 3},         {8, 6, 2, 2, 1, 5, INT32_MAX},
-        {12, 6, 2, 4, 3, 5, 3}, {1 << 17, 1 << 20, 1 << 12, 2, 1, 1 << 24, 1 << 24},
+        {0, 6, 2, 2, 1, 5, 3},
+        {8, 6, 2, 0, 1, 5, 3},
+        {8, 6, 2, 2, 0, 5, 3},
+        {8, 6, 2, 3, 1, 5, 3},
+        {8, 6, 2, 2, 1, INT32_MIN, 3},
+        {INT32_MAX, INT32_MAX, INT32_MAX, 2, 1, 5, 3},
+        {8, 6, 2, 8, 1, 5, 3},
+        {8, -6, 2, 2, 1, 5, 3},
+        {8, 6, 2, 2, 1, 5, INT32_MAX},
+        {12, 6, 2, 4, 3, 5, 3},
+        {1 << 17, 1 << 20, 1 << 12, 2, 1, 1 << 24, 1 << 24},
     };
     static image in;
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (int version = 0; version < 2; version++) {
             pf_error error = {""};
-            if (version) make_version_1(&in, true);
-            else make_version_0(&in, true);
+            if (version)
+                make_version_1(&in, true);
+            else
+                make_version_0(&in, true);
             memcpy(in.bytes + (version ? 8 : 0), shapes[i], sizeof shapes[i]);
             assert_null(open_image(&in, &error));
             ASSERT_SAYS(error, "made.bin: ");
@@ -191,7 +208,8 @@ static void make_tokenizer(image *out) {
     put_piece(out, -1, " a b");
 }
 
-static bool read_image(const image *in, size_t n, pf_vocabulary *v, pf_vocabulary_storage *s, pf_error *e) {
+static bool read_image(const image *in, size_t n, pf_vocabulary *v, pf_vocabulary_storage *s,
+                       pf_error *e) {
     return pf_llama2c_tokenizer_read((pf_slice){in->bytes, in->size}, n, v, s, e);
 }
 
@@ -210,7 +228,11 @@ static void pieces_get_types_and_escaped_spaces(void **state) {
     assert_int_equal(v.pieces[3].type, PF_TOKEN_BYTE);
     assert_int_equal(v.pieces[4].type, PF_TOKEN_NORMAL);
     assert_int_equal(v.pieces[4].size, 8);
-    assert_memory_equal(v.pieces[4].bytes, "\xe2\x96\x81" "a\xe2\x96\x81" "b", 8);
+    assert_memory_equal(v.pieces[4].bytes,
+                        "\xe2\x96\x81"
+                        "a\xe2\x96\x81"
+                        "b",
+                        8);
     assert_true(v.pieces[4].score == -1.0f);
     assert_true(v.kind == PF_TOKENIZER_SPM && v.add_bos && v.add_space_prefix && v.byte_fallback);
     assert_false(v.remove_extra_whitespaces);
@@ -264,7 +286,8 @@ static void stories260K_equals_its_published_gguf(void **state) {
     if (!ours || !theirs) fail_msg("%s", error.message);
     assert_int_equal(pf_checkpoint_n_tensors(ours), 47);
     for (size_t i = 0; i < 47; i++) {
-        const pf_tensor *a = pf_checkpoint_tensor(ours, i), *b = pf_checkpoint_find(theirs, a->name);
+        const pf_tensor *a = pf_checkpoint_tensor(ours, i),
+                        *b = pf_checkpoint_find(theirs, a->name);
         if (!b) fail_msg("%s has no counterpart", a->name);
         assert_int_equal(a->n_dims, b->n_dims);
         assert_memory_equal(a->shape, b->shape, sizeof a->shape);
@@ -287,7 +310,8 @@ static void for_each_prefix(const char *path, bool (*opens)(pf_slice bytes, pf_e
         assert_non_null(bytes);
         memcpy(bytes, file.bytes.data, size);
         error.message[0] = '\0';
-        if (opens((pf_slice){bytes, size}, &error)) fail_msg("%s cut to %zu bytes opens", path, size);
+        if (opens((pf_slice){bytes, size}, &error))
+            fail_msg("%s cut to %zu bytes opens", path, size);
         assert_true(error.message[0]);
         free(bytes);
     }

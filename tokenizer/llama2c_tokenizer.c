@@ -43,23 +43,29 @@ static size_t escape(const char *from, size_t size, char *to) {
 
 static bool read_pieces(pf_slice bytes, size_t n_vocab, pf_vocabulary *vocabulary,
                         pf_vocabulary_storage *storage, pf_error *error) {
-    size_t at = sizeof(uint32_t); /* after the length of the longest piece, which we need not know */
+    size_t at =
+        sizeof(uint32_t); /* after the length of the longest piece, which we need not know */
     char *text = storage->text;
     for (size_t id = 0; id < n_vocab; id++) {
         pf_slice entry, body;
         int32_t size;
         pf_piece *piece = &storage->pieces[id];
         if (!pf_slice_part(bytes, at, ENTRY_BYTES, &entry))
-            return pf_fail(error, "the tokenizer file ends at piece %zu of %zu; it is truncated, or "
-                                  "belongs to another model", id, n_vocab);
+            return pf_fail(error,
+                           "the tokenizer file ends at piece %zu of %zu; it is truncated, or "
+                           "belongs to another model",
+                           id, n_vocab);
         memcpy(&piece->score, entry.data, sizeof piece->score);
         memcpy(&size, entry.data + 4, sizeof size);
         at += ENTRY_BYTES;
         if (size < 0 || !pf_slice_part(bytes, at, (uint64_t)size, &body))
-            return pf_fail(error, "the tokenizer file ends inside piece %zu of %zu (size %d); it is "
-                                  "truncated or damaged", id, n_vocab, size);
+            return pf_fail(error,
+                           "the tokenizer file ends inside piece %zu of %zu (size %d); it is "
+                           "truncated or damaged",
+                           id, n_vocab, size);
         if (!isfinite(piece->score))
-            return pf_fail(error, "piece %zu of the tokenizer file has no finite score; it is damaged", id);
+            return pf_fail(
+                error, "piece %zu of the tokenizer file has no finite score; it is damaged", id);
         at += body.size;
         if (special_piece(id, piece)) continue;
         bool byte = is_byte((const char *)body.data, body.size);
@@ -70,25 +76,38 @@ static bool read_pieces(pf_slice bytes, size_t n_vocab, pf_vocabulary *vocabular
         vocabulary->byte_fallback |= byte;
     }
     if (at != bytes.size)
-        return pf_fail(error, "the tokenizer file goes on after %zu pieces (%zu bytes more); it belongs to "
-                              "another model", n_vocab, bytes.size - at);
+        return pf_fail(
+            error,
+            "the tokenizer file goes on after %zu pieces (%zu bytes more); it belongs to "
+            "another model",
+            n_vocab, bytes.size - at);
     return true;
 }
 
 bool pf_llama2c_tokenizer_read(pf_slice bytes, size_t n_vocab, pf_vocabulary *vocabulary,
                                pf_vocabulary_storage *storage, pf_error *error) {
     if (bytes.size < sizeof(uint32_t) || n_vocab > (bytes.size - sizeof(uint32_t)) / ENTRY_BYTES)
-        return pf_fail(error, "the tokenizer file has %zu bytes, too few for %zu pieces; it is truncated, "
-                              "or belongs to another model", bytes.size, n_vocab);
+        return pf_fail(error,
+                       "the tokenizer file has %zu bytes, too few for %zu pieces; it is truncated, "
+                       "or belongs to another model",
+                       bytes.size, n_vocab);
     if (n_vocab < 3)
-        return pf_fail(error, "a llama2.c vocabulary has at least <unk>, <s> and </s>, this one %zu ids",
+        return pf_fail(error,
+                       "a llama2.c vocabulary has at least <unk>, <s> and </s>, this one %zu ids",
                        n_vocab);
     storage->pieces = pf_calloc(n_vocab, sizeof *storage->pieces, "a vocabulary", error);
-    storage->text = pf_calloc(bytes.size, SPACE_BYTES, "a vocabulary", error); /* each byte a space */
+    storage->text =
+        pf_calloc(bytes.size, SPACE_BYTES, "a vocabulary", error); /* each byte a space */
     if (!storage->pieces || !storage->text) return false;
-    *vocabulary = (pf_vocabulary){.kind = PF_TOKENIZER_SPM, .pieces = storage->pieces,
-                                  .n_pieces = n_vocab, .bos = 1, .eos = 2, .unk = 0, .eot = -1,
-                                  .add_bos = true, .add_space_prefix = true,
+    *vocabulary = (pf_vocabulary){.kind = PF_TOKENIZER_SPM,
+                                  .pieces = storage->pieces,
+                                  .n_pieces = n_vocab,
+                                  .bos = 1,
+                                  .eos = 2,
+                                  .unk = 0,
+                                  .eot = -1,
+                                  .add_bos = true,
+                                  .add_space_prefix = true,
                                   .escape_whitespaces = true};
     return read_pieces(bytes, n_vocab, vocabulary, storage, error);
 }
