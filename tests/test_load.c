@@ -437,7 +437,7 @@ static void test_tokenizer_larger_than_the_embedding(void **state) {
     for (size_t n = V - 1; n <= V + 1; n++) {
         pf_checkpoint *c = whole();
         pf_text texts[V + 1] = {{"<unk>", 5}, {"<s>", 3}, {"</s>", 4}};
-        for (size_t i = 3; i < n; i++) texts[i] = (pf_text){"abcdefghijk" + i, 1};
+        for (size_t i = 3; i < n; i++) texts[i] = (pf_text){&"abcdefghijk"[i], 1};
         assert_true(pf_checkpoint_set_text(c, "tokenizer.ggml.model", "llama", 5, &error));
         assert_true(pf_checkpoint_set_texts(c, "tokenizer.ggml.tokens", texts, n, &error));
         if (n <= V) {
