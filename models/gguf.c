@@ -74,7 +74,7 @@ static void decode_number(pf_meta *meta, const uint8_t *bytes) {
     memcpy(&raw, bytes, pf_meta_type_bytes(meta->type)); /* little-endian: low bytes first */
     switch (meta->type) {
     case PF_META_I8:
-        meta->value.i = raw.i8;
+        meta->value.i = (int64_t)raw.i8;
         break;
     case PF_META_I16:
         meta->value.i = raw.i16;

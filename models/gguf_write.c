@@ -161,7 +161,7 @@ static bool put_table(job *out, pf_error *error) {
     uint64_t offset = 0;
     for (size_t i = 0; i < pf_checkpoint_n_tensors(out->checkpoint); i++) {
         const pf_tensor *tensor = pf_checkpoint_tensor(out->checkpoint, i);
-        size_t bytes;
+        size_t bytes = 0;
         if (!target_bytes(tensor, out->options, &bytes, error) ||
             !put_text(out, tensor->name, strlen(tensor->name), error) ||
             !put_u32(out, tensor->n_dims, error))
