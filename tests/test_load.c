@@ -474,6 +474,72 @@ static void test_missing_file(void **state) {
     pf_loaded_close(&loaded);
 }
 
+/* ---- the fixtures of make_tiny_families.py: what is special about each ---- */
+
+static const pf_model *open_fixture(const char *name, pf_loaded *loaded) {
+    char path[128];
+    pf_error error = {""};
+    snprintf(path, sizeof path, "tests/fixtures/families/%s.gguf", name);
+    if (!pf_loaded_open(path, loaded, &error)) fail_msg("%s", error.message);
+    assert_non_null(loaded->tokenizer);
+    assert_int_equal(pf_tokenizer_size(loaded->tokenizer), loaded->model->n_vocab);
+    return loaded->model;
+}
+
+static void test_scaled_llamas(void **state) {
+    (void)state;
+    pf_loaded loaded;
+    const pf_model *m = open_fixture("llama", &loaded);
+    assert_ptr_not_equal(m->logits.weight.data, m->embedding.data);
+    pf_loaded_close(&loaded);
+    m = open_fixture("llama-scaled", &loaded);
+    assert_int_equal(m->rope_dim, 8);
+    assert_float_equal(m->rope_factors[2], 2.5f, 0);
+    assert_int_equal(m->layers[0].q.weight.type, PF_F16);
+    pf_loaded_close(&loaded);
+    m = open_fixture("llama-linear", &loaded);
+    assert_float_equal(m->rope_factors[3], 4, 0);
+    assert_int_equal(m->n_kv_heads, 2); /* head_count_kv is absent */
+    pf_loaded_close(&loaded);
+}
+
+static void test_qwens(void **state) {
+    (void)state;
+    pf_loaded loaded;
+    const pf_model *m = open_fixture("qwen2", &loaded);
+    assert_true(m->layers[1].q.bias && m->layers[1].k.bias && m->layers[1].v.bias);
+    assert_int_equal(m->position, PF_POSITION_ROPE_HALVES);
+    pf_loaded_close(&loaded);
+    m = open_fixture("qwen3", &loaded);
+    assert_true(m->layers[1].q_norm && m->layers[1].k_norm);
+    assert_int_equal(m->head_dim, 12);
+    assert_int_equal(m->layers[0].output.weight.cols, 48);
+    pf_loaded_close(&loaded);
+}
+
+static void test_gpt2_phi3_gemma(void **state) {
+    (void)state;
+    pf_loaded loaded;
+    const pf_model *m = open_fixture("gpt2", &loaded);
+    const pf_layer *layer = &m->layers[1];
+    assert_int_equal(m->position, PF_POSITION_LEARNED);
+    assert_ptr_equal(layer->v.bias, layer->q.bias + 2 * 24);
+    assert_true(layer->output.bias && layer->up.bias && layer->down.bias && layer->mlp_norm.bias);
+    pf_loaded_close(&loaded);
+    m = open_fixture("phi3", &loaded);
+    layer = &m->layers[0];
+    size_t row = pf_row_bytes(PF_Q8_0, 32);
+    assert_ptr_equal(layer->k.weight.data, (const char *)layer->q.weight.data + 32 * row);
+    assert_ptr_equal(layer->v.weight.data, (const char *)layer->k.weight.data + 16 * row);
+    assert_ptr_equal(layer->up.weight.data, (const char *)layer->gate.weight.data + 64 * row);
+    assert_int_equal(m->context, 64);
+    pf_loaded_close(&loaded);
+    m = open_fixture("gemma", &loaded);
+    assert_float_equal(m->embedding_scale, sqrtf(24), 0);
+    assert_int_equal(m->mlp, PF_MLP_GEGLU);
+    pf_loaded_close(&loaded);
+}
+
 /* ---- memory, and the files of others ---- */
 
 static void test_every_allocation_may_fail(void **state) {
@@ -541,6 +607,9 @@ int main(void) {
         cmocka_unit_test(test_tokenizer_larger_than_the_embedding),
         cmocka_unit_test(test_vocabulary_only),
         cmocka_unit_test(test_missing_file),
+        cmocka_unit_test(test_scaled_llamas),
+        cmocka_unit_test(test_qwens),
+        cmocka_unit_test(test_gpt2_phi3_gemma),
         cmocka_unit_test(test_every_allocation_may_fail),
         cmocka_unit_test(test_shared_families),
     };

@@ -1,0 +1,333 @@
+#!/usr/bin/env python3
+"""Writes one tiny random checkpoint per model family, and the logits it must give.
+
+    python3 tests/make_tiny_families.py [tests/fixtures/families]
+
+For each: NAME.gguf, NAME.tokens.txt (ids, one a line) and NAME.logits.f32 (little-endian, [tokens][vocab]).
+The logits come from the forward pass below: numpy in float64, written from the papers and as plain as
+possible, and sharing nothing with the C code. Seeds are fixed, so the same files come out every time.
+Needs numpy.
+"""
+import os
+import struct
+import sys
+
+import numpy as np
+
+F32, F16, Q8_0, BF16 = 0, 1, 8, 30  # ggml's numbers
+U32, I32, FLOAT, BOOL, STRING, ARRAY = 4, 5, 6, 7, 8, 9  # GGUF's
+
+# ---- tensors as files store them -------------------------------------------------------------------
+
+
+def encode(values, kind):
+    """float64 values -> (bytes in the file, the float64 values that these bytes stand for)."""
+    x = np.ascontiguousarray(values, np.float32)
+    if kind == F32:
+        return x.tobytes(), x.astype(np.float64)
+    if kind == F16:
+        half = x.astype(np.float16)
+        return half.tobytes(), half.astype(np.float64)
+    if kind == BF16:
+        bits = x.view(np.uint32)
+        bits = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16  # to nearest, ties to even
+        return bits.astype(np.uint16).tobytes(), (bits.astype(np.uint32) << 16).view(np.float32).astype(np.float64)
+    assert kind == Q8_0 and x.shape[-1] % 32 == 0
+    blocks = x.reshape(-1, 32)
+    scale = (np.abs(blocks).max(axis=1) / 127).astype(np.float16)
+    q = np.clip(np.rint(blocks / scale[:, None].astype(np.float32)), -127, 127).astype(np.int8)
+    data = b"".join(scale[i].tobytes() + q[i].tobytes() for i in range(len(q)))
+    return data, (scale[:, None].astype(np.float64) * q).reshape(x.shape)
+
+
+def gguf_string(text):
+    data = text.encode()
+    return struct.pack("<Q", len(data)) + data
+
+
+def gguf_value(value):
+    """(type, bytes): bool, int (u32), float (f32), str, or a list of one of str, int (i32), float."""
+    if isinstance(value, bool):
+        return BOOL, struct.pack("<B", value)
+    if isinstance(value, int):
+        return U32, struct.pack("<I", value)
+    if isinstance(value, float):
+        return FLOAT, struct.pack("<f", value)
+    if isinstance(value, str):
+        return STRING, gguf_string(value)
+    kind, each = {str: (STRING, gguf_string), int: (I32, lambda i: struct.pack("<i", i)),
+                  float: (FLOAT, lambda f: struct.pack("<f", f))}[type(value[0])]
+    return ARRAY, struct.pack("<IQ", kind, len(value)) + b"".join(map(each, value))
+
+
+def write_gguf(path, keys, tensors):
+    """tensors: name -> (numpy shape, type, bytes)."""
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(keys))
+    for key, value in keys.items():
+        kind, data = gguf_value(value)
+        head += gguf_string(key) + struct.pack("<I", kind) + data
+    body = b""
+    for name, (shape, kind, data) in tensors.items():
+        head += gguf_string(name) + struct.pack("<I", len(shape))
+        head += b"".join(struct.pack("<Q", n) for n in reversed(shape))  # the contiguous axis first
+        head += struct.pack("<IQ", kind, len(body))
+        body += data + b"\0" * (-len(data) % 32)
+    with open(path, "wb") as file:
+        file.write(head + b"\0" * (-len(head) % 32) + body)
+
+
+# ---- the forward pass ------------------------------------------------------------------------------
+
+
+def norm(x, weight, bias, eps, kind):
+    if kind == "layer":
+        x = x - x.mean(axis=-1, keepdims=True)
+    y = x / np.sqrt((x * x).mean(axis=-1, keepdims=True) + eps) * weight
+    return y if bias is None else y + bias
+
+
+def rotate(x, position, pairs, base, factors):
+    """One head x [D] at a position. pairs: list of (i, j), pair p of n turning by base^(-p / n)."""
+    y = x.copy()
+    for p, (i, j) in enumerate(pairs):
+        angle = position * base ** (-p / len(pairs)) / factors[p]
+        y[i] = x[i] * np.cos(angle) - x[j] * np.sin(angle)
+        y[j] = x[i] * np.sin(angle) + x[j] * np.cos(angle)
+    return y
+
+
+def rope_pairs(kind, n):
+    return [(2 * p, 2 * p + 1) if kind == "adjacent" else (p, p + n // 2) for p in range(n // 2)]
+
+
+def softmax(x):
+    e = np.exp(x - x.max())
+    return e / e.sum()
+
+
+def attention(m, w, layer, x):
+    """x [T, C] -> [T, C]; every query head by itself, every token by itself."""
+    heads, kv_heads, D, T = m["heads"], m["kv_heads"], m["D"], len(x)
+
+    def project(name):
+        y = x @ w[f"{layer}.{name}.weight"].T + w.get(f"{layer}.{name}.bias", 0)
+        return y.reshape(T, -1, D)
+
+    if m.get("fused_qkv"):
+        qkv = project("attn_qkv")
+        q, k, v = qkv[:, :heads], qkv[:, heads:heads + kv_heads], qkv[:, heads + kv_heads:]
+    else:
+        q, k, v = project("attn_q"), project("attn_k"), project("attn_v")
+    if m.get("qk_norm"):
+        q = norm(q, w[f"{layer}.attn_q_norm.weight"], None, m["eps"], "rms")
+        k = norm(k, w[f"{layer}.attn_k_norm.weight"], None, m["eps"], "rms")
+    if m["rope"] != "none":
+        pairs = rope_pairs(m["rope"], m.get("rope_dim", D))
+        factors = w.get("rope_freqs.weight", np.ones(len(pairs))) * m.get("rope_factor", 1.0)
+        turn = lambda y: np.array([[rotate(head, t, pairs, m["rope_base"], factors) for head in y[t]]
+                                   for t in range(T)])
+        q, k = turn(q), turn(k)
+    out = np.zeros((T, heads, D))
+    for t in range(T):
+        for h in range(heads):
+            g = h // (heads // kv_heads)
+            scores = k[:t + 1, g] @ q[t, h] / np.sqrt(D)
+            out[t, h] = softmax(scores) @ v[:t + 1, g]
+    return out.reshape(T, -1) @ w[f"{layer}.attn_output.weight"].T + w.get(f"{layer}.attn_output.bias", 0)
+
+
+def gelu_tanh(x):
+    return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x ** 3)))
+
+
+def silu(x):
+    return x / (1 + np.exp(-x))
+
+
+def mlp(m, w, layer, x):
+    up = x @ w[f"{layer}.ffn_up.weight"].T + w.get(f"{layer}.ffn_up.bias", 0)
+    if m["mlp"] == "gelu":
+        hidden = gelu_tanh(up)
+    else:
+        act = {"swiglu": silu, "geglu": gelu_tanh}[m["mlp"]]
+        if m.get("fused_gate"):
+            gate, up = up[:, :m["F"]], up[:, m["F"]:]
+        else:
+            gate = x @ w[f"{layer}.ffn_gate.weight"].T
+        hidden = act(gate) * up
+    return hidden @ w[f"{layer}.ffn_down.weight"].T + w.get(f"{layer}.ffn_down.bias", 0)
+
+
+def forward(m, w, ids):
+    x = w["token_embd.weight"][ids]
+    if m.get("scaled_embedding"):
+        x = x * np.sqrt(m["C"])
+    if "position_embd.weight" in w:
+        x = x + w["position_embd.weight"][:len(ids)]
+    normed = lambda x, name: norm(x, w[f"{name}.weight"], w.get(f"{name}.bias"), m["eps"], m["norm"])
+    for i in range(m["L"]):
+        layer = f"blk.{i}"
+        x = x + attention(m, w, layer, normed(x, f"{layer}.attn_norm"))
+        x = x + mlp(m, w, layer, normed(x, f"{layer}.ffn_norm"))
+    return normed(x, "output_norm") @ w.get("output.weight", w["token_embd.weight"]).T
+
+
+# ---- the checkpoints -------------------------------------------------------------------------------
+
+RMS = {"norm": "rms", "eps": 1e-5, "L": 2}
+MODELS = {
+    # two query heads per KV head, adjacent pairs, an output matrix of its own
+    "llama": {**RMS, "arch": "llama", "C": 24, "F": 40, "heads": 4, "kv_heads": 2, "D": 6, "V": 96,
+              "rope": "adjacent", "rope_base": 10000.0, "mlp": "swiglu", "untied": True, "spm": True, "seed": 1},
+    # Llama 3: factors per pair; a head of 12 dims of which 8 turn, more of them than the width; F16
+    "llama-scaled": {**RMS, "arch": "llama", "C": 32, "F": 40, "heads": 4, "kv_heads": 1, "D": 12, "V": 112,
+                     "rope": "adjacent", "rope_dim": 8, "rope_base": 500000.0, "rope_freqs": True,
+                     "mlp": "swiglu", "type": F16, "seed": 2},
+    # linear scaling of all positions
+    "llama-linear": {**RMS, "arch": "llama", "C": 16, "F": 24, "heads": 2, "kv_heads": 2, "D": 8, "V": 96,
+                     "rope": "adjacent", "rope_base": 10000.0, "rope_factor": 4.0, "mlp": "swiglu", "spm": True,
+                     "seed": 3},
+    # biases of q, k and v, three query heads per KV head
+    "qwen2": {**RMS, "arch": "qwen2", "C": 24, "F": 40, "heads": 6, "kv_heads": 2, "D": 4, "V": 112,
+              "rope": "halves", "rope_base": 1000000.0, "mlp": "swiglu", "qkv_bias": True, "eps": 1e-6, "seed": 4},
+    # norms of q and k, heads wider than width / heads
+    "qwen3": {**RMS, "arch": "qwen3", "C": 24, "F": 32, "heads": 4, "kv_heads": 2, "D": 12, "V": 112,
+              "rope": "halves", "rope_base": 1000000.0, "mlp": "swiglu", "qk_norm": True, "eps": 1e-6, "seed": 5},
+    "gpt2": {**RMS, "norm": "layer", "arch": "gpt2", "C": 24, "F": 64, "heads": 3, "kv_heads": 3, "D": 8, "V": 112,
+             "rope": "none", "mlp": "gelu", "fused_qkv": True, "qkv_bias": True, "biases": True, "seed": 6},
+    # everything fused, grouped queries, part of a head turns; Q8_0
+    "phi3": {**RMS, "arch": "phi3", "C": 32, "F": 64, "heads": 4, "kv_heads": 2, "D": 8, "V": 96,
+             "rope": "halves", "rope_dim": 6, "rope_base": 10000.0, "mlp": "swiglu", "fused_qkv": True,
+             "fused_gate": True, "untied": True, "sliding_window": 64, "spm": True, "type": Q8_0, "seed": 7},
+    # one KV head for all, a head of its own size, GELU in the gate, scaled embeddings; BF16
+    "gemma": {**RMS, "arch": "gemma", "C": 24, "F": 40, "heads": 2, "kv_heads": 1, "D": 16, "V": 96,
+              "rope": "halves", "rope_base": 10000.0, "mlp": "geglu", "scaled_embedding": True, "spm": True,
+              "eps": 1e-6, "type": BF16, "seed": 8},
+}
+CONTEXT, TOKENS = 64, 24
+
+
+def make_weights(m):
+    """name -> float64 values. Matrices keep the scale of what flows; norms differ from 1."""
+    rng = np.random.RandomState(m["seed"])
+    C, D, F, q, kv = m["C"], m["D"], m["F"], m["heads"] * m["D"], m["kv_heads"] * m["D"]
+    w = {}
+
+    def matrix(name, rows, cols, bias=False, gain=1.5):
+        w[f"{name}.weight"] = gain * rng.standard_normal((rows, cols)) / np.sqrt(cols)
+        if bias:
+            w[f"{name}.bias"] = 0.3 * rng.standard_normal(rows)
+
+    def vector(name, n):
+        w[f"{name}.weight"] = 1 + 0.2 * rng.standard_normal(n)
+        if m.get("biases") and "q_norm" not in name and "k_norm" not in name:
+            w[f"{name}.bias"] = 0.2 * rng.standard_normal(n)
+
+    biases, qkv_bias = m.get("biases", False), m.get("qkv_bias", False)
+    matrix("token_embd", m["V"], C, gain=np.sqrt(C) * (0.3 if m.get("scaled_embedding") else 0.8))
+    if m["rope"] == "none":
+        matrix("position_embd", CONTEXT, C, gain=0.5 * np.sqrt(C))
+    if m.get("rope_freqs"):
+        w["rope_freqs.weight"] = np.array([1.0, 1.0, 2.5, 8.0])
+    for i in range(m["L"]):
+        layer = f"blk.{i}"
+        vector(f"{layer}.attn_norm", C)
+        if m.get("fused_qkv"):
+            matrix(f"{layer}.attn_qkv", q + 2 * kv, C, qkv_bias)
+        else:
+            for name, rows in ("attn_q", q), ("attn_k", kv), ("attn_v", kv):
+                matrix(f"{layer}.{name}", rows, C, qkv_bias)
+        if m.get("qk_norm"):
+            vector(f"{layer}.attn_q_norm", D)
+            vector(f"{layer}.attn_k_norm", D)
+        matrix(f"{layer}.attn_output", C, q, biases)
+        vector(f"{layer}.ffn_norm", C)
+        if m.get("fused_gate"):
+            matrix(f"{layer}.ffn_up", 2 * F, C, biases)
+        else:
+            if m["mlp"] != "gelu":
+                matrix(f"{layer}.ffn_gate", F, C)
+            matrix(f"{layer}.ffn_up", F, C, biases)
+        matrix(f"{layer}.ffn_down", C, F, biases)
+    vector("output_norm", C)
+    if m.get("untied"):
+        matrix("output", m["V"], C)
+    return w
+
+
+def spm_vocabulary(V):
+    """SentencePiece BPE without byte fallback: control tokens, the space, letters, pairs of letters."""
+    letters = [chr(c) for c in range(ord("a"), ord("z") + 1)] + list("ABCDEFGHIJKLMNOPQRSTUVWXYZ.,!?'\"-\n")
+    pairs = ["th", "he", "in", "er", "an", "\u2581t", "\u2581a", "the", "\u2581the"]
+    pieces = ["<unk>", "<s>", "</s>"] + pairs + ["\u2581"] + letters
+    pieces += [f"<unused{i}>" for i in range(V - len(pieces))]
+    types = [2, 3, 3] + [5 if p.startswith("<unused") else 1 for p in pieces[3:]]
+    scores = [0.0] * 3 + [-float(i) for i in range(len(pieces) - 3)]
+    return {"tokenizer.ggml.model": "llama", "tokenizer.ggml.tokens": pieces, "tokenizer.ggml.scores": scores,
+            "tokenizer.ggml.token_type": types, "tokenizer.ggml.bos_token_id": 1,
+            "tokenizer.ggml.eos_token_id": 2, "tokenizer.ggml.unknown_token_id": 0}
+
+
+def bpe_vocabulary(V):
+    """Byte-level BPE over printable ASCII, the space and the newline, with a dozen merges."""
+    merges = ["t h", "h e", "i n", "e r", "a n", "\u0120 t", "\u0120 a", "th e", "\u0120t he", "o u", "r e", "n d",
+              "\u0120 s", "i s", "o n"]
+    pieces = [chr(c) for c in range(33, 127)] + ["\u0120", "\u010a"] + [m.replace(" ", "") for m in merges]
+    pieces += ["<|end|>"]
+    assert len(pieces) == V
+    return {"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "gpt-2", "tokenizer.ggml.tokens": pieces,
+            "tokenizer.ggml.token_type": [1] * (V - 1) + [3], "tokenizer.ggml.merges": merges,
+            "tokenizer.ggml.bos_token_id": V - 1, "tokenizer.ggml.eos_token_id": V - 1}
+
+
+def make_keys(name, m):
+    a = m["arch"]
+    eps = "layer_norm_epsilon" if m["norm"] == "layer" else "layer_norm_rms_epsilon"
+    keys = {"general.architecture": a, "general.name": f"tiny random {name}",
+            f"{a}.block_count": m["L"], f"{a}.context_length": CONTEXT, f"{a}.embedding_length": m["C"],
+            f"{a}.feed_forward_length": m["F"], f"{a}.attention.head_count": m["heads"],
+            f"{a}.attention.{eps}": m["eps"]}
+    if m["kv_heads"] != m["heads"]:
+        keys[f"{a}.attention.head_count_kv"] = m["kv_heads"]
+    if m["D"] * m["heads"] != m["C"]:
+        keys[f"{a}.attention.key_length"] = keys[f"{a}.attention.value_length"] = m["D"]
+    if m["rope"] != "none":
+        keys[f"{a}.rope.freq_base"] = m["rope_base"]
+    if "rope_dim" in m:
+        keys[f"{a}.rope.dimension_count"] = m["rope_dim"]
+    if "rope_factor" in m:
+        keys[f"{a}.rope.scaling.type"] = "linear"
+        keys[f"{a}.rope.scaling.factor"] = m["rope_factor"]
+    if "sliding_window" in m:
+        keys[f"{a}.attention.sliding_window"] = m["sliding_window"]
+    return {**keys, **(spm_vocabulary if m.get("spm") else bpe_vocabulary)(m["V"])}
+
+
+def make(name, m, folder):
+    m["eps"] = float(np.float32(m["eps"]))  # as the file has it
+    tensors, stored = {}, {}
+    for key, values in make_weights(m).items():
+        matrix = values.ndim > 1 and key != "position_embd.weight"
+        kind = m.get("type", F32) if matrix else F32
+        data, stored[key] = encode(values, kind)
+        tensors[key] = (values.shape, kind, data)
+    write_gguf(os.path.join(folder, f"{name}.gguf"), make_keys(name, m), tensors)
+    ids = np.random.RandomState(m["seed"] + 100).randint(0, m["V"], TOKENS)
+    logits = forward(m, stored, ids)
+    with open(os.path.join(folder, f"{name}.tokens.txt"), "w") as file:
+        file.writelines(f"{i}\n" for i in ids)
+    logits.astype("<f4").tofile(os.path.join(folder, f"{name}.logits.f32"))
+    size = os.path.getsize(os.path.join(folder, f"{name}.gguf"))
+    print(f"{name:14} {size:6} bytes, logits {logits.min():.1f} ... {logits.max():.1f}")
+
+
+def main():
+    here = os.path.dirname(os.path.abspath(__file__))
+    folder = sys.argv[1] if len(sys.argv) > 1 else os.path.join(here, "fixtures", "families")
+    os.makedirs(folder, exist_ok=True)
+    for name, m in MODELS.items():
+        make(name, m, folder)
+
+
+if __name__ == "__main__":
+    main()
