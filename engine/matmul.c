@@ -12,7 +12,6 @@
 
 enum {
     PANEL_ROWS = 64, /* rows of W that are dequantised together: 512 KB at 2048 columns */
-    GRAIN = 16,      /* floats in a cache line: no two members write to one */
 };
 
 size_t pf_matmul_panel_floats(size_t max_cols) { return PANEL_ROWS * max_cols; }
@@ -62,7 +61,7 @@ static void many_tokens(pf_matmul_scratch *scratch, float *Y, size_t ldy, const 
 void pf_matmul(pf_member member, pf_matmul_scratch *scratch, float *Y, size_t ldy, const float *X,
                size_t ldx, size_t T, pf_matrix W, const float *bias) {
     size_t begin, end;
-    pf_share(member, W.rows, GRAIN, &begin, &end);
+    pf_share(member, W.rows, PF_MATMUL_GRAIN, &begin, &end);
     if (begin == end) return;
     if (T == 1)
         one_token(scratch, Y, X, W, begin, end);

@@ -15,6 +15,9 @@ typedef struct pf_matmul_scratch {
     pf_activation activation; /* this member's; x unused; q NULL for --float-activations */
 } pf_matmul_scratch;
 
+/* Members share columns in multiples of this: a cache line of floats. */
+enum { PF_MATMUL_GRAIN = 16 };
+
 size_t pf_matmul_panel_floats(size_t max_cols);
 
 void pf_matmul(pf_member member, pf_matmul_scratch *scratch, float *Y, size_t ldy, const float *X,

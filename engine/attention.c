@@ -1,0 +1,367 @@
+/* floor 1.7 - attention of a whole model: the state of every layer and head, one interface for all kinds. */
+#include "attention.h"
+
+#include "memory.h"
+
+#include <string.h>
+
+struct pf_attention {
+    pf_attention_shape shape;
+    pf_attention_options options;
+    pf_head_shape head_shape;
+    pf_head *heads; /* [n_layers, n_kv_heads] */
+    pf_tail *tails; /* of all heads */
+    float *state;   /* all that is kept per sequence, but the histories */
+    size_t state_floats;
+    double *frequency; /* [pairs] */
+    float *angles, *sink_angles;
+    int n_members;
+    pf_head_scratch *scratch; /* [n_members] */
+    float *scratch_memory;
+    double *draw_scratch; /* [n_members, D, D] */
+    uint32_t draw;        /* sequences drawn for so far */
+    uint64_t *redraws;    /* [n_members] */
+};
+
+/* The number of slots, features and floats of one head. */
+typedef struct head_plan {
+    size_t window, slots, M, n_tails, floats;
+} head_plan;
+
+static size_t of_head(const uint32_t *per_head, uint32_t from_options, size_t index) {
+    return per_head ? per_head[index] : from_options;
+}
+
+static size_t round_up(size_t floats) {
+    return (floats + 15) / 16 * 16; /* every head's state starts on a cache line */
+}
+
+static pf_head_place place_of(const pf_attention_shape *shape, size_t index) {
+    return (pf_head_place){.layer = (uint32_t)(index / shape->n_kv_heads),
+                           .kv_head = (uint32_t)(index % shape->n_kv_heads),
+                           .n_heads = shape->n_heads,
+                           .n_kv_heads = shape->n_kv_heads,
+                           .D = shape->head_dim,
+                           .attention_scale = shape->scale};
+}
+
+static float tail_epsilon(const pf_attention_options *options) {
+    return options->map == PF_MAP_RELU ? 0 : options->epsilon;
+}
+
+static head_plan plan_head(const pf_attention_shape *shape, const pf_attention_options *options,
+                           size_t context, size_t index) {
+    size_t D = shape->head_dim;
+    head_plan plan = {0};
+    if (options->kind == PF_ATTENTION_SOFTMAX) {
+        plan.window = plan.slots = context;
+    } else {
+        plan.window = of_head(shape->windows, options->window, index);
+        plan.slots = options->sinks + plan.window;
+    }
+    plan.floats = round_up(2 * plan.slots * D);
+    if (options->kind != PF_ATTENTION_FAVOR) return plan;
+    plan.M = of_head(shape->head_features, options->features, index);
+    if (options->map == PF_MAP_ELU) plan.M = D;
+    if (plan.M == 0) return plan; /* this head has a window only */
+    pf_head_place place = place_of(shape, index);
+    plan.n_tails = pf_head_n_tails(options, &shape->favor[place.layer], place);
+    plan.floats += plan.n_tails * round_up(pf_tail_floats(plan.M, D, tail_epsilon(options)));
+    return plan;
+}
+
+static size_t n_all_heads(const pf_attention_shape *shape) {
+    return (size_t)shape->n_layers * shape->n_kv_heads;
+}
+
+size_t pf_attention_planned_bytes(const pf_attention_shape *shape,
+                                  const pf_attention_options *options, size_t context) {
+    size_t floats = 0;
+    for (size_t i = 0; i < n_all_heads(shape); i++)
+        floats += plan_head(shape, options, context, i).floats;
+    return floats * sizeof(float);
+}
+
+static bool check(const pf_attention_shape *shape, const pf_attention_options *options,
+                  pf_error *error) {
+    char message[160];
+    uint32_t M = options->features;
+    if (options->kind == PF_ATTENTION_LOCAL && !shape->windows && options->window == 0)
+        return pf_fail(error,
+                       "--attention local needs a window of at least 1 token: give --window W");
+    if (options->kind != PF_ATTENTION_FAVOR) return true;
+    if (!shape->head_features &&
+        !pf_map_check_features(options->map, shape->head_dim, &M, message, sizeof message))
+        return pf_fail(error, "%s", message);
+    return true;
+}
+
+/* Points head i into the state and makes its features. */
+static bool set_up_head(pf_attention *a, size_t i, head_plan plan, float *state,
+                        pf_tail **next_tail, pf_error *error) {
+    pf_head *head = &a->heads[i];
+    pf_head_place place = place_of(&a->shape, i);
+    size_t D = a->shape.head_dim;
+    head->window = plan.window;
+    head->slots = plan.slots;
+    head->keys = state;
+    head->values = state + plan.slots * D;
+    if (plan.M == 0) return true;
+    if (!pf_head_features_new(&head->features, &a->options, &a->shape.favor[place.layer], place,
+                              (uint32_t)plan.M, error))
+        return false;
+    head->tails = *next_tail;
+    *next_tail += plan.n_tails;
+    float *tail_state = state + round_up(2 * plan.slots * D);
+    for (size_t t = 0; t < plan.n_tails; t++) {
+        head->tails[t] = pf_tail_at(tail_state, plan.M, D, head->features.tail_epsilon);
+        tail_state += round_up(pf_tail_floats(plan.M, D, head->features.tail_epsilon));
+    }
+    return true;
+}
+
+static void draw_head(pf_attention *a, size_t i, uint32_t draw, double *scratch) {
+    pf_head_place place = place_of(&a->shape, i);
+    if (a->heads[i].tails)
+        pf_head_features_draw(&a->heads[i].features, &a->options, &a->shape.favor[place.layer],
+                              place, draw, scratch);
+}
+
+static bool allocate(pf_attention *a, size_t context, size_t max_tokens, pf_error *error) {
+    const pf_attention_shape *shape = &a->shape;
+    size_t heads = n_all_heads(shape), D = shape->head_dim, n_tails = 0, max_slots = 0, max_M = 1;
+    size_t max_window = 0, members = (size_t)a->n_members;
+    bool softmax = a->options.kind == PF_ATTENTION_SOFTMAX;
+    for (size_t i = 0; i < heads; i++) {
+        head_plan plan = plan_head(shape, &a->options, context, i);
+        a->state_floats += plan.floats;
+        n_tails += plan.n_tails;
+        if (plan.slots > max_slots) max_slots = plan.slots;
+        if (plan.window > max_window) max_window = plan.window;
+        if (plan.M > max_M) max_M = plan.M;
+    }
+    size_t pairs = pf_position_rotates(shape->position) ? shape->rope_dim / 2 : 0;
+    a->head_shape.pairs = pairs;
+    a->head_shape.angle_rows = (softmax ? 0 : max_window) + max_tokens;
+    size_t floats = pf_head_scratch_floats(&a->head_shape, max_slots, max_M);
+    a->heads = pf_calloc(heads, sizeof *a->heads, "the attention state", error);
+    a->tails = pf_calloc(n_tails, sizeof *a->tails, "the attention state", error);
+    a->state = pf_calloc(a->state_floats, sizeof *a->state, "the attention state", error);
+    a->frequency = pf_calloc(pairs, sizeof *a->frequency, "rotary angles", error);
+    a->angles =
+        pf_calloc(a->head_shape.angle_rows, 2 * pairs * sizeof *a->angles, "rotary angles", error);
+    a->sink_angles = pf_calloc(2 * pairs, sizeof *a->sink_angles, "rotary angles", error);
+    a->scratch = pf_calloc(members, sizeof *a->scratch, "working memory", error);
+    a->scratch_memory = pf_calloc(members * floats, sizeof(float), "working memory", error);
+    a->draw_scratch = pf_calloc(members * D, D * sizeof(double), "working memory", error);
+    a->redraws = pf_calloc(members * PF_ALIGN, 1, "working memory", error);
+    if (!a->heads || !a->tails || !a->state || !a->frequency || !a->angles || !a->sink_angles ||
+        !a->scratch || !a->scratch_memory || !a->draw_scratch || !a->redraws)
+        return false;
+    for (size_t m = 0; m < members; m++)
+        a->scratch[m] =
+            pf_head_scratch_at(a->scratch_memory + m * floats, &a->head_shape, max_slots, max_M);
+    return true;
+}
+
+pf_attention *pf_attention_new(const pf_attention_shape *shape, const pf_attention_options *options,
+                               size_t context, size_t max_tokens, int n_threads, pf_error *error) {
+    if (!check(shape, options, error)) return NULL;
+    pf_attention *a = pf_calloc(1, sizeof *a, "the attention state", error);
+    if (!a) return NULL;
+    a->shape = *shape;
+    a->options = *options;
+    a->n_members = n_threads;
+    if (options->kind == PF_ATTENTION_SOFTMAX) a->options.sinks = 0;
+    a->head_shape = (pf_head_shape){.D = shape->head_dim,
+                                    .G = shape->n_heads / shape->n_kv_heads,
+                                    .stride_q = (size_t)shape->n_heads * shape->head_dim,
+                                    .stride_kv = (size_t)shape->n_kv_heads * shape->head_dim,
+                                    .sinks = a->options.sinks,
+                                    .context = shape->trained_context,
+                                    .scale = shape->scale,
+                                    .tail_rope = shape->tail_rope,
+                                    .position = shape->position};
+    if (!allocate(a, context, max_tokens, error)) goto fail;
+    a->head_shape.angles = a->angles;
+    a->head_shape.sink_angles = a->sink_angles;
+    pf_rope_frequencies(shape->rope_base, shape->rope_factors, 2 * a->head_shape.pairs,
+                        a->frequency);
+    pf_rope_angles(a->frequency, a->head_shape.pairs,
+                   shape->trained_context > 0 ? shape->trained_context - 1 : 0, a->sink_angles);
+    float *state = a->state;
+    pf_tail *next_tail = a->tails;
+    for (size_t i = 0; i < n_all_heads(shape); i++) {
+        head_plan plan = plan_head(shape, &a->options, context, i);
+        if (!set_up_head(a, i, plan, state, &next_tail, error)) goto fail;
+        draw_head(a, i, 0, a->draw_scratch);
+        for (size_t t = 0; t < plan.n_tails; t++) pf_tail_reset(&a->heads[i].tails[t]);
+        state += plan.floats;
+    }
+    return a;
+fail:
+    pf_attention_free(a);
+    return NULL;
+}
+
+void pf_attention_free(pf_attention *a) {
+    if (!a) return;
+    for (size_t i = 0; a->heads && i < n_all_heads(&a->shape); i++) {
+        pf_head_features_free(&a->heads[i].features);
+        pf_free(a->heads[i].history.keys);
+        pf_free(a->heads[i].history.values);
+    }
+    pf_free(a->heads);
+    pf_free(a->tails);
+    pf_free(a->state);
+    pf_free(a->frequency);
+    pf_free(a->angles);
+    pf_free(a->sink_angles);
+    pf_free(a->scratch);
+    pf_free(a->scratch_memory);
+    pf_free(a->draw_scratch);
+    pf_free(a->redraws);
+    pf_free(a);
+}
+
+static bool redraws_in_text(const pf_attention *a) {
+    return a->options.kind == PF_ATTENTION_FAVOR && a->options.redraw != PF_REDRAW_NEVER &&
+           a->options.redraw != PF_REDRAW_SEQUENCE;
+}
+
+void pf_attention_reset(pf_attention *a) {
+    bool draw = a->options.kind == PF_ATTENTION_FAVOR && a->options.redraw != PF_REDRAW_NEVER;
+    if (draw) a->draw++;
+    for (size_t i = 0; i < n_all_heads(&a->shape); i++) {
+        pf_head *head = &a->heads[i];
+        head->history.count = 0;
+        if (!head->tails) continue;
+        if (draw) draw_head(a, i, a->draw, a->draw_scratch);
+        for (size_t t = 0; t < head->features.n_tails; t++) pf_tail_reset(&head->tails[t]);
+    }
+}
+
+static bool reserve(pf_history *history, size_t count, size_t D, pf_error *error) {
+    if (count <= history->capacity && history->keys && history->values) return true;
+    size_t capacity = history->capacity < 256 ? 256 : history->capacity * 2;
+    if (capacity < count) capacity = count;
+    float *keys =
+        pf_realloc(history->keys, capacity, D * sizeof *keys, "keys kept for redraws", error);
+    if (!keys) return false;
+    history->keys = keys;
+    float *values =
+        pf_realloc(history->values, capacity, D * sizeof *values, "values kept for redraws", error);
+    if (!values) return false;
+    history->values = values;
+    history->capacity = capacity;
+    return true;
+}
+
+bool pf_attention_begin(pf_attention *a, size_t position, size_t T, pf_error *error) {
+    size_t pairs = a->head_shape.pairs;
+    for (size_t p = position; pairs > 0 && p < position + T; p++)
+        pf_rope_angles(a->frequency, pairs, p,
+                       a->angles + p % a->head_shape.angle_rows * 2 * pairs);
+    if (!redraws_in_text(a)) return true;
+    for (size_t i = 0; i < n_all_heads(&a->shape); i++) {
+        pf_head *head = &a->heads[i];
+        if (head->tails &&
+            !reserve(&head->history, head->history.count + T, a->shape.head_dim, error))
+            return false;
+    }
+    return true;
+}
+
+/* The next position after `position` (or itself) where a layer draws anew: every N tokens, the layers
+ * spread evenly over the N so that their work does not fall on one token. */
+static size_t next_redraw(const pf_attention *a, uint32_t layer, size_t position) {
+    size_t N = a->options.redraw, offset = (size_t)layer * N / a->shape.n_layers;
+    if (position == 0) position = 1; /* the first draw serves the first tokens */
+    size_t past = position + N - offset;
+    return (past + N - 1) / N * N + offset - N;
+}
+
+static void redraw(pf_attention *a, pf_member member, size_t index, size_t position) {
+    size_t D = a->shape.head_dim, m = (size_t)member.index;
+    /* draws are numbered by sequence and position, so that a text has one result at any chunking */
+    uint32_t draw = a->draw + 0x10000u * (uint32_t)(1 + position / a->options.redraw);
+    draw_head(a, index, draw, a->draw_scratch + m * D * D);
+    pf_head_rebuild(&a->head_shape, &a->heads[index], &a->scratch[m]);
+    if (index % a->shape.n_kv_heads == 0) a->redraws[m * PF_ALIGN / sizeof *a->redraws]++;
+}
+
+/* One head over all T tokens, stopping to redraw where its layer is due. */
+static void append_head(pf_attention *a, pf_member member, size_t index, size_t position, size_t T,
+                        const float *q, const float *k, const float *v, float *out) {
+    const pf_head_shape *shared = &a->head_shape;
+    pf_head *head = &a->heads[index];
+    pf_head_shape shape = *shared;
+    shape.has_tail = head->tails != NULL;
+    bool redraws = redraws_in_text(a) && head->tails;
+    size_t done = 0;
+    while (done < T) {
+        size_t n = T - done;
+        if (redraws) {
+            uint32_t layer = (uint32_t)(index / a->shape.n_kv_heads);
+            size_t due = next_redraw(a, layer, position + done);
+            if (due == position + done) {
+                redraw(a, member, index, due);
+                due = next_redraw(a, layer, due + 1);
+            }
+            if (due - position - done < n) n = due - position - done;
+        }
+        pf_head_append(&shape, head, &a->scratch[member.index], position + done, n,
+                       q + done * shape.stride_q, k + done * shape.stride_kv,
+                       v + done * shape.stride_kv, out + done * shape.stride_q);
+        done += n;
+    }
+}
+
+void pf_attention_append(pf_attention *a, pf_member member, uint32_t layer, size_t position,
+                         size_t T, const float *q, const float *k, const float *v, float *out) {
+    size_t D = a->shape.head_dim, G = a->head_shape.G, n = a->shape.n_kv_heads, begin, end;
+    pf_share(member, n, 1, &begin, &end);
+    for (size_t h = begin; h < end; h++)
+        append_head(a, member, (size_t)layer * n + h, position, T, q + h * G * D, k + h * D,
+                    v + h * D, out + h * G * D);
+}
+
+size_t pf_attention_state_bytes(const pf_attention *a) {
+    size_t floats = a->state_floats;
+    for (size_t i = 0; i < n_all_heads(&a->shape); i++)
+        floats += 2 * a->heads[i].history.capacity * a->shape.head_dim;
+    return floats * sizeof(float);
+}
+
+uint64_t pf_attention_bad_denominators(const pf_attention *a) {
+    uint64_t sum = 0;
+    for (int m = 0; m < a->n_members; m++) sum += a->scratch[m].bad_denominators;
+    return sum;
+}
+
+uint64_t pf_attention_redraws(const pf_attention *a) {
+    uint64_t sum = 0;
+    for (int m = 0; m < a->n_members; m++)
+        sum += a->redraws[(size_t)m * PF_ALIGN / sizeof *a->redraws];
+    return sum;
+}
+
+bool pf_attention_copy(pf_attention *to, const pf_attention *from, pf_error *error) {
+    size_t D = from->shape.head_dim;
+    memcpy(to->state, from->state, from->state_floats * sizeof *to->state);
+    memcpy(to->angles, from->angles,
+           from->head_shape.angle_rows * 2 * from->head_shape.pairs * sizeof(float));
+    to->draw = from->draw;
+    for (size_t i = 0; i < n_all_heads(&from->shape); i++) {
+        const pf_head *source = &from->heads[i];
+        pf_head *head = &to->heads[i];
+        if (source->features.memory) pf_head_features_copy(&head->features, &source->features);
+        if (!source->history.keys) continue;
+        if (!reserve(&head->history, source->history.count, D, error)) return false;
+        memcpy(head->history.keys, source->history.keys, source->history.count * D * sizeof(float));
+        memcpy(head->history.values, source->history.values,
+               source->history.count * D * sizeof(float));
+        head->history.count = source->history.count;
+    }
+    return true;
+}

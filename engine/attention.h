@@ -1,0 +1,62 @@
+/* floor 1.7 - attention of a whole model: the state of every layer and head, one interface for all kinds.
+ *
+ * Sizes. Per layer and KV head a session keeps
+ *   softmax       2 D context floats (untouched pages cost nothing until they are used)
+ *   local         2 D (S + W)
+ *   favor         2 D (S + W) + M (D + 1) + 1   (+ D with a kernel epsilon), whatever the text's length;
+ *                 W and M may differ from head to head. A redraw in mid-text needs 2 D floats per
+ *                 token beside it, kept only if options.redraw asks for one every N tokens.
+ */
+#ifndef PF_ATTENTION_H
+#define PF_ATTENTION_H
+
+#include "attention_head.h"
+#include "threads.h"
+
+/* The model as attention sees it. All pointers are borrowed. */
+typedef struct pf_attention_shape {
+    uint32_t n_layers, n_heads, n_kv_heads, head_dim;
+    uint32_t trained_context;
+    float scale; /* of the scores, 1 / sqrt(D) in most models */
+    pf_position_kind position;
+    uint32_t rope_dim;
+    float rope_base;
+    const float *rope_factors;
+    bool tail_rope;
+    const uint32_t *windows;       /* [n_layers, n_kv_heads] or NULL: options.window */
+    const uint32_t *head_features; /* [n_layers, n_kv_heads] or NULL: options.features */
+    const pf_favor_weights *favor; /* [n_layers] */
+} pf_attention_shape;
+
+typedef struct pf_attention pf_attention;
+
+/* context: most tokens of a text under softmax (others have no limit). max_tokens: most that one
+ * append brings. NULL with a message if the options do not fit the model. */
+pf_attention *pf_attention_new(const pf_attention_shape *shape, const pf_attention_options *options,
+                               size_t context, size_t max_tokens, int n_threads, pf_error *error);
+void pf_attention_free(pf_attention *attention); /* NULL is allowed */
+
+/* Back to an empty text; under PF_REDRAW_SEQUENCE with features drawn anew. */
+void pf_attention_reset(pf_attention *attention);
+
+/* Before a team appends T tokens at `position`: prepares their angles and, where a redraw in mid-text
+ * needs it, room for their keys. Fails only without memory. One thread. */
+bool pf_attention_begin(pf_attention *attention, size_t position, size_t T, pf_error *error);
+
+/* What a team member does for one layer: the KV heads that are its share. q [T, n_heads, D],
+ * k, v [T, n_kv_heads, D] before RoPE -> out [T, n_heads, D]. */
+void pf_attention_append(pf_attention *attention, pf_member member, uint32_t layer, size_t position,
+                         size_t T, const float *q, const float *k, const float *v, float *out);
+
+/* Bytes of state allocated per sequence; and what pf_attention_new would allocate. */
+size_t pf_attention_state_bytes(const pf_attention *attention);
+size_t pf_attention_planned_bytes(const pf_attention_shape *shape,
+                                  const pf_attention_options *options, size_t context);
+
+uint64_t pf_attention_bad_denominators(const pf_attention *attention);
+uint64_t pf_attention_redraws(const pf_attention *attention); /* in mid-text, summed over layers */
+
+/* Copies the state (not the working memory) of a twin made with the same arguments. */
+bool pf_attention_copy(pf_attention *to, const pf_attention *from, pf_error *error);
+
+#endif

@@ -1,0 +1,125 @@
+/* floor 1.5 - the tail: everything a head has forgotten exactly, as running sums of features.
+ *
+ * Invariant: S and z hold sum_j exp(s_j - c) f_j (v_j^T), where key j has features exp(s_j) f_j and
+ * c = max_j s_j = *top. */
+#include "attention_tail.h"
+
+#include "matmul.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Keys are folded together while c rises by less than this: e^20 of float's e^88 range. */
+static const float MAX_RISE = 20;
+
+size_t pf_tail_floats(size_t M, size_t D, float epsilon) {
+    return M * D + M + 1 + (epsilon > 0 ? D : 0);
+}
+
+pf_tail pf_tail_at(float *state, size_t M, size_t D, float epsilon) {
+    return (pf_tail){.M = M,
+                     .D = D,
+                     .epsilon = epsilon,
+                     .S = state,
+                     .z = state + M * D,
+                     .top = state + M * D + M,
+                     .value_sum = epsilon > 0 ? state + M * D + M + 1 : NULL};
+}
+
+void pf_tail_reset(pf_tail *tail) {
+    memset(tail->S, 0, pf_tail_floats(tail->M, tail->D, tail->epsilon) * sizeof(float));
+    *tail->top = -INFINITY;
+}
+
+/* exp(from - to) with from <= to, where from may be -INFINITY (an empty sum) */
+static float decay(float from, float to) {
+    return from == -INFINITY ? 0 : expf(from - to);
+}
+
+/* out, den of one row += epsilon (sum_m phi_q) (sum_j v_j, count) */
+static void add_epsilon(const pf_tail *tail, const float *value_sum, size_t count,
+                        const float *phi_q, float *out, float *den) {
+    float sum = 0;
+    for (size_t m = 0; m < tail->M; m++) sum += phi_q[m];
+    sum *= tail->epsilon;
+    for (size_t d = 0; d < tail->D; d++) out[d] += sum * value_sum[d];
+    *den += sum * (float)count;
+}
+
+void pf_tail_step(pf_tail *tail, float *phi_k, float k_scale, const float *v, const float *phi_q,
+                  size_t G, size_t count, pf_part part) {
+    const pf_kernels *kernels = pf_kernels_get();
+    size_t M = tail->M, D = tail->D;
+    float top = k_scale > *tail->top ? k_scale : *tail->top;
+    float keep = decay(*tail->top, top);
+    kernels->scale(phi_k, decay(k_scale, top), M);
+    *tail->top = top;
+    kernels->favor_step(tail->S, tail->z, M, D, keep, phi_k, v, phi_q, G, part.out, part.den);
+    for (size_t g = 0; g < G; g++) part.scale[g] += top;
+    if (!tail->value_sum) return;
+    kernels->axpy(tail->value_sum, 1, v, D);
+    for (size_t g = 0; g < G; g++)
+        add_epsilon(tail, tail->value_sum, count, phi_q + g * M, part.out + g * D, part.den + g);
+}
+
+size_t pf_tail_fit(const pf_tail *tail, const float *k_scale, size_t n) {
+    float top = *tail->top > k_scale[0] ? *tail->top : k_scale[0];
+    for (size_t t = 1; t < n; t++)
+        if (k_scale[t] - top > MAX_RISE) return t;
+    return n;
+}
+
+void pf_tail_prepare(pf_tail *tail, float *phi_k, const float *k_scale, size_t n, float *drop) {
+    const pf_kernels *kernels = pf_kernels_get();
+    float before = *tail->top, top = before;
+    for (size_t t = 0; t < n; t++) {
+        if (k_scale[t] > top) top = k_scale[t];
+        drop[t] = top; /* the maximum that query t knows; turned into a factor below */
+    }
+    if (top > before) {
+        kernels->scale(tail->S, decay(before, top), tail->M * tail->D);
+        kernels->scale(tail->z, decay(before, top), tail->M);
+        *tail->top = top;
+    }
+    for (size_t t = 0; t < n; t++) {
+        kernels->scale(phi_k + t * tail->M, decay(k_scale[t], top), tail->M);
+        drop[t] = expf(top - drop[t]);
+    }
+}
+
+void pf_tail_read(const pf_tail *tail, const float *phi_k, const float *V, size_t ldv, size_t n,
+                  const float *phi_q, const float *drop, size_t count, float *A, pf_part part) {
+    const pf_kernels *kernels = pf_kernels_get();
+    size_t M = tail->M, D = tail->D;
+    pf_sgemm(false, true, n, n, M, 1, phi_q, M, phi_k, M, 0, A, n);
+    for (size_t t = 0; t < n; t++) {
+        part.den[t] = kernels->dot(phi_q + t * M, tail->z, M);
+        for (size_t j = 0; j <= t; j++) part.den[t] += A[t * n + j];
+        for (size_t j = t + 1; j < n; j++) A[t * n + j] = 0;
+        part.scale[t] += *tail->top;
+    }
+    pf_sgemm(false, false, n, D, M, 1, phi_q, M, tail->S, D, 0, part.out, D);
+    pf_sgemm(false, false, n, D, n, 1, A, n, V, ldv, 1, part.out, D);
+    if (!tail->value_sum) return;
+
+    /* epsilon is relative to the maximum at the time: back to that scale first */
+    float *sum = A; /* the masked products are used up */
+    memcpy(sum, tail->value_sum, D * sizeof *sum);
+    for (size_t t = 0; t < n; t++) {
+        kernels->axpy(sum, 1, V + t * ldv, D);
+        kernels->scale(part.out + t * D, drop[t], D);
+        part.den[t] *= drop[t];
+        part.scale[t] -= logf(drop[t]);
+        add_epsilon(tail, sum, count + t + 1, phi_q + t * M, part.out + t * D, part.den + t);
+    }
+}
+
+void pf_tail_fold(pf_tail *tail, const float *phi_k, const float *V, size_t ldv, size_t n) {
+    const pf_kernels *kernels = pf_kernels_get();
+    size_t M = tail->M, D = tail->D;
+    pf_sgemm(true, false, M, D, n, 1, phi_k, M, V, ldv, 1, tail->S, D);
+    for (size_t t = 0; t < n; t++) {
+        kernels->axpy(tail->z, 1, phi_k + t * M, M);
+        if (tail->value_sum) kernels->axpy(tail->value_sum, 1, V + t * ldv, D);
+    }
+}
