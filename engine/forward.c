@@ -1,0 +1,184 @@
+/* floor 2.2 - forward: the whole model on a page or two.
+ *
+ *   x = embedding[token]
+ *   for each layer:   x += output(attention(q, k, v of norm(x)))
+ *                     x += down(activation(gate, up of norm(x)))
+ *   logits = embedding^T norm(x)
+ *
+ * The members of a team run this side by side. Each computes its own share of every step: rows of a
+ * weight matrix, heads of attention, tokens of a norm. A barrier stands wherever the next step reads
+ * what others wrote. The time goes to reading weights (one token) or to matrix products (many).
+ */
+#include "forward.h"
+
+#include <math.h>
+
+/* Shows rows to whoever watches, with the team standing still. */
+static void show(pf_session *s, pf_member me, pf_tap_point point, size_t layer, const float *rows,
+                 size_t n_rows, size_t n_cols) {
+    if (!s->tap) return;
+    pf_barrier(me);
+    if (me.index == 0)
+        s->tap(s->tap_context, point, (uint32_t)layer, s->position, rows, n_rows, n_cols);
+    pf_barrier(me);
+}
+
+static void embed(pf_session *s, pf_member me) {
+    const pf_model *model = s->model;
+    const pf_kernels *kernels = pf_kernels_get();
+    size_t C = model->width, begin, end;
+    pf_share(me, s->n, 1, &begin, &end);
+    for (size_t t = begin; t < end; t++) {
+        pf_matrix row = pf_matrix_rows(model->embedding, (size_t)s->tokens[t], 1);
+        float *x = s->x + t * C;
+        kernels->dequantize_row(row.type, row.data, x, C);
+        if (model->embedding_scale != 1) kernels->scale(x, model->embedding_scale, C);
+        if (model->position_embedding)
+            kernels->axpy(x, 1, model->position_embedding + (s->position + t) * C, C);
+    }
+    pf_barrier(me);
+}
+
+static void norm_row(const pf_model *model, const pf_norm *norm, const float *x, float *y,
+                     size_t n) {
+    const pf_kernels *kernels = pf_kernels_get();
+    if (model->norm == PF_NORM_RMS)
+        kernels->rms_norm(y, x, norm->weight, model->norm_eps, n);
+    else
+        kernels->layer_norm(y, x, norm->weight, norm->bias, model->norm_eps, n);
+}
+
+/* norm of the residual rows first ... first + T - 1. One token: every member computes all of it for
+ * itself, which is cheaper than waiting for another. */
+static const float *norm(pf_session *s, pf_member me, const pf_norm *weights, size_t first,
+                         size_t T) {
+    size_t C = s->model->width, begin, end;
+    const float *x = s->x + first * C;
+    if (T == 1) {
+        float *own = s->workspaces[me.index].normed;
+        norm_row(s->model, weights, x, own, C);
+        return own;
+    }
+    pf_share(me, T, 1, &begin, &end);
+    for (size_t t = begin; t < end; t++)
+        norm_row(s->model, weights, x + t * C, s->normed + t * C, C);
+    pf_barrier(me);
+    return s->normed;
+}
+
+/* y [T, out] = x [T, in] W^T + bias: this member's columns of it. */
+static void linear(pf_session *s, pf_member me, const pf_linear *layer, const float *x, float *y,
+                   size_t T) {
+    pf_matmul(me, &s->workspaces[me.index].matmul, y, layer->weight.rows, x, layer->weight.cols, T,
+              layer->weight, layer->bias);
+}
+
+/* x += layer(input): this member's columns. */
+static void add_linear(pf_session *s, pf_member me, const pf_linear *layer, const float *input,
+                       pf_tap_point point, size_t index) {
+    const pf_kernels *kernels = pf_kernels_get();
+    size_t C = s->model->width, begin, end;
+    linear(s, me, layer, input, s->delta, s->n);
+    show(s, me, point, index, s->delta, s->n, C);
+    pf_share(me, C, PF_MATMUL_GRAIN, &begin, &end);
+    for (size_t t = 0; t < s->n; t++)
+        kernels->axpy(s->x + t * C + begin, 1, s->delta + t * C + begin, end - begin);
+    pf_barrier(me);
+}
+
+/* qwen3: every head of q and k has an RMS norm of its own, before RoPE. */
+static void norm_heads(pf_session *s, pf_member me, const float *weight, float *rows,
+                       size_t n_heads) {
+    if (!weight) return;
+    const pf_kernels *kernels = pf_kernels_get();
+    size_t D = s->model->head_dim, begin, end;
+    pf_share(me, s->n * n_heads, 1, &begin, &end);
+    for (size_t i = begin; i < end; i++)
+        kernels->rms_norm(rows + i * D, rows + i * D, weight, s->model->norm_eps, D);
+}
+
+static void attend(pf_session *s, pf_member me, const pf_layer *layer, size_t index) {
+    const pf_model *model = s->model;
+    size_t D = model->head_dim, HD = model->n_heads * D, kvD = model->n_kv_heads * D;
+    const float *x = norm(s, me, &layer->attention_norm, 0, s->n);
+    show(s, me, PF_TAP_ATTENTION_NORM, index, x, s->n, model->width);
+    linear(s, me, &layer->q, x, s->q, s->n);
+    linear(s, me, &layer->k, x, s->k, s->n);
+    linear(s, me, &layer->v, x, s->v, s->n);
+    pf_barrier(me);
+    if (layer->q_norm || layer->k_norm) {
+        norm_heads(s, me, layer->q_norm, s->q, model->n_heads);
+        norm_heads(s, me, layer->k_norm, s->k, model->n_kv_heads);
+        pf_barrier(me);
+    }
+    show(s, me, PF_TAP_Q, index, s->q, s->n, HD);
+    show(s, me, PF_TAP_K, index, s->k, s->n, kvD);
+    show(s, me, PF_TAP_V, index, s->v, s->n, kvD);
+    pf_attention_append(s->attention, me, (uint32_t)index, s->position, s->n, s->q, s->k, s->v,
+                        s->heads);
+    pf_barrier(me);
+    show(s, me, PF_TAP_ATTENTION_HEADS, index, s->heads, s->n, HD);
+    add_linear(s, me, &layer->output, s->heads, PF_TAP_ATTENTION_OUTPUT, index);
+    show(s, me, PF_TAP_ATTENTION_RESIDUAL, index, s->x, s->n, model->width);
+}
+
+static float gelu_tanh(float x) {
+    return 0.5f * x * (1 + tanhf(0.7978845608f * (x + 0.044715f * x * x * x)));
+}
+
+static float gelu_erf(float x) {
+    return 0.5f * x * (1 + erff(x * 0.7071067812f));
+}
+
+/* The MLP's nonlinearity on n values in place, gated by or gating `up`; the result is in `gate`
+ * where there is one, else in `up`. */
+static void activate(pf_mlp_kind kind, float *gate, float *up, size_t n) {
+    switch (kind) {
+    case PF_MLP_SWIGLU:
+        pf_kernels_get()->swiglu(gate, up, n);
+        break;
+    case PF_MLP_GEGLU:
+        for (size_t i = 0; i < n; i++) gate[i] = gelu_tanh(gate[i]) * up[i];
+        break;
+    case PF_MLP_GELU_TANH:
+        for (size_t i = 0; i < n; i++) up[i] = gelu_tanh(up[i]);
+        break;
+    case PF_MLP_GELU_ERF:
+        for (size_t i = 0; i < n; i++) up[i] = gelu_erf(up[i]);
+        break;
+    case PF_MLP_RELU:
+        for (size_t i = 0; i < n; i++) up[i] = up[i] > 0 ? up[i] : 0;
+        break;
+    }
+}
+
+static void mlp(pf_session *s, pf_member me, const pf_layer *layer, size_t index) {
+    const pf_model *model = s->model;
+    size_t F = model->hidden, begin, end;
+    bool gated = layer->gate.weight.rows > 0;
+    const float *x = norm(s, me, &layer->mlp_norm, 0, s->n);
+    if (gated) linear(s, me, &layer->gate, x, s->gate, s->n);
+    linear(s, me, &layer->up, x, s->up, s->n);
+    pf_share(me, F, PF_MATMUL_GRAIN, &begin,
+             &end); /* the columns that this member has just written */
+    for (size_t t = 0; t < s->n; t++)
+        activate(model->mlp, s->gate + t * F + begin, s->up + t * F + begin, end - begin);
+    pf_barrier(me);
+    add_linear(s, me, &layer->down, gated ? s->gate : s->up, PF_TAP_MLP_OUTPUT, index);
+    show(s, me, PF_TAP_LAYER, index, s->x, s->n, model->width);
+}
+
+void pf_forward(void *context, pf_member me) {
+    pf_session *s = context;
+    const pf_model *model = s->model;
+    embed(s, me);
+    show(s, me, PF_TAP_EMBEDDING, 0, s->x, s->n, model->width);
+    for (size_t i = 0; i < model->n_layers; i++) {
+        attend(s, me, &model->layers[i], i);
+        mlp(s, me, &model->layers[i], i);
+    }
+    if (s->n_logits == 0) return;
+    const float *x = norm(s, me, &model->final_norm, s->n - s->n_logits, s->n_logits);
+    show(s, me, PF_TAP_FINAL_NORM, model->n_layers, x, s->n_logits, model->width);
+    linear(s, me, &model->logits, x, s->logits, s->n_logits);
+}
