@@ -30,9 +30,14 @@ TESTS_SH := $(sort $(wildcard tests/test_*.sh))
 LIB      := $(BUILD)/libperformer.a
 PROGRAM  := $(if $(filter build,$(BUILD)),performer,$(BUILD)/performer)
 
+# How to run a command: quietly, by its name and its product, or with V=1 as it is.
 RUN = $(if $(V),,@echo '  $(1)  $@'; )$(2)
 
 all: $(PROGRAM)
+
+ifeq ($(PKG_LIBS)$(filter-out all,$(MAKECMDGOALS)),)
+$(info libraries or pkg-config are missing here; `make deps` installs them)
+endif
 
 $(PROGRAM): $(TOOL_OBJ) $(LIB)
 	$(call RUN,LINK,$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(TOOL_OBJ) $(LIB) $(LDLIBS))

@@ -1,4 +1,4 @@
-/* floor 6.1 - test_convert: llama2.c to GGUF, vocabularies through metadata, recorded attention. */
+/* floor 6.2 - test_convert: llama2.c to GGUF, vocabularies through metadata, recorded attention. */
 #include "convert.h"
 #include "formats.h"
 #include "testing.h"

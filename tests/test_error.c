@@ -1,4 +1,4 @@
-/* floor 6.1 - test_error: messages are whole, bounded, and may quote themselves. */
+/* floor 6.2 - test_error: messages are whole, bounded, and may quote themselves. */
 #include "error.h"
 #include "testing.h"
 

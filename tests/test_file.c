@@ -1,4 +1,4 @@
-/* floor 6.1 - test_file: mappings, slices, and files that appear whole or not at all. */
+/* floor 6.2 - test_file: mappings, slices, and files that appear whole or not at all. */
 #define _XOPEN_SOURCE 700 /* mkdtemp, mkfifo, symlink */
 #include "file.h"
 #include "memory.h"

@@ -1,4 +1,4 @@
-/* floor 6.1 - test_gguf: what is written is read back, bit for bit where nothing is converted. */
+/* floor 6.2 - test_gguf: what is written is read back, bit for bit where nothing is converted. */
 #define _XOPEN_SOURCE 700 /* glob, getpid */
 #include "formats.h"
 #include "gguf_write.h"

@@ -1,4 +1,4 @@
-/* floor 6.1 - test_gguf_hostile: GGUF files built byte by byte to do harm, refused in a sentence. */
+/* floor 6.2 - test_gguf_hostile: GGUF files built byte by byte to do harm, refused in a sentence. */
 #include "formats.h"
 #include "testing.h"
 

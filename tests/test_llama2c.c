@@ -1,4 +1,4 @@
-/* floor 6.1 - test_llama2c: checkpoints and tokenizers of llama2.c, whole, cut off and damaged. */
+/* floor 6.2 - test_llama2c: checkpoints and tokenizers of llama2.c, whole, cut off and damaged. */
 #include "formats.h"
 #include "llama2c_tokenizer.h"
 #include "memory.h"

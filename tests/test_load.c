@@ -1,4 +1,4 @@
-/* floor 6.1 - test of load: families bound from checkpoints, good ones and broken ones. */
+/* floor 6.2 - test of load: families bound from checkpoints, good ones and broken ones. */
 #include "testing.h"
 
 #include "load.h"

@@ -1,4 +1,4 @@
-/* floor 6.1 - test_memory: aligned, zeroed, overflow-checked blocks, and the failing allocation. */
+/* floor 6.2 - test_memory: aligned, zeroed, overflow-checked blocks, and the failing allocation. */
 #include "memory.h"
 #include "testing.h"
 

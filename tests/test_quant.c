@@ -1,4 +1,4 @@
-/* floor 1.1 - test of the block formats: golden blocks of ggml and gguf-py, rounding, round trips. */
+/* floor 6.2 - test of the block formats: golden blocks of ggml and gguf-py, rounding, round trips. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* floor 6.1 - test_rng: the generator is the published one, seeded apart, with the right moments. */
+/* floor 6.2 - test_rng: the generator is the published one, seeded apart, with the right moments. */
 #include "rng.h"
 #include "testing.h"
 

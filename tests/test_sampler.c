@@ -1,4 +1,4 @@
-/* floor 2.0 - test of the sampler: frequencies, filters, ties, seeds, hostile logits. */
+/* floor 6.2 - test of the sampler: frequencies, filters, ties, seeds, hostile logits. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

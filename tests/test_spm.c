@@ -1,4 +1,4 @@
-/* floor 6.1 - test_spm: SentencePiece BPE against llama2.c, SentencePiece and llama.cpp. */
+/* floor 6.2 - test_spm: SentencePiece BPE against llama2.c, SentencePiece and llama.cpp. */
 #include "tokenizer_testing.h"
 
 #define DATA "../shared/data/"

@@ -1,4 +1,4 @@
-/* floor 6.1 - test_threads: shares cover everything once, barriers keep the team in step. */
+/* floor 6.2 - test_threads: shares cover everything once, barriers keep the team in step. */
 #include "threads.h"
 #include "testing.h"
 

@@ -1,4 +1,4 @@
-/* floor 6.0 - tokenizer_testing: vocabularies from files and golden ids to compare with. */
+/* floor 6.1 - tokenizer_testing: vocabularies from files and golden ids to compare with. */
 #ifndef PF_TOKENIZER_TESTING_H
 #define PF_TOKENIZER_TESTING_H
 

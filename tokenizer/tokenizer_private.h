@@ -1,4 +1,4 @@
-/* floor 3.2 - what is inside a pf_tokenizer, for the files that encode. */
+/* floor 3.2 - tokenizer_private: what is inside a pf_tokenizer, for the files that encode. */
 #ifndef PF_TOKENIZER_PRIVATE_H
 #define PF_TOKENIZER_PRIVATE_H
 
