@@ -26,17 +26,10 @@ void pf_merge_free(pf_merge *merge) {
     *merge = (pf_merge){0};
 }
 
-/* Lowest key first, then leftmost. */
-static bool before(const pf_merge_pair *a, const pf_merge_pair *b) {
-    if (a->key < b->key) return true;
-    if (a->key > b->key) return false;
-    return a->left < b->left;
-}
-
-static bool heap_push(pf_merge *merge, pf_merge_pair pair, pf_error *error) {
+static bool heap_push(pf_merge *merge, uint64_t pair, pf_error *error) {
     if (merge->n_heap == merge->heap_capacity) {
         size_t capacity = merge->heap_capacity ? merge->heap_capacity * 2 : 64;
-        pf_merge_pair *heap = pf_realloc(merge->heap, capacity, sizeof *heap, "pairs of the text", error);
+        uint64_t *heap = pf_realloc(merge->heap, capacity, sizeof *heap, "pairs of the text", error);
         if (!heap) return false;
         merge->heap = heap;
         merge->heap_capacity = capacity;
@@ -44,7 +37,7 @@ static bool heap_push(pf_merge *merge, pf_merge_pair pair, pf_error *error) {
     size_t child = merge->n_heap++;
     while (child > 0) {
         size_t parent = (child - 1) / 2;
-        if (!before(&pair, &merge->heap[parent])) break;
+        if (merge->heap[parent] <= pair) break;
         merge->heap[child] = merge->heap[parent];
         child = parent;
     }
@@ -52,14 +45,14 @@ static bool heap_push(pf_merge *merge, pf_merge_pair pair, pf_error *error) {
     return true;
 }
 
-static pf_merge_pair heap_pop(pf_merge *merge) {
-    pf_merge_pair *heap = merge->heap, top = heap[0], last = heap[--merge->n_heap];
+static uint64_t heap_pop(pf_merge *merge) {
+    uint64_t *heap = merge->heap, top = heap[0], last = heap[--merge->n_heap];
     size_t parent = 0;
     for (;;) {
         size_t child = 2 * parent + 1;
         if (child >= merge->n_heap) break;
-        if (child + 1 < merge->n_heap && before(&heap[child + 1], &heap[child])) child++;
-        if (!before(&heap[child], &last)) break;
+        if (child + 1 < merge->n_heap && heap[child + 1] < heap[child]) child++;
+        if (last <= heap[child]) break;
         heap[parent] = heap[child];
         parent = child;
     }
@@ -67,14 +60,14 @@ static pf_merge_pair heap_pop(pf_merge *merge) {
     return top;
 }
 
-/* Puts the pair of neighbours (left, right) on the heap, if it can merge. */
-static bool consider(pf_merge *merge, uint32_t left, uint32_t right, pf_merge_find find,
-                     const void *context, pf_error *error) {
-    if (left == PF_NO_SYMBOL || right == PF_NO_SYMBOL) return true;
-    const pf_symbol *a = &merge->symbols[left], *b = &merge->symbols[right];
-    pf_merge_pair pair = {.left = left, .right = right, .size = a->size + b->size};
-    if (!find(context, a, b, &pair.key, &pair.id)) return true;
-    return heap_push(merge, pair, error);
+/* Looks up the merge of a symbol with the next one; if there is one, it becomes a candidate. */
+static bool consider(pf_merge *merge, uint32_t index, pf_merge_find find, const void *context,
+                     pf_error *error) {
+    pf_symbol *symbol = &merge->symbols[index];
+    symbol->rank = PF_NO_MERGE;
+    if (symbol->next == PF_NO_SYMBOL) return true;
+    symbol->rank = find(context, symbol, &merge->symbols[symbol->next], &symbol->merged);
+    return symbol->rank == PF_NO_MERGE || heap_push(merge, (uint64_t)symbol->rank << 32 | index, error);
 }
 
 bool pf_merge_run(pf_merge *merge, pf_merge_find find, const void *context, pf_error *error) {
@@ -84,21 +77,23 @@ bool pf_merge_run(pf_merge *merge, pf_merge_find find, const void *context, pf_e
     for (uint32_t i = 0; i < n; i++) {
         symbols[i].prev = i ? i - 1 : PF_NO_SYMBOL;
         symbols[i].next = i + 1 < n ? i + 1 : PF_NO_SYMBOL;
+        if (!consider(merge, i, find, context, error)) return false;
     }
-    for (uint32_t i = 0; i + 1 < n; i++)
-        if (!consider(merge, i, i + 1, find, context, error)) return false;
 
     while (merge->n_heap) {
-        pf_merge_pair pair = heap_pop(merge);
-        pf_symbol *left = &symbols[pair.left], *right = &symbols[pair.right];
-        if (!left->size || !right->size || left->size + right->size != pair.size) continue;
-        left->size = pair.size;
-        left->id = pair.id;
+        uint64_t pair = heap_pop(merge);
+        uint32_t index = (uint32_t)pair;
+        pf_symbol *left = &symbols[index];
+        if (left->rank != pair >> 32) continue; /* its neighbour changed while it waited */
+        pf_symbol *right = &symbols[left->next];
+        left->size += right->size;
+        left->id = left->merged;
         left->next = right->next;
-        if (right->next != PF_NO_SYMBOL) symbols[right->next].prev = pair.left;
+        if (right->next != PF_NO_SYMBOL) symbols[right->next].prev = index;
         right->size = 0;
-        if (!consider(merge, left->prev, pair.left, find, context, error) ||
-            !consider(merge, pair.left, left->next, find, context, error))
+        right->rank = PF_NO_MERGE;
+        if (!consider(merge, index, find, context, error)) return false;
+        if (left->prev != PF_NO_SYMBOL && !consider(merge, left->prev, find, context, error))
             return false;
     }
     return true;

@@ -68,16 +68,23 @@ typedef struct merge_context {
     const char *text;
 } merge_context;
 
+/* Floats as integers of the opposite order: the bits of a float are ordered like an integer's, apart
+ * from the sign. */
+static uint32_t rank_of_score(float score) {
+    uint32_t bits;
+    score += 0.0f; /* -0 ranks like 0 */
+    memcpy(&bits, &score, sizeof bits);
+    return bits >> 31 ? bits : ~(bits | 0x80000000u);
+}
+
 /* Neighbours merge if their bytes together are a piece; the highest score goes first. */
-static bool find_piece(const void *context, const pf_symbol *left, const pf_symbol *right,
-                       double *key, int32_t *id) {
+static uint32_t find_piece(const void *context, const pf_symbol *left, const pf_symbol *right,
+                           int32_t *id) {
     const merge_context *c = context;
     size_t size = (size_t)left->size + right->size;
-    if (size > c->tokenizer->longest_piece) return false;
+    if (size > c->tokenizer->longest_piece) return PF_NO_MERGE;
     *id = pf_piece_map_find(&c->tokenizer->map, c->text + left->begin, size);
-    if (*id < 0) return false;
-    *key = -(double)c->tokenizer->pieces[*id].score;
-    return true;
+    return *id < 0 ? PF_NO_MERGE : rank_of_score(c->tokenizer->pieces[*id].score);
 }
 
 /* One symbol per character; bytes that are no UTF-8 are symbols of their own. */

@@ -1,52 +1,17 @@
 /* floor 3.4 - tokenizer: text <-> token ids. */
 #include "tokenizer.h"
 
+#include "bpe.h"
 #include "memory.h"
+#include "normalize.h"
+#include "special.h"
 #include "spm.h"
 #include "tokenizer_private.h"
 #include "utf8.h"
 
 #include <string.h>
 
-/* ---- making one: copy, decode, index ---- */
-
-/* Copies count pieces and moves their bytes to *text, which it advances. */
-static pf_piece *copy_pieces(const pf_piece *pieces, size_t count, char **text, pf_error *error) {
-    pf_piece *copies = pf_calloc(count, sizeof *copies, "the vocabulary", error);
-    if (!copies) return NULL;
-    for (size_t i = 0; i < count; i++) {
-        copies[i] = pieces[i];
-        if (pieces[i].size) memcpy(*text, pieces[i].bytes, pieces[i].size);
-        copies[i].bytes = *text;
-        *text += pieces[i].size;
-    }
-    return copies;
-}
-
-/* Sum of the sizes; false where it does not fit. Sizes are added as the file says them. */
-static bool add_sizes(const pf_piece *pieces, size_t count, size_t *sum) {
-    for (size_t i = 0; i < count; i++) {
-        if (pieces[i].size > SIZE_MAX / 4 - *sum) return false;
-        *sum += pieces[i].size;
-    }
-    return true;
-}
-
-static bool copy_vocabulary(pf_tokenizer *tokenizer, const pf_vocabulary *source, pf_error *error) {
-    pf_vocabulary *vocabulary = &tokenizer->vocabulary;
-    size_t total = 1;
-    if (!add_sizes(source->pieces, source->n_pieces, &total) ||
-        !add_sizes(source->merges, source->n_merges, &total))
-        return pf_fail(error, "the vocabulary's pieces are longer than memory");
-    char *text = tokenizer->text = pf_calloc(total, 1, "the vocabulary's text", error);
-    if (!text) return false;
-    tokenizer->pieces = copy_pieces(source->pieces, source->n_pieces, &text, error);
-    tokenizer->merges = copy_pieces(source->merges, source->n_merges, &text, error);
-    *vocabulary = *source;
-    vocabulary->pieces = tokenizer->pieces;
-    vocabulary->merges = tokenizer->merges;
-    return tokenizer->pieces && tokenizer->merges;
-}
+/* ---- making one: copy, check, decode, index ---- */
 
 static bool check_id(const char *name, int32_t *id, size_t n, pf_error *error) {
     if (*id < 0) *id = -1;
@@ -97,15 +62,18 @@ static size_t unescape(const pf_piece *piece, char *out) {
     return n;
 }
 
+/* At most piece->size bytes. */
 static size_t decode_piece(const pf_vocabulary *vocabulary, const pf_piece *piece, char *out) {
     int byte = piece->type == PF_TOKEN_BYTE ? byte_of(piece) : -1;
+    bool is_bpe = vocabulary->kind == PF_TOKENIZER_BPE;
     if (piece->type == PF_TOKEN_CONTROL) return 0;
     if (byte >= 0) {
         out[0] = (char)byte;
         return 1;
     }
-    if (vocabulary->kind != PF_TOKENIZER_BPE && vocabulary->escape_whitespaces)
-        return unescape(piece, out);
+    if (is_bpe && piece->type != PF_TOKEN_USER_DEFINED)
+        return pf_bpe_decode_piece(piece->bytes, piece->size, out);
+    if (!is_bpe && vocabulary->escape_whitespaces) return unescape(piece, out);
     if (piece->size) memcpy(out, piece->bytes, piece->size);
     return piece->size;
 }
@@ -123,8 +91,7 @@ static size_t decoded_bound(const pf_decoded *decoded) {
 
 static bool decode_all(pf_tokenizer *tokenizer, pf_error *error) {
     const pf_vocabulary *vocabulary = &tokenizer->vocabulary;
-    size_t total = 1;
-    add_sizes(tokenizer->pieces, vocabulary->n_pieces, &total); /* checked in copy_vocabulary */
+    size_t total = tokenizer->copy.text_size; /* decoding never makes a piece longer */
     tokenizer->decoded =
         pf_calloc(vocabulary->n_pieces, sizeof *tokenizer->decoded, "the decoded vocabulary", error);
     char *text = tokenizer->decoded_text = pf_calloc(total, 1, "the decoded vocabulary", error);
@@ -161,39 +128,81 @@ static bool index_pieces(pf_tokenizer *tokenizer, pf_error *error) {
     return true;
 }
 
+static bool init_kind(pf_tokenizer *tokenizer, pf_error *error) {
+    switch (tokenizer->vocabulary.kind) {
+    case PF_TOKENIZER_SPM: return true;
+    case PF_TOKENIZER_BPE: return pf_bpe_init(tokenizer, error);
+    case PF_TOKENIZER_UNIGRAM: break;
+    }
+    return pf_fail(error, "this kind of tokenizer is not supported yet");
+}
+
 pf_tokenizer *pf_tokenizer_new(const pf_vocabulary *vocabulary, pf_error *error) {
     pf_tokenizer *tokenizer = pf_calloc(1, sizeof *tokenizer, "the tokenizer", error);
     if (!tokenizer) return NULL;
-    if (copy_vocabulary(tokenizer, vocabulary, error) &&
-        check_vocabulary(&tokenizer->vocabulary, error) && decode_all(tokenizer, error) &&
-        index_pieces(tokenizer, error))
-        return tokenizer;
+    if (pf_vocabulary_copy_new(&tokenizer->copy, vocabulary, &tokenizer->vocabulary, error)) {
+        tokenizer->pieces = tokenizer->vocabulary.pieces;
+        if (check_vocabulary(&tokenizer->vocabulary, error) && decode_all(tokenizer, error) &&
+            index_pieces(tokenizer, error) && pf_special_init(tokenizer, error) &&
+            init_kind(tokenizer, error))
+            return tokenizer;
+    }
     pf_tokenizer_free(tokenizer);
     return NULL;
 }
 
 void pf_tokenizer_free(pf_tokenizer *tokenizer) {
     if (!tokenizer) return;
+    pf_pretokenizer_free(tokenizer->pretokenizer);
+    pf_pair_map_free(&tokenizer->pairs);
+    pf_free(tokenizer->rules);
+    pf_trie_free(&tokenizer->special);
     pf_piece_map_free(&tokenizer->map);
     pf_free(tokenizer->decoded);
     pf_free(tokenizer->decoded_text);
-    pf_free(tokenizer->pieces);
-    pf_free(tokenizer->merges);
-    pf_free(tokenizer->text);
+    pf_vocabulary_copy_free(&tokenizer->copy);
     pf_free(tokenizer);
 }
 
 /* ---- text -> ids ---- */
 
-static bool encode_part(const pf_tokenizer *tokenizer, const char *text, size_t n, bool prefix,
-                        pf_tokens *tokens, pf_error *error) {
+/* Of a normalised part without special tokens. `prefix`: it begins the text or follows one of them. */
+static bool encode_words(const pf_tokenizer *tokenizer, const char *text, size_t n, bool prefix,
+                         pf_tokens *tokens, pf_error *error) {
     if (n == 0) return true;
     switch (tokenizer->vocabulary.kind) {
     case PF_TOKENIZER_SPM: return pf_spm_encode(tokenizer, text, n, prefix, tokens, error);
-    case PF_TOKENIZER_BPE:
+    case PF_TOKENIZER_BPE: return pf_bpe_encode(tokenizer, text, n, tokens, error);
     case PF_TOKENIZER_UNIGRAM: break;
     }
     return pf_fail(error, "this kind of tokenizer is not supported yet");
+}
+
+static bool encode_part(const pf_tokenizer *tokenizer, const char *text, size_t n, bool prefix,
+                        pf_tokens *tokens, pf_error *error) {
+    const pf_vocabulary *vocabulary = &tokenizer->vocabulary;
+    if (n == 0 || vocabulary->n_normal_steps == 0)
+        return encode_words(tokenizer, text, n, prefix, tokens, error);
+    char *normal = NULL;
+    size_t size = 0;
+    bool ok = pf_normalize(vocabulary->normal_steps, vocabulary->n_normal_steps, text, n, &normal,
+                           &size, error) &&
+              encode_words(tokenizer, normal, size, prefix, tokens, error);
+    pf_free(normal);
+    return ok;
+}
+
+static bool encode_text(const pf_tokenizer *tokenizer, const char *text, size_t n, bool control,
+                        pf_tokens *tokens, pf_error *error) {
+    bool prefix = true;
+    for (size_t from = 0; from < n;) {
+        pf_special_match match = pf_special_find(tokenizer, text, n, from, control);
+        if (!encode_part(tokenizer, text + from, match.begin - from, prefix, tokens, error)) return false;
+        if (match.id < 0) break;
+        if (!pf_tokens_push(tokens, match.id, error)) return false;
+        from = match.end;
+    }
+    return true;
 }
 
 bool pf_tokenizer_encode(const pf_tokenizer *tokenizer, const char *text, size_t n, unsigned flags,
@@ -202,7 +211,7 @@ bool pf_tokenizer_encode(const pf_tokenizer *tokenizer, const char *text, size_t
     bool bos = (flags & PF_ENCODE_FORCE_BOS) || ((flags & PF_ENCODE_BOS) && vocabulary->add_bos);
     bool eos = (flags & PF_ENCODE_BOS) && vocabulary->add_eos;
     if (bos && vocabulary->bos >= 0 && !pf_tokens_push(tokens, vocabulary->bos, error)) return false;
-    if (!encode_part(tokenizer, text, n, true, tokens, error)) return false;
+    if (!encode_text(tokenizer, text, n, flags & PF_ENCODE_SPECIAL, tokens, error)) return false;
     return !eos || vocabulary->eos < 0 || pf_tokens_push(tokens, vocabulary->eos, error);
 }
 

@@ -3,7 +3,10 @@
 #define PF_TOKENIZER_PRIVATE_H
 
 #include "piece_map.h"
+#include "pretokenizer.h"
 #include "tokens.h"
+#include "trie.h"
+#include "vocabulary_copy.h"
 #include "vocabulary.h"
 
 typedef struct pf_tokenizer pf_tokenizer;
@@ -14,17 +17,23 @@ typedef struct pf_decoded {
     size_t size;
 } pf_decoded;
 
-/* Const after pf_tokenizer_new. vocabulary points into the arrays below it. */
+/* Const after pf_tokenizer_new. */
 struct pf_tokenizer {
     pf_vocabulary vocabulary;
-    pf_piece *pieces, *merges;
-    char *text;            /* bytes of all pieces and merges */
+    pf_vocabulary_copy copy; /* what it points into */
+    const pf_piece *pieces;  /* vocabulary.pieces */
     pf_decoded *decoded;   /* [n_pieces] */
     char *decoded_text;
     size_t max_bytes;      /* most bytes that one id adds to a decoded text */
     size_t longest_piece;  /* of those that a text can merge into */
     pf_piece_map map;      /* the pieces that a text can merge into */
     int32_t byte_ids[256]; /* the id that stands for one byte, -1: none */
+    pf_trie special;       /* control, unknown and user-defined tokens */
+
+    /* BPE only */
+    pf_pretokenizer *pretokenizer;
+    pf_merge_rule *rules;  /* [n_merges] by rank */
+    pf_pair_map pairs;     /* (left, right) -> rule */
 };
 
 #endif

@@ -54,7 +54,8 @@ typedef struct pf_vocabulary {
     const pf_piece *merges; /* BPE: "left right" by rank, only bytes and size are used */
     size_t n_merges;
     char pre[32];           /* BPE: tokenizer.ggml.pre, "" = absent */
-    const char *pattern;    /* BPE: a pre-tokenizer pattern (PCRE2) instead of `pre`; or NULL */
+    const pf_piece *patterns; /* BPE: [n_patterns] pre-tokenizer patterns (PCRE2), one after the other, */
+    size_t n_patterns;        /* instead of `pre`; only bytes and size are used */
     const pf_normal_step *normal_steps; /* [n_normal_steps], every kind of tokenizer */
     size_t n_normal_steps;
     int32_t bos, eos, unk, eot; /* ids, -1: none */

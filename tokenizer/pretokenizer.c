@@ -1,0 +1,233 @@
+/* floor 3.1 - pre-tokenizer: cuts a text into words that byte-level BPE never merges across. */
+#include "pretokenizer.h"
+
+#include "memory.h"
+#include "utf8.h"
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+#include <string.h>
+
+#define MAX_PATTERNS 8
+
+/* ---- the patterns that go by a name ----
+ * Facts of the models' own tokenizer.json files, and of llama.cpp, which gave the names. GPT-2's last
+ * alternative, a single \s+, is not needed: what no alternative matches is a word anyway. */
+
+#define GPT2 "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)"
+#define SUFFIX "'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD]"
+#define BREAKS "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+#define MARKS " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|"
+/* Llama 3 takes up to three digits together, Qwen 2 each alone. */
+#define CL100K(digits) SUFFIX "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" digits "|" MARKS BREAKS
+/* A word of o200k begins with capitals or ends in small letters; CamelCase falls apart. */
+#define UPPER "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
+#define LOWER "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
+#define O200K(suffix, digits)                                                                      \
+    "[^\\r\\n\\p{L}\\p{N}]?" UPPER "*" LOWER "+" suffix                                            \
+    "|[^\\r\\n\\p{L}\\p{N}]?" UPPER "+" LOWER "*" suffix "|" digits                                \
+    "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|" BREAKS
+#define BLOOM " ?[^(\\s|.,!?\xE2\x80\xA6\xE3\x80\x82\xEF\xBC\x8C\xE3\x80\x81\xE0\xA5\xA4\xDB\x94\xD8\x8C)]+"
+
+typedef struct preset {
+    const char *names; /* separated by blanks */
+    const char *patterns[4];
+} preset;
+
+static const preset presets[] = {
+    {"default", {"[\\p{P}\\$\\+<=>\\^~\\|]+", GPT2, "\\p{N}+", "[0-9][0-9][0-9]"}},
+    {"gpt-2 mpt olmo jais trillion granite-docling phi-2 exaone4 gigachat", {GPT2}},
+    {"llama-bpe llama3 llama-v3 dbrx smaug-bpe chatglm-bpe glm4 falcon3 falcon-h1 pixtral "
+     "midm-2.0 lfm2",
+     {CL100K("\\p{N}{1,3}")}},
+    {"qwen2 stablelm2 hunyuan megrez deepseek-r1-qwen", {CL100K("\\p{N}")}},
+    {"smollm starcoder refact command-r codeshell exaone minerva-7b", {"\\p{N}", GPT2}},
+    {"falcon", {"[\\p{P}\\$\\+<=>\\^~\\|`]+", GPT2, "[0-9][0-9][0-9]"}},
+    {"gpt-4o llama4", {O200K("(?:" SUFFIX ")?", "\\p{N}{1,3}")}},
+    {"tekken", {O200K("", "\\p{N}")}},
+    {"bloom poro-chat gpt3-finnish", {BLOOM}},
+    {"viking", {BLOOM, "\\p{N}"}},
+    {"deepseek-v3",
+     {"\\p{N}{1,3}", "[\\x{4E00}-\\x{9FA5}\\x{3040}-\\x{309F}\\x{30A0}-\\x{30FF}]+",
+      "[!-/:-@\\[-`{-~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+"
+      "| ?[\\p{P}\\p{S}]+[\\r\\n]*|" BREAKS}},
+};
+#define N_PRESETS (sizeof presets / sizeof *presets)
+
+/* True if `name` is one of `names`. */
+static bool among(const char *name, const char *names) {
+    size_t n = strlen(name);
+    for (const char *at = names; n && (at = strstr(at, name)); at += n)
+        if ((at == names || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0')) return true;
+    return false;
+}
+
+static const preset *find_preset(const char *name, pf_error *error) {
+    char list[400] = "";
+    size_t n = 0;
+    for (size_t i = 0; i < N_PRESETS; i++) {
+        if (among(name[0] ? name : "default", presets[i].names)) return &presets[i];
+        size_t length = strlen(presets[i].names);
+        if (n + length + 2 > sizeof list) continue;
+        if (n) list[n++] = ' ';
+        memcpy(list + n, presets[i].names, length + 1);
+        n += length;
+    }
+    pf_fail(error, "the pre-tokenizer \"%s\" is unknown; known are %s", name, list);
+    return NULL;
+}
+
+/* ---- compiling ---- */
+
+struct pf_pretokenizer {
+    pcre2_code *codes[MAX_PATTERNS];
+    size_t n_codes;
+    pcre2_match_context *limits;
+};
+
+static void *allocate(size_t size, void *context) {
+    (void)context;
+    return pf_calloc(size, 1, "a pre-tokenizer", NULL);
+}
+
+static void release(void *block, void *context) {
+    (void)context;
+    pf_free(block);
+}
+
+static bool out_of_memory(pf_error *error) {
+    return pf_fail(error, "there is not enough memory for the pre-tokenizer");
+}
+
+static bool add_pattern(pf_pretokenizer *pretokenizer, pcre2_general_context *memory,
+                        const char *pattern, size_t n, pf_error *error) {
+    int code = 0;
+    PCRE2_SIZE offset = 0;
+    if (pretokenizer->n_codes == MAX_PATTERNS)
+        return pf_fail(error, "a pre-tokenizer of more than %d patterns is not supported", MAX_PATTERNS);
+    pcre2_compile_context *context = pcre2_compile_context_create(memory);
+    if (!context) return out_of_memory(error);
+    pcre2_code *compiled = pcre2_compile((PCRE2_SPTR)pattern, n,
+                                         PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &code,
+                                         &offset, context);
+    pcre2_compile_context_free(context);
+    if (!compiled && code == PCRE2_ERROR_HEAP_FAILED) return out_of_memory(error);
+    if (!compiled) {
+        PCRE2_UCHAR message[128];
+        pcre2_get_error_message(code, message, sizeof message);
+        return pf_fail(error, "the pre-tokenizer pattern '%.*s' is wrong at byte %zu: %s",
+                       n < 120 ? (int)n : 120, pattern, (size_t)offset, (const char *)message);
+    }
+    pretokenizer->codes[pretokenizer->n_codes++] = compiled;
+    pcre2_jit_compile(compiled, PCRE2_JIT_COMPLETE); /* without it the interpreter does the work */
+    return true;
+}
+
+static bool add_preset(pf_pretokenizer *pretokenizer, pcre2_general_context *memory, const char *pre,
+                       pf_error *error) {
+    const preset *found = find_preset(pre, error);
+    if (!found) return false;
+    for (size_t i = 0; i < 4 && found->patterns[i]; i++)
+        if (!add_pattern(pretokenizer, memory, found->patterns[i], strlen(found->patterns[i]), error))
+            return false;
+    return true;
+}
+
+pf_pretokenizer *pf_pretokenizer_new(const char *pre, const pf_piece *patterns, size_t n_patterns,
+                                     pf_error *error) {
+    pf_pretokenizer *pretokenizer = pf_calloc(1, sizeof *pretokenizer, "a pre-tokenizer", error);
+    pcre2_general_context *memory = pcre2_general_context_create(allocate, release, NULL);
+    bool ok = pretokenizer != NULL;
+    if (ok && !memory) ok = out_of_memory(error);
+    if (ok && n_patterns == 0) ok = add_preset(pretokenizer, memory, pre, error);
+    for (size_t i = 0; ok && i < n_patterns; i++)
+        ok = add_pattern(pretokenizer, memory, patterns[i].bytes, patterns[i].size, error);
+    if (ok) {
+        pretokenizer->limits = pcre2_match_context_create(memory);
+        if (!pretokenizer->limits) ok = out_of_memory(error);
+    }
+    pcre2_general_context_free(memory); /* its functions were copied */
+    if (ok) return pretokenizer;
+    pf_pretokenizer_free(pretokenizer);
+    return NULL;
+}
+
+void pf_pretokenizer_free(pf_pretokenizer *pretokenizer) {
+    if (!pretokenizer) return;
+    for (size_t i = 0; i < pretokenizer->n_codes; i++) pcre2_code_free(pretokenizer->codes[i]);
+    pcre2_match_context_free(pretokenizer->limits);
+    pf_free(pretokenizer);
+}
+
+/* ---- cutting ---- */
+
+typedef struct splitter {
+    const pf_pretokenizer *pretokenizer;
+    pcre2_match_data *match;
+    pf_word word;
+    void *context;
+} splitter;
+
+/* The next match of a pattern at or after `from`; an empty one is none. */
+static bool next_match(const splitter *s, size_t level, const char *text, size_t n, size_t from,
+                       size_t *begin, size_t *end, pf_error *error) {
+    /* Text is known to be UTF-8: checking it again at each word would make this quadratic. */
+    int code = pcre2_match(s->pretokenizer->codes[level], (PCRE2_SPTR)text, n, from,
+                           PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY, s->match, s->pretokenizer->limits);
+    *begin = *end = n;
+    if (code == PCRE2_ERROR_NOMATCH) return true;
+    if (code < 0) {
+        PCRE2_UCHAR message[128];
+        pcre2_get_error_message(code, message, sizeof message);
+        return pf_fail(error, "pattern %zu of the pre-tokenizer gives up on this text: %s", level + 1,
+                       (const char *)message);
+    }
+    const PCRE2_SIZE *offsets = pcre2_get_ovector_pointer(s->match);
+    *begin = offsets[0];
+    *end = offsets[1];
+    if (*begin < from || *end <= *begin) /* \K can do that */
+        return pf_fail(error, "pattern %zu of the pre-tokenizer moves backwards", level + 1);
+    return true;
+}
+
+/* Cuts valid UTF-8 by the patterns from `level` on. As deep as there are patterns. */
+static bool split(const splitter *s, size_t level, const char *text, size_t n, pf_error *error) {
+    if (n == 0) return true;
+    if (level == s->pretokenizer->n_codes) return s->word(s->context, text, n, error);
+    for (size_t from = 0; from < n;) {
+        size_t begin, end;
+        if (!next_match(s, level, text, n, from, &begin, &end, error) ||
+            !split(s, level + 1, text + from, begin - from, error) ||
+            !split(s, level + 1, text + begin, end - begin, error))
+            return false;
+        from = end;
+    }
+    return true;
+}
+
+/* The bytes from `text` on that are all valid (or all invalid, then *valid is false). */
+static size_t run_length(const char *text, size_t n, bool *valid) {
+    size_t i = 0;
+    *valid = pf_utf8_next(text, n).valid;
+    while (i < n) {
+        pf_utf8 character = pf_utf8_next(text + i, n - i);
+        if (character.valid != *valid) break;
+        i += character.size;
+    }
+    return i;
+}
+
+bool pf_pretokenizer_split(const pf_pretokenizer *pretokenizer, const char *text, size_t n,
+                           pf_word word, void *context, pf_error *error) {
+    splitter s = {.pretokenizer = pretokenizer, .word = word, .context = context};
+    s.match = pcre2_match_data_create(1, NULL);
+    if (!s.match) return out_of_memory(error);
+    bool ok = true, valid;
+    for (size_t i = 0, size; ok && i < n; i += size) {
+        size = run_length(text + i, n - i, &valid);
+        ok = valid ? split(&s, 0, text + i, size, error) : word(context, text + i, size, error);
+    }
+    pcre2_match_data_free(s.match);
+    return ok;
+}

@@ -1,0 +1,31 @@
+/* floor 3.1 - trie: which pieces does a text begin with? */
+#ifndef PF_TRIE_H
+#define PF_TRIE_H
+
+#include "error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Node 0 is the root, and means "none" where a child or sibling is named. */
+typedef struct pf_trie_node {
+    uint32_t child, sibling; /* first child, next child of the same parent */
+    int32_t id;              /* the piece that ends here, -1: none */
+    uint8_t byte;            /* on the edge from the parent */
+} pf_trie_node;
+
+typedef struct pf_trie {
+    pf_trie_node *nodes;
+    size_t n_nodes, capacity;
+    uint32_t first[256]; /* the root's children, by byte */
+} pf_trie;
+
+/* Room for pieces of `bytes` bytes together. Pages that shared beginnings leave unused cost nothing. */
+bool pf_trie_new(pf_trie *trie, size_t bytes, pf_error *error);
+void pf_trie_free(pf_trie *trie);
+/* Adds a piece [n >= 1 bytes]; of two with the same bytes the first one added stays. */
+void pf_trie_add(pf_trie *trie, const char *bytes, size_t n, int32_t id);
+/* The node reached from `node` by `byte`; 0: no piece goes on like this. */
+uint32_t pf_trie_step(const pf_trie *trie, uint32_t node, uint8_t byte);
+
+#endif
