@@ -28,7 +28,8 @@ pf_sampler_options pf_sampler_options_default(void) {
 
 pf_sampler *pf_sampler_new(const pf_sampler_options *options, size_t n_vocab, pf_error *error) {
     if (n_vocab == 0 || n_vocab > INT32_MAX) {
-        pf_fail(error, "a sampler needs a vocabulary of 1 to %d tokens, not %zu", INT32_MAX, n_vocab);
+        pf_fail(error, "a sampler needs a vocabulary of 1 to %d tokens, not %zu", INT32_MAX,
+                n_vocab);
         return NULL;
     }
     if (!isfinite(options->temperature) || options->temperature < 0) {
@@ -36,7 +37,8 @@ pf_sampler *pf_sampler_new(const pf_sampler_options *options, size_t n_vocab, pf
                 (double)options->temperature);
         return NULL;
     }
-    if (!(options->top_p >= 0 && options->top_p <= 1 && options->min_p >= 0 && options->min_p <= 1)) {
+    if (!(options->top_p >= 0 && options->top_p <= 1 && options->min_p >= 0 &&
+          options->min_p <= 1)) {
         pf_fail(error, "top-p is %g and min-p is %g; both must be from 0 to 1",
                 (double)options->top_p, (double)options->min_p);
         return NULL;

@@ -1,0 +1,101 @@
+/* floor 5.5 - convert, the command: a checkpoint of any supported format -> GGUF. */
+#include "convert.h"
+
+#include "commands.h"
+#include "common.h"
+#include "load.h"
+
+#include <string.h>
+
+static void show_progress(void *context, const char *tensor, uint64_t done, uint64_t total) {
+    const options *parsed = context;
+    char a[16], b[16];
+    progress(parsed, "%s of %s  %s", human_bytes(done, a), human_bytes(total, b), tensor);
+}
+
+/* What is to be recorded: the given options over what the source says, if it says anything. */
+static pf_attention_options recorded_attention(const options *parsed) {
+    pf_attention_options attention = pf_attention_options_default();
+    pf_loaded source = {0};
+    if (pf_loaded_open(parsed->model, &source, NULL)) attention = source.model->attention;
+    pf_loaded_close(&source);
+    attention_apply(parsed, &attention);
+    return attention;
+}
+
+static bool convert(const options *parsed, pf_error *error) {
+    pf_attention_options attention;
+    pf_convert_options settings = {
+        .source = parsed->model,
+        .tokenizer = parsed->values[FLAG_TOKENIZER].text,
+        .output = parsed->values[FLAG_OUTPUT].text,
+        .gguf = {.progress = show_progress, .context = (void *)parsed},
+    };
+    if (parsed->given[FLAG_CONVERT_TYPE]) {
+        settings.gguf.convert = true;
+        pf_type_parse(parsed->values[FLAG_CONVERT_TYPE].text, &settings.gguf.type);
+    }
+    if (attention_is_given(parsed)) {
+        attention = recorded_attention(parsed);
+        settings.attention = &attention;
+    }
+    return pf_convert(&settings, error);
+}
+
+/* Opens what was written, as whoever uses it will. */
+static bool check_result(const options *parsed, output *out, pf_error *error) {
+    const char *path = parsed->values[FLAG_OUTPUT].text;
+    pf_loaded written = {0};
+    if (!pf_loaded_open(path, &written, error)) return false;
+    uint64_t bytes = 0, parameters = pf_model_parameters(written.model);
+    size_t n = pf_checkpoint_n_tensors(written.checkpoint);
+    for (size_t i = 0; i < n; i++) bytes += pf_checkpoint_tensor(written.checkpoint, i)->bytes;
+    const char *attention = pf_attention_name(written.model->attention.kind);
+    char size[16];
+    if (parsed->given[FLAG_JSON])
+        output_json(out,
+                    json_pack("{s:o, s:I, s:I, s:I, s:s, s:b}", "output",
+                              json_text(path, strlen(path)), "parameters", (json_int_t)parameters,
+                              "tensors", (json_int_t)n, "tensor_bytes", (json_int_t)bytes,
+                              "attention", attention, "tokenizer", written.tokenizer != NULL));
+    else
+        note(parsed, "%s: %zu tensors, %llu parameters, %s, %s attention, %s", path, n,
+             (unsigned long long)parameters, human_bytes(bytes, size), attention,
+             written.tokenizer ? "with its tokenizer" : "without a tokenizer");
+    pf_loaded_close(&written);
+    return true;
+}
+
+static bool is_regular_name(const char *path) {
+    return strncmp(path, "/dev/", 5) != 0;
+}
+
+static int run(const options *parsed) {
+    if (!parsed->given[FLAG_OUTPUT])
+        return complain_usage("convert", "no output is named: add -o FILE.gguf");
+    output out = {0};
+    pf_error error = {0};
+    bool good = convert(parsed, &error);
+    progress(parsed, "%s", "");
+    if (good && is_regular_name(parsed->values[FLAG_OUTPUT].text))
+        good = check_result(parsed, &out, &error);
+    return good ? output_finish(&out) : complain(&error);
+}
+
+const command command_convert = {
+    .name = "convert",
+    .bit = FOR_CONVERT,
+    .usage = "MODEL -o FILE.gguf [options]",
+    .summary = "any supported checkpoint -> GGUF",
+    .manual =
+        "Writes a checkpoint as one GGUF file (version 3) with hyperparameters, tokenizer and "
+        "tensors. The format of MODEL is found from its content: GGUF, or llama2.c's .bin, which "
+        "has no tokenizer and needs --tokenizer.\n\n"
+        "Attention options are recorded in the file (performer.* keys) as its default at run time, "
+        "for checkpoints that cannot say how they were trained. FILE appears whole or not at all "
+        "and may be MODEL itself.",
+    .examples = "performer convert stories260K.bin --tokenizer tok512.bin -o stories260K.gguf\n"
+                "performer convert model.bin --tokenizer tok.bin --attention favor --features 64 "
+                "--type q8_0 -o model.gguf",
+    .run = run,
+};

@@ -1,0 +1,82 @@
+/* floor 5.4 - cost: bytes moved and operations done per token, by counting. */
+#include "cost.h"
+
+static double matrix_bytes(pf_matrix m) {
+    return m.rows ? (double)m.rows * (double)pf_row_bytes(m.type, m.cols) : 0;
+}
+
+static double matrix_flops(pf_matrix m) {
+    return 2.0 * (double)m.rows * (double)m.cols;
+}
+
+enum { LAYER_MATRICES = 7 };
+
+static void layer_matrices(const pf_layer *layer, pf_matrix *matrices) {
+    const pf_linear *all[LAYER_MATRICES] = {&layer->q,    &layer->k,  &layer->v,   &layer->output,
+                                            &layer->gate, &layer->up, &layer->down};
+    for (int i = 0; i < LAYER_MATRICES; i++) matrices[i] = all[i]->weight;
+}
+
+/* Exact attention to n tokens: q.k and the weighted sum of v, in one layer. */
+static cost exact_cost(const pf_model *m, double n) {
+    double D = m->head_dim;
+    return (cost){.bytes = 2 * 4 * D * m->n_kv_heads * n, .flops = 4 * D * m->n_heads * n};
+}
+
+/* Running sums S [M, D] and z [M] per KV head, read and written; phi of every q and k (M x D each),
+ * the update of S, and its read-out for every q. Prefill in chunks does about the same. */
+static cost tail_cost(const pf_model *m, double M) {
+    double D = m->head_dim, H = m->n_heads, G = m->n_kv_heads;
+    return (cost){.bytes = 2 * 4 * M * (D + 1) * G,
+                  .flops = 2 * M * D * (H + G) + 2 * M * (D + 1) * (H + G)};
+}
+
+/* `context` tokens are before the token, or that many are read on average over a prompt. */
+static cost attention_cost(const pf_model *m, const pf_attention_options *attention, double context,
+                           bool prefill) {
+    double exact = prefill ? (context + 1) / 2 : context + 1;
+    if (attention->kind != PF_ATTENTION_SOFTMAX) {
+        double most = (double)attention->window + (double)attention->sinks;
+        if (exact > most) exact = most;
+    }
+    cost total = exact_cost(m, exact);
+    if (attention->kind == PF_ATTENTION_FAVOR) {
+        cost tail = tail_cost(m, attention->features);
+        total.bytes += tail.bytes;
+        total.flops += tail.flops;
+    }
+    return total;
+}
+
+cost cost_of(const pf_model *model, const pf_attention_options *attention, size_t context,
+             bool prefill) {
+    cost one = attention_cost(model, attention, (double)context, prefill);
+    cost total = {one.bytes * model->n_layers, one.flops * model->n_layers};
+    for (uint32_t l = 0; l < model->n_layers; l++) {
+        pf_matrix matrices[LAYER_MATRICES];
+        layer_matrices(&model->layers[l], matrices);
+        for (int i = 0; i < LAYER_MATRICES; i++) {
+            total.bytes += matrix_bytes(matrices[i]);
+            total.flops += matrix_flops(matrices[i]);
+        }
+    }
+    double share = prefill ? 1 / (double)context : 1; /* tokens that need logits */
+    total.bytes += share * matrix_bytes(model->logits.weight);
+    total.flops += share * matrix_flops(model->logits.weight);
+    return total;
+}
+
+pf_type cost_main_type(const pf_model *model) {
+    double bytes[PF_TYPE_COUNT] = {0};
+    bytes[model->logits.weight.type] += matrix_bytes(model->logits.weight);
+    for (uint32_t l = 0; l < model->n_layers; l++) {
+        pf_matrix matrices[LAYER_MATRICES];
+        layer_matrices(&model->layers[l], matrices);
+        for (int i = 0; i < LAYER_MATRICES; i++)
+            bytes[matrices[i].type] += matrix_bytes(matrices[i]);
+    }
+    pf_type best = PF_F32;
+    for (int type = 0; type < PF_TYPE_COUNT; type++)
+        if (bytes[type] > bytes[best]) best = (pf_type)type;
+    return best;
+}

@@ -1,0 +1,216 @@
+/* floor 5.5 - eval: how well a model predicts a text: mean loss in nats per predicted token. */
+#include "commands.h"
+#include "common.h"
+#include "evaluate.h"
+#include "load.h"
+#include "memory.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct evaluation_run {
+    const options *parsed;
+    pf_loaded loaded;
+    pf_session *session;
+    input_texts texts;
+    size_t n_tokens;
+    pf_writer *logits_file;
+    evaluation result;
+    double seconds;
+} evaluation_run;
+
+static bool encode_text(evaluation_run *e, pf_error *error) {
+    if (!e->loaded.tokenizer)
+        return pf_fail(error, "%s has no tokenizer; give ids with --tokens", e->parsed->model);
+    char *read = NULL;
+    const char *text = e->parsed->values[FLAG_TEXT_ARGUMENT].text;
+    size_t n = text ? strlen(text) : 0;
+    if (e->parsed->given[FLAG_TEXT_FILE]) {
+        if (!input_read(e->parsed->values[FLAG_TEXT_FILE].text, &read, &n, error)) return false;
+        text = read;
+    }
+    pf_tokens *ids = input_texts_add(&e->texts, error);
+    bool good = ids && pf_tokenizer_encode(e->loaded.tokenizer, text, n,
+                                           PF_ENCODE_BOS | PF_ENCODE_SPECIAL, ids, error);
+    pf_free(read);
+    return good;
+}
+
+static bool read_texts(evaluation_run *e, pf_error *error) {
+    bool ids = e->parsed->given[FLAG_TOKENS_FILE];
+    if (ids ? !input_read_ids(e->parsed->values[FLAG_TOKENS_FILE].text, &e->texts, error)
+            : !encode_text(e, error))
+        return false;
+    size_t longest = 0;
+    for (size_t i = 0; i < e->texts.count; i++) {
+        size_t count = e->texts.texts[i].count;
+        e->n_tokens += count;
+        if (count > longest) longest = count;
+    }
+    if (longest < 2 && !e->parsed->given[FLAG_LOGITS])
+        return pf_fail(error,
+                       "nothing is predicted: the first token of a text has no prediction, "
+                       "so a text of at least two tokens is needed, not %zu",
+                       longest);
+    return check_room(e->session, longest, error);
+}
+
+static bool open_all(evaluation_run *e, pf_error *error) {
+    pf_session_options session;
+    if (!pf_loaded_open(e->parsed->model, &e->loaded, error) ||
+        !session_options_from(e->parsed, e->loaded.model, &session, error))
+        return false;
+    e->session = pf_session_new(e->loaded.model, &session, error);
+    return e->session != NULL;
+}
+
+static void show_progress(void *context, size_t done) {
+    const evaluation_run *e = context;
+    progress(e->parsed, "%zu of %zu tokens", done, e->n_tokens);
+}
+
+static bool evaluate_all(evaluation_run *e, pf_error *error) {
+    evaluation_options settings = {
+        .n_threads = pf_session_get_options(e->session)->n_threads,
+        .bucket = e->parsed->given[FLAG_BUCKET] ? (size_t)e->parsed->values[FLAG_BUCKET].count : 0,
+        .progress = show_progress,
+        .context = e,
+    };
+    if (e->parsed->given[FLAG_LOGITS]) {
+        e->logits_file = pf_writer_open(e->parsed->values[FLAG_LOGITS].text, error);
+        if (!e->logits_file) return false;
+        settings.logits = e->logits_file;
+    }
+    terminal_catch_interrupt();
+    double start = seconds_now();
+    if (!evaluate(e->session, &e->texts, &settings, &e->result, error)) return false;
+    e->seconds = seconds_now() - start;
+    progress(e->parsed, "%s", "");
+    if (!e->logits_file) return true;
+    pf_writer *file = e->logits_file;
+    e->logits_file = NULL;
+    if (e->result.interrupted) {
+        note(e->parsed, "performer: interrupted, so %s is not written",
+             e->parsed->values[FLAG_LOGITS].text);
+        pf_writer_abort(file);
+        return true;
+    }
+    return pf_writer_commit(file, error);
+}
+
+static double loss_of(const evaluation_bucket *bucket) {
+    return bucket->nll / (double)bucket->predicted;
+}
+
+static json_t *json_loss(double loss) {
+    return isfinite(loss) ? json_real(loss) : json_null();
+}
+
+static json_t *buckets_json(const evaluation_run *e) {
+    json_t *buckets = json_array();
+    size_t width = e->result.bucket;
+    for (size_t i = 0; i < e->result.n_buckets; i++) {
+        const evaluation_bucket *bucket = &e->result.buckets[i];
+        if (!bucket->predicted) continue;
+        json_array_append_new(
+            buckets, json_pack("{s:I, s:I, s:o, s:I}", "from", (json_int_t)(i * width), "to",
+                               (json_int_t)((i + 1) * width), "loss", json_loss(loss_of(bucket)),
+                               "predicted", (json_int_t)bucket->predicted));
+    }
+    return buckets;
+}
+
+static void print_json(const evaluation_run *e, output *out) {
+    double loss = loss_of(&e->result.total);
+    pf_session_stats stats = pf_session_get_stats(e->session);
+    const pf_session_options *session = pf_session_get_options(e->session);
+    json_t *json = json_pack(
+        "{s:I, s:I, s:I, s:o, s:o, s:s, s:f, s:I, s:I}", "tokens", (json_int_t)e->result.tokens,
+        "predicted", (json_int_t)e->result.total.predicted, "texts", (json_int_t)e->texts.count,
+        "loss", json_loss(loss), "perplexity", json_loss(exp(loss)), "attention",
+        pf_attention_name(session->attention.kind), "seconds", e->seconds, "state_bytes",
+        (json_int_t)pf_session_state_bytes(e->session), "bad_denominators",
+        (json_int_t)stats.bad_denominators);
+    if (e->result.bucket) json_object_set_new(json, "buckets", buckets_json(e));
+    output_json(out, json);
+}
+
+static void print_text(const evaluation_run *e, output *out) {
+    const pf_session_options *session = pf_session_get_options(e->session);
+    double loss = loss_of(&e->result.total);
+    output_printf(out, "tokens      %zu", e->result.tokens);
+    if (e->texts.count > 1) output_printf(out, " in %zu texts", e->texts.count);
+    output_printf(out, "\n");
+    if (e->result.total.predicted) {
+        output_printf(out, "loss        %.6f nats per predicted token\n", loss);
+        output_printf(out, "perplexity  %.4f\n", exp(loss));
+    }
+    output_printf(out, "attention   %s\n", pf_attention_name(session->attention.kind));
+    output_printf(out, "seconds     %.3f\n", e->seconds);
+    for (size_t i = 0; i < e->result.n_buckets; i++) {
+        const evaluation_bucket *bucket = &e->result.buckets[i];
+        if (bucket->predicted)
+            output_printf(out, "positions %6zu to %6zu  loss %.6f\n", i * e->result.bucket,
+                          (i + 1) * e->result.bucket, loss_of(bucket));
+    }
+}
+
+static bool eval(evaluation_run *e, pf_error *error) {
+    return open_all(e, error) && read_texts(e, error) && evaluate_all(e, error);
+}
+
+static int run(const options *parsed) {
+    int sources = parsed->given[FLAG_TEXT_ARGUMENT] + parsed->given[FLAG_TEXT_FILE] +
+                  parsed->given[FLAG_TOKENS_FILE];
+    if (sources != 1)
+        return complain_usage("eval",
+                              "%s: give the text with one of -p TEXT, --file FILE and "
+                              "--tokens FILE",
+                              sources ? "more than one text is named" : "no text is named");
+    evaluation_run e = {.parsed = parsed};
+    output out = {0};
+    pf_error error = {0};
+    int status;
+    if (eval(&e, &error)) {
+        if (e.result.interrupted)
+            note(parsed, "performer: interrupted after %zu of %zu tokens", e.result.tokens,
+                 e.n_tokens);
+        if (parsed->given[FLAG_JSON])
+            print_json(&e, &out);
+        else
+            print_text(&e, &out);
+        pf_session_stats stats = pf_session_get_stats(e.session);
+        if (stats.bad_denominators)
+            note(parsed,
+                 "performer: warning: %llu attention rows had a denominator that was not "
+                 "positive",
+                 (unsigned long long)stats.bad_denominators);
+        status = output_finish(&out);
+    } else {
+        progress(parsed, "%s", "");
+        status = complain(&error);
+    }
+    pf_writer_abort(e.logits_file);
+    evaluation_free(&e.result);
+    input_texts_free(&e.texts);
+    pf_session_free(e.session);
+    pf_loaded_close(&e.loaded);
+    return status;
+}
+
+const command command_eval = {
+    .name = "eval",
+    .bit = FOR_EVAL,
+    .usage = "MODEL (-p TEXT | --file FILE | --tokens FILE) [options]",
+    .summary = "loss and perplexity of a text",
+    .manual =
+        "Reads a text and reports how well the model predicts it: the mean of -ln p over all "
+        "tokens but the first of each text (loss, in nats), and exp(loss) (perplexity). Sums are "
+        "in double precision.\n\n"
+        "Under softmax attention the text must fit the context (--context); Performer and local "
+        "attention have no limit. --bucket shows the loss by position, to see whether it holds up "
+        "in long texts.",
+    .examples = "performer eval models/weights/tales-favor.gguf --file story.txt\n"
+                "performer eval model.gguf --tokens ids.txt --logits out.f32 --json",
+    .run = run,
+};

@@ -1,0 +1,115 @@
+/* floor 5.0 - flags: the one table of all options of all commands.
+ *
+ * To add an option: a name in flag_id, a row in flags.c. Parsing (options.h), `--help` (help.h) and
+ * "unknown option" messages all read the row. */
+#ifndef FLAGS_H
+#define FLAGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Bits: a row says which commands take it. */
+enum {
+    FOR_GENERATE = 1 << 0,
+    FOR_EVAL = 1 << 1,
+    FOR_CONVERT = 1 << 2,
+    FOR_INSPECT = 1 << 3,
+    FOR_TOKENIZE = 1 << 4,
+    FOR_BENCH = 1 << 5,
+    FOR_ALL = ~0,
+    FOR_SESSIONS = FOR_GENERATE | FOR_EVAL,
+};
+
+typedef enum flag_kind {
+    FLAG_SWITCH,  /* takes no argument */
+    FLAG_TEXT,    /* any text, also an empty one */
+    FLAG_COUNT,   /* digits: least to most */
+    FLAG_NUMBER,  /* a finite decimal number: low to high */
+    FLAG_CHOICE,  /* one of `choices`; where most > 0, or digits: least to most */
+    FLAG_COUNTS,  /* FLAG_COUNT, several with commas between */
+    FLAG_CHOICES, /* FLAG_CHOICE, several with commas between */
+} flag_kind;
+
+/* The headings of --help, in this order. */
+typedef enum flag_group {
+    GROUP_INPUT,
+    GROUP_SAMPLING,
+    GROUP_ATTENTION,
+    GROUP_OUTPUT,
+    GROUP_MACHINE,
+    GROUP_COUNT
+} flag_group;
+
+typedef enum flag_id {
+    FLAG_PROMPT,
+    FLAG_PROMPT_FILE,
+    FLAG_TEXT_ARGUMENT,
+    FLAG_TEXT_FILE,
+    FLAG_TOKENS_FILE,
+    FLAG_LINES_FILE,
+    FLAG_DECODE,
+    FLAG_ESCAPE,
+    FLAG_NO_SPECIAL,
+    FLAG_BOS,
+    FLAG_TOKENIZER,
+    FLAG_SHAPE,
+
+    FLAG_N_TOKENS,
+    FLAG_TEMPERATURE,
+    FLAG_TOP_K,
+    FLAG_TOP_P,
+    FLAG_MIN_P,
+    FLAG_SEED,
+    FLAG_IGNORE_EOS,
+
+    FLAG_ATTENTION,
+    FLAG_ATTENTIONS,
+    FLAG_FEATURES,
+    FLAG_MAP,
+    FLAG_PROJECTION,
+    FLAG_REDRAW,
+    FLAG_WINDOW,
+    FLAG_SINKS,
+    FLAG_EPSILON,
+    FLAG_ATTENTION_SEED,
+    FLAG_UNCALIBRATED,
+
+    FLAG_OUTPUT,
+    FLAG_CONVERT_TYPE,
+    FLAG_NO_ECHO,
+    FLAG_IDS,
+    FLAG_LOGITS,
+    FLAG_BUCKET,
+    FLAG_STATS_JSON,
+    FLAG_JSON,
+    FLAG_CSV,
+    FLAG_QUIET,
+
+    FLAG_BENCH_TYPE,
+    FLAG_CONTEXT,
+    FLAG_CONTEXTS,
+    FLAG_REPEAT,
+    FLAG_THREADS,
+    FLAG_FLOAT_ACTIVATIONS,
+    FLAG_HELP,
+    FLAG_END
+} flag_id;
+
+typedef struct flag {
+    const char *name; /* without the dashes */
+    char letter;      /* 0: none */
+    flag_kind kind;
+    int commands; /* FOR_... */
+    flag_group group;
+    const char *argument; /* as --help shows it: "N"; NULL for a switch */
+    const char *choices;  /* "softmax|favor|local" */
+    uint64_t least, most;
+    double low, high;
+    const char *fallback; /* what holds if it is not given, as it would be typed; or NULL */
+    const char *help;     /* sentences; wrapped when printed */
+} flag;
+
+extern const flag flags[FLAG_END];
+
+#endif

@@ -1,0 +1,112 @@
+/* floor 5.3 - help: the manuals that --help prints, made from commands and the table of flags. */
+#include "help.h"
+
+#include <string.h>
+
+enum { WIDTH = 80, COLUMN = 28 };
+
+static const char *const headings[GROUP_COUNT] = {"Input", "Choosing the next token", "Attention",
+                                                  "Output", "Measure and machine"};
+
+/* Prints words from column `column` on, wrapped to WIDTH and indented by `indent`; "\n\n" stays. */
+static void print_wrapped(FILE *out, const char *text, int indent, int column) {
+    while (*text) {
+        if (*text == '\n') {
+            fputs("\n", out);
+            column = 0;
+            text++;
+            continue;
+        }
+        int length = (int)strcspn(text, " \n");
+        if (column > indent && column + 1 + length > WIDTH) {
+            fputc('\n', out);
+            column = 0;
+        } else if (column > indent) {
+            fputc(' ', out);
+            column++;
+        }
+        if (column < indent) {
+            fprintf(out, "%*s", indent - column, "");
+            column = indent;
+        }
+        fprintf(out, "%.*s", length, text);
+        column += length;
+        text += length;
+        if (*text == ' ') text++;
+    }
+    fputc('\n', out);
+}
+
+static void print_flag(FILE *out, const flag *f) {
+    char left[64], text[512];
+    char letter[8] = "    ";
+    if (f->letter) snprintf(letter, sizeof letter, "-%c, ", f->letter);
+    int n = snprintf(left, sizeof left, "  %s--%s%s%s", letter, f->name, f->argument ? " " : "",
+                     f->argument ? f->argument : "");
+    fputs(left, out);
+    if (n >= COLUMN - 1) {
+        fputc('\n', out);
+        n = 0;
+    }
+    snprintf(text, sizeof text, "%s%s%s%s", f->help, f->fallback ? " Default: " : "",
+             f->fallback ? f->fallback : "", f->fallback ? "." : "");
+    fprintf(out, "%*s", COLUMN - n, "");
+    print_wrapped(out, text, COLUMN, COLUMN);
+}
+
+static void print_group(FILE *out, int bit, flag_group group) {
+    bool any = false;
+    for (int id = 0; id < FLAG_END; id++) {
+        const flag *f = &flags[id];
+        if (f->group != group || !(f->commands & bit)) continue;
+        if (!any) fprintf(out, "\n%s:\n", headings[group]);
+        any = true;
+        print_flag(out, f);
+    }
+}
+
+static void print_lines(FILE *out, const char *lines) {
+    while (*lines) {
+        int length = (int)strcspn(lines, "\n");
+        fprintf(out, "  %.*s\n", length, lines);
+        lines += length + (lines[length] == '\n');
+    }
+}
+
+static void print_exit_status(FILE *out) {
+    fputs("\nExit status: 0 done, 1 failed, 2 wrong usage.\n", out);
+}
+
+void help_program(FILE *out, const command *const *commands, size_t n) {
+    fputs("performer - transformer inference with a choice of attention\n\n"
+          "Usage: performer COMMAND MODEL [options]\n\n",
+          out);
+    print_wrapped(
+        out,
+        "Runs language models on the CPU, either with exact softmax attention, whose memory "
+        "grows with the text, or with Performer attention (FAVOR+, random features), whose "
+        "state has a fixed size. MODEL is a GGUF file, or another checkpoint that "
+        "`performer convert` reads.",
+        0, 0);
+    fputs("\nCommands:\n", out);
+    for (size_t i = 0; i < n; i++)
+        fprintf(out, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+    fputs("\nperformer COMMAND --help is the manual of a command. performer --version tells the "
+          "version.\n\nExamples:\n",
+          out);
+    print_lines(out, "performer generate models/weights/tales-favor.gguf -p \"Once upon a time\"\n"
+                     "performer eval models/weights/tales-softmax.gguf --file story.txt "
+                     "--attention favor");
+    print_exit_status(out);
+}
+
+void help_command(FILE *out, const command *shown) {
+    fprintf(out, "performer %s - %s\n\nUsage: performer %s %s\n\n", shown->name, shown->summary,
+            shown->name, shown->usage);
+    print_wrapped(out, shown->manual, 0, 0);
+    for (int group = 0; group < GROUP_COUNT; group++)
+        print_group(out, shown->bit, (flag_group)group);
+    fputs("\nExamples:\n", out);
+    print_lines(out, shown->examples);
+    print_exit_status(out);
+}

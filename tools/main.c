@@ -1,0 +1,70 @@
+/* floor 5.6 - main: finds the command, checks its options, runs it. */
+#include "help.h"
+#include "terminal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#ifndef PF_VERSION
+#define PF_VERSION "0.1.0"
+#endif
+
+static const command *const commands[] = {&command_generate, &command_eval,     &command_convert,
+                                          &command_inspect,  &command_tokenize, &command_bench};
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+static const command *find_command(const char *name) {
+    for (int i = 0; i < COMMANDS; i++)
+        if (strcmp(commands[i]->name, name) == 0) return commands[i];
+    return NULL;
+}
+
+static int unknown_command(const char *name) {
+    const char *names[COMMANDS];
+    for (int i = 0; i < COMMANDS; i++) names[i] = commands[i]->name;
+    fprintf(stderr,
+            "performer: there is no command \"%.40s\"; the nearest is %s (performer --help lists "
+            "all)\n",
+            name, nearest_name(name, names, COMMANDS));
+    return EXIT_USAGE;
+}
+
+/* Text that has gone to stdout: was it all written? */
+static int finish(void) {
+    output out = {0};
+    return output_finish(&out);
+}
+
+int main(int argc, char **argv) {
+    terminal_start();
+    if (argc < 2) {
+        help_program(stderr, commands, COMMANDS);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        (strcmp(argv[1], "help") == 0 && argc == 2)) {
+        help_program(stdout, commands, COMMANDS);
+        return finish();
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("performer " PF_VERSION);
+        return finish();
+    }
+    bool manual = strcmp(argv[1], "help") == 0;
+    const char *name = manual ? argv[2] : argv[1];
+    const command *chosen = find_command(name);
+    if (!chosen) return unknown_command(name);
+
+    options parsed = {.command = chosen->bit};
+    pf_error error = {0};
+    bool good = manual || options_parse(chosen->bit, argc - 2, argv + 2, &parsed, &error);
+    if (manual || parsed.given[FLAG_HELP]) {
+        help_command(stdout, chosen);
+        return finish();
+    }
+    if (!good) return complain_usage(chosen->name, "%s", error.message);
+    if (!parsed.model && !parsed.given[FLAG_SHAPE])
+        return complain_usage(chosen->name, "no model is named: performer %s %s", chosen->name,
+                              chosen->usage);
+    return chosen->run(&parsed);
+}

@@ -1,0 +1,250 @@
+/* floor 5.1 - options: a command line, checked against the table of flags. */
+#include "options.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool parse_count(const char *text, uint64_t *value) {
+    if (!*text || text[strspn(text, "0123456789")]) return false;
+    errno = 0;
+    unsigned long long parsed = strtoull(text, NULL, 10);
+    if (errno) return false;
+    *value = parsed;
+    return true;
+}
+
+bool parse_number(const char *text, double *value) {
+    if (!*text || text[strspn(text, "0123456789.eE+-")]) return false;
+    char *end;
+    double parsed = strtod(text, &end);
+    if (*end || end == text || !isfinite(parsed)) return false;
+    *value = parsed;
+    return true;
+}
+
+/* Optimal string alignment, on the first MAX characters. */
+static size_t distance(const char *a, const char *b) {
+    enum { MAX = 40 };
+    size_t n = strlen(a) < MAX ? strlen(a) : MAX, m = strlen(b) < MAX ? strlen(b) : MAX;
+    size_t d[MAX + 1][MAX + 1];
+    for (size_t i = 0; i <= n; i++) d[i][0] = i;
+    for (size_t j = 0; j <= m; j++) d[0][j] = j;
+    for (size_t i = 1; i <= n; i++)
+        for (size_t j = 1; j <= m; j++) {
+            size_t best = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
+            if (d[i - 1][j] + 1 < best) best = d[i - 1][j] + 1;
+            if (d[i][j - 1] + 1 < best) best = d[i][j - 1] + 1;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+                d[i - 2][j - 2] + 1 < best)
+                best = d[i - 2][j - 2] + 1;
+            d[i][j] = best;
+        }
+    return d[n][m];
+}
+
+const char *nearest_name(const char *text, const char *const *names, size_t n) {
+    size_t best = 0;
+    for (size_t i = 1; i < n; i++)
+        if (distance(text, names[i]) < distance(text, names[best])) best = i;
+    return n ? names[best] : "";
+}
+
+/* True if `name` [n bytes] is one of the choices "a|b|c". */
+static bool is_choice(const char *choices, const char *name, size_t n) {
+    for (const char *at = choices; *at;) {
+        size_t length = strcspn(at, "|");
+        if (length == n && memcmp(at, name, n) == 0) return true;
+        at += length + (at[length] == '|');
+    }
+    return false;
+}
+
+/* "softmax, favor or local" */
+static void list_choices(const flag *f, char *out, size_t size) {
+    size_t used = 0;
+    const char *separator = "";
+    for (const char *at = f->choices; *at && used < size;) {
+        size_t length = strcspn(at, "|");
+        bool last = !at[length] && !f->most;
+        if (*separator && last) separator = " or ";
+        used += (size_t)snprintf(out + used, size - used, "%s%.*s", separator, (int)length, at);
+        separator = ", ";
+        at += length + (at[length] == '|');
+    }
+    if (f->most && used < size)
+        snprintf(out + used, size - used, " or a whole number from %llu to %llu",
+                 (unsigned long long)f->least, (unsigned long long)f->most);
+}
+
+static void describe_allowed(const flag *f, char *out, size_t size) {
+    switch (f->kind) {
+    case FLAG_COUNT:
+    case FLAG_COUNTS:
+        snprintf(out, size, "%s from %llu to %llu%s",
+                 f->kind == FLAG_COUNT ? "a whole number" : "whole numbers",
+                 (unsigned long long)f->least, (unsigned long long)f->most,
+                 f->kind == FLAG_COUNT ? "" : " with commas between");
+        break;
+    case FLAG_NUMBER:
+        snprintf(out, size, "a number from %g to %g", f->low, f->high);
+        break;
+    default:
+        list_choices(f, out, size);
+    }
+}
+
+static bool fits_count(const flag *f, const char *text, uint64_t *value) {
+    return parse_count(text, value) && *value >= f->least && *value <= f->most;
+}
+
+/* One member of a list, or the whole of what is none. */
+static bool fits(const flag *f, const char *text, option_value *value) {
+    uint64_t ignored;
+    switch (f->kind) {
+    case FLAG_COUNT:
+        return fits_count(f, text, &value->count);
+    case FLAG_COUNTS:
+        return fits_count(f, text, &ignored);
+    case FLAG_NUMBER:
+        return parse_number(text, &value->number) && value->number >= f->low &&
+               value->number <= f->high;
+    case FLAG_CHOICE:
+    case FLAG_CHOICES:
+        if (f->kind == FLAG_CHOICE) value->text = text;
+        return is_choice(f->choices, text, strlen(text)) ||
+               (f->most && fits_count(f, text, &ignored));
+    default:
+        value->text = text;
+        return true;
+    }
+}
+
+/* Copies the next member of a list to `item` and steps behind it; false at the end. A member that
+ * does not fit `item` comes out cut, and fits no flag. */
+static bool next_item(const char **list, char *item, size_t size) {
+    if (!*list) return false;
+    size_t length = strcspn(*list, ",");
+    snprintf(item, size, "%.*s", (int)(length < size ? length : size), *list);
+    *list = (*list)[length] ? *list + length + 1 : NULL;
+    return true;
+}
+
+static bool set_value(const flag *f, const char *text, option_value *value, pf_error *error) {
+    char allowed[256], item[32];
+    bool is_list = f->kind == FLAG_COUNTS || f->kind == FLAG_CHOICES;
+    bool good = true;
+    if (is_list) {
+        size_t n = 0;
+        for (const char *rest = text; good && next_item(&rest, item, sizeof item); n++)
+            good = fits(f, item, value) && n < OPTIONS_MAX_LIST;
+        value->text = text;
+    } else {
+        good = fits(f, text, value);
+    }
+    if (good) return true;
+    describe_allowed(f, allowed, sizeof allowed);
+    return pf_fail(error, "--%s is %s, not \"%.80s\"", f->name, allowed, text);
+}
+
+static bool takes(const flag *f, int command) {
+    return (f->commands & command) != 0;
+}
+
+/* Finds by long name [n bytes], or by letter if n is 0. */
+static flag_id find_flag(int command, const char *name, size_t n, char letter) {
+    for (int id = 0; id < FLAG_END; id++) {
+        const flag *f = &flags[id];
+        if (!takes(f, command)) continue;
+        if (n ? strlen(f->name) == n && memcmp(f->name, name, n) == 0 : f->letter == letter)
+            return (flag_id)id;
+    }
+    return FLAG_END;
+}
+
+static bool fail_unknown(int command, const char *argument, pf_error *error) {
+    char name[64];
+    const char *names[FLAG_END];
+    size_t n = 0, length = strcspn(argument, "=");
+    snprintf(name, sizeof name, "%.*s", (int)(length < 63 ? length : 63), argument);
+    const char *bare = name + strspn(name, "-");
+    for (int id = 0; id < FLAG_END; id++)
+        if (takes(&flags[id], command)) names[n++] = flags[id].name;
+    if (find_flag(FOR_ALL, bare, strlen(bare), 0) != FLAG_END && name[1] == '-')
+        return pf_fail(error, "%s is not an option of this command; --help lists those that are",
+                       name);
+    if (name[1] != '-') return pf_fail(error, "unknown option %.2s; --help lists all", name);
+    return pf_fail(error, "unknown option %s; the nearest is --%s (--help lists all)", name,
+                   nearest_name(bare, names, n));
+}
+
+/* Reads the option at arguments[*index] and moves *index to its last argument. */
+static bool parse_option(options *parsed, int count, char *const *arguments, int *index,
+                         pf_error *error) {
+    const char *argument = arguments[*index], *value = NULL;
+    flag_id id;
+    if (argument[1] == '-') {
+        size_t length = strcspn(argument + 2, "=");
+        id = length ? find_flag(parsed->command, argument + 2, length, 0) : FLAG_END;
+        if (argument[2 + length]) value = argument + 2 + length + 1;
+    } else {
+        id = find_flag(parsed->command, NULL, 0, argument[1]);
+        if (argument[2]) value = argument + 2;
+    }
+    if (id == FLAG_END) return fail_unknown(parsed->command, argument, error);
+    const flag *f = &flags[id];
+    parsed->given[id] = true;
+    if (f->kind == FLAG_SWITCH)
+        return !value ||
+               pf_fail(error, "--%s takes no value, but \"%.80s\" follows it", f->name, value);
+    if (!value) {
+        if (*index + 1 >= count)
+            return pf_fail(error, "--%s needs a value: --%s %s", f->name, f->name, f->argument);
+        value = arguments[++*index];
+    }
+    return set_value(f, value, &parsed->values[id], error);
+}
+
+bool options_parse(int command, int count, char *const *arguments, options *parsed,
+                   pf_error *error) {
+    *parsed = (options){.command = command};
+    for (int id = 0; id < FLAG_END; id++)
+        if (takes(&flags[id], command) && flags[id].fallback &&
+            !set_value(&flags[id], flags[id].fallback, &parsed->values[id], error))
+            return false;
+    bool ended = false;
+    for (int i = 0; i < count; i++) {
+        const char *argument = arguments[i];
+        if (!ended && strcmp(argument, "--") == 0) {
+            ended = true;
+        } else if (!ended && argument[0] == '-' && argument[1]) {
+            if (!parse_option(parsed, count, arguments, &i, error)) return false;
+        } else if (parsed->model) {
+            return pf_fail(error,
+                           "\"%.80s\" is one argument too many: the model is already %.80s; "
+                           "put a text in quotes and name it with -p",
+                           argument, parsed->model);
+        } else {
+            parsed->model = argument;
+        }
+    }
+    return true;
+}
+
+size_t options_counts(const options *parsed, flag_id id, uint64_t *values) {
+    char item[32];
+    size_t n = 0;
+    const char *rest = parsed->values[id].text;
+    while (n < OPTIONS_MAX_LIST && next_item(&rest, item, sizeof item))
+        if (parse_count(item, &values[n])) n++;
+    return n;
+}
+
+size_t options_choices(const options *parsed, flag_id id, char (*names)[32]) {
+    size_t n = 0;
+    const char *rest = parsed->values[id].text;
+    while (n < OPTIONS_MAX_LIST && next_item(&rest, names[n], sizeof names[n])) n++;
+    return n;
+}

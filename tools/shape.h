@@ -1,0 +1,25 @@
+/* floor 5.4 - shape: a model of a given shape with random weights, for measurements without a file. */
+#ifndef SHAPE_H
+#define SHAPE_H
+
+#include "error.h"
+#include "model.h"
+
+typedef struct shape {
+    uint32_t width, n_layers, n_heads, hidden, n_vocab;
+    bool gpt2; /* LayerNorm, learned positions, GELU and biases; else llama */
+} shape;
+
+/* "15M", "110M", "gpt2" or DIMxLAYERSxHEADSxHIDDENxVOCAB; false with a sentence about the name. */
+bool shape_parse(const char *text, shape *parsed, pf_error *error);
+
+/* Weights are uniform, of the size that training starts with, so that activations stay moderate;
+ * norms are 1, biases 0, the output matrix is tied. NULL with a sentence if rows do not fill the
+ * blocks of `type` or memory does not suffice. */
+typedef struct random_model random_model;
+random_model *random_model_new(const shape *wanted, pf_type type, uint32_t context, int n_threads,
+                               pf_error *error);
+const pf_model *random_model_get(const random_model *random);
+void random_model_free(random_model *random); /* NULL is allowed */
+
+#endif

@@ -1,0 +1,153 @@
+/* floor 5.2 - terminal: standard output for the product, standard error for everything else, signals.
+ *
+ * The flag of Ctrl-C is the one mutable global of the program: a signal handler has nothing else. */
+#define _POSIX_C_SOURCE 200809L
+#include "terminal.h"
+
+#include "file.h"
+#include "memory.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t catching, interrupted;
+
+static void on_signal(int signal_number) {
+    if (catching && !interrupted && signal_number == SIGINT) {
+        interrupted = 1;
+        return;
+    }
+    pf_writer_remove_all_temporaries();
+    signal(signal_number, SIG_DFL);
+    raise(signal_number);
+}
+
+void terminal_start(void) {
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+void terminal_catch_interrupt(void) {
+    catching = 1;
+}
+
+bool terminal_interrupted(void) {
+    return interrupted;
+}
+
+int complain(const pf_error *error) {
+    fprintf(stderr, "performer: %s\n", error->message);
+    return EXIT_FAILED;
+}
+
+int complain_usage(const char *command, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    fprintf(stderr, "performer %s: ", command);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+    return EXIT_USAGE;
+}
+
+void note(const options *parsed, const char *format, ...) {
+    if (parsed->given[FLAG_QUIET]) return;
+    va_list arguments;
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+}
+
+void progress(const options *parsed, const char *format, ...) {
+    if (parsed->given[FLAG_QUIET] || !isatty(STDERR_FILENO)) return;
+    va_list arguments;
+    va_start(arguments, format);
+    fputs("\r\x1b[K", stderr);
+    vfprintf(stderr, format, arguments);
+    fflush(stderr);
+    va_end(arguments);
+}
+
+bool output_is_terminal(void) {
+    return isatty(STDOUT_FILENO);
+}
+
+bool output_write(output *out, const char *bytes, size_t n) {
+    if (out->failure) return false;
+    if (fwrite(bytes, 1, n, stdout) == n && (!out->unbuffered || fflush(stdout) == 0)) return true;
+    out->failure = errno ? errno : EIO;
+    return false;
+}
+
+bool output_printf(output *out, const char *format, ...) {
+    if (out->failure) return false;
+    va_list arguments;
+    va_start(arguments, format);
+    if (vprintf(format, arguments) < 0) out->failure = errno ? errno : EIO;
+    va_end(arguments);
+    return !out->failure;
+}
+
+bool output_json(output *out, json_t *json) {
+    char *text = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
+    json_decref(json);
+    if (text)
+        output_printf(out, "%s\n", text);
+    else
+        out->failure = ENOMEM;
+    free(text);
+    return !out->failure;
+}
+
+int output_finish(output *out) {
+    if (fflush(stdout) != 0 && !out->failure) out->failure = errno ? errno : EIO;
+    if (!out->failure || out->failure == EPIPE) return EXIT_DONE;
+    fprintf(stderr, "performer: standard output cannot be written: %s\n", strerror(out->failure));
+    return EXIT_FAILED;
+}
+
+/* Length of the valid UTF-8 character at bytes [n], 0 if there is none. */
+static size_t character_length(const unsigned char *bytes, size_t n) {
+    size_t length = bytes[0] < 0x80   ? 1
+                    : bytes[0] < 0xC2 ? 0
+                    : bytes[0] < 0xE0 ? 2
+                    : bytes[0] < 0xF0 ? 3
+                    : bytes[0] < 0xF5 ? 4
+                                      : 0;
+    if (length == 0 || length > n) return 0;
+    for (size_t i = 1; i < length; i++)
+        if ((bytes[i] & 0xC0) != 0x80) return 0;
+    bool overlong = (bytes[0] == 0xE0 && bytes[1] < 0xA0) || (bytes[0] == 0xF0 && bytes[1] < 0x90);
+    bool surrogate = bytes[0] == 0xED && bytes[1] > 0x9F;
+    bool beyond = bytes[0] == 0xF4 && bytes[1] > 0x8F;
+    return overlong || surrogate || beyond ? 0 : length;
+}
+
+json_t *json_text(const char *bytes, size_t n) {
+    size_t room;
+    char *clean = pf_mul_size(n, 3, &room) ? pf_calloc(room, 1, "a text", NULL) : NULL;
+    if (!clean) return NULL;
+    size_t used = 0;
+    for (size_t i = 0; i < n;) {
+        size_t length = character_length((const unsigned char *)bytes + i, n - i);
+        if (length)
+            memcpy(clean + used, bytes + i, length);
+        else
+            memcpy(clean + used, "\xEF\xBF\xBD", 3);
+        used += length ? length : 3;
+        i += length ? length : 1;
+    }
+    json_t *text = json_stringn(clean, used);
+    pf_free(clean);
+    return text;
+}
