@@ -48,9 +48,9 @@ $(LIB): $(LIB_OBJ)
 
 # Instruction sets live in their own files and are chosen at run time: only these get their flags.
 ifeq ($(shell uname -m),x86_64)
-$(BUILD)/engine/kernels_avx2.o: ISA := -mavx2 -mfma -mf16c
-$(BUILD)/engine/kernels_avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c
-$(BUILD)/engine/kernels_avx512vnni.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx2 -mfma -mf16c
+$(BUILD)/engine/%_avx2.o: ISA := -mavx2 -mfma -mf16c
+$(BUILD)/engine/%_avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c
+$(BUILD)/engine/%_avx512vnni.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx2 -mfma -mf16c
 endif
 
 $(BUILD)/%.o: %.c

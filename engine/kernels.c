@@ -14,7 +14,9 @@
 static const pf_kernels *const tables[] = {
     &pf_kernels_plain,
 #if defined(__x86_64__)
-    /* &pf_kernels_avx2, &pf_kernels_avx512, &pf_kernels_avx512vnni, */
+    &pf_kernels_avx2,
+    &pf_kernels_avx512,
+    &pf_kernels_avx512vnni,
 #endif
 };
 
@@ -36,7 +38,7 @@ static unsigned enabled_state(void) {
 static size_t detect(void) {
     enum { FMA = 1 << 12, OSXSAVE = 1 << 27, AVX = 1 << 28, F16C = 1 << 29 };      /* leaf 1, ecx */
     enum { AVX2 = 1 << 5, F = 1 << 16, DQ = 1 << 17, BW = 1 << 30 };              /* leaf 7, ebx */
-    const unsigned VL = 1u << 31, VNNI = 1u << 11;                                /* ebx, ecx */
+    const unsigned VL = 1u << 31, VNNI = 1u << 11; /* ebx, ecx */
     enum { YMM_STATE = 0x06, ZMM_STATE = 0xe6 };                                  /* XCR0 */
     unsigned eax, ebx, ecx, edx;
     if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !all_set(ecx, FMA | OSXSAVE | AVX | F16C)) return 1;

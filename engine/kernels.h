@@ -48,8 +48,8 @@ typedef struct pf_kernels {
      * round to nearest. a.x must be set. */
     void (*quantize_activation)(pf_activation a, size_t n);
 
-    /* y[r] = W row r . x for the rows [begin, end) of W. For F32, F16, BF16 and wherever a.q is NULL
-     * the product is with the floats a.x; else with the int8 activations. Never allocates. */
+    /* y[r] = W row r . x for the rows [begin, end) of W. For F32, F16, BF16, Q2_K, Q3_K and wherever
+     * a.q is NULL the product is with the floats a.x; else with the int8 activations. Never allocates. */
     void (*matvec)(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end);
 
     /* values[0 .. n) of one row; the same bits as pf_dequantize_row. */
@@ -65,5 +65,8 @@ const pf_kernels *const *pf_kernels_all(size_t *count);
 
 /* The tables themselves, one per instruction set; only the dispatch (kernels.c) names them. */
 extern const pf_kernels pf_kernels_plain;
+#if defined(__x86_64__)
+extern const pf_kernels pf_kernels_avx2, pf_kernels_avx512, pf_kernels_avx512vnni;
+#endif
 
 #endif

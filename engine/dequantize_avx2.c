@@ -1,0 +1,104 @@
+/* floor 1.4 - block formats to floats with AVX2, the same bits as quant.c: a product, then a sum. */
+#if defined(__x86_64__)
+
+#include "blocks_x86.h"
+#include "matvec_x86.h"
+#include "quant.h"
+
+/* values[0 .. 16) = d q (+ m) for 16 bytes of signed integers. */
+PF_INLINE void store_half(float *values, __m128i q, __m256 d, const __m256 *m) {
+    __m256 low = _mm256_mul_ps(d, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(q)));
+    __m256 high = _mm256_mul_ps(d, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(q, 8))));
+    _mm256_storeu_ps(values, m ? _mm256_add_ps(low, *m) : low);
+    _mm256_storeu_ps(values + 8, m ? _mm256_add_ps(high, *m) : high);
+}
+
+PF_INLINE void store(float *values, __m256i q, __m256 d, const __m256 *m) {
+    store_half(values, _mm256_castsi256_si128(q), d, m);
+    store_half(values + 16, _mm256_extracti128_si256(q, 1), d, m);
+}
+
+typedef __m256i (*unpack)(const uint8_t *block);
+
+/* Types without an own offset: subtract the type's. */
+PF_INLINE void centred_row(const uint8_t *block, size_t bytes, unpack q, char centre, float *values,
+                           size_t n) {
+    for (size_t i = 0; i < n; i += 32, block += bytes)
+        store(values + i, _mm256_sub_epi8(q(block), _mm256_set1_epi8(centre)), pf_half8(block), NULL);
+}
+
+PF_INLINE void offset_row(const uint8_t *block, size_t bytes, unpack q, float *values, size_t n) {
+    for (size_t i = 0; i < n; i += 32, block += bytes) {
+        __m256 m = pf_half8(block + 2);
+        store(values + i, q(block), pf_half8(block), &m);
+    }
+}
+
+/* Q4_K (five false) or Q5_K. */
+PF_INLINE void k_row(const uint8_t *block, size_t bytes, bool five, float *values, size_t n) {
+    for (size_t first = 0; first < n; first += 256, block += bytes) {
+        __m256 scale, offset;
+        float scales[8], offsets[8];
+        pf_k_scales(block, &scale, &offset);
+        _mm256_storeu_ps(scales, scale);
+        _mm256_storeu_ps(offsets, offset);
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; i++) {
+            __m256 m = _mm256_set1_ps(offsets[i]);
+            store(values + first + 32 * i, five ? pf_q5_k(block, i) : pf_q4_k(block, i),
+                  _mm256_set1_ps(scales[i]), &m);
+        }
+    }
+}
+
+static void q6_k_row(const uint8_t *block, float *values, size_t n) {
+    for (size_t first = 0; first < n; first += 256, block += 210) {
+        float scales[16];
+        pf_q6_k_scales(block, scales);
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; i++) {
+            __m256i q = pf_q6_k_signed(block, i);
+            float *group = values + first + 32 * i;
+            store_half(group, _mm256_castsi256_si128(q), _mm256_set1_ps(scales[2 * i]), NULL);
+            store_half(group + 16, _mm256_extracti128_si256(q, 1), _mm256_set1_ps(scales[2 * i + 1]),
+                       NULL);
+        }
+    }
+}
+
+/* The 16-bit floats: the whole vectors here, the tail in plain C. */
+static void f16_row(const uint8_t *row, float *values, size_t n) {
+    size_t whole = n & ~(size_t)7;
+    for (size_t i = 0; i < whole; i += 8)
+        _mm256_storeu_ps(values + i, _mm256_cvtph_ps(pf_load16(row + 2 * i)));
+    pf_dequantize_row(PF_F16, row + 2 * whole, values + whole, n - whole);
+}
+
+static void bf16_row(const uint8_t *row, float *values, size_t n) {
+    size_t whole = n & ~(size_t)7;
+    for (size_t i = 0; i < whole; i += 8) {
+        __m256i bits = _mm256_slli_epi32(_mm256_cvtepu16_epi32(pf_load16(row + 2 * i)), 16);
+        _mm256_storeu_ps(values + i, _mm256_castsi256_ps(bits));
+    }
+    pf_dequantize_row(PF_BF16, row + 2 * whole, values + whole, n - whole);
+}
+
+void pf_dequantize_row_avx2(pf_type type, const void *row, float *values, size_t n) {
+    switch (type) {
+    case PF_F16: f16_row(row, values, n); break;
+    case PF_BF16: bf16_row(row, values, n); break;
+    case PF_Q4_0: centred_row(row, 18, pf_q4_0, 8, values, n); break;
+    case PF_Q5_0: centred_row(row, 22, pf_q5_0, 16, values, n); break;
+    case PF_Q8_0: centred_row(row, 34, pf_q8_0_signed, 0, values, n); break;
+    case PF_Q4_1: offset_row(row, 20, pf_q4_1, values, n); break;
+    case PF_Q5_1: offset_row(row, 24, pf_q5_1, values, n); break;
+    case PF_Q4_K: k_row(row, 144, false, values, n); break;
+    case PF_Q5_K: k_row(row, 176, true, values, n); break;
+    case PF_Q6_K: q6_k_row(row, values, n); break;
+    default: pf_dequantize_row(type, row, values, n);
+    }
+}
+
+#else
+typedef int pf_no_dequantize_avx2; /* ISO C wants one declaration per file */
+#endif

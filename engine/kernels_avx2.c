@@ -1,0 +1,254 @@
+/* floor 1.4 - kernels for AVX2 + FMA: eight floats at a time, tails by masked loads and stores. */
+#if defined(__x86_64__)
+
+#include "kernels.h"
+#include "matvec_x86.h"
+
+#include <immintrin.h>
+#include <math.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* All bits set in the lowest min(n, 8) of eight lanes. */
+INLINE __m256i lanes(size_t n) {
+    const __m256i index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n >= 8 ? 8 : (int)n), index);
+}
+
+INLINE __m256 load(const float *x, size_t n) {
+    return n >= 8 ? _mm256_loadu_ps(x) : _mm256_maskload_ps(x, lanes(n));
+}
+
+INLINE void store(float *y, size_t n, __m256 value) {
+    if (n >= 8)
+        _mm256_storeu_ps(y, value);
+    else
+        _mm256_maskstore_ps(y, lanes(n), value);
+}
+
+INLINE float sum8(__m256 x) {
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+INLINE float max8(__m256 x) {
+    __m128 four = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+}
+
+/* ---- sums, maxima, updates ---- */
+
+static float dot(const float *a, const float *b, size_t n) {
+    __m256 sum[4] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(),
+                     _mm256_setzero_ps()};
+    size_t i = 0;
+    for (; i + 32 <= n; i += 32)
+        for (size_t j = 0; j < 4; j++)
+            sum[j] = _mm256_fmadd_ps(_mm256_loadu_ps(a + i + 8 * j), _mm256_loadu_ps(b + i + 8 * j),
+                                     sum[j]);
+    for (size_t j = 0; i < n; i += 8, j++)
+        sum[j] = _mm256_fmadd_ps(load(a + i, n - i), load(b + i, n - i), sum[j]);
+    return sum8(_mm256_add_ps(_mm256_add_ps(sum[0], sum[1]), _mm256_add_ps(sum[2], sum[3])));
+}
+
+static void axpy(float *y, float alpha, const float *x, size_t n) {
+    __m256 factor = _mm256_set1_ps(alpha);
+    for (size_t i = 0; i < n; i += 8)
+        store(y + i, n - i, _mm256_fmadd_ps(factor, load(x + i, n - i), load(y + i, n - i)));
+}
+
+static void scale(float *y, float alpha, size_t n) {
+    __m256 factor = _mm256_set1_ps(alpha);
+    for (size_t i = 0; i < n; i += 8) store(y + i, n - i, _mm256_mul_ps(factor, load(y + i, n - i)));
+}
+
+static float max(const float *x, size_t n) {
+    __m256 best = _mm256_set1_ps(x[0]);
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) best = _mm256_max_ps(_mm256_loadu_ps(x + i), best);
+    if (i < n) {
+        __m256 tail = _mm256_maskload_ps(x + i, lanes(n - i));
+        tail = _mm256_blendv_ps(best, tail, _mm256_castsi256_ps(lanes(n - i)));
+        best = _mm256_max_ps(tail, best);
+    }
+    return max8(best);
+}
+
+/* ---- exp ---- */
+
+/* exp(x) for x <= 88, as in kernels_avx512.c; 2^n is added to the exponent's bits. */
+INLINE __m256 exp_ps(__m256 x) {
+    const __m256 n = _mm256_round_ps(_mm256_mul_ps(x, _mm256_set1_ps(0x1.715476p+0f)),
+                                     _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    __m256 r = _mm256_fnmadd_ps(n, _mm256_set1_ps(0x1.62e4p-1f), x);
+    r = _mm256_fnmadd_ps(n, _mm256_set1_ps(0x1.7f7d1cp-20f), r);
+    __m256 p = _mm256_set1_ps(1.0f / 5040);
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 720));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 120));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 24));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 6));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(0.5f));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1));
+    __m256i power = _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23);
+    p = _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p), power));
+    p = _mm256_andnot_ps(_mm256_cmp_ps(x, _mm256_set1_ps(-87), _CMP_LT_OQ), p);
+    return _mm256_blendv_ps(p, x, _mm256_cmp_ps(x, x, _CMP_UNORD_Q)); /* NaN's bits were added to */
+}
+
+static float exp_sum(float *y, const float *x, float shift, size_t n) {
+    __m256 sum = _mm256_setzero_ps(), offset = _mm256_set1_ps(shift);
+    for (size_t i = 0; i < n; i += 8) {
+        __m256 e = exp_ps(_mm256_sub_ps(load(x + i, n - i), offset));
+        store(y + i, n - i, e);
+        sum = _mm256_add_ps(sum, _mm256_and_ps(e, _mm256_castsi256_ps(lanes(n - i))));
+    }
+    return sum8(sum);
+}
+
+static void swiglu(float *gate, const float *up, size_t n) {
+    const __m256 one = _mm256_set1_ps(1), most = _mm256_set1_ps(88), zero = _mm256_setzero_ps();
+    for (size_t i = 0; i < n; i += 8) {
+        __m256 x = load(gate + i, n - i);
+        __m256 e = exp_ps(_mm256_min_ps(most, _mm256_sub_ps(zero, x)));
+        __m256 silu = _mm256_div_ps(x, _mm256_add_ps(one, e));
+        store(gate + i, n - i, _mm256_mul_ps(silu, load(up + i, n - i)));
+    }
+}
+
+/* ---- norms ---- */
+
+static void rms_norm(float *y, const float *x, const float *weight, float eps, size_t n) {
+    __m256 inverse = _mm256_set1_ps(1 / sqrtf(dot(x, x, n) / (float)n + eps));
+    for (size_t i = 0; i < n; i += 8) {
+        __m256 scaled = _mm256_mul_ps(load(x + i, n - i), inverse);
+        store(y + i, n - i, _mm256_mul_ps(scaled, load(weight + i, n - i)));
+    }
+}
+
+static void layer_norm(float *y, const float *x, const float *weight, const float *bias, float eps,
+                       size_t n) {
+    __m256 sum = _mm256_setzero_ps(), squares = _mm256_setzero_ps();
+    for (size_t i = 0; i < n; i += 8) sum = _mm256_add_ps(sum, load(x + i, n - i));
+    __m256 mean = _mm256_set1_ps(sum8(sum) / (float)n);
+    for (size_t i = 0; i < n; i += 8) {
+        __m256 centred = _mm256_sub_ps(load(x + i, n - i), mean);
+        centred = _mm256_and_ps(centred, _mm256_castsi256_ps(lanes(n - i)));
+        squares = _mm256_fmadd_ps(centred, centred, squares);
+    }
+    __m256 inverse = _mm256_set1_ps(1 / sqrtf(sum8(squares) / (float)n + eps));
+    for (size_t i = 0; i < n; i += 8) {
+        __m256 scaled = _mm256_mul_ps(_mm256_sub_ps(load(x + i, n - i), mean), inverse);
+        __m256 shift = bias ? load(bias + i, n - i) : _mm256_setzero_ps();
+        store(y + i, n - i, _mm256_fmadd_ps(scaled, load(weight + i, n - i), shift));
+    }
+}
+
+/* ---- FAVOR+ ---- */
+
+/* A stripe of S, 16 columns (two vectors, `width` of them real) wide, all M rows; G <= 4 queries. */
+INLINE void favor_stripe(float *S, size_t M, size_t D, size_t width, float decay, const float *phi_k,
+                         const float *v, const float *phi_q, float *out, const size_t G) {
+    const __m256i mask[2] = {lanes(width), lanes(width > 8 ? width - 8 : 0)};
+    __m256 value[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()}, keep = _mm256_set1_ps(decay);
+    __m256 total[4][2];
+    for (size_t k = 0; k < 2; k++) {
+        if (phi_k) value[k] = _mm256_maskload_ps(v + 8 * k, mask[k]);
+        for (size_t g = 0; g < G; g++) total[g][k] = _mm256_setzero_ps();
+    }
+    for (size_t m = 0; m < M; m++, S += D) {
+        __m256 row[2];
+        for (size_t k = 0; k < 2; k++) row[k] = _mm256_maskload_ps(S + 8 * k, mask[k]);
+        if (phi_k) {
+            __m256 phi = _mm256_set1_ps(phi_k[m]);
+            for (size_t k = 0; k < 2; k++) {
+                row[k] = _mm256_fmadd_ps(phi, value[k], _mm256_mul_ps(keep, row[k]));
+                _mm256_maskstore_ps(S + 8 * k, mask[k], row[k]);
+            }
+        }
+        for (size_t g = 0; g < G; g++) {
+            __m256 phi = _mm256_set1_ps(phi_q[g * M + m]);
+            for (size_t k = 0; k < 2; k++) total[g][k] = _mm256_fmadd_ps(phi, row[k], total[g][k]);
+        }
+    }
+    for (size_t g = 0; g < G; g++)
+        for (size_t k = 0; k < 2; k++) _mm256_maskstore_ps(out + g * D + 8 * k, mask[k], total[g][k]);
+}
+
+/* Stripes of 16 columns, queries four at a time; only the first four pay for the update. */
+static void favor_step(float *S, float *z, size_t M, size_t D, float decay, const float *phi_k,
+                       const float *v, const float *phi_q, size_t G, float *out, float *den) {
+    for (size_t d = 0; d < D; d += 16) {
+        size_t width = D - d < 16 ? D - d : 16, g = 0;
+        do {
+            const float *update = g == 0 ? phi_k : NULL, *value = v ? v + d : NULL;
+            const float *q = phi_q + g * M;
+            float *o = out + g * D + d;
+            switch (G - g) {
+            case 0: favor_stripe(S + d, M, D, width, decay, update, value, q, o, 0); break;
+            case 1: favor_stripe(S + d, M, D, width, decay, update, value, q, o, 1); break;
+            case 2: favor_stripe(S + d, M, D, width, decay, update, value, q, o, 2); break;
+            case 3: favor_stripe(S + d, M, D, width, decay, update, value, q, o, 3); break;
+            default: favor_stripe(S + d, M, D, width, decay, update, value, q, o, 4);
+            }
+            g += 4;
+        } while (g < G);
+    }
+    if (phi_k) {
+        scale(z, decay, M);
+        axpy(z, 1, phi_k, M);
+    }
+    for (size_t g = 0; g < G; g++) den[g] = dot(phi_q + g * M, z, M);
+}
+
+/* ---- activations to int8 ---- */
+
+static void quantize_activation(pf_activation a, size_t n) {
+    const __m256 sign = _mm256_set1_ps(-0.0f);
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    for (size_t b = 0; b < n / 32; b++) {
+        __m256 x[4], largest = _mm256_setzero_ps();
+        for (size_t j = 0; j < 4; j++) {
+            x[j] = _mm256_loadu_ps(a.x + 32 * b + 8 * j);
+            largest = _mm256_max_ps(_mm256_andnot_ps(sign, x[j]), largest); /* NaN loses */
+        }
+        float most = max8(largest);
+        __m256 inverse = _mm256_set1_ps(most > 0 ? 127 / most : 0);
+        __m256i q[4], sum = _mm256_setzero_si256();
+        for (size_t j = 0; j < 4; j++) {
+            __m256 scaled = _mm256_mul_ps(x[j], inverse);
+            __m256 sane = _mm256_cmp_ps(_mm256_andnot_ps(sign, scaled), _mm256_set1_ps(128), _CMP_LT_OQ);
+            scaled = _mm256_and_ps(scaled, sane); /* NaN and infinity fall to 0 */
+            q[j] = _mm256_cvtps_epi32(scaled);
+            sum = _mm256_add_epi32(sum, q[j]);
+        }
+        /* Packing works within halves; the permutation puts the groups of four back in order. */
+        __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
+        bytes = _mm256_permutevar8x32_epi32(bytes, order);
+        _mm256_storeu_si256((__m256i *)(void *)(a.q + 32 * b), bytes);
+        a.scale[b] = most / 127;
+        a.sum[b] = a.scale[b] * sum8(_mm256_cvtepi32_ps(sum)); /* integers below 2^12: exact */
+    }
+}
+
+const pf_kernels pf_kernels_avx2 = {
+    .name = "avx2",
+    .dot = dot,
+    .axpy = axpy,
+    .scale = scale,
+    .max = max,
+    .exp_sum = exp_sum,
+    .rms_norm = rms_norm,
+    .layer_norm = layer_norm,
+    .swiglu = swiglu,
+    .favor_step = favor_step,
+    .quantize_activation = quantize_activation,
+    .matvec = pf_matvec_avx2,
+    .dequantize_row = pf_dequantize_row_avx2,
+};
+
+#else
+typedef int pf_no_avx2; /* ISO C wants one declaration per file */
+#endif

@@ -1,0 +1,255 @@
+/* floor 1.4 - kernels for AVX-512 (F, BW, DQ, VL): sixteen floats at a time, tails by masks.
+ *
+ * A masked load reads zeros where the mask is off and touches no memory there, so that every loop ends
+ * in one more step of the same kind instead of a slow scalar tail. */
+#if defined(__x86_64__)
+
+#include "kernels.h"
+#include "matvec_x86.h"
+
+#include <immintrin.h>
+#include <math.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* The lanes that n more floats fill: all 16, or the lowest n. */
+INLINE __mmask16 lanes(size_t n) { return (__mmask16)(n >= 16 ? 0xffff : (1u << n) - 1); }
+
+/* ---- sums, maxima, updates ---- */
+
+static float dot(const float *a, const float *b, size_t n) {
+    __m512 sum[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(),
+                     _mm512_setzero_ps()};
+    size_t i = 0;
+    for (; i + 64 <= n; i += 64)
+        for (size_t j = 0; j < 4; j++)
+            sum[j] = _mm512_fmadd_ps(_mm512_loadu_ps(a + i + 16 * j), _mm512_loadu_ps(b + i + 16 * j),
+                                     sum[j]);
+    for (size_t j = 0; i < n; i += 16, j++) {
+        __mmask16 mask = lanes(n - i);
+        sum[j] = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, a + i), _mm512_maskz_loadu_ps(mask, b + i),
+                                 sum[j]);
+    }
+    return _mm512_reduce_add_ps(
+        _mm512_add_ps(_mm512_add_ps(sum[0], sum[1]), _mm512_add_ps(sum[2], sum[3])));
+}
+
+static void axpy(float *y, float alpha, const float *x, size_t n) {
+    __m512 factor = _mm512_set1_ps(alpha);
+    for (size_t i = 0; i < n; i += 16) {
+        __mmask16 mask = lanes(n - i);
+        __m512 sum = _mm512_fmadd_ps(factor, _mm512_maskz_loadu_ps(mask, x + i),
+                                     _mm512_maskz_loadu_ps(mask, y + i));
+        _mm512_mask_storeu_ps(y + i, mask, sum);
+    }
+}
+
+static void scale(float *y, float alpha, size_t n) {
+    __m512 factor = _mm512_set1_ps(alpha);
+    for (size_t i = 0; i < n; i += 16) {
+        __mmask16 mask = lanes(n - i);
+        _mm512_mask_storeu_ps(y + i, mask, _mm512_mul_ps(factor, _mm512_maskz_loadu_ps(mask, y + i)));
+    }
+}
+
+static float max(const float *x, size_t n) {
+    __m512 best = _mm512_set1_ps(x[0]);
+    for (size_t i = 0; i < n; i += 16) /* an unordered comparison keeps `best`, as in plain C */
+        best = _mm512_max_ps(_mm512_mask_loadu_ps(best, lanes(n - i), x + i), best);
+    return _mm512_reduce_max_ps(best);
+}
+
+/* ---- exp ---- */
+
+/* exp(x) for x <= 88: 2^n e^r with n = round(x / ln 2), |r| <= ln 2 / 2, r in two steps because
+ * n * (leading bits of ln 2) is exact. e^r by its Taylor series to degree 7, whose remainder,
+ * r^8 / 8! < 6e-9, is a tenth of an ulp. Within 1 ulp; 0 below -87; NaN stays NaN. */
+INLINE __m512 exp_ps(__m512 x) {
+    const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(0x1.715476p+0f)), 0);
+    __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0x1.62e4p-1f), x);
+    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0x1.7f7d1cp-20f), r);
+    __m512 p = _mm512_set1_ps(1.0f / 5040);
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 720));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 120));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 24));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 6));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.5f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1));
+    __mmask16 kept = _mm512_cmp_ps_mask(x, _mm512_set1_ps(-87), _CMP_NLT_UQ);
+    return _mm512_maskz_scalef_ps(kept, p, n);
+}
+
+static float exp_sum(float *y, const float *x, float shift, size_t n) {
+    __m512 sum = _mm512_setzero_ps(), offset = _mm512_set1_ps(shift);
+    for (size_t i = 0; i < n; i += 16) {
+        __mmask16 mask = lanes(n - i);
+        __m512 e = exp_ps(_mm512_sub_ps(_mm512_maskz_loadu_ps(mask, x + i), offset));
+        _mm512_mask_storeu_ps(y + i, mask, e);
+        sum = _mm512_mask_add_ps(sum, mask, sum, e);
+    }
+    return _mm512_reduce_add_ps(sum);
+}
+
+/* min(88, -x): exp(-x) must not overflow, and x / (1 + e^88) is 0 to a float beside anything. */
+static void swiglu(float *gate, const float *up, size_t n) {
+    const __m512 one = _mm512_set1_ps(1), most = _mm512_set1_ps(88), zero = _mm512_setzero_ps();
+    for (size_t i = 0; i < n; i += 16) {
+        __mmask16 mask = lanes(n - i);
+        __m512 x = _mm512_maskz_loadu_ps(mask, gate + i), u = _mm512_maskz_loadu_ps(mask, up + i);
+        __m512 e = exp_ps(_mm512_min_ps(most, _mm512_sub_ps(zero, x)));
+        _mm512_mask_storeu_ps(gate + i, mask,
+                              _mm512_mul_ps(_mm512_div_ps(x, _mm512_add_ps(one, e)), u));
+    }
+}
+
+/* ---- norms ---- */
+
+static void rms_norm(float *y, const float *x, const float *weight, float eps, size_t n) {
+    __m512 inverse = _mm512_set1_ps(1 / sqrtf(dot(x, x, n) / (float)n + eps));
+    for (size_t i = 0; i < n; i += 16) {
+        __mmask16 mask = lanes(n - i);
+        __m512 scaled = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, x + i), inverse);
+        _mm512_mask_storeu_ps(y + i, mask,
+                              _mm512_mul_ps(scaled, _mm512_maskz_loadu_ps(mask, weight + i)));
+    }
+}
+
+static void layer_norm(float *y, const float *x, const float *weight, const float *bias, float eps,
+                       size_t n) {
+    __m512 sum = _mm512_setzero_ps(), squares = _mm512_setzero_ps();
+    for (size_t i = 0; i < n; i += 16)
+        sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(lanes(n - i), x + i));
+    __m512 mean = _mm512_set1_ps(_mm512_reduce_add_ps(sum) / (float)n);
+    for (size_t i = 0; i < n; i += 16) {
+        __mmask16 mask = lanes(n - i);
+        __m512 centred = _mm512_maskz_sub_ps(mask, _mm512_maskz_loadu_ps(mask, x + i), mean);
+        squares = _mm512_fmadd_ps(centred, centred, squares);
+    }
+    __m512 inverse =
+        _mm512_set1_ps(1 / sqrtf(_mm512_reduce_add_ps(squares) / (float)n + eps));
+    for (size_t i = 0; i < n; i += 16) {
+        __mmask16 mask = lanes(n - i);
+        __m512 centred = _mm512_sub_ps(_mm512_maskz_loadu_ps(mask, x + i), mean);
+        __m512 shift = bias ? _mm512_maskz_loadu_ps(mask, bias + i) : _mm512_setzero_ps();
+        __m512 scaled = _mm512_mul_ps(centred, inverse);
+        _mm512_mask_storeu_ps(
+            y + i, mask, _mm512_fmadd_ps(scaled, _mm512_maskz_loadu_ps(mask, weight + i), shift));
+    }
+}
+
+/* ---- FAVOR+ ---- */
+
+/* A stripe of S: K vectors (the last one masked) wide, all M rows; G queries at once. What the rows
+ * add up to stays in registers: K * G <= 16 of the 32. */
+INLINE void favor_stripe(float *S, size_t M, size_t D, float decay, const float *phi_k, const float *v,
+                         const float *phi_q, float *out, __mmask16 last, const size_t K,
+                         const size_t G) {
+    __m512 value[4], total[4][4], keep = _mm512_set1_ps(decay);
+    for (size_t k = 0; k < K; k++) {
+        __mmask16 mask = k + 1 < K ? 0xffff : last;
+        value[k] = phi_k ? _mm512_maskz_loadu_ps(mask, v + 16 * k) : _mm512_setzero_ps();
+        for (size_t g = 0; g < G; g++) total[g][k] = _mm512_setzero_ps();
+    }
+    for (size_t m = 0; m < M; m++, S += D) {
+        __m512 row[4];
+        for (size_t k = 0; k < K; k++)
+            row[k] = _mm512_maskz_loadu_ps(k + 1 < K ? 0xffff : last, S + 16 * k);
+        if (phi_k) {
+            __m512 phi = _mm512_set1_ps(phi_k[m]);
+            for (size_t k = 0; k < K; k++) {
+                row[k] = _mm512_fmadd_ps(phi, value[k], _mm512_mul_ps(keep, row[k]));
+                _mm512_mask_storeu_ps(S + 16 * k, k + 1 < K ? 0xffff : last, row[k]);
+            }
+        }
+        for (size_t g = 0; g < G; g++) {
+            __m512 phi = _mm512_set1_ps(phi_q[g * M + m]);
+            for (size_t k = 0; k < K; k++) total[g][k] = _mm512_fmadd_ps(phi, row[k], total[g][k]);
+        }
+    }
+    for (size_t g = 0; g < G; g++)
+        for (size_t k = 0; k < K; k++)
+            _mm512_mask_storeu_ps(out + g * D + 16 * k, k + 1 < K ? 0xffff : last, total[g][k]);
+}
+
+/* The loops of a stripe are unrolled for each of the 16 shapes: K and G are constants in here. */
+INLINE void favor_stripe_of(float *S, size_t M, size_t D, float decay, const float *phi_k,
+                            const float *v, const float *phi_q, float *out, __mmask16 last,
+                            const size_t K, size_t G) {
+    switch (G) {
+    case 0: favor_stripe(S, M, D, decay, phi_k, v, phi_q, out, last, K, 0); break;
+    case 1: favor_stripe(S, M, D, decay, phi_k, v, phi_q, out, last, K, 1); break;
+    case 2: favor_stripe(S, M, D, decay, phi_k, v, phi_q, out, last, K, 2); break;
+    case 3: favor_stripe(S, M, D, decay, phi_k, v, phi_q, out, last, K, 3); break;
+    default: favor_stripe(S, M, D, decay, phi_k, v, phi_q, out, last, K, 4); break;
+    }
+}
+
+static void favor_columns(float *S, size_t M, size_t D, size_t width, float decay, const float *phi_k,
+                          const float *v, const float *phi_q, float *out, size_t G) {
+    size_t K = (width + 15) / 16;
+    __mmask16 last = lanes(width - 16 * (K - 1));
+    switch (K) {
+    case 1: favor_stripe_of(S, M, D, decay, phi_k, v, phi_q, out, last, 1, G); break;
+    case 2: favor_stripe_of(S, M, D, decay, phi_k, v, phi_q, out, last, 2, G); break;
+    case 3: favor_stripe_of(S, M, D, decay, phi_k, v, phi_q, out, last, 3, G); break;
+    default: favor_stripe_of(S, M, D, decay, phi_k, v, phi_q, out, last, 4, G); break;
+    }
+}
+
+/* Stripes of 64 columns, queries four at a time; only the first four pay for the update. */
+static void favor_step(float *S, float *z, size_t M, size_t D, float decay, const float *phi_k,
+                       const float *v, const float *phi_q, size_t G, float *out, float *den) {
+    for (size_t d = 0; d < D; d += 64) {
+        size_t width = D - d < 64 ? D - d : 64;
+        size_t g = 0;
+        do {
+            size_t count = G - g < 4 ? G - g : 4;
+            const float *update = g == 0 ? phi_k : NULL;
+            favor_columns(S + d, M, D, width, decay, update, v ? v + d : NULL, phi_q + g * M,
+                          out + g * D + d, count);
+            g += count;
+        } while (g < G);
+    }
+    if (phi_k) {
+        scale(z, decay, M);
+        axpy(z, 1, phi_k, M);
+    }
+    for (size_t g = 0; g < G; g++) den[g] = dot(phi_q + g * M, z, M);
+}
+
+/* ---- activations to int8 ---- */
+
+static void quantize_activation(pf_activation a, size_t n) {
+    for (size_t b = 0; b < n / 32; b++) {
+        __m512 low = _mm512_loadu_ps(a.x + 32 * b), high = _mm512_loadu_ps(a.x + 32 * b + 16);
+        /* NaN loses against the zeros, as in plain C */
+        __m512 largest = _mm512_max_ps(_mm512_abs_ps(low), _mm512_setzero_ps());
+        largest = _mm512_max_ps(_mm512_abs_ps(high), largest);
+        float most = _mm512_reduce_max_ps(largest);
+        __m512 inverse = _mm512_set1_ps(most > 0 ? 127 / most : 0);
+        __m512i first = _mm512_cvtps_epi32(_mm512_mul_ps(low, inverse));
+        __m512i second = _mm512_cvtps_epi32(_mm512_mul_ps(high, inverse));
+        __m128i first8 = _mm512_cvtepi32_epi8(first), second8 = _mm512_cvtepi32_epi8(second);
+        _mm_storeu_si128((__m128i *)(void *)(a.q + 32 * b), first8);
+        _mm_storeu_si128((__m128i *)(void *)(a.q + 32 * b + 16), second8);
+        __m512i sum = _mm512_add_epi32(_mm512_cvtepi8_epi32(first8), _mm512_cvtepi8_epi32(second8));
+        a.scale[b] = most / 127;
+        a.sum[b] = a.scale[b] * (float)_mm512_reduce_add_epi32(sum);
+    }
+}
+
+/* ---- the tables ---- */
+
+#define AVX512_KERNELS                                                                               \
+    .dot = dot, .axpy = axpy, .scale = scale, .max = max, .exp_sum = exp_sum, .rms_norm = rms_norm, \
+    .layer_norm = layer_norm, .swiglu = swiglu, .favor_step = favor_step,                           \
+    .quantize_activation = quantize_activation, .dequantize_row = pf_dequantize_row_avx2
+
+const pf_kernels pf_kernels_avx512 = {.name = "avx512", AVX512_KERNELS, .matvec = pf_matvec_avx512};
+const pf_kernels pf_kernels_avx512vnni = {
+    .name = "avx512-vnni", AVX512_KERNELS, .matvec = pf_matvec_avx512vnni};
+
+#else
+typedef int pf_no_avx512; /* ISO C wants one declaration per file */
+#endif

@@ -1,0 +1,91 @@
+/* floor 1.4 - weights times one token with AVX2 and FMA: floats, and blocks against int8 activations. */
+#if defined(__x86_64__)
+
+#include "matvec_int8_x86.h"
+#include "matvec_x86.h"
+#include "quant.h"
+
+enum { ROWS = 4, CHUNK = 256 };
+
+/* Eight weights as floats. */
+typedef __m256 (*load_weights)(const void *row, size_t i);
+
+PF_INLINE __m256 load_f32(const void *row, size_t i) { return _mm256_loadu_ps((const float *)row + i); }
+
+PF_INLINE __m256 load_f16(const void *row, size_t i) {
+    return _mm256_cvtph_ps(pf_load16((const uint16_t *)row + i));
+}
+
+PF_INLINE __m256 load_bf16(const void *row, size_t i) {
+    __m128i brains = pf_load16((const uint16_t *)row + i);
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(brains), 16));
+}
+
+/* y[0 .. R) = R rows from `row`, times x; the last n % 8 columns by way of a padded copy. */
+PF_INLINE void rows(pf_type type, const char *row, size_t row_bytes, size_t n, const float *x, float *y,
+                    const size_t R, load_weights load) {
+    __m256 sum[ROWS][2];
+    for (size_t r = 0; r < R; r++) sum[r][0] = sum[r][1] = _mm256_setzero_ps();
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16)
+        for (size_t j = 0; j < 2; j++) {
+            __m256 values = _mm256_loadu_ps(x + i + 8 * j);
+            for (size_t r = 0; r < R; r++)
+                sum[r][j] = _mm256_fmadd_ps(load(row + r * row_bytes, i + 8 * j), values, sum[r][j]);
+        }
+    if (i < n) {
+        float padded_x[16] = {0}, weights[16] = {0};
+        memcpy(padded_x, x + i, (n - i) * sizeof *x);
+        for (size_t r = 0; r < R; r++) {
+            pf_dequantize_row(type, row + r * row_bytes + pf_row_bytes(type, i), weights, n - i);
+            for (size_t j = 0; j < 2; j++)
+                sum[r][j] = _mm256_fmadd_ps(_mm256_loadu_ps(weights + 8 * j),
+                                            _mm256_loadu_ps(padded_x + 8 * j), sum[r][j]);
+        }
+    }
+    for (size_t r = 0; r < R; r++) y[r] = pf_sum8(_mm256_add_ps(sum[r][0], sum[r][1]));
+}
+
+PF_INLINE void matrix(pf_matrix W, const float *x, float *y, size_t begin, size_t end,
+                      load_weights load) {
+    size_t row_bytes = pf_row_bytes(W.type, W.cols), r = begin;
+    const char *data = W.data;
+    for (; r + ROWS <= end; r += ROWS)
+        rows(W.type, data + r * row_bytes, row_bytes, W.cols, x, y + r, ROWS, load);
+    for (; r < end; r++) rows(W.type, data + r * row_bytes, row_bytes, W.cols, x, y + r, 1, load);
+}
+
+/* Block types against floats, the reference path: some blocks at a time into a buffer. */
+static void blocks(pf_matrix W, const float *x, float *y, size_t begin, size_t end) {
+    const char *block = (const char *)W.data + begin * pf_row_bytes(W.type, W.cols);
+    float weights[CHUNK];
+    for (size_t r = begin; r < end; r++) {
+        y[r] = 0;
+        for (size_t first = 0; first < W.cols; first += CHUNK) {
+            size_t n = W.cols - first < CHUNK ? W.cols - first : CHUNK;
+            float part;
+            pf_dequantize_row_avx2(W.type, block, weights, n);
+            rows(PF_F32, (const char *)weights, 0, n, x + first, &part, 1, load_f32);
+            y[r] += part;
+            block += pf_row_bytes(W.type, n);
+        }
+    }
+}
+
+bool pf_matvec_int8_avx2(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end) {
+    return pf_matvec_int8(W, a, y, begin, end);
+}
+
+void pf_matvec_avx2(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end) {
+    if (a.q && pf_matvec_int8(W, a, y, begin, end)) return;
+    switch (W.type) {
+    case PF_F32: matrix(W, a.x, y, begin, end, load_f32); break;
+    case PF_F16: matrix(W, a.x, y, begin, end, load_f16); break;
+    case PF_BF16: matrix(W, a.x, y, begin, end, load_bf16); break;
+    default: blocks(W, a.x, y, begin, end);
+    }
+}
+
+#else
+typedef int pf_no_matvec_avx2; /* ISO C wants one declaration per file */
+#endif

@@ -1,0 +1,147 @@
+/* floor 1.3 - block types against int8 activations: the loops that AVX2 and VNNI share.
+ *
+ * Both work on 256-bit registers, which hold exactly one block of 32; they differ in one instruction,
+ * the dot product of bytes. A file that includes this is compiled for one of the two and gets that
+ * one. For a block with weights d q + m and activations s p:
+ *     sum (d q + m) (s p) = d s (q . p) + m s (sum of p)
+ * Eight partial sums of q . p stay apart in the lanes to the end of the row. Two rows at a time, which
+ * share the loads of the activations; memory is the limit, more rows bring nothing. */
+#ifndef PF_MATVEC_INT8_X86_H
+#define PF_MATVEC_INT8_X86_H
+
+#include "blocks_x86.h"
+#include "kernels.h"
+
+/* Eight sums of four products of unsigned u (with AVX2: <= 128) and signed s, as floats. */
+PF_INLINE __m256 pf_dot_unsigned(__m256i u, __m256i s) {
+#if defined(__AVX512VNNI__)
+    return _mm256_cvtepi32_ps(_mm256_dpbusd_epi32(_mm256_setzero_si256(), u, s));
+#else
+    __m256i pairs = _mm256_maddubs_epi16(u, s); /* 2 * 128 * 127 fits 16 bits */
+    return _mm256_cvtepi32_ps(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+#endif
+}
+
+/* Both signed: the sign of q moves over to p, whose values are never -128. */
+PF_INLINE __m256 pf_dot_signed(__m256i q, __m256i p) {
+    return pf_dot_unsigned(_mm256_abs_epi8(q), _mm256_sign_epi8(p, q));
+}
+
+PF_INLINE float pf_sum8(__m256 x) {
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+/* How the integers of a type become weights. */
+typedef enum pf_offset_kind {
+    PF_SIGNED, /* w = d q, q signed */
+    PF_CENTRE, /* w = d (q - centre) */
+    PF_MIN,    /* w = d q + m, m stored behind d */
+} pf_offset_kind;
+
+typedef __m256i (*pf_unpack)(const uint8_t *block);
+
+/* R rows from `row`, blocks of 32. */
+PF_INLINE void pf_rows_of_32(const uint8_t *row, size_t row_bytes, size_t n_blocks, pf_activation a,
+                             float *y, const size_t R, const size_t bytes, pf_unpack unpack,
+                             const pf_offset_kind kind, const float centre) {
+    __m256 total[4];
+    for (size_t r = 0; r < R; r++) total[r] = _mm256_setzero_ps();
+    for (size_t b = 0; b < n_blocks; b++, row += bytes) {
+        __m256i p = pf_load32(a.q + 32 * b);
+        __m256 s = _mm256_set1_ps(a.scale[b]);
+        __m256 sum = _mm256_set1_ps(a.sum[b] * (kind == PF_CENTRE ? -centre / 8 : 1.0f / 8));
+        for (size_t r = 0; r < R; r++) {
+            const uint8_t *block = row + r * row_bytes;
+            _mm_prefetch((const char *)block + 1024, _MM_HINT_T0);
+            __m256i q = unpack(block);
+            __m256 dot = kind == PF_SIGNED ? pf_dot_signed(q, p) : pf_dot_unsigned(q, p);
+            dot = kind == PF_CENTRE ? _mm256_fmadd_ps(dot, s, sum) : _mm256_mul_ps(dot, s);
+            total[r] = _mm256_fmadd_ps(dot, pf_half8(block), total[r]);
+            if (kind == PF_MIN) total[r] = _mm256_fmadd_ps(sum, pf_half8(block + 2), total[r]);
+        }
+    }
+    for (size_t r = 0; r < R; r++) y[r] = pf_sum8(total[r]);
+}
+
+/* One row of Q4_K or Q5_K. */
+PF_INLINE float pf_row_of_k(const uint8_t *block, size_t n_blocks, pf_activation a, const bool five) {
+    __m256 total = _mm256_setzero_ps(), mins = _mm256_setzero_ps();
+    for (size_t b = 0; b < n_blocks; b++, block += five ? 176 : 144) {
+        __m256 scale, offset;
+        float scales[8];
+        pf_k_scales(block, &scale, &offset);
+        _mm256_storeu_ps(scales, _mm256_mul_ps(scale, _mm256_loadu_ps(a.scale + 8 * b)));
+        mins = _mm256_fmadd_ps(offset, _mm256_loadu_ps(a.sum + 8 * b), mins);
+        _mm_prefetch((const char *)block + 1024, _MM_HINT_T0);
+        _mm_prefetch((const char *)block + 1088, _MM_HINT_T0);
+        _mm_prefetch((const char *)block + 1152, _MM_HINT_T0);
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; i++) {
+            __m256i q = five ? pf_q5_k(block, i) : pf_q4_k(block, i);
+            __m256 dot = pf_dot_unsigned(q, pf_load32(a.q + 256 * b + 32 * (size_t)i));
+            total = _mm256_fmadd_ps(dot, _mm256_set1_ps(scales[i]), total);
+        }
+    }
+    return pf_sum8(_mm256_add_ps(total, mins));
+}
+
+PF_INLINE float pf_row_of_q6_k(const uint8_t *block, size_t n_blocks, pf_activation a) {
+    __m256 total = _mm256_setzero_ps();
+    for (size_t b = 0; b < n_blocks; b++, block += 210) {
+        float scales[16];
+        pf_q6_k_scales(block, scales);
+        for (int line = 0; line < 4; line++)
+            _mm_prefetch((const char *)block + 1024 + 64 * line, _MM_HINT_T0);
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; i++) {
+            size_t group = 8 * b + (size_t)i;
+            __m256 dot = pf_dot_signed(pf_q6_k_signed(block, i), pf_load32(a.q + 32 * group));
+            dot = _mm256_mul_ps(dot, _mm256_set1_ps(a.scale[group]));
+            total = _mm256_fmadd_ps(dot, pf_two_scales(scales + 2 * i), total);
+        }
+    }
+    return pf_sum8(total);
+}
+
+PF_INLINE void pf_matrix_of_32(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end,
+                               const size_t bytes, pf_unpack unpack, const pf_offset_kind kind,
+                               const float centre) {
+    size_t n_blocks = W.cols / 32, row_bytes = n_blocks * bytes;
+    const uint8_t *data = W.data;
+    size_t r = begin;
+    for (; r + 2 <= end; r += 2)
+        pf_rows_of_32(data + r * row_bytes, row_bytes, n_blocks, a, y + r, 2, bytes, unpack, kind, centre);
+    if (r < end)
+        pf_rows_of_32(data + r * row_bytes, row_bytes, n_blocks, a, y + r, 1, bytes, unpack, kind, centre);
+}
+
+/* The whole product; false for a type that has no int8 product. */
+PF_INLINE bool pf_matvec_int8(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end) {
+    size_t row_bytes = pf_row_bytes(W.type, W.cols), supers = W.cols / 256;
+    const uint8_t *data = W.data;
+    switch (W.type) {
+    case PF_Q8_0:
+        pf_matrix_of_32(W, a, y, begin, end, 34, pf_q8_0_signed, PF_SIGNED, 0);
+        return true;
+    case PF_Q4_0: pf_matrix_of_32(W, a, y, begin, end, 18, pf_q4_0, PF_CENTRE, 8); return true;
+    case PF_Q5_0: pf_matrix_of_32(W, a, y, begin, end, 22, pf_q5_0, PF_CENTRE, 16); return true;
+    case PF_Q4_1: pf_matrix_of_32(W, a, y, begin, end, 20, pf_q4_1, PF_MIN, 0); return true;
+    case PF_Q5_1: pf_matrix_of_32(W, a, y, begin, end, 24, pf_q5_1, PF_MIN, 0); return true;
+    case PF_Q4_K:
+        for (size_t r = begin; r < end; r++)
+            y[r] = pf_row_of_k(data + r * row_bytes, supers, a, false);
+        return true;
+    case PF_Q5_K:
+        for (size_t r = begin; r < end; r++)
+            y[r] = pf_row_of_k(data + r * row_bytes, supers, a, true);
+        return true;
+    case PF_Q6_K:
+        for (size_t r = begin; r < end; r++) y[r] = pf_row_of_q6_k(data + r * row_bytes, supers, a);
+        return true;
+    default: return false;
+    }
+}
+
+#endif
