@@ -99,6 +99,7 @@ bool pf_head_features_new(pf_head_features *features, const pf_attention_options
         bool is_query = i < G;
         pf_features *f = is_query ? &features->q[i] : &features->k[i - G];
         *f = side;
+        f->norm_inside = features->tail_epsilon > 0;
         f->epsilon = options->map == PF_MAP_RELU ? relu_epsilon
                      : is_query                  ? features->tail_epsilon
                                                  : 0;

@@ -22,6 +22,13 @@ typedef struct row {
     const pf_kernels *kernels;
 } row;
 
+/* phi = exp(u - |x|^2/2) [n] up to the returned log-scale; top = max u. */
+static float exponentials(const row *r, const float *u, float top, size_t n, float *phi) {
+    float inside = r->features->norm_inside ? r->half_norm : 0;
+    r->kernels->exp_sum(phi, u, top + inside, n);
+    return top + inside - r->half_norm;
+}
+
 /* positive: phi_r = m^-1/2 exp(w_r.x - |x|^2/2)         (Choromanski et al. 2020, Lemma 1, eq. 5)
  * favor++:  phi_r = m^-1/2 exp(B w_r.x - |x|^2/2 + b_r) (Likhosherstov et al. 2022, sec. 3.1), with B in
  *           omega and b in bias (pf_projection_propose)
@@ -34,8 +41,7 @@ static float positive_row(const row *r, float *phi) {
         u = phi;
     }
     float top = r->kernels->max(u, r->m);
-    r->kernels->exp_sum(phi, u, top, r->m);
-    return top - r->half_norm - 0.5f * logf((float)r->m);
+    return exponentials(r, u, top, r->m, phi) - 0.5f * logf((float)r->m);
 }
 
 /* phi = (2m)^-1/2 exp(-|x|^2/2) [exp(w_r.x), exp(-w_r.x)]  (Choromanski et al. 2020, Lemma 1, hyp)
@@ -46,8 +52,7 @@ static float hyperbolic_row(const row *r, float *phi) {
         phi[r->m + i] = -r->u[i];
     }
     float top = r->kernels->max(phi, 2 * r->m);
-    r->kernels->exp_sum(phi, phi, top, 2 * r->m);
-    return top - r->half_norm - 0.5f * logf(2.0f * (float)r->m);
+    return exponentials(r, phi, top, 2 * r->m, phi) - 0.5f * logf(2.0f * (float)r->m);
 }
 
 /* phi = m^-1/2 exp(|x|^2/2) [cos w_r.x, sin w_r.x]  (Rahimi & Recht 2007; Choromanski et al. 2020, eq. 4)

@@ -23,8 +23,10 @@ typedef struct pf_features {
     float tilt_constant;
     const float *omega; /* [pf_map_projections(map, M), D] */
     const float *bias;  /* per projection or NULL: see the maps in features.c */
-    float epsilon;      /* added to every feature after scaling; 0 on the keys' side, whose
-                               epsilon depends on the running maximum (attention_tail.h) */
+    bool norm_inside;   /* exponential maps: stabilise by max w.x alone, as reference code does, and
+                         leave exp(-|x|^2/2) in the feature: what an epsilon is relative to */
+    float epsilon;      /* added to every feature after scaling; 0 on the keys' side, whose epsilon
+                         depends on the running maximum (attention_tail.h) */
 } pf_features;
 
 /* Rows of Omega that M features need: M, M / 2, 0 (elu) or M + 1 (normalized: the last is u). */

@@ -1,0 +1,500 @@
+/* floor 6.1 - tests of attention: exact cases, chunks and teams, parts of the past, redraws. */
+#include "testing.h"
+
+#include "attention.h"
+#include "memory.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { T_MAX = 300 };
+
+/* One layer over random (or given) q, k, v. */
+typedef struct problem {
+    pf_attention_shape shape;
+    pf_attention_options options;
+    pf_favor_weights favor;
+    size_t T, chunk;
+    int threads;
+    float *q, *k, *v, *out; /* [T, H, D], [T, n_kv_heads, D] x 2, [T, H, D] */
+} problem;
+
+static problem make_problem(size_t T, uint32_t H, uint32_t kv, uint32_t D, float size) {
+    problem p = {.T = T, .chunk = 1, .threads = 1, .options = pf_attention_options_default()};
+    p.options.kind = PF_ATTENTION_FAVOR;
+    p.options.features = 32;
+    p.shape = (pf_attention_shape){.n_layers = 1,
+                                   .n_heads = H,
+                                   .n_kv_heads = kv,
+                                   .head_dim = D,
+                                   .trained_context = 4096,
+                                   .scale = (float)(1 / sqrt(D)),
+                                   .position = PF_POSITION_ROPE_ADJACENT,
+                                   .rope_dim = D,
+                                   .rope_base = 10000,
+                                   .tail_rope = true};
+    size_t q = T * H * D, k = T * kv * D;
+    p.q = malloc((2 * q + 2 * k) * sizeof *p.q);
+    p.k = p.q + q;
+    p.v = p.k + k;
+    p.out = p.v + k;
+    pf_rng rng;
+    pf_rng_seed(&rng, 3, 0);
+    for (size_t i = 0; i < q + 2 * k; i++) p.q[i] = size * (float)pf_rng_normal(&rng);
+    return p;
+}
+
+static void free_problem(problem *p) {
+    free(p->q);
+}
+
+typedef struct step {
+    problem *p;
+    pf_attention *attention;
+    size_t position, n;
+    float *out;
+} step;
+
+static void work(void *context, pf_member me) {
+    step *s = context;
+    const problem *p = s->p;
+    size_t q = (size_t)p->shape.n_heads * p->shape.head_dim;
+    size_t k = (size_t)p->shape.n_kv_heads * p->shape.head_dim;
+    pf_attention_append(s->attention, me, 0, s->position, s->n, p->q + s->position * q,
+                        p->k + s->position * k, p->v + s->position * k, s->out + s->position * q);
+}
+
+static pf_attention *solve_keeping(problem *p, float *out) {
+    pf_error error = {""};
+    p->shape.favor = &p->favor;
+    pf_attention *a = pf_attention_new(&p->shape, &p->options, p->T, p->chunk, p->threads, &error);
+    if (!a) print_message("%s\n", error.message);
+    assert_non_null(a);
+    for (size_t t = 0; t < p->T; t += p->chunk) {
+        step s = {p, a, t, p->T - t < p->chunk ? p->T - t : p->chunk, out};
+        assert_true(pf_attention_begin(a, t, s.n, &error));
+        pf_parallel(p->threads, work, &s);
+    }
+    return a;
+}
+
+static void solve(problem *p, float *out) {
+    pf_attention_free(solve_keeping(p, out));
+}
+
+static size_t out_size(const problem *p) {
+    return p->T * p->shape.n_heads * p->shape.head_dim;
+}
+
+static float largest_difference(const float *a, const float *b, size_t n) {
+    float largest = 0;
+    for (size_t i = 0; i < n; i++) {
+        float d = fabsf(a[i] - b[i]);
+        if (!(d <= largest)) largest = d;
+    }
+    return largest;
+}
+
+/* d = 1, q = k = 1: every key weighs the same for every draw, so the rows are running means of v. */
+static void equal_keys_give_running_means(void **state) {
+    (void)state;
+    problem p = make_problem(3, 1, 1, 1, 1);
+    p.shape.position = PF_POSITION_NONE;
+    for (size_t t = 0; t < 3; t++) p.q[t] = p.k[t] = 1, p.v[t] = t == 0;
+    for (uint64_t seed = 1; seed < 20; seed++) {
+        for (p.chunk = 1; p.chunk <= 3; p.chunk++) {
+            p.options.seed = seed;
+            solve(&p, p.out);
+            assert_true(fabsf(p.out[0] - 1) < 1e-6f);
+            assert_true(fabsf(p.out[1] - 0.5f) < 1e-6f);
+            assert_true(fabsf(p.out[2] - 1 / 3.0f) < 1e-6f);
+        }
+    }
+    free_problem(&p);
+}
+
+/* V = identity shows the attention weights: positive, none for the future, each row sums to 1. */
+static void weights_are_causal_and_sum_to_one(void **state) {
+    (void)state;
+    problem p = make_problem(16, 1, 1, 16, 1);
+    const pf_attention_kind kinds[] = {PF_ATTENTION_SOFTMAX, PF_ATTENTION_FAVOR,
+                                       PF_ATTENTION_LOCAL};
+    for (size_t i = 0; i < 16 * 16; i++) p.v[i] = i / 16 == i % 16;
+    p.options.window = 4, p.options.sinks = 2;
+    for (size_t kind = 0; kind < 3; kind++) {
+        for (p.chunk = 1; p.chunk <= 16; p.chunk += 5) {
+            p.options.kind = kinds[kind];
+            solve(&p, p.out);
+            for (size_t t = 0; t < 16; t++) {
+                float sum = 0;
+                for (size_t j = 0; j < 16; j++) {
+                    float weight = p.out[t * 16 + j];
+                    bool seen = j <= t && (kind != 2 || j < 2 || j + 4 > t);
+                    assert_true(seen ? weight > 0 : weight == 0);
+                    sum += weight;
+                }
+                assert_true(fabsf(sum - 1) < 1e-5f);
+            }
+        }
+    }
+    free_problem(&p);
+}
+
+typedef struct variant {
+    pf_attention_kind kind;
+    pf_map_kind map;
+    uint32_t window, sinks;
+    float epsilon;
+    uint32_t redraw;
+    bool tail_rope;
+} variant;
+
+static const variant variants[] = {
+    {PF_ATTENTION_SOFTMAX, PF_MAP_POSITIVE, 0, 0, 0, 0, true},
+    {PF_ATTENTION_LOCAL, PF_MAP_POSITIVE, 16, 2, 0, 0, true},
+    {PF_ATTENTION_FAVOR, PF_MAP_POSITIVE, 0, 0, 0, 0, true},
+    {PF_ATTENTION_FAVOR, PF_MAP_POSITIVE, 0, 0, 0, 0, false},
+    {PF_ATTENTION_FAVOR, PF_MAP_POSITIVE, 0, 3, 1e-3f, 0, true},
+    {PF_ATTENTION_FAVOR, PF_MAP_POSITIVE, 17, 1, 1e-4f, 0, false},
+    {PF_ATTENTION_FAVOR, PF_MAP_POSITIVE, 100, 4, 0, 0, false},
+    {PF_ATTENTION_FAVOR, PF_MAP_POSITIVE, 8, 1, 0, 50, true},
+    {PF_ATTENTION_FAVOR, PF_MAP_HYPERBOLIC, 8, 1, 0, 0, true},
+    {PF_ATTENTION_FAVOR, PF_MAP_TRIG, 8, 1, 0, 0, true},
+    {PF_ATTENTION_FAVOR, PF_MAP_TRIG_OFFSET, 8, 1, 0, 0, true},
+    {PF_ATTENTION_FAVOR, PF_MAP_FAVOR_PP, 8, 1, 0, 0, true},
+    {PF_ATTENTION_FAVOR, PF_MAP_RELU, 8, 1, 0, 0, true},
+    {PF_ATTENTION_FAVOR, PF_MAP_ELU, 8, 1, 0, 0, true},
+};
+enum { N_VARIANTS = sizeof variants / sizeof variants[0] };
+
+static void apply_variant(problem *p, const variant *v) {
+    p->options.kind = v->kind;
+    p->options.map = v->map;
+    p->options.window = v->window;
+    p->options.sinks = v->sinks;
+    p->options.epsilon = v->epsilon;
+    p->options.redraw = v->redraw;
+    p->shape.tail_rope = v->tail_rope;
+}
+
+static void chunks_and_teams_agree_with_single_tokens(void **state) {
+    (void)state;
+    problem p = make_problem(T_MAX, 6, 3, 12, 0.7f);
+    const size_t chunks[] = {7, 64, 100, T_MAX};
+    float *want = malloc(out_size(&p) * sizeof *want);
+    for (size_t i = 0; i < N_VARIANTS; i++) {
+        apply_variant(&p, &variants[i]);
+        p.chunk = 1, p.threads = 1;
+        solve(&p, want);
+        for (size_t c = 0; c < 4; c++) {
+            for (p.threads = 1; p.threads <= 2; p.threads++) {
+                p.chunk = chunks[c];
+                solve(&p, p.out);
+                float difference = largest_difference(p.out, want, out_size(&p));
+                if (difference > 2e-4f)
+                    print_message("variant %zu chunk %zu: %g\n", i, p.chunk, (double)difference);
+                assert_true(difference <= 2e-4f);
+            }
+        }
+    }
+    free(want);
+    free_problem(&p);
+}
+
+/* A key much larger than all before must not wipe out what earlier queries of its block read. */
+static void a_sudden_large_key_does_not_disturb_the_past(void **state) {
+    (void)state;
+    problem p = make_problem(64, 1, 1, 8, 0.5f);
+    for (size_t d = 0; d < 8; d++) p.k[40 * 8 + d] = 40; /* log-scale jumps by hundreds */
+    float *want = malloc(out_size(&p) * sizeof *want);
+    solve(&p, want);
+    p.chunk = 64;
+    solve(&p, p.out);
+    assert_true(largest_difference(p.out, want, out_size(&p)) < 1e-4f);
+    for (size_t i = 0; i < out_size(&p); i++) assert_true(isfinite(p.out[i]));
+    free(want);
+    free_problem(&p);
+}
+
+/* The engine's streaming result against the definition: O(n^2), double, features of every pair. */
+static void streaming_equals_the_quadratic_definition(void **state) {
+    (void)state;
+    enum { T = 40, D = 8, M = 32, W = 5, S = 2 };
+    problem p = make_problem(T, 1, 1, D, 0.8f);
+    p.shape.position = PF_POSITION_NONE;
+    p.options.window = W, p.options.sinks = S;
+    solve(&p, p.out);
+
+    pf_head_features features;
+    pf_head_place place = {0, 0, 1, 1, D, p.shape.scale};
+    double scratch[D * D];
+    assert_true(pf_head_features_new(&features, &p.options, &p.favor, place, M, NULL));
+    pf_head_features_draw(&features, &p.options, &p.favor, place, 0, scratch);
+    float phi_q[T * M], phi_k[T * M], sq[T], sk[T],
+        *work_floats = malloc(pf_features_scratch(D, M, T) * 4);
+    pf_features_apply(features.q, p.q, D, T, phi_q, sq, work_floats);
+    pf_features_apply(features.k, p.k, D, T, phi_k, sk, work_floats);
+    for (size_t i = 0; i < T; i++) {
+        double den = 0, sum[D] = {0};
+        for (size_t j = 0; j <= i; j++) {
+            double weight = 0;
+            if (j < S || j + W > i) {
+                for (size_t d = 0; d < D; d++)
+                    weight += (double)p.q[i * D + d] * (double)p.k[j * D + d];
+                weight = exp(weight * (double)p.shape.scale);
+            } else {
+                for (size_t m = 0; m < M; m++)
+                    weight += (double)phi_q[i * M + m] * (double)phi_k[j * M + m];
+                weight *= exp((double)sq[i] + (double)sk[j]);
+            }
+            den += weight;
+            for (size_t d = 0; d < D; d++) sum[d] += weight * (double)p.v[j * D + d];
+        }
+        for (size_t d = 0; d < D; d++)
+            assert_true(fabs((double)p.out[i * D + d] - sum[d] / den) < 1e-5);
+    }
+    free(work_floats);
+    pf_head_features_free(&features);
+    free_problem(&p);
+}
+
+static void an_endless_window_is_softmax(void **state) {
+    (void)state;
+    problem p = make_problem(200, 4, 2, 16, 1);
+    float *want = malloc(out_size(&p) * sizeof *want);
+    p.options.kind = PF_ATTENTION_SOFTMAX;
+    solve(&p, want);
+    p.options.window = 200;
+    p.options.sinks = 3;
+    for (p.chunk = 1; p.chunk < 100; p.chunk += 60) {
+        p.options.kind = PF_ATTENTION_FAVOR;
+        solve(&p, p.out);
+        assert_true(largest_difference(p.out, want, out_size(&p)) < 1e-5f);
+        p.options.kind = PF_ATTENTION_LOCAL;
+        solve(&p, p.out);
+        assert_true(largest_difference(p.out, want, out_size(&p)) < 1e-5f);
+    }
+    free(want);
+    free_problem(&p);
+}
+
+/* Averaged over draws, numerator and denominator converge to softmax's; with small Z so does the row. */
+static void many_features_converge_to_softmax(void **state) {
+    (void)state;
+    problem p = make_problem(60, 2, 1, 8, 0.6f);
+    float *want = malloc(out_size(&p) * sizeof *want), errors[2] = {0};
+    p.options.kind = PF_ATTENTION_SOFTMAX;
+    solve(&p, want);
+    p.options.kind = PF_ATTENTION_FAVOR;
+    p.chunk = 60;
+    for (int i = 0; i < 2; i++) {
+        p.options.features = i ? 4096 : 64;
+        for (uint64_t seed = 1; seed <= 4; seed++) {
+            p.options.seed = seed;
+            solve(&p, p.out);
+            for (size_t j = 0; j < out_size(&p); j++)
+                errors[i] += (p.out[j] - want[j]) * (p.out[j] - want[j]);
+        }
+    }
+    print_message("squared error: %g at 64 features, %g at 4096\n", (double)errors[0], (double)errors[1]);
+    /* variance falls as 1 / M, 64 times, once M is large; at 64 the largest errors are capped */
+    assert_true(errors[1] < errors[0] / 10);
+    free(want);
+    free_problem(&p);
+}
+
+static void redraws_leave_softmax_alone_and_change_favor(void **state) {
+    (void)state;
+    problem p = make_problem(120, 2, 2, 8, 0.8f);
+    size_t n = out_size(&p);
+    float *never = malloc(n * sizeof *never);
+    p.chunk = 30;
+    for (int kind = 0; kind < 2; kind++) {
+        p.options.kind = kind ? PF_ATTENTION_FAVOR : PF_ATTENTION_SOFTMAX;
+        p.options.redraw = PF_REDRAW_NEVER;
+        solve(&p, never);
+        p.options.redraw = 50;
+        pf_attention *a = solve_keeping(&p, p.out);
+        assert_int_equal(pf_attention_redraws(a), kind ? 2 : 0);
+        assert_true(largest_difference(p.out, never, 50 * 16) == 0); /* before the first redraw */
+        float after = largest_difference(p.out + 50 * 16, never + 50 * 16, n - 50 * 16);
+        assert_true(kind ? after > 1e-3f : after == 0);
+        pf_attention_free(a);
+    }
+    free(never);
+    free_problem(&p);
+}
+
+/* After a redraw the sums must be those of the new features over the whole past. */
+static void a_redraw_rebuilds_the_whole_past(void **state) {
+    (void)state;
+    problem p = make_problem(100, 1, 1, 8, 0.5f);
+    float *want = malloc(out_size(&p) * sizeof *want);
+    p.options.kind = PF_ATTENTION_SOFTMAX;
+    solve(&p, want);
+    p.options.kind = PF_ATTENTION_FAVOR;
+    p.options.features = 2048;
+    p.options.redraw = 10;
+    solve(&p, p.out);
+    float error = largest_difference(p.out, want, out_size(&p));
+    assert_true(error < 0.1f); /* a forgotten past would be off by the size of v, 0.5 */
+    p.chunk = 33;
+    float *chunked = malloc(out_size(&p) * sizeof *chunked);
+    solve(&p, chunked);
+    assert_true(largest_difference(p.out, chunked, out_size(&p)) < 1e-4f);
+    free(chunked);
+    free(want);
+    free_problem(&p);
+}
+
+static void sequences_draw_anew_only_if_asked(void **state) {
+    (void)state;
+    problem p = make_problem(20, 1, 1, 8, 1);
+    p.chunk = 20;
+    for (int i = 0; i < 2; i++) {
+        p.options.redraw = i ? PF_REDRAW_SEQUENCE : PF_REDRAW_NEVER;
+        float first[160], second[160];
+        pf_attention *a = solve_keeping(&p, first);
+        pf_attention_reset(a);
+        step s = {&p, a, 0, 20, second};
+        assert_true(pf_attention_begin(a, 0, 20, NULL));
+        pf_parallel(1, work, &s);
+        float difference = largest_difference(first, second, 160);
+        assert_true(i ? difference > 1e-3f : difference == 0);
+        pf_attention_free(a);
+    }
+    free_problem(&p);
+}
+
+static void heads_may_differ_in_window_and_features(void **state) {
+    (void)state;
+    problem p = make_problem(150, 4, 2, 8, 0.8f);
+    const uint32_t windows[] = {10, 40}, features[] = {16, 0};
+    p.shape.windows = windows;
+    p.shape.head_features = features;
+    p.options.sinks = 2;
+    float *want = malloc(out_size(&p) * sizeof *want);
+    pf_attention *a = solve_keeping(&p, want);
+    /* slots: 2 D (S + W) floats per head, rounded to 16; tail: 16 (8 + 1) + 1, rounded to 16 */
+    assert_int_equal(pf_attention_state_bytes(a), 4 * (2 * 8 * 12 + 160 + 2 * 8 * 42));
+    pf_attention_free(a);
+    p.chunk = 64;
+    solve(&p, p.out);
+    assert_true(largest_difference(p.out, want, out_size(&p)) < 1e-4f);
+
+    /* the head without features is `local` with its window, to the bit of rounding */
+    p.shape.windows = NULL, p.shape.head_features = NULL;
+    p.options.kind = PF_ATTENTION_LOCAL;
+    p.options.window = 40;
+    solve(&p, p.out);
+    for (size_t t = 0; t < 150; t++)
+        assert_true(largest_difference(p.out + t * 32 + 16, want + t * 32 + 16, 16) < 1e-5f);
+    free(want);
+    free_problem(&p);
+}
+
+static void state_does_not_grow_with_the_text(void **state) {
+    (void)state;
+    problem p = make_problem(T_MAX, 2, 1, 8, 1);
+    for (size_t i = 1; i < N_VARIANTS; i++) {
+        apply_variant(&p, &variants[i]);
+        if (p.options.redraw) continue;
+        p.T = 10;
+        pf_attention *a = solve_keeping(&p, p.out);
+        size_t bytes = pf_attention_state_bytes(a);
+        pf_attention_free(a);
+        p.T = T_MAX;
+        a = solve_keeping(&p, p.out);
+        assert_int_equal(pf_attention_state_bytes(a), bytes);
+        assert_int_equal(pf_attention_planned_bytes(&p.shape, &p.options, p.T), bytes);
+        pf_attention_free(a);
+    }
+    free_problem(&p);
+}
+
+/* Trig features of long vectors: denominators vanish or turn negative; counted, and never NaN. */
+static void bad_denominators_are_counted_and_finite(void **state) {
+    (void)state;
+    problem p = make_problem(100, 1, 1, 8, 4);
+    p.options.map = PF_MAP_TRIG;
+    p.options.features = 8;
+    for (p.chunk = 1; p.chunk < 100; p.chunk += 49) {
+        pf_attention *a = solve_keeping(&p, p.out);
+        assert_true(pf_attention_bad_denominators(a) > 0);
+        for (size_t i = 0; i < out_size(&p); i++) assert_true(isfinite(p.out[i]));
+        pf_attention_free(a);
+    }
+    p.options.map = PF_MAP_POSITIVE;
+    pf_attention *a = solve_keeping(&p, p.out);
+    assert_int_equal(pf_attention_bad_denominators(a), 0);
+    pf_attention_free(a);
+    free_problem(&p);
+}
+
+/* Beyond the trained context a sink stays at the largest distance that the model knows. */
+static void sinks_do_not_run_away(void **state) {
+    (void)state;
+    problem p = make_problem(T_MAX, 1, 1, 8, 1);
+    for (size_t i = 0; i < p.T * 8; i++) p.q[i] = 1, p.k[i] = 1, p.v[i] = i < 8;
+    p.options.kind = PF_ATTENTION_LOCAL;
+    p.options.window = 4, p.options.sinks = 1;
+    p.shape.trained_context = 50;
+    for (p.chunk = 1; p.chunk < 200; p.chunk += 98) {
+        solve(&p, p.out);
+        float there = p.out[49 * 8], beyond = p.out[290 * 8];
+        assert_true(fabsf(there - beyond) < 1e-5f);
+        assert_true(fabsf(p.out[20 * 8] - there) > 1e-4f); /* within it, distance matters */
+    }
+    free_problem(&p);
+}
+
+static void impossible_options_are_refused(void **state) {
+    (void)state;
+    problem p = make_problem(4, 1, 1, 8, 1);
+    p.shape.favor = &p.favor;
+    struct {
+        pf_map_kind map;
+        uint32_t features;
+        float epsilon;
+        const char *word;
+    } cases[] = {{PF_MAP_POSITIVE, 0, 0, "--features"},
+                 {PF_MAP_TRIG, 33, 0, "even"},
+                 {PF_MAP_NORMALIZED, 32, 0, "calibrate"},
+                 {PF_MAP_ELU, 32, 1e-3f, "--epsilon"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        pf_error error = {""};
+        p.options.map = cases[i].map;
+        p.options.features = cases[i].features;
+        p.options.epsilon = cases[i].epsilon;
+        assert_null(pf_attention_new(&p.shape, &p.options, 4, 4, 1, &error));
+        assert_non_null(strstr(error.message, cases[i].word));
+    }
+    pf_error error = {""};
+    p.options = pf_attention_options_default();
+    p.options.kind = PF_ATTENTION_LOCAL;
+    assert_null(pf_attention_new(&p.shape, &p.options, 4, 4, 1, &error));
+    assert_non_null(strstr(error.message, "--window"));
+    free_problem(&p);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(equal_keys_give_running_means),
+        cmocka_unit_test(weights_are_causal_and_sum_to_one),
+        cmocka_unit_test(chunks_and_teams_agree_with_single_tokens),
+        cmocka_unit_test(a_sudden_large_key_does_not_disturb_the_past),
+        cmocka_unit_test(streaming_equals_the_quadratic_definition),
+        cmocka_unit_test(an_endless_window_is_softmax),
+        cmocka_unit_test(many_features_converge_to_softmax),
+        cmocka_unit_test(redraws_leave_softmax_alone_and_change_favor),
+        cmocka_unit_test(a_redraw_rebuilds_the_whole_past),
+        cmocka_unit_test(sequences_draw_anew_only_if_asked),
+        cmocka_unit_test(heads_may_differ_in_window_and_features),
+        cmocka_unit_test(state_does_not_grow_with_the_text),
+        cmocka_unit_test(bad_denominators_are_counted_and_finite),
+        cmocka_unit_test(sinks_do_not_run_away),
+        cmocka_unit_test(impossible_options_are_refused),
+    };
+    return cmocka_run_group_tests_name("attention", tests, NULL, NULL);
+}
