@@ -12,9 +12,10 @@ bool pf_special_init(pf_tokenizer *tokenizer, pf_error *error) {
         if (is_special(&tokenizer->pieces[id])) bytes += tokenizer->pieces[id].size;
     if (!pf_trie_new(&tokenizer->special, bytes, error)) return false;
     for (size_t id = 0; id < n; id++)
-        if (is_special(&tokenizer->pieces[id]))
-            pf_trie_add(&tokenizer->special, tokenizer->pieces[id].bytes, tokenizer->pieces[id].size,
-                        (int32_t)id);
+        if (is_special(&tokenizer->pieces[id]) &&
+            !pf_trie_add(&tokenizer->special, tokenizer->pieces[id].bytes, tokenizer->pieces[id].size,
+                         (int32_t)id, error))
+            return false;
     return true;
 }
 

@@ -7,6 +7,7 @@
 #include "special.h"
 #include "spm.h"
 #include "tokenizer_private.h"
+#include "unigram.h"
 #include "utf8.h"
 
 #include <string.h>
@@ -132,9 +133,9 @@ static bool init_kind(pf_tokenizer *tokenizer, pf_error *error) {
     switch (tokenizer->vocabulary.kind) {
     case PF_TOKENIZER_SPM: return true;
     case PF_TOKENIZER_BPE: return pf_bpe_init(tokenizer, error);
-    case PF_TOKENIZER_UNIGRAM: break;
+    case PF_TOKENIZER_UNIGRAM: return pf_unigram_init(tokenizer, error);
     }
-    return pf_fail(error, "this kind of tokenizer is not supported yet");
+    return pf_fail(error, "tokenizer kind %d is unknown", (int)tokenizer->vocabulary.kind);
 }
 
 pf_tokenizer *pf_tokenizer_new(const pf_vocabulary *vocabulary, pf_error *error) {
@@ -156,6 +157,7 @@ void pf_tokenizer_free(pf_tokenizer *tokenizer) {
     pf_pretokenizer_free(tokenizer->pretokenizer);
     pf_pair_map_free(&tokenizer->pairs);
     pf_free(tokenizer->rules);
+    pf_trie_free(&tokenizer->words);
     pf_trie_free(&tokenizer->special);
     pf_piece_map_free(&tokenizer->map);
     pf_free(tokenizer->decoded);
@@ -173,9 +175,9 @@ static bool encode_words(const pf_tokenizer *tokenizer, const char *text, size_t
     switch (tokenizer->vocabulary.kind) {
     case PF_TOKENIZER_SPM: return pf_spm_encode(tokenizer, text, n, prefix, tokens, error);
     case PF_TOKENIZER_BPE: return pf_bpe_encode(tokenizer, text, n, tokens, error);
-    case PF_TOKENIZER_UNIGRAM: break;
+    case PF_TOKENIZER_UNIGRAM: return pf_unigram_encode(tokenizer, text, n, prefix, tokens, error);
     }
-    return pf_fail(error, "this kind of tokenizer is not supported yet");
+    return false;
 }
 
 static bool encode_part(const pf_tokenizer *tokenizer, const char *text, size_t n, bool prefix,

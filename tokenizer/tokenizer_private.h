@@ -34,6 +34,10 @@ struct pf_tokenizer {
     pf_pretokenizer *pretokenizer;
     pf_merge_rule *rules;  /* [n_merges] by rank */
     pf_pair_map pairs;     /* (left, right) -> rule */
+
+    /* Unigram only */
+    pf_trie words;         /* the pieces that a text can be cut into */
+    float lowest_score, highest_score; /* of normal pieces */
 };
 
 #endif

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define PF_TRIE_LONGEST 1024 /* bytes */
+
 /* Node 0 is the root, and means "none" where a child or sibling is named. */
 typedef struct pf_trie_node {
     uint32_t child, sibling; /* first child, next child of the same parent */
@@ -23,8 +25,9 @@ typedef struct pf_trie {
 /* Room for pieces of `bytes` bytes together. Pages that shared beginnings leave unused cost nothing. */
 bool pf_trie_new(pf_trie *trie, size_t bytes, pf_error *error);
 void pf_trie_free(pf_trie *trie);
-/* Adds a piece [n >= 1 bytes]; of two with the same bytes the first one added stays. */
-void pf_trie_add(pf_trie *trie, const char *bytes, size_t n, int32_t id);
+/* Adds a piece [n >= 1 bytes]; of two with the same bytes the first one added stays. A piece longer
+ * than PF_TRIE_LONGEST is refused: looking for it at each byte of a text would take for ever. */
+bool pf_trie_add(pf_trie *trie, const char *bytes, size_t n, int32_t id, pf_error *error);
 /* The node reached from `node` by `byte`; 0: no piece goes on like this. */
 uint32_t pf_trie_step(const pf_trie *trie, uint32_t node, uint8_t byte);
 
