@@ -11,17 +11,22 @@ static uint64_t count_linear(pf_linear linear) {
 }
 
 static uint64_t count_layer(const pf_layer *layer, uint64_t width, uint64_t head_dim) {
-    return count_norm(layer->attention_norm, width) + count_linear(layer->q) + count_linear(layer->k) +
-           count_linear(layer->v) + count_linear(layer->output) + (layer->q_norm ? head_dim : 0) +
-           (layer->k_norm ? head_dim : 0) + count_norm(layer->mlp_norm, width) +
-           count_linear(layer->gate) + count_linear(layer->up) + count_linear(layer->down);
+    return count_norm(layer->attention_norm, width) + count_linear(layer->q) +
+           count_linear(layer->k) + count_linear(layer->v) + count_linear(layer->output) +
+           (layer->q_norm ? head_dim : 0) + (layer->k_norm ? head_dim : 0) +
+           count_norm(layer->mlp_norm, width) + count_linear(layer->gate) +
+           count_linear(layer->up) + count_linear(layer->down);
 }
 
 uint64_t pf_model_parameters(const pf_model *model) {
-    uint64_t C = model->width, count = (uint64_t)model->n_vocab * C + count_norm(model->final_norm, C);
+    uint64_t C = model->width,
+             count = (uint64_t)model->n_vocab * C + count_norm(model->final_norm, C);
     if (model->position_embedding) count += (uint64_t)model->context * C;
-    if (model->logits.weight.data != model->embedding.data) count += count_linear(model->logits);
-    else if (model->logits.bias) count += model->n_vocab;
-    for (uint32_t i = 0; i < model->n_layers; i++) count += count_layer(&model->layers[i], C, model->head_dim);
+    if (model->logits.weight.data != model->embedding.data)
+        count += count_linear(model->logits);
+    else if (model->logits.bias)
+        count += model->n_vocab;
+    for (uint32_t i = 0; i < model->n_layers; i++)
+        count += count_layer(&model->layers[i], C, model->head_dim);
     return count;
 }

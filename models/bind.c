@@ -51,8 +51,9 @@ static const pf_tensor *take(pf_binder *binder, const char *name, uint32_t n_dim
     char expected[96], found[96];
     const pf_tensor *tensor = pf_bind_find(binder, name);
     if (!tensor) {
-        pf_fail(error, "the tensor %s %s is missing; the file is incomplete, or of another kind than "
-                       "its general.architecture says",
+        pf_fail(error,
+                "the tensor %s %s is missing; the file is incomplete, or of another kind than "
+                "its general.architecture says",
                 name, shape_text(n_dims, shape, expected, sizeof expected));
         return NULL;
     }
@@ -72,8 +73,8 @@ static const pf_tensor *take(pf_binder *binder, const char *name, uint32_t n_dim
     return tensor;
 }
 
-bool pf_bind_matrix(pf_binder *binder, const char *name, size_t rows, size_t cols, pf_matrix *matrix,
-                    pf_error *error) {
+bool pf_bind_matrix(pf_binder *binder, const char *name, size_t rows, size_t cols,
+                    pf_matrix *matrix, pf_error *error) {
     const pf_tensor *tensor = take(binder, name, 2, (uint64_t[]){cols, rows}, error);
     if (!tensor) return false;
     *matrix = (pf_matrix){tensor->type, rows, cols, tensor->data};
@@ -90,8 +91,8 @@ static const float *convert(pf_checkpoint *checkpoint, const pf_tensor *tensor, 
     float *values = pf_checkpoint_alloc(checkpoint, bytes, tensor->name, error);
     if (!values) return NULL;
     for (size_t r = 0; r < rows; r++)
-        pf_dequantize_row(tensor->type, (const char *)tensor->data + r * row_bytes, values + r * cols,
-                          cols);
+        pf_dequantize_row(tensor->type, (const char *)tensor->data + r * row_bytes,
+                          values + r * cols, cols);
     return values;
 }
 
@@ -132,11 +133,12 @@ bool pf_bind_nothing_left(pf_binder *binder, pf_error *error) {
     qsort(binder->bound, binder->n_bound, sizeof *binder->bound, by_address);
     for (size_t i = 0; i < n; i++) {
         const pf_tensor *tensor = pf_checkpoint_tensor(binder->checkpoint, i);
-        if (is_redundant(tensor) || bsearch(&tensor, binder->bound, binder->n_bound,
-                                            sizeof *binder->bound, by_address))
+        if (is_redundant(tensor) ||
+            bsearch(&tensor, binder->bound, binder->n_bound, sizeof *binder->bound, by_address))
             continue;
-        return pf_fail(error, "the tensor %s has no place in a model of this family as performer computes "
-                              "it, so leaving it out would give wrong results",
+        return pf_fail(error,
+                       "the tensor %s has no place in a model of this family as performer computes "
+                       "it, so leaving it out would give wrong results",
                        tensor->name);
     }
     return true;

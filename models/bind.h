@@ -27,8 +27,8 @@ void pf_binder_free(pf_binder *binder); /* a zeroed one is allowed */
 const pf_tensor *pf_bind_find(const pf_binder *binder, const char *name);
 
 /* The matrix [rows, cols] in the type that the file has. */
-bool pf_bind_matrix(pf_binder *binder, const char *name, size_t rows, size_t cols, pf_matrix *matrix,
-                    pf_error *error);
+bool pf_bind_matrix(pf_binder *binder, const char *name, size_t rows, size_t cols,
+                    pf_matrix *matrix, pf_error *error);
 
 /* Numbers of any shape (n_dims of them, GGUF's order) as float32: borrowed if the file has them so and
  * aligned, else converted into memory of the checkpoint. */

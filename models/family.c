@@ -1,17 +1,19 @@
 /* floor 4.1 - families: a checkpoint's hyperparameters and tensors -> pf_model. */
 #include "family.h"
 
+#include "keys.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 /* How a family stores its tensors, and what it cannot do without. */
 enum {
-    FUSED_QKV = 1,       /* attn_qkv: rows of q, then k, then v */
-    FUSED_GATE = 2,      /* ffn_up: rows of gate, then up */
-    QK_NORM = 4,         /* attn_q_norm, attn_k_norm per head */
-    QKV_BIAS = 8,        /* biases of q, k and v */
-    OTHER_BIASES = 16,   /* biases of the norms and all other matrices */
+    FUSED_QKV = 1,         /* attn_qkv: rows of q, then k, then v */
+    FUSED_GATE = 2,        /* ffn_up: rows of gate, then up */
+    QK_NORM = 4,           /* attn_q_norm, attn_k_norm per head */
+    QKV_BIAS = 8,          /* biases of q, k and v */
+    OTHER_BIASES = 16,     /* biases of the norms and all other matrices */
     SCALED_EMBEDDING = 32, /* times sqrt(C) */
 };
 
@@ -27,7 +29,8 @@ static const family families[] = {
     {"llama", PF_NORM_RMS, PF_POSITION_ROPE_ADJACENT, PF_MLP_SWIGLU, 0},
     {"qwen2", PF_NORM_RMS, PF_POSITION_ROPE_HALVES, PF_MLP_SWIGLU, QKV_BIAS},
     {"qwen3", PF_NORM_RMS, PF_POSITION_ROPE_HALVES, PF_MLP_SWIGLU, QK_NORM},
-    {"gpt2", PF_NORM_LAYER, PF_POSITION_LEARNED, PF_MLP_GELU_TANH, FUSED_QKV | QKV_BIAS | OTHER_BIASES},
+    {"gpt2", PF_NORM_LAYER, PF_POSITION_LEARNED, PF_MLP_GELU_TANH,
+     FUSED_QKV | QKV_BIAS | OTHER_BIASES},
     {"phi3", PF_NORM_RMS, PF_POSITION_ROPE_HALVES, PF_MLP_SWIGLU, FUSED_QKV | FUSED_GATE},
     {"gemma", PF_NORM_RMS, PF_POSITION_ROPE_HALVES, PF_MLP_GEGLU, SCALED_EMBEDDING},
 };
@@ -53,14 +56,17 @@ static const family *find_family(const pf_checkpoint *checkpoint, pf_error *erro
     char names[256];
     if (!pf_checkpoint_get_text(checkpoint, "general.architecture", &name, error)) return NULL;
     if (!name.bytes) {
-        pf_fail(error, "the file does not say of which family it is (general.architecture is missing)");
+        pf_fail(error,
+                "the file does not say of which family it is (general.architecture is missing)");
         return NULL;
     }
     for (size_t i = 0; i < N_FAMILIES; i++)
-        if (name.size == strlen(families[i].name) && memcmp(name.bytes, families[i].name, name.size) == 0)
+        if (name.size == strlen(families[i].name) &&
+            memcmp(name.bytes, families[i].name, name.size) == 0)
             return &families[i];
     pf_fail(error, "the family \"%.*s\" is not supported; supported are %s",
-            (int)(name.size < 40 ? name.size : 40), name.bytes, pf_family_names(names, sizeof names));
+            (int)(name.size < 40 ? name.size : 40), name.bytes,
+            pf_family_names(names, sizeof names));
     return NULL;
 }
 
@@ -71,87 +77,45 @@ typedef struct {
     pf_binder *binder;
     pf_model *model;
     pf_error *error;
+    pf_keys keys; /* of the family */
 } loader;
-
-/* "llama.block_count" */
-static const char *full_key(const loader *l, const char *suffix, char *key, size_t size) {
-    snprintf(key, size, "%s.%s", l->family->name, suffix);
-    return key;
-}
-
-static bool has_key(const loader *l, const char *suffix) {
-    char key[96];
-    return pf_checkpoint_find_meta(l->binder->checkpoint, full_key(l, suffix, key, sizeof key)) != NULL;
-}
-
-static bool get_u32(const loader *l, const char *suffix, uint32_t *value) {
-    char key[96];
-    return pf_checkpoint_get_u32(l->binder->checkpoint, full_key(l, suffix, key, sizeof key), value,
-                                 l->error);
-}
-
-static bool get_f32(const loader *l, const char *suffix, float *value) {
-    char key[96];
-    return pf_checkpoint_get_f32(l->binder->checkpoint, full_key(l, suffix, key, sizeof key), value,
-                                 l->error);
-}
-
-/* A size in 1 ... limit; *value is the default, and 0 means that there is none. */
-static bool get_size(const loader *l, const char *suffix, uint32_t limit, uint32_t *value) {
-    char key[96];
-    if (*value == 0 && !has_key(l, suffix))
-        return pf_fail(l->error, "the metadata key %s is missing", full_key(l, suffix, key, sizeof key));
-    if (!get_u32(l, suffix, value)) return false;
-    if (*value == 0 || *value > limit)
-        return pf_fail(l->error, "the metadata key %s is %u, but should be 1 to %u",
-                       full_key(l, suffix, key, sizeof key), *value, limit);
-    return true;
-}
-
-/* A finite number > 0; *value is the default, and 0 means that there is none. */
-static bool get_positive(const loader *l, const char *suffix, float *value) {
-    char key[96];
-    if (*value == 0 && !has_key(l, suffix))
-        return pf_fail(l->error, "the metadata key %s is missing", full_key(l, suffix, key, sizeof key));
-    if (!get_f32(l, suffix, value)) return false;
-    if (!(*value > 0) || !isfinite(*value))
-        return pf_fail(l->error, "the metadata key %s is %g, but should be a finite number above 0",
-                       full_key(l, suffix, key, sizeof key), (double)*value);
-    return true;
-}
 
 static bool read_heads(const loader *l) {
     pf_model *m = l->model;
     uint32_t value_dim;
-    if (!get_size(l, "attention.head_count", MAX_HEADS, &m->n_heads)) return false;
+    if (!pf_keys_size(&l->keys, "attention.head_count", MAX_HEADS, &m->n_heads)) return false;
     m->n_kv_heads = m->n_heads;
     m->head_dim = m->width % m->n_heads == 0 ? m->width / m->n_heads : 0;
-    if (!get_size(l, "attention.head_count_kv", MAX_HEADS, &m->n_kv_heads) ||
-        !get_size(l, "attention.key_length", MAX_WIDTH, &m->head_dim))
+    if (!pf_keys_size(&l->keys, "attention.head_count_kv", MAX_HEADS, &m->n_kv_heads) ||
+        !pf_keys_size(&l->keys, "attention.key_length", MAX_WIDTH, &m->head_dim))
         return false;
     value_dim = m->head_dim;
-    if (!get_u32(l, "attention.value_length", &value_dim)) return false;
+    if (!pf_keys_u32(&l->keys, "attention.value_length", &value_dim)) return false;
     if (value_dim != m->head_dim)
-        return pf_fail(l->error, "heads whose keys (%u) and values (%u) differ in size are not supported",
+        return pf_fail(l->error,
+                       "heads whose keys (%u) and values (%u) differ in size are not supported",
                        m->head_dim, value_dim);
     if (m->n_heads % m->n_kv_heads != 0)
-        return pf_fail(l->error, "%u query heads cannot share %u KV heads evenly", m->n_heads, m->n_kv_heads);
+        return pf_fail(l->error, "%u query heads cannot share %u KV heads evenly", m->n_heads,
+                       m->n_kv_heads);
     if ((uint64_t)m->n_heads * m->head_dim > MAX_WIDTH)
-        return pf_fail(l->error, "%u heads of size %u are too large for any model known", m->n_heads,
-                       m->head_dim);
+        return pf_fail(l->error, "%u heads of size %u are too large for any model known",
+                       m->n_heads, m->head_dim);
     m->attention_scale = (float)(1.0 / sqrt(m->head_dim));
-    return get_positive(l, "attention.scale", &m->attention_scale);
+    return pf_keys_positive(&l->keys, "attention.scale", &m->attention_scale);
 }
 
 static bool read_sizes(const loader *l) {
     pf_model *m = l->model;
     bool layer_norm = m->norm == PF_NORM_LAYER;
-    return get_size(l, "block_count", MAX_LAYERS, &m->n_layers) &&
-           get_size(l, "embedding_length", MAX_WIDTH, &m->width) &&
-           get_size(l, "feed_forward_length", MAX_WIDTH, &m->hidden) &&
-           get_size(l, "context_length", MAX_CONTEXT, &m->context) &&
-           get_positive(l, layer_norm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon",
-                        &m->norm_eps) &&
+    return pf_keys_size(&l->keys, "block_count", MAX_LAYERS, &m->n_layers) &&
+           pf_keys_size(&l->keys, "embedding_length", MAX_WIDTH, &m->width) &&
+           pf_keys_size(&l->keys, "feed_forward_length", MAX_WIDTH, &m->hidden) &&
+           pf_keys_size(&l->keys, "context_length", MAX_CONTEXT, &m->context) &&
+           pf_keys_positive(&l->keys,
+                            layer_norm ? "attention.layer_norm_epsilon"
+                                       : "attention.layer_norm_rms_epsilon",
+                            &m->norm_eps) &&
            read_heads(l);
 }
 
@@ -159,9 +123,12 @@ static bool read_sizes(const loader *l) {
 static bool refuse_extensions(const loader *l) {
     uint32_t experts = 0;
     float cap = 0;
-    if (!get_u32(l, "expert_count", &experts) || !get_f32(l, "attn_logit_softcapping", &cap)) return false;
+    if (!pf_keys_u32(&l->keys, "expert_count", &experts) ||
+        !pf_keys_f32(&l->keys, "attn_logit_softcapping", &cap))
+        return false;
     if (experts > 0)
-        return pf_fail(l->error, "a mixture of %u experts is not supported, only plain MLPs", experts);
+        return pf_fail(l->error, "a mixture of %u experts is not supported, only plain MLPs",
+                       experts);
     if (cap != 0) return pf_fail(l->error, "capped attention logits are not supported");
     return true;
 }
@@ -172,10 +139,11 @@ static bool refuse_extensions(const loader *l) {
 static bool scale_factors(const loader *l, float factor) {
     pf_model *m = l->model;
     size_t pairs = m->rope_dim / 2;
-    float *scaled = pf_checkpoint_alloc(l->binder->checkpoint, pairs * sizeof *scaled, "RoPE factors",
-                                        l->error);
+    float *scaled = pf_checkpoint_alloc(l->binder->checkpoint, pairs * sizeof *scaled,
+                                        "RoPE factors", l->error);
     if (!scaled) return false;
-    for (size_t i = 0; i < pairs; i++) scaled[i] = factor * (m->rope_factors ? m->rope_factors[i] : 1.0f);
+    for (size_t i = 0; i < pairs; i++)
+        scaled[i] = factor * (m->rope_factors ? m->rope_factors[i] : 1.0f);
     m->rope_factors = scaled;
     return true;
 }
@@ -188,16 +156,18 @@ static bool read_longrope(const loader *l) {
     float attn_factor = 1;
     uint32_t original = m->context;
     size_t pairs = m->rope_dim / 2;
-    if (!pf_bind_vector(l->binder, "rope_factors_short.weight", pairs, &m->rope_factors, l->error) ||
+    if (!pf_bind_vector(l->binder, "rope_factors_short.weight", pairs, &m->rope_factors,
+                        l->error) ||
         !pf_bind_vector(l->binder, "rope_factors_long.weight", pairs, &unused, l->error) ||
-        !get_positive(l, "rope.scaling.attn_factor", &attn_factor) ||
-        !get_size(l, "rope.scaling.original_context_length", MAX_CONTEXT, &original))
+        !pf_keys_positive(&l->keys, "rope.scaling.attn_factor", &attn_factor) ||
+        !pf_keys_size(&l->keys, "rope.scaling.original_context_length", MAX_CONTEXT, &original))
         return false;
     if (original < m->context) m->context = original;
     /* Cosines and sines of q and k are multiplied by attn_factor. */
     if (attn_factor != 1 && m->rope_dim != m->head_dim)
-        return pf_fail(l->error, "longrope scaling with an attention factor on part of a head's "
-                                 "dimensions (%u of %u) is not supported",
+        return pf_fail(l->error,
+                       "longrope scaling with an attention factor on part of a head's "
+                       "dimensions (%u of %u) is not supported",
                        m->rope_dim, m->head_dim);
     m->attention_scale *= attn_factor * attn_factor;
     return true;
@@ -208,12 +178,11 @@ static bool text_is(pf_text text, const char *other) {
 }
 
 static bool read_rope_scaling(const loader *l) {
-    char key[96];
     pf_text type = {"linear", 6}; /* what a factor means if no type is given */
     float factor = 1;
-    if (!pf_checkpoint_get_text(l->binder->checkpoint, full_key(l, "rope.scaling.type", key, sizeof key),
-                                &type, l->error) ||
-        !get_positive(l, "rope.scale_linear", &factor) || !get_positive(l, "rope.scaling.factor", &factor))
+    if (!pf_keys_text(&l->keys, "rope.scaling.type", &type) ||
+        !pf_keys_positive(&l->keys, "rope.scale_linear", &factor) ||
+        !pf_keys_positive(&l->keys, "rope.scaling.factor", &factor))
         return false;
     if (pf_bind_find(l->binder, "rope_factors_short.weight")) return read_longrope(l);
     if (!pf_bind_optional_vector(l->binder, "rope_freqs.weight", l->model->rope_dim / 2,
@@ -221,8 +190,9 @@ static bool read_rope_scaling(const loader *l) {
         return false;
     if (text_is(type, "none")) return true;
     if (text_is(type, "linear")) return factor == 1 || scale_factors(l, factor);
-    return pf_fail(l->error, "RoPE scaling of type \"%.*s\" is not supported; supported are none, linear, "
-                             "and longrope with its factors in tensors",
+    return pf_fail(l->error,
+                   "RoPE scaling of type \"%.*s\" is not supported; supported are none, linear, "
+                   "and longrope with its factors in tensors",
                    (int)(type.size < 40 ? type.size : 40), type.bytes);
 }
 
@@ -230,16 +200,17 @@ static bool read_rope(const loader *l) {
     pf_model *m = l->model;
     m->rope_base = 10000;
     m->rope_dim = m->head_dim;
-    if (!get_positive(l, "rope.freq_base", &m->rope_base) ||
-        !get_size(l, "rope.dimension_count", m->head_dim, &m->rope_dim))
+    if (!pf_keys_positive(&l->keys, "rope.freq_base", &m->rope_base) ||
+        !pf_keys_size(&l->keys, "rope.dimension_count", m->head_dim, &m->rope_dim))
         return false;
     if (m->rope_dim % 2 != 0)
-        return pf_fail(l->error, "RoPE turns pairs, so it cannot turn %u dimensions of a head", m->rope_dim);
+        return pf_fail(l->error, "RoPE turns pairs, so it cannot turn %u dimensions of a head",
+                       m->rope_dim);
     if (!read_rope_scaling(l)) return false;
     for (size_t i = 0; m->rope_factors && i < m->rope_dim / 2; i++)
         if (!(m->rope_factors[i] > 0) || !isfinite(m->rope_factors[i]))
-            return pf_fail(l->error, "RoPE factor %zu is %g, but should be a finite number above 0", i,
-                           (double)m->rope_factors[i]);
+            return pf_fail(l->error, "RoPE factor %zu is %g, but should be a finite number above 0",
+                           i, (double)m->rope_factors[i]);
     return true;
 }
 
@@ -248,12 +219,13 @@ static bool read_positions(const loader *l) {
     uint32_t window = 0;
     if (m->position == PF_POSITION_LEARNED) {
         uint64_t shape[] = {m->width, m->context};
-        if (!pf_bind_floats(l->binder, "position_embd.weight", 2, shape, &m->position_embedding, l->error))
+        if (!pf_bind_floats(l->binder, "position_embd.weight", 2, shape, &m->position_embedding,
+                            l->error))
             return false;
     } else if (!read_rope(l)) {
         return false;
     }
-    if (!get_u32(l, "attention.sliding_window", &window)) return false;
+    if (!pf_keys_u32(&l->keys, "attention.sliding_window", &window)) return false;
     if (window > 0 && window < m->context) m->context = window;
     return true;
 }
@@ -280,23 +252,24 @@ static bool bind_bias(const loader *l, uint32_t layer, const char *name, size_t 
 
 static bool bind_linear(const loader *l, uint32_t layer, const char *name, size_t rows, size_t cols,
                         bool bias_required, pf_linear *linear) {
-    return pf_bind_matrix(l->binder, in_layer(layer, name, "weight").text, rows, cols, &linear->weight,
-                          l->error) &&
+    return pf_bind_matrix(l->binder, in_layer(layer, name, "weight").text, rows, cols,
+                          &linear->weight, l->error) &&
            bind_bias(l, layer, name, rows, bias_required, &linear->bias);
 }
 
 /* An RMS norm has no bias: a tensor of that name is found at the end as one that nobody asked for. */
 static bool bind_norm(const loader *l, uint32_t layer, const char *name, pf_norm *norm) {
     bool layer_norm = l->model->norm == PF_NORM_LAYER;
-    return pf_bind_vector(l->binder, in_layer(layer, name, "weight").text, l->model->width, &norm->weight,
-                          l->error) &&
+    return pf_bind_vector(l->binder, in_layer(layer, name, "weight").text, l->model->width,
+                          &norm->weight, l->error) &&
            (!layer_norm || bind_bias(l, layer, name, l->model->width,
                                      (l->family->traits & OTHER_BIASES) != 0, &norm->bias));
 }
 
 /* The rows [first, first + count) of a fused matrix and its bias. */
 static pf_linear part(pf_linear fused, size_t first, size_t count) {
-    return (pf_linear){pf_matrix_rows(fused.weight, first, count), fused.bias ? fused.bias + first : NULL};
+    return (pf_linear){pf_matrix_rows(fused.weight, first, count),
+                       fused.bias ? fused.bias + first : NULL};
 }
 
 static bool bind_attention(const loader *l, uint32_t i, pf_layer *layer) {
@@ -315,9 +288,10 @@ static bool bind_attention(const loader *l, uint32_t i, pf_layer *layer) {
                !bind_linear(l, i, "attn_v", kv, C, bias, &layer->v)) {
         return false;
     }
-    if (traits & QK_NORM &&
-        (!pf_bind_vector(l->binder, in_layer(i, "attn_q_norm", "weight").text, D, &layer->q_norm, l->error) ||
-         !pf_bind_vector(l->binder, in_layer(i, "attn_k_norm", "weight").text, D, &layer->k_norm, l->error)))
+    if (traits & QK_NORM && (!pf_bind_vector(l->binder, in_layer(i, "attn_q_norm", "weight").text,
+                                             D, &layer->q_norm, l->error) ||
+                             !pf_bind_vector(l->binder, in_layer(i, "attn_k_norm", "weight").text,
+                                             D, &layer->k_norm, l->error)))
         return false;
     return bind_linear(l, i, "attn_output", C, q, (traits & OTHER_BIASES) != 0, &layer->output);
 }
@@ -342,8 +316,8 @@ static bool bind_mlp(const loader *l, uint32_t i, pf_layer *layer) {
 static bool bind_layers(const loader *l, pf_layer *layers) {
     for (uint32_t i = 0; i < l->model->n_layers; i++)
         if (!bind_norm(l, i, "attn_norm", &layers[i].attention_norm) ||
-            !bind_attention(l, i, &layers[i]) || !bind_norm(l, i, "ffn_norm", &layers[i].mlp_norm) ||
-            !bind_mlp(l, i, &layers[i]))
+            !bind_attention(l, i, &layers[i]) ||
+            !bind_norm(l, i, "ffn_norm", &layers[i].mlp_norm) || !bind_mlp(l, i, &layers[i]))
             return false;
     return true;
 }
@@ -354,11 +328,13 @@ static bool bind_embedding(const loader *l) {
     if (!tensor) return pf_fail(l->error, "the tensor token_embd.weight is missing");
     uint64_t rows = tensor->shape[1];
     if (rows > MAX_VOCABULARY)
-        return pf_fail(l->error, "token_embd.weight has %llu rows; vocabularies of up to %u are possible",
+        return pf_fail(l->error,
+                       "token_embd.weight has %llu rows; vocabularies of up to %u are possible",
                        (unsigned long long)rows, MAX_VOCABULARY);
     m->n_vocab = (uint32_t)rows;
     m->embedding_scale = l->family->traits & SCALED_EMBEDDING ? sqrtf((float)m->width) : 1.0f;
-    return pf_bind_matrix(l->binder, "token_embd.weight", m->n_vocab, m->width, &m->embedding, l->error);
+    return pf_bind_matrix(l->binder, "token_embd.weight", m->n_vocab, m->width, &m->embedding,
+                          l->error);
 }
 
 static bool bind_output(const loader *l) {
@@ -366,24 +342,30 @@ static bool bind_output(const loader *l) {
     bool norm_bias = m->norm == PF_NORM_LAYER;
     if (!pf_bind_vector(l->binder, "output_norm.weight", m->width, &m->final_norm.weight, l->error))
         return false;
-    if (norm_bias && !pf_bind_vector(l->binder, "output_norm.bias", m->width, &m->final_norm.bias, l->error))
+    if (norm_bias &&
+        !pf_bind_vector(l->binder, "output_norm.bias", m->width, &m->final_norm.bias, l->error))
         return false;
     m->logits.weight = m->embedding; /* tied, unless the file says otherwise */
     if (pf_bind_find(l->binder, "output.weight") &&
-        !pf_bind_matrix(l->binder, "output.weight", m->n_vocab, m->width, &m->logits.weight, l->error))
+        !pf_bind_matrix(l->binder, "output.weight", m->n_vocab, m->width, &m->logits.weight,
+                        l->error))
         return false;
     return pf_bind_optional_vector(l->binder, "output.bias", m->n_vocab, &m->logits.bias, l->error);
 }
 
 bool pf_family_bind(pf_binder *binder, pf_model *model, pf_layer **layers, pf_error *error) {
-    loader l = {find_family(binder->checkpoint, error), binder, model, error};
+    loader l = {find_family(binder->checkpoint, error), binder, model, error, {0}};
     if (!l.family) return false;
-    *model = (pf_model){.norm = l.family->norm, .position = l.family->position, .mlp = l.family->mlp,
+    l.keys = (pf_keys){binder->checkpoint, l.family->name, error};
+    *model = (pf_model){.norm = l.family->norm,
+                        .position = l.family->position,
+                        .mlp = l.family->mlp,
                         .tail_rope = true};
     snprintf(model->family, sizeof model->family, "%s", l.family->name);
     if (!read_sizes(&l) || !refuse_extensions(&l) || !bind_embedding(&l) || !read_positions(&l))
         return false;
-    *layers = pf_checkpoint_alloc(binder->checkpoint, model->n_layers * sizeof **layers, "the layers", error);
+    *layers = pf_checkpoint_alloc(binder->checkpoint, model->n_layers * sizeof **layers,
+                                  "the layers", error);
     if (!*layers) return false;
     model->layers = *layers;
     return bind_layers(&l, *layers) && bind_output(&l);

@@ -29,10 +29,12 @@ static bool get_choice(const pf_checkpoint *checkpoint, const char *key,
                    (int)(text.size < 40 ? text.size : 40), text.bytes);
 }
 
-static bool read_options(const pf_checkpoint *checkpoint, pf_attention_options *o, pf_error *error) {
+static bool read_options(const pf_checkpoint *checkpoint, pf_attention_options *o,
+                         pf_error *error) {
     if (!get_choice(checkpoint, KEY("attention"), pf_attention_parse_into, &o->kind, error) ||
         !get_choice(checkpoint, KEY("map"), pf_map_parse_into, &o->map, error) ||
-        !get_choice(checkpoint, KEY("projection"), pf_projection_parse_into, &o->projection, error) ||
+        !get_choice(checkpoint, KEY("projection"), pf_projection_parse_into, &o->projection,
+                    error) ||
         !pf_checkpoint_get_u32(checkpoint, KEY("features"), &o->features, error) ||
         !pf_checkpoint_get_f32(checkpoint, KEY("epsilon"), &o->epsilon, error) ||
         !pf_checkpoint_get_u64(checkpoint, KEY("seed"), &o->seed, error) ||
@@ -40,7 +42,8 @@ static bool read_options(const pf_checkpoint *checkpoint, pf_attention_options *
         !pf_checkpoint_get_u32(checkpoint, KEY("sinks"), &o->sinks, error))
         return false;
     if (o->features == 0 || o->features > MAX_FEATURES)
-        return pf_fail(error, "performer.features is %u, but should be 1 to %u", o->features, MAX_FEATURES);
+        return pf_fail(error, "performer.features is %u, but should be 1 to %u", o->features,
+                       MAX_FEATURES);
     if (!(o->epsilon >= 0) || !isfinite(o->epsilon))
         return pf_fail(error, "performer.epsilon is %g, but should be a finite number, 0 or above",
                        (double)o->epsilon);
@@ -53,11 +56,12 @@ static bool read_per_head(pf_checkpoint *checkpoint, const char *key, const pf_m
     const void *values = NULL;
     size_t count = 0, expected = (size_t)model->n_layers * model->n_kv_heads;
     *heads = NULL;
-    if (!pf_checkpoint_get_array(checkpoint, key, PF_META_U32, &values, &count, error)) return false;
+    if (!pf_checkpoint_get_array(checkpoint, key, PF_META_U32, &values, &count, error))
+        return false;
     if (!values) return true;
     if (count != expected)
-        return pf_fail(error, "%s has %zu numbers, but %u layers of %u KV heads need %zu", key, count,
-                       model->n_layers, model->n_kv_heads, expected);
+        return pf_fail(error, "%s has %zu numbers, but %u layers of %u KV heads need %zu", key,
+                       count, model->n_layers, model->n_kv_heads, expected);
     uint32_t *copy = pf_checkpoint_alloc(checkpoint, count * sizeof *copy, key, error);
     if (!copy) return false;
     memcpy(copy, values, count * sizeof *copy);
@@ -92,8 +96,8 @@ static bool bind_pair(const place *p, const char *q_name, const char *k_name, ui
                       const uint64_t *shape, const float **q, const float **k) {
     if (!bind(p, q_name, n_dims, shape, q) || !bind(p, k_name, n_dims, shape, k)) return false;
     if (!*q != !*k)
-        return pf_fail(p->error, "blk.%u.favor.%s is there without %s", p->layer, *q ? q_name : k_name,
-                       *q ? k_name : q_name);
+        return pf_fail(p->error, "blk.%u.favor.%s is there without %s", p->layer,
+                       *q ? q_name : k_name, *q ? k_name : q_name);
     return true;
 }
 
@@ -105,8 +109,9 @@ static bool bind_projection(const place *p, pf_favor_weights *favor) {
     if (M > MAX_FEATURES)
         return pf_fail(p->error, "%s has more than %u features", full, MAX_FEATURES);
     if (n != 1 && n != p->model->n_kv_heads && n != p->model->n_heads)
-        return pf_fail(p->error, "%s is for %llu heads, but should be for the layer (1), its %u KV heads or "
-                                 "its %u query heads",
+        return pf_fail(p->error,
+                       "%s is for %llu heads, but should be for the layer (1), its %u KV heads or "
+                       "its %u query heads",
                        full, (unsigned long long)n, p->model->n_kv_heads, p->model->n_heads);
     favor->projection_features = (uint32_t)M;
     favor->n_projections = (uint32_t)n;
@@ -141,8 +146,8 @@ static bool bind_fitted(const place *p, pf_favor_weights *favor) {
         return false;
     int found = !!favor->q_weight + !!favor->q_bias + !!favor->k_weight + !!favor->k_bias;
     if (found != 0 && found != 4)
-        return pf_fail(p->error, "of blk.%u.favor.{q,k}.{weight,bias} only %d of 4 are there", p->layer,
-                       found);
+        return pf_fail(p->error, "of blk.%u.favor.{q,k}.{weight,bias} only %d of 4 are there",
+                       p->layer, found);
     favor->fitted_features = found ? (uint32_t)rows - 1 : 0;
     return true;
 }
@@ -159,12 +164,14 @@ static uint32_t layer_features(const pf_model *model, uint32_t layer) {
 static bool check_layer(const place *p, const pf_favor_weights *favor) {
     uint32_t wanted = layer_features(p->model, p->layer);
     if (wanted > MAX_FEATURES)
-        return pf_fail(p->error, "performer.head_features asks for %u features; up to %u are possible",
+        return pf_fail(p->error,
+                       "performer.head_features asks for %u features; up to %u are possible",
                        wanted, MAX_FEATURES);
-    if (p->model->attention.kind == PF_ATTENTION_FAVOR && p->model->attention.map == PF_MAP_NORMALIZED &&
-        favor->fitted_features < wanted)
-        return pf_fail(p->error, "performer.map is normalized with %u features in layer %u, but "
-                                 "blk.%u.favor.q.weight has %u",
+    if (p->model->attention.kind == PF_ATTENTION_FAVOR &&
+        p->model->attention.map == PF_MAP_NORMALIZED && favor->fitted_features < wanted)
+        return pf_fail(p->error,
+                       "performer.map is normalized with %u features in layer %u, but "
+                       "blk.%u.favor.q.weight has %u",
                        wanted, p->layer, p->layer, favor->fitted_features);
     return true;
 }
@@ -181,8 +188,8 @@ bool pf_favor_bind(pf_binder *binder, pf_model *model, pf_layer *layers, pf_erro
     for (uint32_t i = 0; i < model->n_layers; i++) {
         place p = {binder, model, i, error};
         pf_favor_weights *favor = &layers[i].favor;
-        if (!bind_projection(&p, favor) || !bind_calibration(&p, favor) || !bind_fitted(&p, favor) ||
-            !check_layer(&p, favor))
+        if (!bind_projection(&p, favor) || !bind_calibration(&p, favor) ||
+            !bind_fitted(&p, favor) || !check_layer(&p, favor))
             return false;
     }
     return true;

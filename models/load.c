@@ -29,7 +29,8 @@ static bool load_model(pf_loaded *loaded, pf_error *error) {
     pf_binder binder = {0};
     pf_layer *layers;
     if (pf_checkpoint_n_tensors(loaded->checkpoint) == 0)
-        return pf_fail(error, "the file has no tensors, so it holds a vocabulary at most and no model");
+        return pf_fail(error,
+                       "the file has no tensors, so it holds a vocabulary at most and no model");
     bool done = pf_binder_init(&binder, loaded->checkpoint, error) &&
                 pf_family_bind(&binder, &loaded->owned->model, &layers, error) &&
                 pf_favor_bind(&binder, &loaded->owned->model, layers, error) &&
@@ -41,13 +42,16 @@ static bool load_model(pf_loaded *loaded, pf_error *error) {
 
 /* Every id that the tokenizer gives must have an embedding; the rows beyond have no text. */
 static bool check_vocabulary(const pf_loaded *loaded, pf_error *error) {
-    if (!loaded->tokenizer || pf_tokenizer_size(loaded->tokenizer) <= loaded->model->n_vocab) return true;
-    return pf_fail(error, "the tokenizer has %zu tokens, but the model only %u (rows of token_embd.weight)",
-                   pf_tokenizer_size(loaded->tokenizer), loaded->model->n_vocab);
+    if (!loaded->tokenizer || pf_tokenizer_size(loaded->tokenizer) <= loaded->model->n_vocab)
+        return true;
+    return pf_fail(
+        error, "the tokenizer has %zu tokens, but the model only %u (rows of token_embd.weight)",
+        pf_tokenizer_size(loaded->tokenizer), loaded->model->n_vocab);
 }
 
 static bool load_both(pf_loaded *loaded, pf_error *error) {
-    return load_model(loaded, error) && load_tokenizer(loaded, error) && check_vocabulary(loaded, error);
+    return load_model(loaded, error) && load_tokenizer(loaded, error) &&
+           check_vocabulary(loaded, error);
 }
 
 static bool load_only_tokenizer(pf_loaded *loaded, pf_error *error) {

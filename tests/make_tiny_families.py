@@ -291,7 +291,7 @@ def make_keys(name, m):
         keys[f"{a}.attention.head_count_kv"] = m["kv_heads"]
     if m["D"] * m["heads"] != m["C"]:
         keys[f"{a}.attention.key_length"] = keys[f"{a}.attention.value_length"] = m["D"]
-    if m["rope"] != "none":
+    if m["rope"] != "none" and m["rope_base"] != 10000:  # the default
         keys[f"{a}.rope.freq_base"] = m["rope_base"]
     if "rope_dim" in m:
         keys[f"{a}.rope.dimension_count"] = m["rope_dim"]
