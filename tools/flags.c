@@ -25,20 +25,20 @@ const flag flags[FLAG_END] = {
     [FLAG_TEXT_ARGUMENT] = {.name = "prompt",
                             .letter = 'p',
                             .kind = FLAG_TEXT,
-                            .commands = FOR_EVAL | FOR_TOKENIZE,
+                            .commands = FOR_EVAL | FOR_COMPARE | FOR_TOKENIZE,
                             .group = GROUP_INPUT,
                             .argument = "TEXT",
                             .help = "The text itself."},
     [FLAG_TEXT_FILE] = {.name = "file",
                         .letter = 'f',
                         .kind = FLAG_TEXT,
-                        .commands = FOR_EVAL,
+                        .commands = FOR_EVAL | FOR_COMPARE,
                         .group = GROUP_INPUT,
                         .argument = "FILE",
                         .help = "The text from a file; - is standard input."},
     [FLAG_TOKENS_FILE] = {.name = "tokens",
                           .kind = FLAG_TEXT,
-                          .commands = FOR_EVAL,
+                          .commands = FOR_EVAL | FOR_COMPARE,
                           .group = GROUP_INPUT,
                           .argument = "FILE",
                           .help = "Token ids, one a line, taken as they are (no BOS is added). A "
@@ -148,6 +148,17 @@ const flag flags[FLAG_END] = {
                          .help = "Go on after an end token (BOS, EOS, end of turn)."},
 
     /* Attention. What is not given is as the checkpoint's performer.* keys say. */
+    [FLAG_AGAINST] = {.name = "against",
+                      .kind = FLAG_TEXT,
+                      .repeats = true,
+                      .commands = FOR_COMPARE,
+                      .group = GROUP_ATTENTION,
+                      .argument = "SETTING",
+                      .help = "An attention to compare with exact softmax: softmax, favor or local, "
+                              "then options without their dashes and with commas between, e.g. "
+                              "\"favor,features=64,window=16,sinks=1\". May be given several "
+                              "times. The attention options below hold for every setting that "
+                              "does not say otherwise."},
     [FLAG_ATTENTION] = {.name = "attention",
                         .kind = FLAG_CHOICE,
                         .commands = FOR_ATTENTION,

@@ -17,8 +17,9 @@ enum {
     FOR_INSPECT = 1 << 3,
     FOR_TOKENIZE = 1 << 4,
     FOR_BENCH = 1 << 5,
+    FOR_COMPARE = 1 << 6,
     FOR_ALL = ~0,
-    FOR_SESSIONS = FOR_GENERATE | FOR_EVAL,
+    FOR_SESSIONS = FOR_GENERATE | FOR_EVAL | FOR_COMPARE,
 };
 
 typedef enum flag_kind {
@@ -63,6 +64,7 @@ typedef enum flag_id {
     FLAG_SEED,
     FLAG_IGNORE_EOS,
 
+    FLAG_AGAINST,
     FLAG_ATTENTION,
     FLAG_ATTENTIONS,
     FLAG_FEATURES,
@@ -100,6 +102,7 @@ typedef struct flag {
     const char *name; /* without the dashes */
     char letter;      /* 0: none */
     flag_kind kind;
+    bool repeats; /* may be given several times; options_repeats has them all */
     int commands; /* FOR_... */
     flag_group group;
     const char *argument; /* as --help shows it: "N"; NULL for a switch */

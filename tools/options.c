@@ -180,6 +180,15 @@ static bool fail_unknown(int command, const char *argument, pf_error *error) {
                    nearest_name(bare, names, n));
 }
 
+static bool add_repeat(options *parsed, flag_id id, const char *text, pf_error *error) {
+    if (parsed->n_repeated == OPTIONS_MAX_REPEATS)
+        return pf_fail(error, "--%s is given too often: at most %d options may be repeats",
+                       flags[id].name, OPTIONS_MAX_REPEATS);
+    parsed->repeated[parsed->n_repeated].id = id;
+    parsed->repeated[parsed->n_repeated++].text = text;
+    return true;
+}
+
 /* Reads the option at arguments[*index] and moves *index to its last argument. */
 static bool parse_option(options *parsed, int count, char *const *arguments, int *index,
                          pf_error *error) {
@@ -204,7 +213,8 @@ static bool parse_option(options *parsed, int count, char *const *arguments, int
             return pf_fail(error, "--%s needs a value: --%s %s", f->name, f->name, f->argument);
         value = arguments[++*index];
     }
-    return set_value(f, value, &parsed->values[id], error);
+    if (!set_value(f, value, &parsed->values[id], error)) return false;
+    return !f->repeats || add_repeat(parsed, id, value, error);
 }
 
 bool options_parse(int command, int count, char *const *arguments, options *parsed,
@@ -247,4 +257,43 @@ size_t options_choices(const options *parsed, flag_id id, char (*names)[32]) {
     const char *rest = parsed->values[id].text;
     while (n < OPTIONS_MAX_LIST && next_item(&rest, names[n], sizeof names[n])) n++;
     return n;
+}
+
+size_t options_repeats(const options *parsed, flag_id id, const char **texts) {
+    size_t n = 0;
+    for (size_t i = 0; i < parsed->n_repeated; i++)
+        if (parsed->repeated[i].id == id) texts[n++] = parsed->repeated[i].text;
+    return n;
+}
+
+/* One "name=value" or "switch" of a setting. */
+static bool set_item(options *parsed, char *item, pf_error *error) {
+    size_t length = strcspn(item, "=");
+    flag_id id = find_flag(parsed->command, item, length, 0);
+    if (id == FLAG_END || length == 0 || flags[id].repeats) {
+        char name[48];
+        snprintf(name, sizeof name, "--%.40s", item);
+        return length ? fail_unknown(parsed->command, name, error)
+                      : pf_fail(error, "an option without a name");
+    }
+    parsed->given[id] = true;
+    bool has_value = item[length] == '=';
+    if (has_value != (flags[id].kind != FLAG_SWITCH))
+        return pf_fail(error, has_value ? "%s takes no value" : "%s needs a value: %s=...",
+                       flags[id].name, flags[id].name);
+    return !has_value || set_value(&flags[id], item + length + 1, &parsed->values[id], error);
+}
+
+bool options_parse_setting(options *parsed, flag_id head, char *setting, pf_error *error) {
+    char *item = setting;
+    for (bool first = true; item; first = false) {
+        char *comma = strchr(item, ',');
+        if (comma) *comma = '\0';
+        if (first ? !set_value(&flags[head], item, &parsed->values[head], error)
+                  : !set_item(parsed, item, error))
+            return false;
+        if (first) parsed->given[head] = true;
+        item = comma ? comma + 1 : NULL;
+    }
+    return true;
 }
