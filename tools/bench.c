@@ -32,6 +32,7 @@ typedef struct bench_result {
 typedef struct bench {
     const options *parsed;
     pf_loaded loaded;
+    shape wanted;
     random_model *random;
     const pf_model *model;
     pf_session_options session;
@@ -58,13 +59,11 @@ static bool open_model(bench *b, pf_error *error) {
     int n_threads = parsed->given[FLAG_THREADS] ? (int)parsed->values[FLAG_THREADS].count
                                                 : pf_threads_default();
     if (parsed->given[FLAG_SHAPE]) {
-        shape wanted;
         pf_type type = PF_F32;
         pf_type_parse(parsed->values[FLAG_BENCH_TYPE].text, &type);
-        if (!shape_parse(parsed->values[FLAG_SHAPE].text, &wanted, error)) return false;
         progress(parsed, "making %s", parsed->values[FLAG_SHAPE].text);
         uint32_t context = (uint32_t)(2 * longest_context(parsed) + 4096);
-        b->random = random_model_new(&wanted, type, context, n_threads, error);
+        b->random = random_model_new(&b->wanted, type, context, n_threads, error);
         if (!b->random) return false;
         b->model = random_model_get(b->random);
     } else {
@@ -284,6 +283,9 @@ static int run(const options *parsed) {
         return complain_usage("bench", "give a MODEL or --shape, not both");
     bench b = {.parsed = parsed};
     pf_error error = {0};
+    if (parsed->given[FLAG_SHAPE] &&
+        !shape_parse(parsed->values[FLAG_SHAPE].text, &b.wanted, &error))
+        return complain_usage("bench", "%s", error.message);
     terminal_catch_interrupt();
     bool good = open_model(&b, &error) && prepare(&b, &error) && measure_all(&b, &error);
     if (!good) progress(parsed, "%s", "");

@@ -113,7 +113,7 @@ bool check_room(const pf_session *session, size_t n, pf_error *error) {
     if (n <= room) return true;
     const pf_model *model = pf_session_model(session);
     size_t total = pf_session_position(session) + n;
-    if (model->position == PF_POSITION_LEARNED)
+    if (model->position == PF_POSITION_LEARNED && total > model->context)
         return pf_fail(error,
                        "the text has %zu tokens, but the context is %zu; shorten it (this "
                        "model has learned positions for %u tokens)",

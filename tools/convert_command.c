@@ -66,9 +66,7 @@ static bool check_result(const options *parsed, output *out, pf_error *error) {
     return true;
 }
 
-static bool is_regular_name(const char *path) {
-    return strncmp(path, "/dev/", 5) != 0;
-}
+static bool is_regular_name(const char *path) { return strncmp(path, "/dev/", 5) != 0; }
 
 static int run(const options *parsed) {
     if (!parsed->given[FLAG_OUTPUT])

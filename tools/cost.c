@@ -5,9 +5,7 @@ static double matrix_bytes(pf_matrix m) {
     return m.rows ? (double)m.rows * (double)pf_row_bytes(m.type, m.cols) : 0;
 }
 
-static double matrix_flops(pf_matrix m) {
-    return 2.0 * (double)m.rows * (double)m.cols;
-}
+static double matrix_flops(pf_matrix m) { return 2.0 * (double)m.rows * (double)m.cols; }
 
 enum { LAYER_MATRICES = 7 };
 

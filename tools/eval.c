@@ -36,6 +36,19 @@ static bool encode_text(evaluation_run *e, pf_error *error) {
     return good;
 }
 
+/* The ids are also used as targets, which no session looks at. */
+static bool check_ids(const evaluation_run *e, pf_error *error) {
+    uint32_t n_vocab = e->loaded.model->n_vocab;
+    for (size_t i = 0; i < e->texts.count; i++)
+        for (size_t j = 0; j < e->texts.texts[i].count; j++)
+            if ((uint32_t)e->texts.texts[i].ids[j] >= n_vocab)
+                return pf_fail(error,
+                               "token %zu of text %zu has id %d, but the model's vocabulary ends "
+                               "at %u",
+                               j + 1, i + 1, (int)e->texts.texts[i].ids[j], n_vocab - 1);
+    return true;
+}
+
 static bool read_texts(evaluation_run *e, pf_error *error) {
     bool ids = e->parsed->given[FLAG_TOKENS_FILE];
     if (ids ? !input_read_ids(e->parsed->values[FLAG_TOKENS_FILE].text, &e->texts, error)
@@ -52,7 +65,7 @@ static bool read_texts(evaluation_run *e, pf_error *error) {
                        "nothing is predicted: the first token of a text has no prediction, "
                        "so a text of at least two tokens is needed, not %zu",
                        longest);
-    return check_room(e->session, longest, error);
+    return check_ids(e, error) && check_room(e->session, longest, error);
 }
 
 static bool open_all(evaluation_run *e, pf_error *error) {
@@ -102,9 +115,7 @@ static double loss_of(const evaluation_bucket *bucket) {
     return bucket->nll / (double)bucket->predicted;
 }
 
-static json_t *json_loss(double loss) {
-    return isfinite(loss) ? json_real(loss) : json_null();
-}
+static json_t *json_loss(double loss) { return isfinite(loss) ? json_real(loss) : json_null(); }
 
 static json_t *buckets_json(const evaluation_run *e) {
     json_t *buckets = json_array();
@@ -112,10 +123,11 @@ static json_t *buckets_json(const evaluation_run *e) {
     for (size_t i = 0; i < e->result.n_buckets; i++) {
         const evaluation_bucket *bucket = &e->result.buckets[i];
         if (!bucket->predicted) continue;
-        json_array_append_new(
-            buckets, json_pack("{s:I, s:I, s:o, s:I}", "from", (json_int_t)(i * width), "to",
-                               (json_int_t)((i + 1) * width), "loss", json_loss(loss_of(bucket)),
-                               "predicted", (json_int_t)bucket->predicted));
+        json_array_append_new(buckets, json_pack("{s:I, s:I, s:o, s:I}", "from",
+                                                 (json_int_t)i * (json_int_t)width, "to",
+                                                 (json_int_t)(i + 1) * (json_int_t)width, "loss",
+                                                 json_loss(loss_of(bucket)), "predicted",
+                                                 (json_int_t)bucket->predicted));
     }
     return buckets;
 }

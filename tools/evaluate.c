@@ -22,8 +22,8 @@ double log_probability(const float *logits, size_t n, int32_t target) {
     float max = logits[0];
     for (size_t i = 1; i < n; i++)
         if (logits[i] > max) max = logits[i];
-    double sum = 0;
-    for (size_t i = 0; i < n; i++) sum += exp((double)logits[i] - (double)max);
+    double sum = exp((double)logits[0] - (double)max);
+    for (size_t i = 1; i < n; i++) sum += exp((double)logits[i] - (double)max);
     return (double)logits[target] - (double)max - log(sum);
 }
 

@@ -138,7 +138,7 @@ const flag flags[FLAG_END] = {
                    .commands = FOR_GENERATE,
                    .group = GROUP_SAMPLING,
                    .argument = "K",
-                   .most = UINT64_MAX,
+                   .most = INT64_MAX,
                    .help = "Seed of the draws: the same seed gives the same text. Without it every "
                            "run has its own, which the statistics tell."},
     [FLAG_IGNORE_EOS] = {.name = "ignore-eos",

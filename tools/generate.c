@@ -186,9 +186,7 @@ static bool decode(generation *g, pf_error *error) {
     return good && emit(g, g->piece, n, error);
 }
 
-static double rate(size_t n, double seconds) {
-    return seconds > 0 ? (double)n / seconds : 0;
-}
+static double rate(size_t n, double seconds) { return seconds > 0 ? (double)n / seconds : 0; }
 
 static json_t *statistics(const generation *g) {
     pf_session_stats stats = pf_session_get_stats(g->session);
@@ -208,20 +206,21 @@ static void report(const generation *g) {
     pf_session_stats stats = pf_session_get_stats(g->session);
     const pf_session_options *session = pf_session_get_options(g->session);
     char state[16], peak[16];
+    bool learned = g->loaded.model->position == PF_POSITION_LEARNED;
     if (g->stop == STOP_CONTEXT)
-        note(g->parsed,
-             "performer: the context of %zu tokens is full; for more give --context N, "
-             "or --attention favor, which has no limit",
-             pf_session_position(g->session));
-    note(g->parsed,
-         "prompt %zu tokens, %.1f tokens/s; generated %zu tokens, %.1f tokens/s; seed "
-         "%llu",
+        note(g->parsed, "performer: the context of %zu tokens is full; %s",
+             pf_session_position(g->session),
+             learned ? "this model has no positions for more"
+                     : "for more give --context N, or --attention favor, which has no limit");
+    note(g->parsed, "prompt %zu tokens, %.1f tokens/s; generated %zu tokens, %.1f tokens/s",
          g->prompt_ids.count, rate(g->prompt_ids.count, g->prefill_seconds), g->ids.count,
-         rate(g->decoded, g->decode_seconds), (unsigned long long)g->seed);
+         rate(g->decoded, g->decode_seconds));
     note(g->parsed, "%s attention, state %s, peak memory %s",
          pf_attention_name(session->attention.kind),
          human_bytes(pf_session_state_bytes(g->session), state),
          human_bytes(peak_rss_bytes(), peak));
+    if (g->parsed->values[FLAG_TEMPERATURE].number > 0)
+        note(g->parsed, "the same text again: --seed %llu", (unsigned long long)g->seed);
     if (stats.bad_denominators)
         note(g->parsed,
              "performer: warning: %llu attention rows had a denominator that was not "

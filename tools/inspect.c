@@ -252,7 +252,7 @@ const command command_inspect = {
     .name = "inspect",
     .bit = FOR_INSPECT,
     .usage = "MODEL [options]",
-    .summary = "what is in a file: hyperparameters, tensors, tokenizer, state size",
+    .summary = "what is in a file, and how large a sequence's state is",
     .manual =
         "Prints family, hyperparameters, the size of a sequence's state under each attention, "
         "performer.* keys, tokenizer, chat template and the table of tensors (shapes as in GGUF: "

@@ -88,12 +88,8 @@ static bool has_vnni(void) {
     return __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw");
 }
 #else
-static void vnni_share(void *context, pf_member member) {
-    (void)context, (void)member;
-}
-static bool has_vnni(void) {
-    return false;
-}
+static void vnni_share(void *context, pf_member member) { (void)context, (void)member; }
+static bool has_vnni(void) { return false; }
 #endif
 
 static double best_seconds(int n_threads, void (*work)(void *, pf_member), limits_work *context) {

@@ -149,9 +149,7 @@ static bool set_value(const flag *f, const char *text, option_value *value, pf_e
     return pf_fail(error, "--%s is %s, not \"%.80s\"", f->name, allowed, text);
 }
 
-static bool takes(const flag *f, int command) {
-    return (f->commands & command) != 0;
-}
+static bool takes(const flag *f, int command) { return (f->commands & command) != 0; }
 
 /* Finds by long name [n bytes], or by letter if n is 0. */
 static flag_id find_flag(int command, const char *name, size_t n, char letter) {

@@ -198,9 +198,7 @@ random_model *random_model_new(const shape *wanted, pf_type type, uint32_t conte
     return NULL;
 }
 
-const pf_model *random_model_get(const random_model *random) {
-    return &random->model;
-}
+const pf_model *random_model_get(const random_model *random) { return &random->model; }
 
 void random_model_free(random_model *random) {
     if (!random) return;

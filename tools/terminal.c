@@ -36,13 +36,9 @@ void terminal_start(void) {
     signal(SIGPIPE, SIG_IGN);
 }
 
-void terminal_catch_interrupt(void) {
-    catching = 1;
-}
+void terminal_catch_interrupt(void) { catching = 1; }
 
-bool terminal_interrupted(void) {
-    return interrupted;
-}
+bool terminal_interrupted(void) { return interrupted; }
 
 int complain(const pf_error *error) {
     fprintf(stderr, "performer: %s\n", error->message);
@@ -78,9 +74,7 @@ void progress(const options *parsed, const char *format, ...) {
     va_end(arguments);
 }
 
-bool output_is_terminal(void) {
-    return isatty(STDOUT_FILENO);
-}
+bool output_is_terminal(void) { return isatty(STDOUT_FILENO); }
 
 bool output_write(output *out, const char *bytes, size_t n) {
     if (out->failure) return false;

@@ -1,0 +1,49 @@
+# tests/lib.sh - what the shell tests of the program share, on top of tap.sh. Source it from the
+# repository root.
+#
+#   run generate model.gguf -n 5      -> $code, $out (stdout, without its last newlines), $err
+#   refused "what" CODE 'regex' ARGUMENTS...   exit CODE, nothing on stdout, one sentence on stderr
+# shellcheck shell=bash
+. tests/tap.sh
+
+# shellcheck disable=SC2034  # for the scripts that source this
+data=${PF_SHARED_DATA:-../shared/data}
+
+run() {
+    "$performer" "$@" >"$tmp/out" 2>"$tmp/err"
+    code=$?
+    # shellcheck disable=SC2034
+    out=$(cat "$tmp/out")
+    err=$(cat "$tmp/err")
+}
+
+refused() {
+    local what=$1 wanted=$2 pattern=$3
+    shift 3
+    run "$@"
+    if ((code == wanted)) && [ ! -s "$tmp/out" ] && [ "$(wc -l <"$tmp/err")" = 1 ] &&
+        printf '%s\n' "$err" | grep -qE -- "$pattern"; then
+        ok "$what"
+    else
+        not_ok "$what" "performer $*" "exit $code, wanted $wanted and one line like: $pattern" \
+            "stdout: $(head -c 200 "$tmp/out")" "stderr: $err"
+    fi
+}
+
+# Largest |a - b| over two files of float32; "sizes differ" if they do.
+largest_difference() {
+    [ "$(stat -c %s "$1")" = "$(stat -c %s "$2")" ] || { echo "sizes differ"; return; }
+    paste <(od -An -v -tf4 -w4 "$1") <(od -An -v -tf4 -w4 "$2") |
+        awk '{ d = $1 - $2; if (d < 0) d = -d; if (!(d <= max)) max = d } END { print max + 0 }'
+}
+
+# The files must agree within a tolerance: close "what" 1e-3 FILE FILE
+close() {
+    local difference
+    difference=$(largest_difference "$3" "$4")
+    if awk -v d="$difference" -v t="$2" 'BEGIN { exit !(d ~ /^[0-9.e+-]+$/ && d + 0 <= t + 0) }'
+    then ok "$1"; else not_ok "$1" "largest difference: $difference, allowed: $2"; fi
+}
+
+# A number out of JSON that the program printed: number KEY "$out"
+number() { printf '%s\n' "$2" | grep -oE "\"$1\": ?[-0-9.e+]+" | head -1 | sed 's/.*: *//'; }
