@@ -89,3 +89,7 @@ const pf_kernels *pf_kernels_get(void) {
     }
     return kernels;
 }
+
+size_t pf_gemm_workspace_floats(size_t max_cols) {
+    return (PF_GEMM_PANEL_FLOATS + PF_GEMM_TOKENS) * ((max_cols + 255) / 256 * 256);
+}

@@ -19,6 +19,9 @@ typedef struct pf_activation {
     float *scale, *sum; /* [ceil(n / 32)] each */
 } pf_activation;
 
+/* Sizes for `gemm`: tokens in one call; floats of workspace per column for weights and tokens. */
+enum { PF_GEMM_TOKENS = 256, PF_GEMM_PANEL_FLOATS = 52 };
+
 typedef struct pf_kernels {
     const char *name; /* "plain", "avx2", "avx512", "avx512-vnni" */
 
@@ -52,6 +55,13 @@ typedef struct pf_kernels {
      * a.q is NULL the product is with the floats a.x; else with the int8 activations. Never allocates. */
     void (*matvec)(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end);
 
+    /* Y[t * ldy + r] = X row t . W row r for T <= PF_GEMM_TOKENS tokens and the rows [begin, end) of W,
+     * with int8 activations where int8 is set and this table has a faster way for the type, else with
+     * the floats. A number of Y has the same bits whatever T, begin and end are. workspace: aligned to
+     * PF_ALIGN, pf_gemm_workspace_floats(W.cols) long. NULL where BLAS is to do it. */
+    void (*gemm)(pf_matrix W, const float *X, size_t ldx, size_t T, bool int8, float *Y, size_t ldy,
+                 size_t begin, size_t end, float *workspace);
+
     /* values[0 .. n) of one row; the same bits as pf_dequantize_row. */
     void (*dequantize_row)(pf_type type, const void *row, float *values, size_t n);
 } pf_kernels;
@@ -62,6 +72,9 @@ const pf_kernels *pf_kernels_get(void);
 
 /* The tables that this machine can run, plain first; *count of them. For tests and bench. */
 const pf_kernels *const *pf_kernels_all(size_t *count);
+
+/* Floats that pf_kernels.gemm needs for matrices of up to max_cols columns. */
+size_t pf_gemm_workspace_floats(size_t max_cols);
 
 /* The tables themselves, one per instruction set; only the dispatch (kernels.c) names them. */
 extern const pf_kernels pf_kernels_plain;

@@ -4,6 +4,7 @@
  * in one more step of the same kind instead of a slow scalar tail. */
 #if defined(__x86_64__)
 
+#include "gemm_x86.h"
 #include "kernels.h"
 #include "matvec_x86.h"
 
@@ -246,9 +247,10 @@ static void quantize_activation(pf_activation a, size_t n) {
     .layer_norm = layer_norm, .swiglu = swiglu, .favor_step = favor_step,                           \
     .quantize_activation = quantize_activation, .dequantize_row = pf_dequantize_row_avx2
 
-const pf_kernels pf_kernels_avx512 = {.name = "avx512", AVX512_KERNELS, .matvec = pf_matvec_avx512};
+const pf_kernels pf_kernels_avx512 = {
+    .name = "avx512", AVX512_KERNELS, .matvec = pf_matvec_avx512, .gemm = pf_gemm_avx512};
 const pf_kernels pf_kernels_avx512vnni = {
-    .name = "avx512-vnni", AVX512_KERNELS, .matvec = pf_matvec_avx512vnni};
+    .name = "avx512-vnni", AVX512_KERNELS, .matvec = pf_matvec_avx512vnni, .gemm = pf_gemm_avx512};
 
 #else
 typedef int pf_no_avx512; /* ISO C wants one declaration per file */

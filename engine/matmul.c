@@ -10,11 +10,11 @@
 #include <cblas.h>
 #include <omp.h>
 
-enum {
-    PANEL_ROWS = 64, /* rows of W that are dequantised together: 512 KB at 2048 columns */
-};
+enum { FEW_TOKENS = 6 };
 
-size_t pf_matmul_panel_floats(size_t max_cols) { return PANEL_ROWS * max_cols; }
+size_t pf_matmul_panel_floats(size_t max_cols) { return pf_gemm_workspace_floats(max_cols); }
+
+static size_t at_most(size_t n, size_t limit) { return n < limit ? n : limit; }
 
 void pf_sgemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, float alpha,
               const float *A, size_t lda, const float *B, size_t ldb, float beta, float *C,
@@ -28,24 +28,49 @@ void pf_sgemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, 
     if (threads != 1) omp_set_num_threads(threads);
 }
 
+static bool takes_int8(const pf_matmul_scratch *scratch, pf_type type) {
+    return scratch->activation.q && pf_type_get(type)->block_size > 1;
+}
+
 /* One token: this member's rows of W, each read once. */
 static void one_token(pf_matmul_scratch *scratch, float *y, const float *x, pf_matrix W, size_t begin,
                       size_t end) {
     const pf_kernels *kernels = pf_kernels_get();
     pf_activation activation = scratch->activation;
     activation.x = x;
-    if (activation.q && pf_type_get(W.type)->block_size > 1)
-        kernels->quantize_activation(activation, W.cols);
+    if (takes_int8(scratch, W.type)) kernels->quantize_activation(activation, W.cols);
     kernels->matvec(W, activation, y, begin, end);
 }
 
-/* Many tokens: rows [begin, end) of W as floats, a panel at a time, each met by all tokens. */
-static void many_tokens(pf_matmul_scratch *scratch, float *Y, size_t ldy, const float *X, size_t ldx,
-                        size_t T, pf_matrix W, size_t begin, size_t end) {
+/* Fewer tokens than a gemm is worth preparing for: some rows at a time, which stay in the cache while
+ * each token meets them. */
+static void few_tokens(pf_matmul_scratch *scratch, float *Y, size_t ldy, const float *X, size_t ldx,
+                       size_t T, pf_matrix W, size_t begin, size_t end) {
+    const pf_kernels *kernels = pf_kernels_get();
+    pf_activation activations[FEW_TOKENS];
+    size_t blocks = (W.cols + 31) / 32;
+    float *room = scratch->panel;
+    for (size_t t = 0; t < T; t++) {
+        pf_activation *a = &activations[t];
+        *a = (pf_activation){X + t * ldx, NULL, NULL, NULL};
+        if (!takes_int8(scratch, W.type)) continue;
+        *a = (pf_activation){a->x, (int8_t *)(room + 2 * blocks), room, room + blocks};
+        kernels->quantize_activation(*a, W.cols);
+        room += 2 * blocks + 8 * blocks; /* two floats and 32 bytes a block */
+    }
+    for (size_t r = begin; r < end; r += PF_MATMUL_GRAIN)
+        for (size_t t = 0; t < T; t++)
+            kernels->matvec(W, activations[t], Y + t * ldy, r, at_most(end, r + PF_MATMUL_GRAIN));
+}
+
+/* Many tokens by BLAS: rows [begin, end) of W as floats, a panel at a time, each met by all tokens.
+ * OpenBLAS rounds differently in calls of other shapes; panels of the grain keep shares alike. */
+static void many_tokens_by_blas(pf_matmul_scratch *scratch, float *Y, size_t ldy, const float *X,
+                                size_t ldx, size_t T, pf_matrix W, size_t begin, size_t end) {
     const pf_kernels *kernels = pf_kernels_get();
     size_t row_bytes = pf_row_bytes(W.type, W.cols);
-    for (size_t first = begin; first < end; first += PANEL_ROWS) {
-        size_t count = end - first < PANEL_ROWS ? end - first : PANEL_ROWS;
+    for (size_t first = begin; first < end; first += PF_MATMUL_GRAIN) {
+        size_t count = at_most(end - first, PF_MATMUL_GRAIN);
         const char *rows = (const char *)W.data + first * row_bytes;
         const float *panel = (const float *)(const void *)rows;
         if (W.type != PF_F32) {
@@ -58,6 +83,18 @@ static void many_tokens(pf_matmul_scratch *scratch, float *Y, size_t ldy, const 
     }
 }
 
+static void many_tokens(pf_matmul_scratch *scratch, float *Y, size_t ldy, const float *X, size_t ldx,
+                        size_t T, pf_matrix W, size_t begin, size_t end) {
+    const pf_kernels *kernels = pf_kernels_get();
+    if (!kernels->gemm) {
+        many_tokens_by_blas(scratch, Y, ldy, X, ldx, T, W, begin, end);
+        return;
+    }
+    for (size_t t = 0; t < T; t += PF_GEMM_TOKENS)
+        kernels->gemm(W, X + t * ldx, ldx, at_most(T - t, PF_GEMM_TOKENS), takes_int8(scratch, W.type),
+                      Y + t * ldy, ldy, begin, end, scratch->panel);
+}
+
 void pf_matmul(pf_member member, pf_matmul_scratch *scratch, float *Y, size_t ldy, const float *X,
                size_t ldx, size_t T, pf_matrix W, const float *bias) {
     size_t begin, end;
@@ -65,6 +102,8 @@ void pf_matmul(pf_member member, pf_matmul_scratch *scratch, float *Y, size_t ld
     if (begin == end) return;
     if (T == 1)
         one_token(scratch, Y, X, W, begin, end);
+    else if (T <= FEW_TOKENS)
+        few_tokens(scratch, Y, ldy, X, ldx, T, W, begin, end);
     else
         many_tokens(scratch, Y, ldy, X, ldx, T, W, begin, end);
     for (size_t t = 0; bias && t < T; t++)

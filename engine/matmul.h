@@ -8,8 +8,9 @@
 /* Y [T, W.rows] = X [T, W.cols] W^T (+ bias [W.rows], if not NULL), done by a team: each member
  * computes its own columns of Y (a contiguous range of W's rows), so that every number is computed
  * by one member in one order. Rows of X and Y are ldx and ldy floats apart. Barriers are the caller's.
- * T == 1 streams the weights once (pf_kernels.matvec); more tokens dequantise a panel of rows at a
- * time into the member's `panel` and multiply by sgemm. */
+ * T == 1 streams the weights once (pf_kernels.matvec), a few tokens take turns at each handful of rows;
+ * for more, a panel of rows at a time is unpacked into the member's `panel` and met by all tokens
+ * (pf_kernels.gemm, or sgemm where the table has none). */
 typedef struct pf_matmul_scratch {
     float *panel;             /* this member's, pf_matmul_panel_floats() long */
     pf_activation activation; /* this member's; x unused; q NULL for --float-activations */

@@ -1,0 +1,146 @@
+/* floor 1.4 - weights times many tokens in floats, AVX-512: register tiles of 12 rows by 32 tokens.
+ *
+ * The lanes of a register are tokens. X is turned over once into tiles of 32 tokens, so that one column
+ * of a tile is two registers; a weight is one float in memory that the multiply-add spreads over all
+ * lanes itself. Per column 2 + 12 loads feed 24 multiply-adds, whose sums never leave the registers: each
+ * number of Y is one sum in the order of the columns, whatever the shares and the number of tokens.
+ *
+ * Weights of any type come as floats into a panel of 48 rows, in chunks of 256 columns with a fixed
+ * distance between rows (one address register serves all of them; 64 bytes more than a power of two, or
+ * the rows would fall on the same lines of the cache). Panel and tile stay in the second-level cache. */
+#if defined(__x86_64__)
+
+#include "gemm_x86.h"
+#include "matvec_x86.h"
+
+#include <immintrin.h>
+#include <string.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+enum { TILE_ROWS = 12, TILE_TOKENS = 32, PANEL_ROWS = 48, CHUNK = 256 };
+
+typedef struct weight_chunk {
+    float w[PANEL_ROWS][CHUNK + 16];
+} weight_chunk;
+
+_Static_assert(sizeof(weight_chunk) <= PF_GEMM_PANEL_FLOATS * CHUNK * sizeof(float), "workspace");
+
+static size_t at_most(size_t n, size_t limit) { return n < limit ? n : limit; }
+
+/* ---- getting ready ---- */
+
+/* Sixteen rows of at most sixteen columns turned over: out[k] = column k, 0 where there is none. */
+INLINE void turn_16(const float *rows, size_t ld, size_t n_rows, __mmask16 columns, __m512 out[16]) {
+    __m512 a[16], b[16];
+    for (size_t i = 0; i < 16; i++)
+        a[i] = i < n_rows ? _mm512_maskz_loadu_ps(columns, rows + i * ld) : _mm512_setzero_ps();
+    for (size_t i = 0; i < 16; i += 2) { /* pairs of floats from rows i and i + 1 */
+        b[i] = _mm512_unpacklo_ps(a[i], a[i + 1]);
+        b[i + 1] = _mm512_unpackhi_ps(a[i], a[i + 1]);
+    }
+    for (size_t i = 0; i < 16; i += 4) /* four rows: a[i + j] has columns j, j + 4, j + 8, j + 12 */
+        for (size_t j = 0; j < 2; j++) {
+            __m512d low = _mm512_castps_pd(b[i + j]), high = _mm512_castps_pd(b[i + j + 2]);
+            a[i + 2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, high));
+            a[i + 2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, high));
+        }
+    for (size_t j = 0; j < 4; j++) { /* quarters of 4 x 4 registers change places */
+        __m512 even_low = _mm512_shuffle_f32x4(a[j], a[4 + j], 0x88);
+        __m512 even_high = _mm512_shuffle_f32x4(a[8 + j], a[12 + j], 0x88);
+        __m512 odd_low = _mm512_shuffle_f32x4(a[j], a[4 + j], 0xdd);
+        __m512 odd_high = _mm512_shuffle_f32x4(a[8 + j], a[12 + j], 0xdd);
+        out[j] = _mm512_shuffle_f32x4(even_low, even_high, 0x88);
+        out[j + 8] = _mm512_shuffle_f32x4(even_low, even_high, 0xdd);
+        out[j + 4] = _mm512_shuffle_f32x4(odd_low, odd_high, 0x88);
+        out[j + 12] = _mm512_shuffle_f32x4(odd_low, odd_high, 0xdd);
+    }
+}
+
+/* tiles [ceil(T / 32)][K][32] = X [T, K] turned over, missing tokens 0 */
+static void turn_tokens(const float *X, size_t ldx, size_t T, size_t K, float *tiles) {
+    for (size_t t = 0; t < T; t += 16) {
+        float *half = tiles + t / TILE_TOKENS * TILE_TOKENS * K + t % TILE_TOKENS;
+        for (size_t k = 0; k < K; k += 16) {
+            __m512 columns[16];
+            size_t count = at_most(K - k, 16);
+            turn_16(X + t * ldx + k, ldx, at_most(T - t, 16), (__mmask16)((1u << count) - 1), columns);
+            for (size_t i = 0; i < count; i++) _mm512_storeu_ps(half + (k + i) * TILE_TOKENS, columns[i]);
+        }
+    }
+}
+
+/* Rows of W as floats, chunk after chunk of columns. */
+static void fill_panel(pf_matrix W, size_t first, size_t count, weight_chunk *panel) {
+    size_t row_bytes = pf_row_bytes(W.type, W.cols), chunk_bytes = 0;
+    const char *row = (const char *)W.data + first * row_bytes;
+    for (size_t k = 0; k < W.cols; k += CHUNK, panel++, row += chunk_bytes) {
+        size_t n = at_most(W.cols - k, CHUNK);
+        chunk_bytes = pf_row_bytes(W.type, n);
+        for (size_t r = 0; r < count; r++)
+            pf_dequantize_row_avx2(W.type, row + r * row_bytes, panel->w[r], n);
+    }
+}
+
+/* ---- multiplying ---- */
+
+/* Y [tokens][0 .. n_rows) = the tile's tokens times 12 rows of the panel from row r; V registers of
+ * tokens. */
+INLINE void multiply_tile(const float *tile, const weight_chunk *panel, size_t r, size_t K, float *Y,
+                          size_t ldy, size_t tokens, size_t n_rows, const size_t V) {
+    __m512 sum[TILE_ROWS][2];
+    for (size_t i = 0; i < TILE_ROWS; i++)
+        for (size_t v = 0; v < V; v++) sum[i][v] = _mm512_setzero_ps();
+    for (size_t first = 0; first < K; first += CHUNK, panel++) {
+        const float *w = panel->w[r];
+        size_t n = at_most(K - first, CHUNK);
+        for (size_t k = 0; k < n; k++, w++, tile += TILE_TOKENS) {
+            __m512 x[2];
+            for (size_t v = 0; v < V; v++) x[v] = _mm512_loadu_ps(tile + 16 * v);
+#pragma GCC unroll 12
+            for (size_t i = 0; i < TILE_ROWS; i++) {
+                __m512 weight = _mm512_set1_ps(w[i * (CHUNK + 16)]);
+                for (size_t v = 0; v < V; v++) sum[i][v] = _mm512_fmadd_ps(weight, x[v], sum[i][v]);
+            }
+        }
+    }
+    float turned[TILE_ROWS][TILE_TOKENS];
+    for (size_t i = 0; i < TILE_ROWS; i++)
+        for (size_t v = 0; v < V; v++) _mm512_storeu_ps(turned[i] + 16 * v, sum[i][v]);
+    for (size_t t = 0; t < tokens; t++)
+        for (size_t i = 0; i < n_rows; i++) Y[t * ldy + i] = turned[i][t];
+}
+
+static void multiply_32(const float *tile, const weight_chunk *panel, size_t r, size_t K, float *Y,
+                        size_t ldy, size_t tokens, size_t n_rows) {
+    multiply_tile(tile, panel, r, K, Y, ldy, tokens, n_rows, 2);
+}
+
+static void multiply_16(const float *tile, const weight_chunk *panel, size_t r, size_t K, float *Y,
+                        size_t ldy, size_t tokens, size_t n_rows) {
+    multiply_tile(tile, panel, r, K, Y, ldy, tokens, n_rows, 1);
+}
+
+void pf_gemm_avx512(pf_matrix W, const float *X, size_t ldx, size_t T, bool int8, float *Y, size_t ldy,
+                    size_t begin, size_t end, float *workspace) {
+    (void)int8; /* floats are the better approximation, and as fast without VNNI */
+    size_t K = W.cols, chunks = (K + CHUNK - 1) / CHUNK;
+    weight_chunk *panel = (weight_chunk *)(void *)workspace;
+    float *tiles = (float *)(void *)(panel + chunks);
+    turn_tokens(X, ldx, T, K, tiles);
+    for (size_t first = begin; first < end; first += PANEL_ROWS) {
+        size_t rows = at_most(end - first, PANEL_ROWS);
+        fill_panel(W, first, rows, panel);
+        for (size_t t = 0; t < T; t += TILE_TOKENS)
+            for (size_t r = 0; r < rows; r += TILE_ROWS) {
+                float *corner = Y + t * ldy + first + r;
+                size_t tokens = at_most(T - t, TILE_TOKENS), n_rows = at_most(rows - r, TILE_ROWS);
+                (tokens > 16 ? multiply_32 : multiply_16)(tiles + t * K, panel, r, K, corner, ldy,
+                                                          tokens, n_rows);
+            }
+    }
+}
+
+#else
+typedef int pf_no_gemm_avx512; /* ISO C wants one declaration per file */
+#endif
