@@ -64,7 +64,8 @@ static const pf_tensor *take(pf_binder *binder, const char *name, uint32_t n_dim
                 shape_text(n_dims, shape, expected, sizeof expected));
         return NULL;
     }
-    if (!check_bytes(tensor, error)) return NULL;
+    if (!check_bytes(tensor, error) || !pf_checkpoint_need_data(binder->checkpoint, tensor, error))
+        return NULL;
     if (binder->n_bound == pf_checkpoint_n_tensors(binder->checkpoint)) {
         pf_fail(error, "the tensor %s is bound twice", name);
         return NULL;

@@ -20,6 +20,11 @@ typedef struct {
     size_t n_slots;  /* a power of two, or 0 */
 } name_index;
 
+typedef struct {
+    void *object;
+    void (*release)(void *);
+} owned_object;
+
 struct pf_checkpoint {
     char *path;
     uint64_t seed;
@@ -33,6 +38,8 @@ struct pf_checkpoint {
     size_t n_blocks, blocks_room;
     pf_file *files;
     size_t n_files;
+    owned_object *objects;
+    size_t n_objects;
 };
 
 pf_checkpoint *pf_checkpoint_new(const char *path, pf_error *error) {
@@ -49,6 +56,11 @@ pf_checkpoint *pf_checkpoint_new(const char *path, pf_error *error) {
 
 void pf_checkpoint_free(pf_checkpoint *checkpoint) {
     if (!checkpoint) return;
+    while (checkpoint->n_objects > 0) {
+        owned_object *last = &checkpoint->objects[--checkpoint->n_objects];
+        last->release(last->object);
+    }
+    pf_free(checkpoint->objects);
     for (size_t i = 0; i < checkpoint->n_blocks; i++) pf_free(checkpoint->blocks[i]);
     for (size_t i = 0; i < checkpoint->n_files; i++) pf_file_close(&checkpoint->files[i]);
     pf_free(checkpoint->files);
@@ -61,9 +73,7 @@ void pf_checkpoint_free(pf_checkpoint *checkpoint) {
     pf_free(checkpoint);
 }
 
-const char *pf_checkpoint_path(const pf_checkpoint *checkpoint) {
-    return checkpoint->path;
-}
+const char *pf_checkpoint_path(const pf_checkpoint *checkpoint) { return checkpoint->path; }
 
 /* ---- memory ---- */
 
@@ -104,6 +114,16 @@ bool pf_checkpoint_take_file(pf_checkpoint *checkpoint, pf_file *file, pf_error 
     checkpoint->files = grown;
     grown[checkpoint->n_files++] = *file;
     *file = (pf_file){0};
+    return true;
+}
+
+bool pf_checkpoint_take_object(pf_checkpoint *checkpoint, void *object, void (*release)(void *),
+                               pf_error *error) {
+    owned_object *grown = pf_realloc(checkpoint->objects, checkpoint->n_objects + 1, sizeof *grown,
+                                     "a checkpoint's tables", error);
+    if (!grown) return false;
+    checkpoint->objects = grown;
+    grown[checkpoint->n_objects++] = (owned_object){object, release};
     return true;
 }
 
@@ -167,9 +187,7 @@ static bool check_name(const char *what, const char *name, size_t size, pf_error
     return true;
 }
 
-size_t pf_checkpoint_n_tensors(const pf_checkpoint *checkpoint) {
-    return checkpoint->n_tensors;
-}
+size_t pf_checkpoint_n_tensors(const pf_checkpoint *checkpoint) { return checkpoint->n_tensors; }
 
 const pf_tensor *pf_checkpoint_tensor(const pf_checkpoint *checkpoint, size_t index) {
     return &checkpoint->tensors[index];
@@ -180,9 +198,7 @@ const pf_tensor *pf_checkpoint_find(const pf_checkpoint *checkpoint, const char 
     return entry ? &checkpoint->tensors[entry - 1] : NULL;
 }
 
-size_t pf_checkpoint_n_meta(const pf_checkpoint *checkpoint) {
-    return checkpoint->n_metas;
-}
+size_t pf_checkpoint_n_meta(const pf_checkpoint *checkpoint) { return checkpoint->n_metas; }
 
 const pf_meta *pf_checkpoint_meta(const pf_checkpoint *checkpoint, size_t index) {
     return &checkpoint->metas[index];
@@ -195,9 +211,9 @@ const pf_meta *pf_checkpoint_find_meta(const pf_checkpoint *checkpoint, const ch
 
 /* ---- adding ---- */
 
-bool pf_checkpoint_add_tensor(pf_checkpoint *checkpoint, const char *name, pf_type type,
-                              uint32_t n_dims, const uint64_t *shape, const void *data,
-                              size_t bytes, pf_error *error) {
+static bool add_tensor(pf_checkpoint *checkpoint, const char *name, pf_tensor tensor,
+                       const uint64_t *shape, pf_error *error) {
+    uint32_t n_dims = tensor.n_dims;
     if (!check_name("tensor", name, strlen(name), error)) return false;
     if (pf_checkpoint_find(checkpoint, name))
         return pf_fail(error, "the tensor %s is there twice", name);
@@ -213,13 +229,36 @@ bool pf_checkpoint_add_tensor(pf_checkpoint *checkpoint, const char *name, pf_ty
         return false;
     checkpoint->tensors = tensors;
     if (!index_room(checkpoint, &checkpoint->names, checkpoint->n_tensors, error)) return false;
-    pf_tensor tensor = {.type = type, .n_dims = n_dims, .data = data, .bytes = bytes};
     for (uint32_t i = 0; i < PF_MAX_DIMS; i++) tensor.shape[i] = i < n_dims ? shape[i] : 1;
     tensor.name = copy_bytes(checkpoint, name, strlen(name), error);
     if (!tensor.name) return false;
     size_t slot = find_slot(checkpoint, &checkpoint->names, name, strlen(name));
     checkpoint->tensors[checkpoint->n_tensors++] = tensor;
     checkpoint->names.slots[slot] = (uint32_t)checkpoint->n_tensors;
+    return true;
+}
+
+bool pf_checkpoint_add_tensor(pf_checkpoint *checkpoint, const char *name, pf_type type,
+                              uint32_t n_dims, const uint64_t *shape, const void *data,
+                              size_t bytes, pf_error *error) {
+    pf_tensor tensor = {.type = type, .n_dims = n_dims, .data = data, .bytes = bytes};
+    return add_tensor(checkpoint, name, tensor, shape, error);
+}
+
+bool pf_checkpoint_add_made_tensor(pf_checkpoint *checkpoint, const char *name, pf_type type,
+                                   uint32_t n_dims, const uint64_t *shape, size_t bytes,
+                                   pf_tensor_make make, const void *context, pf_error *error) {
+    pf_tensor tensor = {
+        .type = type, .n_dims = n_dims, .bytes = bytes, .make = make, .context = context};
+    return add_tensor(checkpoint, name, tensor, shape, error);
+}
+
+bool pf_checkpoint_need_data(pf_checkpoint *checkpoint, const pf_tensor *tensor, pf_error *error) {
+    if (tensor->data || !tensor->make) return true;
+    pf_tensor *own = &checkpoint->tensors[tensor - checkpoint->tensors];
+    void *bytes = pf_checkpoint_alloc(checkpoint, tensor->bytes, tensor->name, error);
+    if (!bytes || !tensor->make(tensor->context, tensor, bytes, error)) return false;
+    own->data = bytes;
     return true;
 }
 

@@ -13,8 +13,15 @@
 
 #define PF_MAX_DIMS 4
 
+/* Makes the bytes of a tensor that no file has as they are (strided, permuted, joined from parts):
+ * out [tensor->bytes]. May be asked again; nothing is kept. */
+struct pf_tensor;
+typedef bool (*pf_tensor_make)(const void *context, const struct pf_tensor *tensor, void *out,
+                               pf_error *error);
+
 /* Shapes in GGUF's order: shape[0] is the contiguous axis; a matrix W [rows, cols] has shape
- * {cols, rows}. data is borrowed from the mapped file (or from memory that the checkpoint owns). */
+ * {cols, rows}. data is borrowed from the mapped file (or from memory that the checkpoint owns); NULL
+ * where `make` gives the bytes, so that a conversion holds one such tensor at a time. */
 typedef struct pf_tensor {
     char *name;
     pf_type type;
@@ -22,6 +29,8 @@ typedef struct pf_tensor {
     uint64_t shape[PF_MAX_DIMS]; /* 1 beyond n_dims */
     const void *data;
     size_t bytes;
+    pf_tensor_make make;
+    const void *context;
 } pf_tensor;
 
 /* Numbers are GGUF's. */
@@ -117,12 +126,22 @@ bool pf_checkpoint_set_array(pf_checkpoint *checkpoint, const char *key, pf_meta
 bool pf_checkpoint_add_tensor(pf_checkpoint *checkpoint, const char *name, pf_type type,
                               uint32_t n_dims, const uint64_t *shape, const void *data,
                               size_t bytes, pf_error *error);
+/* The same for bytes that `make` gives; context must live as long as the checkpoint. */
+bool pf_checkpoint_add_made_tensor(pf_checkpoint *checkpoint, const char *name, pf_type type,
+                                   uint32_t n_dims, const uint64_t *shape, size_t bytes,
+                                   pf_tensor_make make, const void *context, pf_error *error);
+/* Makes sure that a tensor of this checkpoint has data, made into memory of the checkpoint if need be. */
+bool pf_checkpoint_need_data(pf_checkpoint *checkpoint, const pf_tensor *tensor, pf_error *error);
 /* Memory that tensors of this checkpoint point into, freed with it. */
 void *pf_checkpoint_alloc(pf_checkpoint *checkpoint, size_t bytes, const char *what,
                           pf_error *error);
 /* For format readers: moves a mapping into the checkpoint (closed with it, *file is zeroed); on
  * failure it stays the caller's. */
 bool pf_checkpoint_take_file(pf_checkpoint *checkpoint, pf_file *file, pf_error *error);
+/* For format readers: anything else that is to be freed with the checkpoint (another checkpoint that
+ * this one borrows from); on failure it stays the caller's. Freed in the opposite order. */
+bool pf_checkpoint_take_object(pf_checkpoint *checkpoint, void *object, void (*release)(void *),
+                               pf_error *error);
 /* For format readers: `meta` under `key` [key_size bytes, no NUL], replacing one that exists. The key
  * is copied; what meta.value points to must live as long as the checkpoint; meta.key is ignored. */
 bool pf_checkpoint_put_meta(pf_checkpoint *checkpoint, const char *key, size_t key_size,

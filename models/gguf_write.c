@@ -1,7 +1,8 @@
 /* floor 3.1 - GGUF writer: a checkpoint as GGUF version 3, tensors converted on the way.
  *
  * All sizes are known before the first byte is written, so the file is written front to back and may go
- * into a pipe. Rows are converted in groups of about CHUNK_VALUES; that is all the memory there is.
+ * into a pipe. Rows are converted in groups of about CHUNK_VALUES; that is all the memory there is, but
+ * for tensors that have to be made, one at a time.
  */
 #include "gguf_write.h"
 
@@ -195,9 +196,8 @@ static bool put_data(job *out, const pf_tensor *tensor, const void *bytes, size_
     return true;
 }
 
-static bool copy_tensor(job *out, const pf_tensor *tensor, pf_error *error) {
+static bool copy_tensor(job *out, const pf_tensor *tensor, const char *data, pf_error *error) {
     const size_t step = CHUNK_VALUES * sizeof(float);
-    const char *data = tensor->data;
     for (size_t at = 0; at < tensor->bytes; at += step) {
         size_t size = tensor->bytes - at < step ? tensor->bytes - at : step;
         if (!put_data(out, tensor, data + at, size, error)) return false;
@@ -207,10 +207,9 @@ static bool copy_tensor(job *out, const pf_tensor *tensor, pf_error *error) {
 
 /* Rows are whole numbers of blocks of both types, so the tensor is one long row of blocks; a chunk is a
  * multiple of every block size. */
-static bool convert_tensor(job *out, const pf_tensor *tensor, pf_type type, float *values,
-                           uint8_t *blocks, pf_error *error) {
+static bool convert_tensor(job *out, const pf_tensor *tensor, const char *data, pf_type type,
+                           float *values, uint8_t *blocks, pf_error *error) {
     size_t cols = (size_t)tensor->shape[0], total = cols * n_rows(tensor);
-    const uint8_t *data = tensor->data;
     for (size_t at = 0; at < total; at += CHUNK_VALUES) {
         size_t n = total - at < CHUNK_VALUES ? total - at : CHUNK_VALUES;
         pf_dequantize_row(tensor->type, data + pf_row_bytes(tensor->type, at), values, n);
@@ -223,6 +222,24 @@ static bool convert_tensor(job *out, const pf_tensor *tensor, pf_type type, floa
     return true;
 }
 
+/* The tensor as it is stored, or made for the moment. */
+static bool put_tensor(job *out, const pf_tensor *tensor, float *values, uint8_t *blocks,
+                       pf_error *error) {
+    pf_type type = pf_gguf_target_type(tensor, out->options);
+    char *made = NULL;
+    bool good = true;
+    if (!tensor->data) {
+        made = pf_calloc(tensor->bytes, 1, tensor->name, error);
+        good = made && tensor->make(tensor->context, tensor, made, error);
+    }
+    const char *data = made ? made : tensor->data;
+    good = good &&
+           (type == tensor->type ? copy_tensor(out, tensor, data, error)
+                                 : convert_tensor(out, tensor, data, type, values, blocks, error));
+    pf_free(made);
+    return good && put_padding(out, error);
+}
+
 static bool put_tensors(job *out, pf_error *error) {
     /* No type of pf_quantize_row takes more than four bytes per value. */
     float *values = pf_calloc(CHUNK_VALUES, sizeof *values, "a conversion", error);
@@ -230,10 +247,7 @@ static bool put_tensors(job *out, pf_error *error) {
     bool good = values && blocks;
     for (size_t i = 0; good && i < pf_checkpoint_n_tensors(out->checkpoint); i++) {
         const pf_tensor *tensor = pf_checkpoint_tensor(out->checkpoint, i);
-        pf_type type = pf_gguf_target_type(tensor, out->options);
-        good = (type == tensor->type ? copy_tensor(out, tensor, error)
-                                     : convert_tensor(out, tensor, type, values, blocks, error)) &&
-               put_padding(out, error);
+        good = put_tensor(out, tensor, values, blocks, error);
     }
     pf_free(blocks);
     pf_free(values);

@@ -4,7 +4,8 @@
  *   - vectors (one dimension), `performer.*`, `blk.N.favor.*` and `position_embd.weight`: F32
  *   - matrices whose rows are a multiple of the type's block: that type
  *   - other matrices: the type they have (172 values are no whole number of 32-value blocks)
- * A tensor that already has its type is copied byte for byte. Memory: a few rows, never a tensor.
+ * A tensor that already has its type is copied byte for byte. Memory: a few rows, and a whole tensor
+ * only where it has to be made (pf_tensor.make), one at a time.
  */
 #ifndef PF_GGUF_WRITE_H
 #define PF_GGUF_WRITE_H
