@@ -103,7 +103,7 @@ static int compare_doubles(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* Sorts the rounds' rates; fills in median, range and the share of the limit. */
+/* Sorts the rounds' rates; fills in median, range and cost. */
 static void finish_result(bench *b, bench_result *r, double *rates, const pf_session *session) {
     qsort(rates, r->rounds, sizeof *rates, compare_doubles);
     size_t n = r->rounds;
@@ -116,14 +116,27 @@ static void finish_result(bench *b, bench_result *r, double *rates, const pf_ses
                      r->test[0] == 'p');
     r->bytes_per_token = c.bytes;
     r->flops_per_token = c.flops;
-    if (r->test[0] == 'd') {
-        r->limit = "bandwidth";
-        r->share = c.bytes * r->tokens_per_second / (b->limits.read_gb_per_s * 1e9);
-    } else {
-        r->limit = "compute";
-        r->share = c.flops * r->tokens_per_second /
-                   ((b->int8 ? b->limits.int8_gops : b->limits.sgemm_gflops) * 1e9);
+}
+
+/* Once all is measured: the limits again, since another program may have disturbed the first time,
+ * and every result's share of them. */
+static bool finish_shares(bench *b, pf_error *error) {
+    machine_limits again;
+    if (!measure_limits(b->session.n_threads, &again, error)) {
+        b->n_results = 0;
+        return false;
     }
+    limits_raise(&b->limits, &again);
+    double bytes = b->limits.read_gb_per_s * 1e9;
+    double flops = (b->int8 ? b->limits.int8_gops : b->limits.sgemm_gflops) * 1e9;
+    for (size_t i = 0; i < b->n_results; i++) {
+        bench_result *r = &b->results[i];
+        bool decode = r->test[0] == 'd';
+        r->limit = decode ? "bandwidth" : "compute";
+        r->share = r->tokens_per_second *
+                   (decode ? r->bytes_per_token / bytes : r->flops_per_token / flops);
+    }
+    return true;
 }
 
 /* Reads r->context tokens from an empty state, again and again; the last round leaves them read. */
@@ -203,14 +216,18 @@ static bool measure_all(bench *b, pf_error *error) {
     char names[OPTIONS_MAX_LIST][32];
     size_t n_contexts = options_counts(b->parsed, FLAG_CONTEXTS, contexts);
     size_t n_names = options_choices(b->parsed, FLAG_ATTENTIONS, names);
+    bool good = true;
     for (size_t i = 0; i < n_names; i++)
-        for (size_t j = 0; j < n_contexts && !terminal_interrupted(); j++) {
+        for (size_t j = 0; good && j < n_contexts && !terminal_interrupted(); j++) {
             pf_attention_kind kind = PF_ATTENTION_SOFTMAX;
             pf_attention_parse(names[i], &kind);
-            if (!measure_one(b, kind, (size_t)contexts[j], error)) return false;
+            good = measure_one(b, kind, (size_t)contexts[j], error);
         }
+    /* What was measured before a failure is shown all the same. */
+    progress(b->parsed, "measuring the machine's limits again");
+    good = finish_shares(b, good ? error : NULL) && good;
     progress(b->parsed, "%s", "");
-    return true;
+    return good;
 }
 
 static const char *model_name(const bench *b) {
@@ -313,7 +330,8 @@ const command command_bench = {
     .manual =
         "Measures, for each attention and context length, prefill (tokens/s of reading a prompt of "
         "that length) and decode (tokens/s one by one behind such a prompt), as medians of "
-        "--repeat rounds. In the same run it measures what the machine can do: read bandwidth, "
+        "--repeat rounds. In the same run, before and after, it measures what the machine can do: "
+        "read bandwidth, "
         "single-precision matrix products, int8 multiply-adds.\n\n"
         "Each figure is shown with its share of the limit that bounds it. Decode: bytes per token "
         "(weights and state read, the running sums also written) against bandwidth; it can exceed "

@@ -154,11 +154,12 @@ const flag flags[FLAG_END] = {
                       .commands = FOR_COMPARE,
                       .group = GROUP_ATTENTION,
                       .argument = "SETTING",
-                      .help = "An attention to compare with exact softmax: softmax, favor or local, "
-                              "then options without their dashes and with commas between, e.g. "
-                              "\"favor,features=64,window=16,sinks=1\". May be given several "
-                              "times. The attention options below hold for every setting that "
-                              "does not say otherwise."},
+                      .help =
+                          "An attention to compare with exact softmax: softmax, favor or local, "
+                          "then options without their dashes and with commas between, e.g. "
+                          "\"favor,features=64,window=16,sinks=1\". May be given several "
+                          "times. The attention options below hold for every setting that "
+                          "does not say otherwise."},
     [FLAG_ATTENTION] = {.name = "attention",
                         .kind = FLAG_CHOICE,
                         .commands = FOR_ATTENTION,

@@ -143,3 +143,13 @@ bool measure_limits(int n_threads, machine_limits *limits, pf_error *error) {
     pf_free(work.blocks);
     return good;
 }
+
+static void raise_to(double *value, double other) {
+    if (other > *value) *value = other;
+}
+
+void limits_raise(machine_limits *limits, const machine_limits *other) {
+    raise_to(&limits->read_gb_per_s, other->read_gb_per_s);
+    raise_to(&limits->sgemm_gflops, other->sgemm_gflops);
+    raise_to(&limits->int8_gops, other->int8_gops);
+}

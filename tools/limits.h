@@ -14,4 +14,7 @@ typedef struct machine_limits {
 /* Takes about two seconds and 256 MB. False without memory. */
 bool measure_limits(int n_threads, machine_limits *limits, pf_error *error);
 
+/* The larger of both, each by itself: whatever disturbs a measurement only makes it slower. */
+void limits_raise(machine_limits *limits, const machine_limits *other);
+
 #endif
