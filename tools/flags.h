@@ -100,11 +100,11 @@ typedef enum flag_id {
 
 typedef struct flag {
     const char *name; /* without the dashes */
-    char letter;      /* 0: none */
     flag_kind kind;
-    bool repeats; /* may be given several times; options_repeats has them all */
     int commands; /* FOR_... */
     flag_group group;
+    char letter;          /* 0: none */
+    bool repeats;         /* may be given several times; options_repeats has them all */
     const char *argument; /* as --help shows it: "N"; NULL for a switch */
     const char *choices;  /* "softmax|favor|local" */
     uint64_t least, most;
