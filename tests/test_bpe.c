@@ -1,4 +1,4 @@
-/* floor 6.1 - test_bpe: byte-level BPE and special tokens against GPT-2, llama.cpp and SmolLM2. */
+/* floor 6.2 - test_bpe: byte-level BPE and special tokens against GPT-2, llama.cpp and SmolLM2. */
 #include "tokenizer_testing.h"
 
 #define DATA "../shared/data/"
@@ -30,8 +30,14 @@ enum { AB = 256, BA, ABA, SPACE_AB, IM_END, CALL, CALLS, EOS };
 
 static void toy_make(toy *t) {
     memset(t, 0, sizeof *t);
-    t->vocabulary = (pf_vocabulary){.kind = PF_TOKENIZER_BPE, .pieces = t->pieces, .merges = t->merges,
-                                    .bos = -1, .eos = EOS, .unk = -1, .eot = -1, .pre = "gpt-2"};
+    t->vocabulary = (pf_vocabulary){.kind = PF_TOKENIZER_BPE,
+                                    .pieces = t->pieces,
+                                    .merges = t->merges,
+                                    .bos = -1,
+                                    .eos = EOS,
+                                    .unk = -1,
+                                    .eot = -1,
+                                    .pre = "gpt-2"};
     uint32_t code = '!';
     for (int i = 0; i < 256; i++, code++) {
         if (code == 0x7F) code = 0xA1;
@@ -42,7 +48,7 @@ static void toy_make(toy *t) {
     toy_add(t, "ab", 2, PF_TOKEN_NORMAL);
     toy_add(t, "ba", 2, PF_TOKEN_NORMAL);
     toy_add(t, "aba", 3, PF_TOKEN_NORMAL);
-    toy_add(t, "\xC4\xA0" "ab", 4, PF_TOKEN_NORMAL);
+    toy_add(t, "\304\240ab", 4, PF_TOKEN_NORMAL);
     toy_add(t, "<|im_end|>", 10, PF_TOKEN_CONTROL);
     toy_add(t, "<call>", 6, PF_TOKEN_USER_DEFINED);
     toy_add(t, "<call>s", 7, PF_TOKEN_USER_DEFINED);
@@ -50,7 +56,7 @@ static void toy_make(toy *t) {
     toy_merge(t, "b a");
     toy_merge(t, "a b");
     toy_merge(t, "\xC4\xA0 ab");
-    toy_merge(t, "x y");       /* no such piece: can never happen */
+    toy_merge(t, "x y"); /* no such piece: can never happen */
     toy_merge(t, "nonsense");
     toy_merge(t, "");
 }
@@ -68,11 +74,11 @@ static void merges_by_rank_within_words(void **state) {
     toy_make(&t);
     pf_tokenizer *tokenizer = toy_tokenizer(&t);
     ASSERT_IDS(tokenizer, "", 0);
-    ASSERT_IDS(tokenizer, "aba", 0, BYTE('a'), BA);       /* rank 0 before rank 1 */
+    ASSERT_IDS(tokenizer, "aba", 0, BYTE('a'), BA); /* rank 0 before rank 1 */
     ASSERT_IDS(tokenizer, "ab ab", 0, AB, SPACE_AB);
     ASSERT_IDS(tokenizer, "ab  ab", 0, AB, SPACE, SPACE_AB);
     ASSERT_IDS(tokenizer, "b'a", 0, BYTE('b'), BYTE('\''), BYTE('a')); /* no merge across words */
-    ASSERT_IDS(tokenizer, "\xFF\xC3" "ab", 0, 187, 127, AB);           /* bytes that are no UTF-8 */
+    ASSERT_IDS(tokenizer, "\377\303ab", 0, 187, 127, AB);              /* bytes that are no UTF-8 */
     ASSERT_IDS(tokenizer, "a\xC3\xA9\0", 0, BYTE('a'), 127, 102, 188);
     assert_round_trips(tokenizer, 3000);
     pf_tokenizer_free(tokenizer);
@@ -117,8 +123,9 @@ static void normalisation_comes_first(void **state) {
     (void)state;
     toy t;
     toy_make(&t);
-    const pf_normal_step steps[] = {{.kind = PF_NORMAL_NFC},
-                                    {.kind = PF_NORMAL_REPLACE, .from = "-", .from_size = 1, .to = "ba", .to_size = 2}};
+    const pf_normal_step steps[] = {
+        {.kind = PF_NORMAL_NFC},
+        {.kind = PF_NORMAL_REPLACE, .from = "-", .from_size = 1, .to = "ba", .to_size = 2}};
     t.vocabulary.normal_steps = steps;
     t.vocabulary.n_normal_steps = 2;
     pf_tokenizer *tokenizer = toy_tokenizer(&t);
@@ -140,7 +147,6 @@ static void bad_vocabularies_are_refused(void **state) {
     t.vocabulary.n_patterns = 1;
     assert_null(pf_tokenizer_new(&t.vocabulary, &error));
     assert_non_null(strstr(error.message, "'a(b' is wrong at byte 3"));
-
 }
 
 static void bytes_that_a_vocabulary_lacks(void **state) {
@@ -187,7 +193,8 @@ static void failing_allocations_are_reported(void **state) {
 static void gpt2_ids(void **state) {
     (void)state;
     pf_tokenizer *tokenizer = tokenizer_of_gguf(GPT2 "ggml-vocab-gpt-2.gguf");
-    assert_inp_out(tokenizer, GPT2 "ggml-vocab-gpt-2.gguf.inp", GPT2 "ggml-vocab-gpt-2.gguf.out", 46);
+    assert_inp_out(tokenizer, GPT2 "ggml-vocab-gpt-2.gguf.inp", GPT2 "ggml-vocab-gpt-2.gguf.out",
+                   46);
 
     json_t *paragraph = json_load_file(GPT2 "gpt2_encoded_tokens.json", 0, NULL);
     assert_non_null(paragraph);

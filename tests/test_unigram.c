@@ -1,4 +1,4 @@
-/* floor 6.1 - test_unigram: Unigram against SentencePiece (fixtures/unigram.json). */
+/* floor 6.2 - test_unigram: Unigram against SentencePiece (fixtures/unigram.json). */
 #include "tokenizer_testing.h"
 
 #define FIXTURE "tests/fixtures/unigram.json"
@@ -18,11 +18,19 @@ static pf_tokenizer *tokenizer_of_entry(json_t *entry, pf_piece *pieces) {
         };
     }
     const pf_vocabulary vocabulary = {
-        .kind = PF_TOKENIZER_UNIGRAM, .pieces = pieces, .n_pieces = n,
-        .bos = 1, .eos = 2, .unk = 0, .eot = -1, .add_eos = true,
-        .add_space_prefix = true, .escape_whitespaces = true,
+        .kind = PF_TOKENIZER_UNIGRAM,
+        .pieces = pieces,
+        .n_pieces = n,
+        .bos = 1,
+        .eos = 2,
+        .unk = 0,
+        .eot = -1,
+        .add_eos = true,
+        .add_space_prefix = true,
+        .escape_whitespaces = true,
         .byte_fallback = json_is_true(json_object_get(entry, "byte_fallback")),
-        .remove_extra_whitespaces = json_is_true(json_object_get(entry, "remove_extra_whitespaces")),
+        .remove_extra_whitespaces =
+            json_is_true(json_object_get(entry, "remove_extra_whitespaces")),
     };
     pf_error error = {""};
     pf_tokenizer *tokenizer = pf_tokenizer_new(&vocabulary, &error);
@@ -46,8 +54,9 @@ static void sentencepiece_ids(void **state) {
         pf_tokenizer *tokenizer = tokenizer_of_entry(entry, pieces);
         json_t *texts = json_object_get(entry, "texts"), *pair;
         size_t i, same = 0;
-        json_array_foreach(texts, i, pair)
+        json_array_foreach(texts, i, pair) {
             same += same_json(tokenizer, json_array_get(pair, 0), 0, json_array_get(pair, 1));
+        }
         assert_true(json_array_size(texts) >= 40);
         assert_int_equal(same, json_array_size(texts));
         pf_tokenizer_free(tokenizer);
@@ -81,12 +90,20 @@ static void a_long_line_takes_linear_time(void **state) {
 static void user_defined_pieces_win(void **state) {
     (void)state;
     const pf_piece pieces[] = {
-        {"<unk>", 5, 0, PF_TOKEN_UNKNOWN, false, false}, {"a", 1, -1, PF_TOKEN_NORMAL, false, false},
-        {"b", 1, -1, PF_TOKEN_NORMAL, false, false},     {"aab", 3, -1, PF_TOKEN_NORMAL, false, false},
-        {"bb", 2, 0, PF_TOKEN_USER_DEFINED, false, false}, {"ab", 2, -50, PF_TOKEN_NORMAL, false, false},
+        {"<unk>", 5, 0, PF_TOKEN_UNKNOWN, false, false},
+        {"a", 1, -1, PF_TOKEN_NORMAL, false, false},
+        {"b", 1, -1, PF_TOKEN_NORMAL, false, false},
+        {"aab", 3, -1, PF_TOKEN_NORMAL, false, false},
+        {"bb", 2, 0, PF_TOKEN_USER_DEFINED, false, false},
+        {"ab", 2, -50, PF_TOKEN_NORMAL, false, false},
     };
-    const pf_vocabulary vocabulary = {.kind = PF_TOKENIZER_UNIGRAM, .pieces = pieces, .n_pieces = 6,
-                                      .bos = -1, .eos = -1, .unk = 0, .eot = -1};
+    const pf_vocabulary vocabulary = {.kind = PF_TOKENIZER_UNIGRAM,
+                                      .pieces = pieces,
+                                      .n_pieces = 6,
+                                      .bos = -1,
+                                      .eos = -1,
+                                      .unk = 0,
+                                      .eot = -1};
     pf_tokenizer *tokenizer = pf_tokenizer_new(&vocabulary, NULL);
     assert_non_null(tokenizer);
     ASSERT_IDS(tokenizer, "aab", 0, 3);

@@ -52,7 +52,8 @@ static inline pf_tokens encode(const pf_tokenizer *tokenizer, const char *text, 
                                unsigned flags) {
     pf_error error = {""};
     pf_tokens ids = {0};
-    if (!pf_tokenizer_encode(tokenizer, text, n, flags, &ids, &error)) fail_msg("%s", error.message);
+    if (!pf_tokenizer_encode(tokenizer, text, n, flags, &ids, &error))
+        fail_msg("%s", error.message);
     return ids;
 }
 
@@ -113,7 +114,8 @@ static inline size_t same_json(const pf_tokenizer *tokenizer, json_t *text, unsi
     assert_true(json_is_array(array) && n <= 4096);
     for (size_t i = 0; i < n; i++)
         expected[i] = (int32_t)json_integer_value(json_array_get(array, i));
-    return same_ids(tokenizer, json_string_value(text), json_string_length(text), flags, expected, n);
+    return same_ids(tokenizer, json_string_value(text), json_string_length(text), flags, expected,
+                    n);
 }
 
 /* Lines of {"text": ..., KEY: [ids]}: all `lines` of them must agree. */
@@ -124,7 +126,8 @@ static inline void assert_golden(const pf_tokenizer *tokenizer, const char *path
     size_t count = 0, same = 0;
     json_t *line;
     while ((line = json_loadf(file, JSON_DISABLE_EOF_CHECK | JSON_ALLOW_NUL, NULL))) {
-        same += same_json(tokenizer, json_object_get(line, "text"), flags, json_object_get(line, key));
+        json_t *text = json_object_get(line, "text");
+        same += same_json(tokenizer, text, flags, json_object_get(line, key));
         count++;
         json_decref(line);
     }
@@ -183,7 +186,8 @@ static inline void assert_linear(const pf_tokenizer *tokenizer, const char *alph
     double start = seconds();
     pf_tokens ids = encode(tokenizer, text, n, 0);
     double took = seconds() - start;
-    print_message("# 1 MB of %zu different characters: %zu ids in %.2f s\n", letters, ids.count, took);
+    print_message("# 1 MB of %zu different characters: %zu ids in %.2f s\n", letters, ids.count,
+                  took);
     assert_true(took < 10);
     pf_tokens_free(&ids);
     pf_free(text);
@@ -191,10 +195,12 @@ static inline void assert_linear(const pf_tokenizer *tokenizer, const char *alph
 
 /* Random valid UTF-8, from NUL to astral planes, favouring what tokenizers treat specially. */
 static inline size_t random_text(pf_rng *rng, char *text, size_t max_characters) {
+    /* clang-format off */
     static const char *const favourites[] = {
-        " ", "  ", "\n", "\r\n", "\t", "'s", "12345", "the", " and", "e\xCC\x81", "\xE2\x80\x8D",
-        "\xC2\xA0", "\xF0\x9F\x91\x8D\xF0\x9F\x8F\xBD", "!?", "<0x41>", "<s>", "\xE4\xBD\xA0", "ZZ",
+        " ", "  ", "\n", "\r\n", "\t", "'s", "12345", "the", " and",
+        "e\xCC\x81", "\xE2\x80\x8D", "\xC2\xA0", "\xF0\x9F\x91\x8D\xF0\x9F\x8F\xBD", "!?", "<0x41>", "<s>", "\xE4\xBD\xA0", "ZZ",
     };
+    /* clang-format on */
     size_t n = 0, count = pf_rng_u64(rng) % (max_characters + 1);
     for (size_t i = 0; i < count; i++) {
         uint64_t kind = pf_rng_u64(rng) % 8;

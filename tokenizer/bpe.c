@@ -99,7 +99,8 @@ bool pf_bpe_init(pf_tokenizer *tokenizer, pf_error *error) {
         tokenizer->byte_ids[byte] = pf_piece_map_find(&tokenizer->map, character, n);
         /* Not every file has all 256: SmolLM2 lacks six control characters and bytes that no assigned
          * character needs. What it calls unknown is its end-of-text token, and no substitute. */
-        if (tokenizer->byte_ids[byte] < 0 && unk >= 0 && tokenizer->pieces[unk].type == PF_TOKEN_UNKNOWN)
+        if (tokenizer->byte_ids[byte] < 0 && unk >= 0 &&
+            tokenizer->pieces[unk].type == PF_TOKEN_UNKNOWN)
             tokenizer->byte_ids[byte] = unk;
     }
     tokenizer->pretokenizer =
@@ -154,8 +155,8 @@ bool pf_bpe_encode(const pf_tokenizer *tokenizer, const char *text, size_t n, pf
                    pf_error *error) {
     word_context context = {.tokenizer = tokenizer, .tokens = tokens};
     context.characters = pf_calloc(tokenizer->longest_piece, 2, "a word", error);
-    bool ok = context.characters && pf_pretokenizer_split(tokenizer->pretokenizer, text, n,
-                                                          encode_word, &context, error);
+    bool ok = context.characters &&
+              pf_pretokenizer_split(tokenizer->pretokenizer, text, n, encode_word, &context, error);
     pf_merge_free(&context.merge);
     pf_free(context.characters);
     return ok;

@@ -5,8 +5,9 @@
 
 bool pf_merge_add(pf_merge *merge, size_t begin, size_t size, int32_t id, pf_error *error) {
     if (begin + size >= PF_NO_SYMBOL)
-        return pf_fail(error, "the text is too long for one piece of work: give it in parts of less "
-                              "than 4 GB");
+        return pf_fail(error,
+                       "the text is too long for one piece of work: give it in parts of less "
+                       "than 4 GB");
     if (merge->n_symbols == merge->symbols_capacity) {
         size_t capacity = merge->symbols_capacity ? merge->symbols_capacity * 2 : 64;
         pf_symbol *symbols =
@@ -29,7 +30,8 @@ void pf_merge_free(pf_merge *merge) {
 static bool heap_push(pf_merge *merge, uint64_t pair, pf_error *error) {
     if (merge->n_heap == merge->heap_capacity) {
         size_t capacity = merge->heap_capacity ? merge->heap_capacity * 2 : 64;
-        uint64_t *heap = pf_realloc(merge->heap, capacity, sizeof *heap, "pairs of the text", error);
+        uint64_t *heap =
+            pf_realloc(merge->heap, capacity, sizeof *heap, "pairs of the text", error);
         if (!heap) return false;
         merge->heap = heap;
         merge->heap_capacity = capacity;
@@ -67,7 +69,8 @@ static bool consider(pf_merge *merge, uint32_t index, pf_merge_find find, const 
     symbol->rank = PF_NO_MERGE;
     if (symbol->next == PF_NO_SYMBOL) return true;
     symbol->rank = find(context, symbol, &merge->symbols[symbol->next], &symbol->merged);
-    return symbol->rank == PF_NO_MERGE || heap_push(merge, (uint64_t)symbol->rank << 32 | index, error);
+    return symbol->rank == PF_NO_MERGE ||
+           heap_push(merge, (uint64_t)symbol->rank << 32 | index, error);
 }
 
 bool pf_merge_run(pf_merge *merge, pf_merge_find find, const void *context, pf_error *error) {

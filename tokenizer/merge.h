@@ -18,17 +18,17 @@ typedef struct pf_symbol {
     uint32_t begin, size; /* its bytes in the text; size 0: merged into its left neighbour */
     int32_t id;           /* -1: a character that is no piece */
     /* pf_merge_run's: */
-    uint32_t prev, next;  /* PF_NO_SYMBOL at the ends */
-    uint32_t rank;        /* of the merge with the next symbol; PF_NO_MERGE: there is none */
-    int32_t merged;       /* its id */
+    uint32_t prev, next; /* PF_NO_SYMBOL at the ends */
+    uint32_t rank;       /* of the merge with the next symbol; PF_NO_MERGE: there is none */
+    int32_t merged;      /* its id */
 } pf_symbol;
 
 #define PF_NO_SYMBOL UINT32_MAX
 #define PF_NO_MERGE UINT32_MAX
 
 /* The rank of the merge of two neighbours, lowest first, and its id; or PF_NO_MERGE. */
-typedef uint32_t (*pf_merge_find)(const void *context, const pf_symbol *left, const pf_symbol *right,
-                                  int32_t *id);
+typedef uint32_t (*pf_merge_find)(const void *context, const pf_symbol *left,
+                                  const pf_symbol *right, int32_t *id);
 
 /* Working memory, kept from text to text: zero it first. symbols[0 .. n_symbols) is the caller's to
  * fill (pf_merge_add); after pf_merge_run walk it along `next`, from 0. */

@@ -1,40 +1,25 @@
 /* floor 3.1 - normalise: what tokenizer.json does to a text before anything else. */
 #include "normalize.h"
 
+#include "buffer.h"
 #include "memory.h"
 #include "utf8.h"
 
 #include <string.h>
 #include <utf8proc.h>
 
-/* A text being written. */
-typedef struct buffer {
-    char *bytes;
-    size_t n, capacity;
-} buffer;
-
-static bool put(buffer *out, const char *bytes, size_t n, pf_error *error) {
-    if (n > SIZE_MAX / 4 - out->n) return pf_fail(error, "the normalised text is too long");
-    if (out->n + n > out->capacity) {
-        size_t capacity = 2 * (out->n + n);
-        char *grown = pf_realloc(out->bytes, capacity, 1, "the normalised text", error);
-        if (!grown) return false;
-        out->bytes = grown;
-        out->capacity = capacity;
-    }
-    if (n) memcpy(out->bytes + out->n, bytes, n);
-    out->n += n;
-    return true;
-}
-
 /* ---- normal forms ---- */
 
 static utf8proc_option_t options_of(pf_normal_kind kind) {
     switch (kind) {
-    case PF_NORMAL_NFC: return UTF8PROC_STABLE | UTF8PROC_COMPOSE;
-    case PF_NORMAL_NFD: return UTF8PROC_STABLE | UTF8PROC_DECOMPOSE;
-    case PF_NORMAL_NFKC: return UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT;
-    default: return UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT;
+    case PF_NORMAL_NFC:
+        return UTF8PROC_STABLE | UTF8PROC_COMPOSE;
+    case PF_NORMAL_NFD:
+        return UTF8PROC_STABLE | UTF8PROC_DECOMPOSE;
+    case PF_NORMAL_NFKC:
+        return UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT;
+    default:
+        return UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT;
     }
 }
 
@@ -58,82 +43,91 @@ static size_t part_length(const char *text, size_t n, bool *valid) {
     return i;
 }
 
-static bool put_normal_form(buffer *out, const char *text, size_t n, utf8proc_option_t options,
+static bool put_normal_form(pf_buffer *out, const char *text, size_t n, utf8proc_option_t options,
                             pf_error *error) {
     const utf8proc_uint8_t *bytes = (const utf8proc_uint8_t *)text;
     utf8proc_ssize_t count = utf8proc_decompose(bytes, (utf8proc_ssize_t)n, NULL, 0, options);
-    if (count < 0) return pf_fail(error, "the text cannot be normalised: %s", utf8proc_errmsg(count));
+    if (count < 0)
+        return pf_fail(error, "the text cannot be normalised: %s", utf8proc_errmsg(count));
     utf8proc_int32_t *codes =
         pf_calloc((size_t)count + 1, sizeof *codes, "the normalised text", error);
     if (!codes) return false;
     count = utf8proc_decompose(bytes, (utf8proc_ssize_t)n, codes, count, options);
     if (count >= 0) count = utf8proc_reencode(codes, count, options); /* in place, as UTF-8 */
-    bool ok = count >= 0 ? put(out, (const char *)codes, (size_t)count, error)
-                         : pf_fail(error, "the text cannot be normalised: %s", utf8proc_errmsg(count));
+    bool ok = count >= 0
+                  ? pf_buffer_put(out, (const char *)codes, (size_t)count, error)
+                  : pf_fail(error, "the text cannot be normalised: %s", utf8proc_errmsg(count));
     pf_free(codes);
     return ok;
 }
 
-static bool normal_form(buffer *out, const char *text, size_t n, pf_normal_kind kind, pf_error *error) {
+static bool normal_form(pf_buffer *out, const char *text, size_t n, pf_normal_kind kind,
+                        pf_error *error) {
     bool ok = true, valid;
     for (size_t i = 0, size; ok && i < n; i += size) {
         size = part_length(text + i, n - i, &valid);
         ok = valid ? put_normal_form(out, text + i, size, options_of(kind), error)
-                   : put(out, text + i, size, error);
+                   : pf_buffer_put(out, text + i, size, error);
     }
     return ok;
 }
 
 /* ---- the other steps ---- */
 
-static bool lowercase(buffer *out, const char *text, size_t n, pf_error *error) {
+static bool lowercase(pf_buffer *out, const char *text, size_t n, pf_error *error) {
     for (size_t i = 0; i < n;) {
         pf_utf8 character = pf_utf8_next(text + i, n - i);
         char lower[4];
         size_t size = character.size;
         const char *bytes = text + i;
         if (character.valid) {
-            size = pf_utf8_write((uint32_t)utf8proc_tolower((utf8proc_int32_t)character.code), lower);
+            size =
+                pf_utf8_write((uint32_t)utf8proc_tolower((utf8proc_int32_t)character.code), lower);
             bytes = lower;
         }
-        if (!put(out, bytes, size, error)) return false;
+        if (!pf_buffer_put(out, bytes, size, error)) return false;
         i += character.size;
     }
     return true;
 }
 
-static bool replace(buffer *out, const char *text, size_t n, const pf_normal_step *step,
+static bool replace(pf_buffer *out, const char *text, size_t n, const pf_normal_step *step,
                     pf_error *error) {
     size_t from = step->from_size;
     for (size_t i = 0; i < n;) {
         bool found = from && from <= n - i && memcmp(text + i, step->from, from) == 0;
-        if (!put(out, found ? step->to : text + i, found ? step->to_size : 1, error)) return false;
+        if (!pf_buffer_put(out, found ? step->to : text + i, found ? step->to_size : 1, error))
+            return false;
         i += found ? from : 1;
     }
     return true;
 }
 
-static bool apply(buffer *out, const char *text, size_t n, const pf_normal_step *step,
+static bool apply(pf_buffer *out, const char *text, size_t n, const pf_normal_step *step,
                   pf_error *error) {
     switch (step->kind) {
     case PF_NORMAL_NFC:
     case PF_NORMAL_NFD:
     case PF_NORMAL_NFKC:
-    case PF_NORMAL_NFKD: return normal_form(out, text, n, step->kind, error);
-    case PF_NORMAL_LOWERCASE: return lowercase(out, text, n, error);
-    case PF_NORMAL_REPLACE: return replace(out, text, n, step, error);
+    case PF_NORMAL_NFKD:
+        return normal_form(out, text, n, step->kind, error);
+    case PF_NORMAL_LOWERCASE:
+        return lowercase(out, text, n, error);
+    case PF_NORMAL_REPLACE:
+        return replace(out, text, n, step, error);
     case PF_NORMAL_PREPEND:
-        return (n == 0 || put(out, step->to, step->to_size, error)) && put(out, text, n, error);
+        return (n == 0 || pf_buffer_put(out, step->to, step->to_size, error)) &&
+               pf_buffer_put(out, text, n, error);
     }
     return pf_fail(error, "normalisation %d is unknown", (int)step->kind);
 }
 
 bool pf_normalize(const pf_normal_step *steps, size_t n_steps, const char *text, size_t n,
                   char **result, size_t *size, pf_error *error) {
-    buffer now = {0};
-    bool ok = put(&now, text, n, error);
+    pf_buffer now = {0};
+    bool ok = pf_buffer_put(&now, text, n, error);
     for (size_t i = 0; ok && i < n_steps; i++) {
-        buffer next = {0};
+        pf_buffer next = {0};
         ok = apply(&next, now.bytes, now.n, &steps[i], error);
         pf_free(now.bytes);
         now = next;

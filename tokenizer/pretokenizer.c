@@ -25,10 +25,10 @@
 #define UPPER "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
 #define LOWER "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
 #define O200K(suffix, digits)                                                                      \
-    "[^\\r\\n\\p{L}\\p{N}]?" UPPER "*" LOWER "+" suffix                                            \
-    "|[^\\r\\n\\p{L}\\p{N}]?" UPPER "+" LOWER "*" suffix "|" digits                                \
-    "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|" BREAKS
-#define BLOOM " ?[^(\\s|.,!?\xE2\x80\xA6\xE3\x80\x82\xEF\xBC\x8C\xE3\x80\x81\xE0\xA5\xA4\xDB\x94\xD8\x8C)]+"
+    "[^\\r\\n\\p{L}\\p{N}]?" UPPER "*" LOWER "+" suffix "|[^\\r\\n\\p{L}\\p{N}]?" UPPER "+" LOWER  \
+    "*" suffix "|" digits "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|" BREAKS
+#define BLOOM                                                                                      \
+    " ?[^(\\s|.,!?\xE2\x80\xA6\xE3\x80\x82\xEF\xBC\x8C\xE3\x80\x81\xE0\xA5\xA4\xDB\x94\xD8\x8C)]+"
 
 typedef struct preset {
     const char *names; /* separated by blanks */
@@ -105,12 +105,13 @@ static bool add_pattern(pf_pretokenizer *pretokenizer, pcre2_general_context *me
     int code = 0;
     PCRE2_SIZE offset = 0;
     if (pretokenizer->n_codes == MAX_PATTERNS)
-        return pf_fail(error, "a pre-tokenizer of more than %d patterns is not supported", MAX_PATTERNS);
+        return pf_fail(error, "a pre-tokenizer of more than %d patterns is not supported",
+                       MAX_PATTERNS);
     pcre2_compile_context *context = pcre2_compile_context_create(memory);
     if (!context) return out_of_memory(error);
-    pcre2_code *compiled = pcre2_compile((PCRE2_SPTR)pattern, n,
-                                         PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &code,
-                                         &offset, context);
+    pcre2_code *compiled =
+        pcre2_compile((PCRE2_SPTR)pattern, n, PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C,
+                      &code, &offset, context);
     pcre2_compile_context_free(context);
     if (!compiled && code == PCRE2_ERROR_HEAP_FAILED) return out_of_memory(error);
     if (!compiled) {
@@ -124,12 +125,13 @@ static bool add_pattern(pf_pretokenizer *pretokenizer, pcre2_general_context *me
     return true;
 }
 
-static bool add_preset(pf_pretokenizer *pretokenizer, pcre2_general_context *memory, const char *pre,
-                       pf_error *error) {
+static bool add_preset(pf_pretokenizer *pretokenizer, pcre2_general_context *memory,
+                       const char *pre, pf_error *error) {
     const preset *found = find_preset(pre, error);
     if (!found) return false;
     for (size_t i = 0; i < 4 && found->patterns[i]; i++)
-        if (!add_pattern(pretokenizer, memory, found->patterns[i], strlen(found->patterns[i]), error))
+        if (!add_pattern(pretokenizer, memory, found->patterns[i], strlen(found->patterns[i]),
+                         error))
             return false;
     return true;
 }
@@ -180,8 +182,8 @@ static bool next_match(const splitter *s, size_t level, const char *text, size_t
     if (code < 0) {
         PCRE2_UCHAR message[128];
         pcre2_get_error_message(code, message, sizeof message);
-        return pf_fail(error, "pattern %zu of the pre-tokenizer gives up on this text: %s", level + 1,
-                       (const char *)message);
+        return pf_fail(error, "pattern %zu of the pre-tokenizer gives up on this text: %s",
+                       level + 1, (const char *)message);
     }
     const PCRE2_SIZE *offsets = pcre2_get_ovector_pointer(s->match);
     *begin = offsets[0];

@@ -19,8 +19,8 @@ static void put_space(writer *out) {
     out->n += n;
 }
 
-bool pf_sentencepiece_prepare(const pf_vocabulary *vocabulary, const char *text, size_t n, bool prefix,
-                              char **result, size_t *result_size, pf_error *error) {
+bool pf_sentencepiece_prepare(const pf_vocabulary *vocabulary, const char *text, size_t n,
+                              bool prefix, char **result, size_t *result_size, pf_error *error) {
     bool collapse = vocabulary->remove_extra_whitespaces;
     while (collapse && n && text[0] == ' ') text++, n--;
     while (collapse && n && text[n - 1] == ' ') n--;
@@ -44,8 +44,7 @@ bool pf_sentencepiece_unknown(const pf_vocabulary *vocabulary, const int32_t byt
                               const char *bytes, size_t n, bool *in_unknown, pf_tokens *tokens,
                               pf_error *error) {
     bool fallback = vocabulary->byte_fallback;
-    for (size_t i = 0; i < n && fallback; i++)
-        fallback = byte_ids[(uint8_t)bytes[i]] >= 0;
+    for (size_t i = 0; i < n && fallback; i++) fallback = byte_ids[(uint8_t)bytes[i]] >= 0;
     if (fallback) {
         *in_unknown = false;
         for (size_t i = 0; i < n; i++)
@@ -57,6 +56,7 @@ bool pf_sentencepiece_unknown(const pf_vocabulary *vocabulary, const int32_t byt
     if (vocabulary->unk < 0)
         return pf_fail(error,
                        "the vocabulary has no piece for the character '%.*s', no <0xNN> pieces and "
-                       "no <unk>: leave the character out", (int)n, bytes);
+                       "no <unk>: leave the character out",
+                       (int)n, bytes);
     return pf_tokens_push(tokens, vocabulary->unk, error);
 }

@@ -13,8 +13,8 @@ bool pf_special_init(pf_tokenizer *tokenizer, pf_error *error) {
     if (!pf_trie_new(&tokenizer->special, bytes, error)) return false;
     for (size_t id = 0; id < n; id++)
         if (is_special(&tokenizer->pieces[id]) &&
-            !pf_trie_add(&tokenizer->special, tokenizer->pieces[id].bytes, tokenizer->pieces[id].size,
-                         (int32_t)id, error))
+            !pf_trie_add(&tokenizer->special, tokenizer->pieces[id].bytes,
+                         tokenizer->pieces[id].size, (int32_t)id, error))
             return false;
     return true;
 }
@@ -27,7 +27,8 @@ static int32_t longest_at(const pf_tokenizer *tokenizer, const char *text, size_
         node = pf_trie_step(&tokenizer->special, node, (uint8_t)text[i]);
         if (!node) break;
         int32_t id = tokenizer->special.nodes[node].id;
-        if (id >= 0 && (control || tokenizer->pieces[id].type == PF_TOKEN_USER_DEFINED)) longest = id;
+        if (id >= 0 && (control || tokenizer->pieces[id].type == PF_TOKEN_USER_DEFINED))
+            longest = id;
     }
     return longest;
 }
@@ -42,7 +43,8 @@ pf_special_match pf_special_find(const pf_tokenizer *tokenizer, const char *text
         if (id < 0) continue;
         const pf_piece *piece = &tokenizer->pieces[id];
         pf_special_match match = {.id = id, .begin = i, .end = i + piece->size};
-        while (piece->strip_left && match.begin > from && is_white(text[match.begin - 1])) match.begin--;
+        while (piece->strip_left && match.begin > from && is_white(text[match.begin - 1]))
+            match.begin--;
         while (piece->strip_right && match.end < n && is_white(text[match.end])) match.end++;
         return match;
     }

@@ -17,7 +17,8 @@
 static bool check_id(const char *name, int32_t *id, size_t n, pf_error *error) {
     if (*id < 0) *id = -1;
     if (*id >= 0 && (size_t)*id >= n)
-        return pf_fail(error, "the %s id %d is outside the vocabulary of %zu pieces", name, (int)*id, n);
+        return pf_fail(error, "the %s id %d is outside the vocabulary of %zu pieces", name,
+                       (int)*id, n);
     return true;
 }
 
@@ -30,7 +31,8 @@ static bool check_vocabulary(pf_vocabulary *vocabulary, pf_error *error) {
     for (size_t i = 0; i < n; i++)
         if (vocabulary->pieces[i].score != vocabulary->pieces[i].score)
             return pf_fail(error, "the score of piece %zu is not a number", i);
-    return check_id("BOS", &vocabulary->bos, n, error) && check_id("EOS", &vocabulary->eos, n, error) &&
+    return check_id("BOS", &vocabulary->bos, n, error) &&
+           check_id("EOS", &vocabulary->eos, n, error) &&
            check_id("unknown", &vocabulary->unk, n, error) &&
            check_id("end-of-turn", &vocabulary->eot, n, error);
 }
@@ -44,7 +46,8 @@ static int hex_digit(char c) {
 
 /* The byte of "<0xNN>", -1 for other pieces. */
 static int byte_of(const pf_piece *piece) {
-    if (piece->size != 6 || memcmp(piece->bytes, "<0x", 3) != 0 || piece->bytes[5] != '>') return -1;
+    if (piece->size != 6 || memcmp(piece->bytes, "<0x", 3) != 0 || piece->bytes[5] != '>')
+        return -1;
     int high = hex_digit(piece->bytes[3]), low = hex_digit(piece->bytes[4]);
     return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
@@ -93,8 +96,8 @@ static size_t decoded_bound(const pf_decoded *decoded) {
 static bool decode_all(pf_tokenizer *tokenizer, pf_error *error) {
     const pf_vocabulary *vocabulary = &tokenizer->vocabulary;
     size_t total = tokenizer->copy.text_size; /* decoding never makes a piece longer */
-    tokenizer->decoded =
-        pf_calloc(vocabulary->n_pieces, sizeof *tokenizer->decoded, "the decoded vocabulary", error);
+    tokenizer->decoded = pf_calloc(vocabulary->n_pieces, sizeof *tokenizer->decoded,
+                                   "the decoded vocabulary", error);
     char *text = tokenizer->decoded_text = pf_calloc(total, 1, "the decoded vocabulary", error);
     if (!tokenizer->decoded || !text) return false;
     for (size_t id = 0; id < vocabulary->n_pieces; id++) {
@@ -131,9 +134,12 @@ static bool index_pieces(pf_tokenizer *tokenizer, pf_error *error) {
 
 static bool init_kind(pf_tokenizer *tokenizer, pf_error *error) {
     switch (tokenizer->vocabulary.kind) {
-    case PF_TOKENIZER_SPM: return true;
-    case PF_TOKENIZER_BPE: return pf_bpe_init(tokenizer, error);
-    case PF_TOKENIZER_UNIGRAM: return pf_unigram_init(tokenizer, error);
+    case PF_TOKENIZER_SPM:
+        return true;
+    case PF_TOKENIZER_BPE:
+        return pf_bpe_init(tokenizer, error);
+    case PF_TOKENIZER_UNIGRAM:
+        return pf_unigram_init(tokenizer, error);
     }
     return pf_fail(error, "tokenizer kind %d is unknown", (int)tokenizer->vocabulary.kind);
 }
@@ -173,9 +179,12 @@ static bool encode_words(const pf_tokenizer *tokenizer, const char *text, size_t
                          pf_tokens *tokens, pf_error *error) {
     if (n == 0) return true;
     switch (tokenizer->vocabulary.kind) {
-    case PF_TOKENIZER_SPM: return pf_spm_encode(tokenizer, text, n, prefix, tokens, error);
-    case PF_TOKENIZER_BPE: return pf_bpe_encode(tokenizer, text, n, tokens, error);
-    case PF_TOKENIZER_UNIGRAM: return pf_unigram_encode(tokenizer, text, n, prefix, tokens, error);
+    case PF_TOKENIZER_SPM:
+        return pf_spm_encode(tokenizer, text, n, prefix, tokens, error);
+    case PF_TOKENIZER_BPE:
+        return pf_bpe_encode(tokenizer, text, n, tokens, error);
+    case PF_TOKENIZER_UNIGRAM:
+        return pf_unigram_encode(tokenizer, text, n, prefix, tokens, error);
     }
     return false;
 }
@@ -199,7 +208,8 @@ static bool encode_text(const pf_tokenizer *tokenizer, const char *text, size_t 
     bool prefix = true;
     for (size_t from = 0; from < n;) {
         pf_special_match match = pf_special_find(tokenizer, text, n, from, control);
-        if (!encode_part(tokenizer, text + from, match.begin - from, prefix, tokens, error)) return false;
+        if (!encode_part(tokenizer, text + from, match.begin - from, prefix, tokens, error))
+            return false;
         if (match.id < 0) break;
         if (!pf_tokens_push(tokens, match.id, error)) return false;
         from = match.end;
@@ -212,7 +222,8 @@ bool pf_tokenizer_encode(const pf_tokenizer *tokenizer, const char *text, size_t
     const pf_vocabulary *vocabulary = &tokenizer->vocabulary;
     bool bos = (flags & PF_ENCODE_FORCE_BOS) || ((flags & PF_ENCODE_BOS) && vocabulary->add_bos);
     bool eos = (flags & PF_ENCODE_BOS) && vocabulary->add_eos;
-    if (bos && vocabulary->bos >= 0 && !pf_tokens_push(tokens, vocabulary->bos, error)) return false;
+    if (bos && vocabulary->bos >= 0 && !pf_tokens_push(tokens, vocabulary->bos, error))
+        return false;
     if (!encode_text(tokenizer, text, n, flags & PF_ENCODE_SPECIAL, tokens, error)) return false;
     return !eos || vocabulary->eos < 0 || pf_tokens_push(tokens, vocabulary->eos, error);
 }
@@ -247,8 +258,8 @@ const pf_vocabulary *pf_tokenizer_vocabulary(const pf_tokenizer *tokenizer) {
 
 /* Names that models give to the end of a turn or of a text, where the file does not say the id. */
 static const char *const end_names[] = {
-    "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<|endoftext|>", "<|end_of_text|>",
-    "<end_of_turn>", "<EOT>", "<|return|>", "<|call|>",
+    "<|im_end|>",      "<|eot_id|>",    "<|eom_id|>", "<|end|>",    "<|endoftext|>",
+    "<|end_of_text|>", "<end_of_turn>", "<EOT>",      "<|return|>", "<|call|>",
 };
 
 bool pf_tokenizer_is_end(const pf_tokenizer *tokenizer, int32_t id) {

@@ -19,10 +19,13 @@ pf_tokenizer *pf_tokenizer_new(const pf_vocabulary *vocabulary, pf_error *error)
 void pf_tokenizer_free(pf_tokenizer *tokenizer); /* NULL is allowed */
 
 enum {
-    PF_ENCODE_BOS = 1,     /* BOS first, EOS last, as far as the vocabulary's add_bos / add_eos say */
-    PF_ENCODE_SPECIAL = 2, /* control tokens written out in the text ("<|im_end|>") become their ids;
-                              user-defined tokens are recognised either way */
-    PF_ENCODE_FORCE_BOS = 4, /* BOS first even where the vocabulary does not add one */
+    /* BOS first, EOS last, as far as the vocabulary's add_bos / add_eos say */
+    PF_ENCODE_BOS = 1,
+    /* control tokens written out in the text ("<|im_end|>") become their ids; user-defined tokens are
+     * recognised either way */
+    PF_ENCODE_SPECIAL = 2,
+    /* BOS first even where the vocabulary does not add one */
+    PF_ENCODE_FORCE_BOS = 4,
 };
 
 /* Appends the ids of text [n bytes, any bytes, invalid UTF-8 included] to *tokens. Time grows about
@@ -50,7 +53,7 @@ size_t pf_decoder_finish(pf_decoder *decoder, char *out); /* U+FFFD for what is 
 /* Most bytes that one id adds to a decoded text. */
 size_t pf_tokenizer_max_bytes(const pf_tokenizer *tokenizer);
 
-size_t pf_tokenizer_size(const pf_tokenizer *tokenizer);          /* number of ids */
+size_t pf_tokenizer_size(const pf_tokenizer *tokenizer);                     /* number of ids */
 const pf_vocabulary *pf_tokenizer_vocabulary(const pf_tokenizer *tokenizer); /* its own copy */
 /* True for ids that end a generation: EOS, EOT, end-of-turn markers, and BOS. */
 bool pf_tokenizer_is_end(const pf_tokenizer *tokenizer, int32_t id);

@@ -22,7 +22,7 @@ struct pf_tokenizer {
     pf_vocabulary vocabulary;
     pf_vocabulary_copy copy; /* what it points into */
     const pf_piece *pieces;  /* vocabulary.pieces */
-    pf_decoded *decoded;   /* [n_pieces] */
+    pf_decoded *decoded;     /* [n_pieces] */
     char *decoded_text;
     size_t max_bytes;      /* most bytes that one id adds to a decoded text */
     size_t longest_piece;  /* of those that a text can merge into */
@@ -32,11 +32,11 @@ struct pf_tokenizer {
 
     /* BPE only */
     pf_pretokenizer *pretokenizer;
-    pf_merge_rule *rules;  /* [n_merges] by rank */
-    pf_pair_map pairs;     /* (left, right) -> rule */
+    pf_merge_rule *rules; /* [n_merges] by rank */
+    pf_pair_map pairs;    /* (left, right) -> rule */
 
     /* Unigram only */
-    pf_trie words;         /* the pieces that a text can be cut into */
+    pf_trie words;                     /* the pieces that a text can be cut into */
     float lowest_score, highest_score; /* of normal pieces */
 };
 

@@ -41,8 +41,8 @@ static uint32_t add_child(pf_trie *trie, uint32_t node, uint8_t byte) {
 
 bool pf_trie_add(pf_trie *trie, const char *bytes, size_t n, int32_t id, pf_error *error) {
     if (n > PF_TRIE_LONGEST)
-        return pf_fail(error, "piece %d of the vocabulary is %zu bytes long; %d are supported", (int)id,
-                       n, PF_TRIE_LONGEST);
+        return pf_fail(error, "piece %d of the vocabulary is %zu bytes long; %d are supported",
+                       (int)id, n, PF_TRIE_LONGEST);
     uint32_t node = 0;
     for (size_t i = 0; i < n; i++) {
         uint32_t child = pf_trie_step(trie, node, (uint8_t)bytes[i]);

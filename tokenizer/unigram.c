@@ -20,7 +20,8 @@ bool pf_unigram_init(pf_tokenizer *tokenizer, pf_error *error) {
         bytes += piece->size;
         if (piece->type != PF_TOKEN_NORMAL) continue;
         if (!any || piece->score < tokenizer->lowest_score) tokenizer->lowest_score = piece->score;
-        if (!any || piece->score > tokenizer->highest_score) tokenizer->highest_score = piece->score;
+        if (!any || piece->score > tokenizer->highest_score)
+            tokenizer->highest_score = piece->score;
         any = true;
     }
     if (!pf_trie_new(&tokenizer->words, bytes, error)) return false;

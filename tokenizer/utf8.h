@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 typedef struct pf_utf8 {
-    size_t size;     /* bytes of the character; if invalid, those that one U+FFFD stands for */
-    uint32_t code;   /* code point, if valid */
+    size_t size;   /* bytes of the character; if invalid, those that one U+FFFD stands for */
+    uint32_t code; /* code point, if valid */
     bool valid;
     bool incomplete; /* not valid yet, but further bytes could make it so */
 } pf_utf8;

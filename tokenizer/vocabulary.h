@@ -26,15 +26,18 @@ typedef enum pf_token_type {
 typedef struct pf_piece {
     const char *bytes;
     size_t size;
-    float score;        /* SPM: larger merges first; Unigram: log probability */
+    float score; /* SPM: larger merges first; Unigram: log probability */
     pf_token_type type;
-    bool strip_left;    /* control, user-defined: takes the white space before it along (lstrip) */
-    bool strip_right;   /* ... and behind it (rstrip) */
+    bool strip_left;  /* control, user-defined: takes the white space before it along (lstrip) */
+    bool strip_right; /* ... and behind it (rstrip) */
 } pf_piece;
 
 /* What happens to a text before anything else, step by step. */
 typedef enum pf_normal_kind {
-    PF_NORMAL_NFC, PF_NORMAL_NFD, PF_NORMAL_NFKC, PF_NORMAL_NFKD,
+    PF_NORMAL_NFC,
+    PF_NORMAL_NFD,
+    PF_NORMAL_NFKC,
+    PF_NORMAL_NFKD,
     PF_NORMAL_LOWERCASE,
     PF_NORMAL_PREPEND, /* `to` goes before a text that is not empty */
     PF_NORMAL_REPLACE, /* each `from` becomes `to` */
@@ -53,18 +56,20 @@ typedef struct pf_vocabulary {
     size_t n_pieces;
     const pf_piece *merges; /* BPE: "left right" by rank, only bytes and size are used */
     size_t n_merges;
-    char pre[32];           /* BPE: tokenizer.ggml.pre, "" = absent */
-    const pf_piece *patterns; /* BPE: [n_patterns] pre-tokenizer patterns (PCRE2), one after the other, */
-    size_t n_patterns;        /* instead of `pre`; only bytes and size are used */
+    char pre[32]; /* BPE: tokenizer.ggml.pre, "" = absent */
+    /* BPE: pre-tokenizer patterns (PCRE2), one after the other, instead of `pre`; only bytes and size
+     * are used */
+    const pf_piece *patterns;
+    size_t n_patterns;
     const pf_normal_step *normal_steps; /* [n_normal_steps], every kind of tokenizer */
     size_t n_normal_steps;
     int32_t bos, eos, unk, eot; /* ids, -1: none */
     bool add_bos, add_eos;
-    bool add_space_prefix;          /* SPM: a space before the first word */
-    bool remove_extra_whitespaces;  /* SPM: trim and collapse spaces as SentencePiece does */
-    bool escape_whitespaces;        /* SPM: ' ' becomes U+2581 */
-    bool byte_fallback;             /* SPM, Unigram: unknown characters become <0xNN> tokens */
-    bool ignore_merges;             /* BPE: a pre-token found whole in the vocabulary is taken whole */
+    bool add_space_prefix;         /* SPM: a space before the first word */
+    bool remove_extra_whitespaces; /* SPM: trim and collapse spaces as SentencePiece does */
+    bool escape_whitespaces;       /* SPM: ' ' becomes U+2581 */
+    bool byte_fallback;            /* SPM, Unigram: unknown characters become <0xNN> tokens */
+    bool ignore_merges; /* BPE: a pre-token found whole in the vocabulary is taken whole */
 } pf_vocabulary;
 
 #endif

@@ -19,7 +19,8 @@ static bool total_size(const pf_vocabulary *source, size_t *sum) {
         for (size_t i = 0; i < counts[list]; i++)
             if (!add(sum, lists[list][i].size)) return false;
     for (size_t i = 0; i < source->n_normal_steps; i++)
-        if (!add(sum, source->normal_steps[i].from_size) || !add(sum, source->normal_steps[i].to_size))
+        if (!add(sum, source->normal_steps[i].from_size) ||
+            !add(sum, source->normal_steps[i].to_size))
             return false;
     return true;
 }
