@@ -2,11 +2,9 @@
 #include "commands.h"
 #include "common.h"
 #include "evaluate.h"
-#include "load.h"
-#include "memory.h"
+#include "given_texts.h"
 
 #include <math.h>
-#include <string.h>
 
 typedef struct evaluation_run {
     const options *parsed;
@@ -19,41 +17,8 @@ typedef struct evaluation_run {
     double seconds;
 } evaluation_run;
 
-static bool encode_text(evaluation_run *e, pf_error *error) {
-    if (!e->loaded.tokenizer)
-        return pf_fail(error, "%s has no tokenizer; give ids with --tokens", e->parsed->model);
-    char *read = NULL;
-    const char *text = e->parsed->values[FLAG_TEXT_ARGUMENT].text;
-    size_t n = text ? strlen(text) : 0;
-    if (e->parsed->given[FLAG_TEXT_FILE]) {
-        if (!input_read(e->parsed->values[FLAG_TEXT_FILE].text, &read, &n, error)) return false;
-        text = read;
-    }
-    pf_tokens *ids = input_texts_add(&e->texts, error);
-    bool good = ids && pf_tokenizer_encode(e->loaded.tokenizer, text, n,
-                                           PF_ENCODE_BOS | PF_ENCODE_SPECIAL, ids, error);
-    pf_free(read);
-    return good;
-}
-
-/* The ids are also used as targets, which no session looks at. */
-static bool check_ids(const evaluation_run *e, pf_error *error) {
-    uint32_t n_vocab = e->loaded.model->n_vocab;
-    for (size_t i = 0; i < e->texts.count; i++)
-        for (size_t j = 0; j < e->texts.texts[i].count; j++)
-            if ((uint32_t)e->texts.texts[i].ids[j] >= n_vocab)
-                return pf_fail(error,
-                               "token %zu of text %zu has id %d, but the model's vocabulary ends "
-                               "at %u",
-                               j + 1, i + 1, (int)e->texts.texts[i].ids[j], n_vocab - 1);
-    return true;
-}
-
 static bool read_texts(evaluation_run *e, pf_error *error) {
-    bool ids = e->parsed->given[FLAG_TOKENS_FILE];
-    if (ids ? !input_read_ids(e->parsed->values[FLAG_TOKENS_FILE].text, &e->texts, error)
-            : !encode_text(e, error))
-        return false;
+    if (!read_given_texts(e->parsed, &e->loaded, &e->texts, error)) return false;
     size_t longest = 0;
     for (size_t i = 0; i < e->texts.count; i++) {
         size_t count = e->texts.texts[i].count;
@@ -65,7 +30,9 @@ static bool read_texts(evaluation_run *e, pf_error *error) {
                        "nothing is predicted: the first token of a text has no prediction, "
                        "so a text of at least two tokens is needed, not %zu",
                        longest);
-    return check_ids(e, error) && check_room(e->session, longest, error);
+    /* What comes behind the last token predicts nothing: it is read for --logits only. */
+    size_t needed = e->parsed->given[FLAG_LOGITS] ? longest : longest - 1;
+    return check_room(e->session, needed, error);
 }
 
 static bool open_all(evaluation_run *e, pf_error *error) {
@@ -172,13 +139,7 @@ static bool eval(evaluation_run *e, pf_error *error) {
 }
 
 static int run(const options *parsed) {
-    int sources = parsed->given[FLAG_TEXT_ARGUMENT] + parsed->given[FLAG_TEXT_FILE] +
-                  parsed->given[FLAG_TOKENS_FILE];
-    if (sources != 1)
-        return complain_usage("eval",
-                              "%s: give the text with one of -p TEXT, --file FILE and "
-                              "--tokens FILE",
-                              sources ? "more than one text is named" : "no text is named");
+    if (!one_text_is_named(parsed, "eval")) return EXIT_USAGE;
     evaluation_run e = {.parsed = parsed};
     output out = {0};
     pf_error error = {0};

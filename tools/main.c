@@ -10,7 +10,8 @@
 #endif
 
 static const command *const commands[] = {&command_generate, &command_eval,     &command_convert,
-                                          &command_inspect,  &command_tokenize, &command_bench};
+                                          &command_inspect,  &command_tokenize, &command_bench,
+                                          &command_compare};
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 static const command *find_command(const char *name) {
