@@ -64,8 +64,7 @@ static const pf_tensor *take(pf_binder *binder, const char *name, uint32_t n_dim
                 shape_text(n_dims, shape, expected, sizeof expected));
         return NULL;
     }
-    if (!check_bytes(tensor, error) || !pf_checkpoint_need_data(binder->checkpoint, tensor, error))
-        return NULL;
+    if (!check_bytes(tensor, error)) return NULL;
     if (binder->n_bound == pf_checkpoint_n_tensors(binder->checkpoint)) {
         pf_fail(error, "the tensor %s is bound twice", name);
         return NULL;
@@ -78,6 +77,8 @@ bool pf_bind_matrix(pf_binder *binder, const char *name, size_t rows, size_t col
                     pf_matrix *matrix, pf_error *error) {
     const pf_tensor *tensor = take(binder, name, 2, (uint64_t[]){cols, rows}, error);
     if (!tensor) return false;
+    if (!binder->check_only && !pf_checkpoint_need_data(binder->checkpoint, tensor, error))
+        return false;
     *matrix = (pf_matrix){tensor->type, rows, cols, tensor->data};
     return true;
 }
@@ -100,7 +101,7 @@ static const float *convert(pf_checkpoint *checkpoint, const pf_tensor *tensor, 
 bool pf_bind_floats(pf_binder *binder, const char *name, uint32_t n_dims, const uint64_t *shape,
                     const float **values, pf_error *error) {
     const pf_tensor *tensor = take(binder, name, n_dims, shape, error);
-    if (!tensor) return false;
+    if (!tensor || !pf_checkpoint_need_data(binder->checkpoint, tensor, error)) return false;
     bool borrow = tensor->type == PF_F32 && (uintptr_t)tensor->data % sizeof(float) == 0;
     *values = borrow ? tensor->data : convert(binder->checkpoint, tensor, error);
     return *values != NULL;

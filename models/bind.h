@@ -18,6 +18,7 @@ typedef struct pf_binder {
     pf_checkpoint *checkpoint;
     const pf_tensor **bound; /* [n_bound] tensors handed out so far, in order; private */
     size_t n_bound;
+    bool check_only; /* a look before a conversion: matrices are verified, but not made */
 } pf_binder;
 
 bool pf_binder_init(pf_binder *binder, pf_checkpoint *checkpoint, pf_error *error);

@@ -3,6 +3,7 @@
 
 #include "gguf.h"
 #include "llama2c.h"
+#include "safetensors.h"
 
 #include <string.h>
 
@@ -12,6 +13,7 @@ static const struct {
     bool (*read)(pf_slice bytes, pf_checkpoint *checkpoint, pf_error *error);
 } formats[] = {
     {pf_gguf_sniff, pf_gguf_read},
+    {pf_safetensors_sniff, pf_safetensors_read},
     {pf_llama2c_sniff, pf_llama2c_read},
 };
 
@@ -21,7 +23,7 @@ static bool begins_with(pf_slice bytes, const char *magic, size_t size) {
 
 /* Names what a file is that we cannot read (yet), so that people know what to do. */
 static bool refuse(pf_slice bytes, pf_error *error) {
-    const char *supported = "supported are GGUF and llama2.c checkpoints (.bin)";
+    const char *supported = "supported are GGUF, safetensors and llama2.c checkpoints (.bin)";
     if (bytes.size == 0) return pf_fail(error, "the file is empty; %s", supported);
     if (begins_with(bytes, "PK\3\4", 4))
         return pf_fail(error, "this looks like a PyTorch checkpoint (a zip archive); %s",
@@ -29,8 +31,6 @@ static bool refuse(pf_slice bytes, pf_error *error) {
     if (begins_with(bytes, "FUGG", 4))
         return pf_fail(error,
                        "this looks like a big-endian GGUF file; convert it to little-endian first");
-    if (bytes.size > 9 && memcmp(bytes.data + 8, "{\"", 2) == 0)
-        return pf_fail(error, "this looks like a safetensors file; %s", supported);
     return pf_fail(error, "this is no checkpoint of a known format, or cut off in its header; %s",
                    supported);
 }
