@@ -6,10 +6,15 @@
 
 #include <string.h>
 
+/* A team meets some five times per layer. Two million multiplications take a tenth of a millisecond:
+ * below, meetings cost more than they bring, and far more where others use the machine. */
+enum { TEAM_WORK = 2000000 };
+
 pf_session_options pf_session_options_default(const pf_model *model) {
     return (pf_session_options){.attention = model->attention,
                                 .context = model->context,
                                 .n_threads = pf_threads_default(),
+                                .team_work = TEAM_WORK,
                                 .chunk = 256};
 }
 
@@ -119,6 +124,7 @@ pf_session *pf_session_new(const pf_model *model, const pf_session_options *opti
     s->options = *options;
     s->options.attention = resolve(model, options->attention);
     s->chunk = options->chunk;
+    s->weights = pf_model_parameters(model);
     s->favor = gather_favor(model, error);
     s->workspaces =
         pf_calloc((size_t)options->n_threads, sizeof *s->workspaces, "working memory", error);
@@ -170,6 +176,10 @@ static bool check_tokens(const pf_session *s, const int32_t *tokens, size_t n, s
     return true;
 }
 
+static int team_for(const pf_session *s, size_t n) {
+    return s->weights * n < s->options.team_work ? 1 : s->options.n_threads;
+}
+
 bool pf_session_append(pf_session *s, const int32_t *tokens, size_t n, float *logits,
                        size_t n_logits, pf_error *error) {
     if (!check_tokens(s, tokens, n, n_logits, error)) return false;
@@ -182,7 +192,7 @@ bool pf_session_append(pf_session *s, const int32_t *tokens, size_t n, float *lo
         s->logits =
             s->n_logits > 0 ? logits + (end - s->n_logits - skipped) * s->model->n_vocab : NULL;
         if (!pf_attention_begin(s->attention, s->position, s->n, error)) return false;
-        pf_parallel(s->options.n_threads, pf_forward, s);
+        pf_parallel(team_for(s, s->n), pf_forward, s);
         s->position += s->n;
     }
     return true;
@@ -204,15 +214,9 @@ pf_session *pf_session_clone(const pf_session *s, pf_error *error) {
     return clone;
 }
 
-size_t pf_session_position(const pf_session *s) {
-    return s->position;
-}
-const pf_session_options *pf_session_get_options(const pf_session *s) {
-    return &s->options;
-}
-const pf_model *pf_session_model(const pf_session *s) {
-    return s->model;
-}
+size_t pf_session_position(const pf_session *s) { return s->position; }
+const pf_session_options *pf_session_get_options(const pf_session *s) { return &s->options; }
+const pf_model *pf_session_model(const pf_session *s) { return s->model; }
 size_t pf_session_state_bytes(const pf_session *s) {
     return pf_attention_state_bytes(s->attention);
 }

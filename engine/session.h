@@ -18,14 +18,18 @@
 
 typedef struct pf_session_options {
     pf_attention_options attention;
-    size_t context;   /* tokens a text may have: the KV cache of softmax; favor and local with rotary
+    size_t context; /* tokens a text may have: the KV cache of softmax; favor and local with rotary
                          (or no) positions have no limit and ignore it */
-    int n_threads;    /* >= 1 */
+    int n_threads;  /* >= 1 */
+    size_t team_work; /* weights times tokens from which all threads work: below, their meetings
+                               cost more than they bring. 0: always. Numbers do not depend on it */
     size_t chunk;     /* tokens computed together in a prefill, >= 1 */
-    bool float_activations; /* quantised weights against float32 activations: slower, the reference */
+    bool
+        float_activations; /* quantised weights against float32 activations: slower, the reference */
 } pf_session_options;
 
-/* The checkpoint's attention and context, one thread per physical core, chunk 256. */
+/* The checkpoint's attention and context, one thread per physical core (for work that is worth
+ * it), chunk 256. */
 pf_session_options pf_session_options_default(const pf_model *model);
 
 typedef struct pf_session pf_session;
@@ -70,15 +74,17 @@ pf_session_stats pf_session_get_stats(const pf_session *session);
 /* Observation for `compare`, `explain` and `calibrate`: called with what flows by, on member 0 of
  * the team while the others wait, so it may read `rows` freely but must not keep the pointer. */
 typedef enum pf_tap_point {
-    PF_TAP_EMBEDDING,        /* [T, C] residual stream before the first layer */
-    PF_TAP_ATTENTION_NORM,   /* [T, C] what q, k and v are computed from */
-    PF_TAP_Q, PF_TAP_K, PF_TAP_V, /* [T, H * D], [T, n_kv_heads * D] x 2: before RoPE, after q/k norm */
+    PF_TAP_EMBEDDING,      /* [T, C] residual stream before the first layer */
+    PF_TAP_ATTENTION_NORM, /* [T, C] what q, k and v are computed from */
+    PF_TAP_Q,
+    PF_TAP_K,
+    PF_TAP_V,                /* [T, H * D], [T, n_kv_heads * D] x 2: before RoPE, after q/k norm */
     PF_TAP_ATTENTION_HEADS,  /* [T, H * D] attention output before its matrix */
     PF_TAP_ATTENTION_OUTPUT, /* [T, C] after it, before it is added */
     PF_TAP_ATTENTION_RESIDUAL, /* [T, C] the residual stream after attention */
-    PF_TAP_MLP_OUTPUT,       /* [T, C] before it is added */
-    PF_TAP_LAYER,            /* [T, C] the residual stream after the layer */
-    PF_TAP_FINAL_NORM,       /* [n_logits, C] what the logits are computed from */
+    PF_TAP_MLP_OUTPUT,         /* [T, C] before it is added */
+    PF_TAP_LAYER,              /* [T, C] the residual stream after the layer */
+    PF_TAP_FINAL_NORM,         /* [n_logits, C] what the logits are computed from */
 } pf_tap_point;
 typedef void (*pf_tap)(void *context, pf_tap_point point, uint32_t layer, size_t first_position,
                        const float *rows, size_t n_rows, size_t n_cols);

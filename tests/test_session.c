@@ -34,6 +34,7 @@ static pf_session_options options_of(const pf_model *model) {
     pf_session_options options = pf_session_options_default(model);
     options.context = 512;
     options.n_threads = 1;
+    options.team_work = 0;
     options.float_activations = true;
     options.attention.window = 8;
     options.attention.sinks = 1;
