@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Makes tests/fixtures/unigram.json: two small Unigram vocabularies and what SentencePiece does with them.
+"""Makes tests/fixtures/unigram.json: small Unigram vocabularies and what SentencePiece does with them.
 
     pip install sentencepiece
     python3 tests/make_unigram_fixture.py ../shared/data/corpora/grimms_fairy_tales.txt
 
-The vocabularies are trained on a text in the public domain, one with pieces for bytes and one without.
+The vocabularies are trained on a text in the public domain: one with pieces for bytes, one without, and one
+with normalisation rules of its own.
 """
 import json
 import os
@@ -19,6 +20,7 @@ TEXTS = [
     "The wolf and the seven little kids", "123 4567", "x\ny\tz", "caf\u00e9 d\u00e9j\u00e0 vu",
     "\u4f60\u597d\uff0c\u4e16\u754c", "\U0001f600\U0001f600 grin", "<s>not special</s>", "<0x41>",
     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "!?!?--..", "e\u0301", "qqzzxxjj",
+    "THE Thin \ufb01sh\u00b2 e\u0301\u200d T\u200dH", "\u200d", " \u200d ",
 ]
 
 
@@ -30,10 +32,60 @@ def texts(corpus):
             + ["".join(chance.choice(letters) for _ in range(60)) for _ in range(6)])
 
 
-def train(path, folder, name, size, byte_fallback):
+# Code points that become others: ligatures, capitals of a few words, a digit, a deletion, two become one.
+RULES = """FB01\t66 69
+54\t74
+54 48\t2603 74 68
+B2\t32
+200D\t
+65 301\te9
+"""
+
+
+def varint(data, at):
+    value = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 127) << shift
+        shift += 7
+        if byte < 128:
+            return value, at
+
+
+def fields(data):
+    """The length-delimited fields of a protobuf message; others are skipped."""
+    at = 0
+    while at < len(data):
+        key, at = varint(data, at)
+        if key & 7 == 0:
+            _, at = varint(data, at)
+        elif key & 7 == 2:
+            size, at = varint(data, at)
+            yield key >> 3, data[at:at + size]
+            at += size
+        else:
+            at += 8 if key & 7 == 1 else 4
+
+
+def charsmap(model):
+    """ModelProto.normalizer_spec.precompiled_charsmap"""
+    for number, spec in fields(model):
+        if number == 3:
+            for inner, value in fields(spec):
+                if inner == 2:
+                    return value
+    return b""
+
+
+def train(path, folder, name, size, byte_fallback, rules):
+    tsv = os.path.join(folder, "rules.tsv")
+    with open(tsv, "w", encoding="ascii") as file:
+        file.write(RULES)
+    extra = {"normalization_rule_tsv": tsv} if rules else {"normalization_rule_name": "identity"}
     sentencepiece.SentencePieceTrainer.train(
         input=path, model_prefix=os.path.join(folder, name), model_type="unigram", vocab_size=size,
-        byte_fallback=byte_fallback, normalization_rule_name="identity", minloglevel=2,
+        byte_fallback=byte_fallback, minloglevel=2, **extra,
         remove_extra_whitespaces=not byte_fallback, character_coverage=0.999, num_threads=1,
         input_sentence_size=3000, max_sentence_length=20000)
     return sentencepiece.SentencePieceProcessor(model_file=os.path.join(folder, name + ".model"))
@@ -50,11 +102,14 @@ def main():
         corpus = file.read()
     result = []
     with tempfile.TemporaryDirectory() as folder:
-        for byte_fallback, size in ((True, 600), (False, 300)):
-            model = train(sys.argv[1], folder, "m", size, byte_fallback)
+        for byte_fallback, size, rules in ((True, 600, False), (False, 300, False), (False, 150, True)):
+            model = train(sys.argv[1], folder, "m", size, byte_fallback, rules)
+            with open(os.path.join(folder, "m.model"), "rb") as file:
+                table = charsmap(file.read())
             result.append({
                 "byte_fallback": byte_fallback,
                 "remove_extra_whitespaces": not byte_fallback,
+                "charsmap": table.hex(),
                 "pieces": [piece(model, i) for i in range(model.get_piece_size())],
                 "texts": [[text, model.encode(text)] for text in texts(corpus)],
             })

@@ -2,6 +2,7 @@
 #include "normalize.h"
 
 #include "buffer.h"
+#include "charsmap.h"
 #include "memory.h"
 #include "utf8.h"
 
@@ -103,6 +104,19 @@ static bool replace(pf_buffer *out, const char *text, size_t n, const pf_normal_
     return true;
 }
 
+static bool charsmap(pf_buffer *out, const char *text, size_t n, const pf_normal_step *step,
+                     pf_error *error) {
+    for (size_t i = 0; i < n;) {
+        const char *to = text + i;
+        size_t to_size = 0;
+        size_t used = pf_charsmap_find(step->from, step->from_size, text + i, n - i, &to, &to_size);
+        if (!used) used = to_size = pf_utf8_next(text + i, n - i).size;
+        if (!pf_buffer_put(out, to, to_size, error)) return false;
+        i += used;
+    }
+    return true;
+}
+
 static bool apply(pf_buffer *out, const char *text, size_t n, const pf_normal_step *step,
                   pf_error *error) {
     switch (step->kind) {
@@ -113,6 +127,8 @@ static bool apply(pf_buffer *out, const char *text, size_t n, const pf_normal_st
         return normal_form(out, text, n, step->kind, error);
     case PF_NORMAL_LOWERCASE:
         return lowercase(out, text, n, error);
+    case PF_NORMAL_CHARSMAP:
+        return charsmap(out, text, n, step, error);
     case PF_NORMAL_REPLACE:
         return replace(out, text, n, step, error);
     case PF_NORMAL_PREPEND:

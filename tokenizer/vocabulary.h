@@ -39,8 +39,9 @@ typedef enum pf_normal_kind {
     PF_NORMAL_NFKC,
     PF_NORMAL_NFKD,
     PF_NORMAL_LOWERCASE,
-    PF_NORMAL_PREPEND, /* `to` goes before a text that is not empty */
-    PF_NORMAL_REPLACE, /* each `from` becomes `to` */
+    PF_NORMAL_PREPEND,  /* `to` goes before a text that is not empty */
+    PF_NORMAL_REPLACE,  /* each `from` becomes `to` */
+    PF_NORMAL_CHARSMAP, /* `from` is SentencePiece's precompiled_charsmap, see charsmap.h */
 } pf_normal_kind;
 
 typedef struct pf_normal_step {
