@@ -250,7 +250,7 @@ static void quantize_activation(pf_activation a, size_t n) {
 const pf_kernels pf_kernels_avx512 = {
     .name = "avx512", AVX512_KERNELS, .matvec = pf_matvec_avx512, .gemm = pf_gemm_avx512};
 const pf_kernels pf_kernels_avx512vnni = {
-    .name = "avx512-vnni", AVX512_KERNELS, .matvec = pf_matvec_avx512vnni, .gemm = pf_gemm_avx512};
+    .name = "avx512-vnni", AVX512_KERNELS, .matvec = pf_matvec_avx512vnni, .gemm = pf_gemm_avx512vnni};
 
 #else
 typedef int pf_no_avx512; /* ISO C wants one declaration per file */

@@ -3,6 +3,7 @@
  *   make build/tests/bench_kernels && build/tests/bench_kernels [threads [type]]
  *
  * Not part of `make test`: it proves nothing on a busy machine. The best of some short runs. */
+#define _POSIX_C_SOURCE 199309L
 #include "kernels.h"
 #include "matmul.h"
 #include "memory.h"

@@ -126,6 +126,38 @@ static void test_every_type(void **state) {
     }
 }
 
+/* Many tokens meet the same integers as one: between the two there is only rounding. */
+static void test_many_tokens_agree_with_one(void **state) {
+    (void)state;
+    pf_rng_seed(&rng, 4, 0);
+    enum { T = 45, ROWS = 59, COLS = 768 };
+    static float many[T * ROWS], one[T * ROWS];
+    for (uint32_t type = 0; type < PF_TYPE_COUNT; type++) {
+        if (!pf_type_get(type)) continue;
+        pf_matrix W = matrix_new((pf_type)type, ROWS, COLS);
+        float *X = floats((size_t)T * COLS);
+        for (int quantised = 0; quantised < 2; quantised++) {
+            if (quantised && !pf_kernels_get()->gemm) continue; /* BLAS takes floats */
+            job j = {many, X, NULL, ROWS, COLS, T, W, quantised};
+            pf_parallel(1, work, &j);
+            j.T = 1;
+            for (size_t t = 0; t < T; t++) {
+                j.X = X + t * COLS, j.Y = one + t * ROWS;
+                pf_parallel(1, work, &j);
+            }
+            double largest = 0, off = 0;
+            for (size_t i = 0; i < (size_t)T * ROWS; i++) {
+                largest = fmax(largest, fabs((double)one[i]));
+                off = fmax(off, fabs((double)one[i] - (double)many[i]));
+            }
+            bool same_integers = strcmp(pf_kernels_get()->name, "avx512") != 0 || !quantised;
+            if (off > largest * (same_integers ? 4e-6 : 4e-2))
+                fail_msg("%s: off by %g of %g", pf_type_get(type)->name, off, largest);
+        }
+        pf_free(X), pf_free((void *)(uintptr_t)W.data);
+    }
+}
+
 /* Shapes around the tiles; few rows, few columns, more members than lines of Y. */
 static void test_every_shape(void **state) {
     (void)state;
@@ -179,6 +211,7 @@ static void test_blas_has_a_name(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_type),
+        cmocka_unit_test(test_many_tokens_agree_with_one),
         cmocka_unit_test(test_every_shape),
         cmocka_unit_test(test_sgemm),
         cmocka_unit_test(test_blas_has_a_name),
