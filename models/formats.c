@@ -3,6 +3,7 @@
 
 #include "gguf.h"
 #include "llama2c.h"
+#include "pth.h"
 #include "safetensors.h"
 
 #include <string.h>
@@ -14,6 +15,7 @@ static const struct {
 } formats[] = {
     {pf_gguf_sniff, pf_gguf_read},
     {pf_safetensors_sniff, pf_safetensors_read},
+    {pf_pth_sniff, pf_pth_read},
     {pf_llama2c_sniff, pf_llama2c_read},
 };
 
@@ -23,11 +25,9 @@ static bool begins_with(pf_slice bytes, const char *magic, size_t size) {
 
 /* Names what a file is that we cannot read (yet), so that people know what to do. */
 static bool refuse(pf_slice bytes, pf_error *error) {
-    const char *supported = "supported are GGUF, safetensors and llama2.c checkpoints (.bin)";
+    const char *supported =
+        "supported are GGUF, safetensors, PyTorch (.pt, .pth) and llama2.c (.bin)";
     if (bytes.size == 0) return pf_fail(error, "the file is empty; %s", supported);
-    if (begins_with(bytes, "PK\3\4", 4))
-        return pf_fail(error, "this looks like a PyTorch checkpoint (a zip archive); %s",
-                       supported);
     if (begins_with(bytes, "FUGG", 4))
         return pf_fail(error,
                        "this looks like a big-endian GGUF file; convert it to little-endian first");
