@@ -170,7 +170,7 @@ static void what_is_no_conversation_is_refused(void **state) {
 static pf_chat_template chat_of_gguf(const char *path, const pf_tokenizer *tokenizer) {
     pf_error error = {""};
     pf_text jinja = {"", 0};
-    pf_chat_template chat;
+    pf_chat_template chat = {.format = PF_CHAT_COUNT};
     pf_checkpoint *checkpoint = pf_checkpoint_open(path, &error);
     if (!checkpoint ||
         !pf_checkpoint_get_text(checkpoint, "tokenizer.chat_template", &jinja, &error) ||
