@@ -229,16 +229,24 @@ static bool redraws_in_text(const pf_attention *a) {
            a->options.redraw != PF_REDRAW_SEQUENCE;
 }
 
-void pf_attention_reset(pf_attention *a) {
-    bool draw = a->options.kind == PF_ATTENTION_FAVOR && a->options.redraw != PF_REDRAW_NEVER;
-    if (draw) a->draw++;
+void pf_attention_rewind(pf_attention *a) {
+    bool redrawn = redraws_in_text(a);
     for (size_t i = 0; i < n_all_heads(&a->shape); i++) {
         pf_head *head = &a->heads[i];
         head->history.count = 0;
         if (!head->tails) continue;
-        if (draw) draw_head(a, i, a->draw, a->draw_scratch);
+        if (redrawn) draw_head(a, i, a->draw, a->draw_scratch);
         for (size_t t = 0; t < head->features.n_tails; t++) pf_tail_reset(&head->tails[t]);
     }
+}
+
+void pf_attention_reset(pf_attention *a) {
+    bool draw = a->options.kind == PF_ATTENTION_FAVOR && a->options.redraw != PF_REDRAW_NEVER;
+    if (draw) a->draw++;
+    if (draw && !redraws_in_text(a))
+        for (size_t i = 0; i < n_all_heads(&a->shape); i++)
+            draw_head(a, i, a->draw, a->draw_scratch);
+    pf_attention_rewind(a);
 }
 
 static bool reserve(pf_history *history, size_t count, size_t D, pf_error *error) {

@@ -38,6 +38,8 @@ void pf_attention_free(pf_attention *attention); /* NULL is allowed */
 
 /* Back to an empty text; under PF_REDRAW_SEQUENCE with features drawn anew. */
 void pf_attention_reset(pf_attention *attention);
+/* Back to an empty text with the features that the last one began with. */
+void pf_attention_rewind(pf_attention *attention);
 
 /* Before a team appends T tokens at `position`: prepares their angles and, where a redraw in mid-text
  * needs it, room for their keys. Fails only without memory. One thread. */

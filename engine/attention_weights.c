@@ -1,0 +1,77 @@
+/* floor 2.4 - attention weights: one layer's attention on rows of one's own, and its weights as numbers. */
+#include "attention_weights.h"
+
+#include "memory.h"
+#include "session_state.h"
+
+#include <string.h>
+
+/* A chunk of the replay, as the members of the team see it. */
+typedef struct replay {
+    pf_session *session;
+    uint32_t layer;
+    size_t position, n;
+    const float *q, *k, *v; /* of the chunk's first token */
+    float *out;
+} replay;
+
+static void append_chunk(void *context, pf_member me) {
+    const replay *r = context;
+    pf_attention_append(r->session->attention, me, r->layer, r->position, r->n, r->q, r->k, r->v,
+                        r->out);
+}
+
+bool pf_attention_replay(pf_session *s, uint32_t layer, const float *q, const float *k,
+                         const float *v, size_t T, float *out, pf_error *error) {
+    const pf_model *model = s->model;
+    size_t HD = (size_t)model->n_heads * model->head_dim;
+    size_t kvD = (size_t)model->n_kv_heads * model->head_dim;
+    pf_attention_rewind(s->attention);
+    s->position = 0;
+    if (layer >= model->n_layers)
+        return pf_fail(error, "layer %u is none: this model has %u", layer, model->n_layers);
+    if (T > pf_session_room(s))
+        return pf_fail(error, "the text has %zu tokens, but the context holds %zu", T,
+                       pf_session_room(s));
+    bool good = true;
+    for (size_t done = 0; good && done < T;) {
+        replay r = {s,    layer, done, T - done < s->chunk ? T - done : s->chunk,
+                    NULL, NULL,  NULL, out + done * HD};
+        r.q = q + done * HD;
+        r.k = k + done * kvD;
+        r.v = v + done * kvD;
+        good = pf_attention_begin(s->attention, done, r.n, error);
+        if (good) pf_parallel(s->options.n_threads, append_chunk, &r);
+        done += r.n;
+    }
+    pf_attention_rewind(s->attention);
+    return good;
+}
+
+/* v [T, n_kv_heads, D]: token first + d holds the unit vector e_d, all others hold 0. */
+static void set_unit_values(const pf_model *model, size_t first, size_t T, float *v) {
+    size_t D = model->head_dim, kvD = model->n_kv_heads * D;
+    memset(v, 0, T * kvD * sizeof *v);
+    for (size_t d = 0; d < D && first + d < T; d++)
+        for (size_t h = 0; h < model->n_kv_heads; h++) v[(first + d) * kvD + h * D + d] = 1;
+}
+
+bool pf_attention_weights(pf_session *s, uint32_t layer, const float *q, const float *k, size_t T,
+                          float *weights, pf_error *error) {
+    const pf_model *model = s->model;
+    size_t D = model->head_dim, H = model->n_heads;
+    float *v = pf_calloc(T, model->n_kv_heads * D * sizeof *v, "attention weights", error);
+    float *out = pf_calloc(T, H * D * sizeof *out, "attention weights", error);
+    bool good = v && out;
+    for (size_t first = 0; good && first < T; first += D) {
+        set_unit_values(model, first, T, v);
+        good = pf_attention_replay(s, layer, q, k, v, T, out, error);
+        size_t n = T - first < D ? T - first : D;
+        for (size_t t = 0; good && t < T; t++)
+            for (size_t h = 0; h < H; h++)
+                memcpy(weights + (h * T + t) * T + first, out + (t * H + h) * D, n * sizeof *out);
+    }
+    pf_free(v);
+    pf_free(out);
+    return good;
+}

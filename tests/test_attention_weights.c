@@ -1,0 +1,162 @@
+/* floor 6.1 - tests of attention weights: against a session's own rows, for every kind of attention. */
+#include "testing.h"
+
+#include "attention_weights.h"
+#include "load.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { N = 60, LAYER = 1 };
+
+static pf_loaded fixture;
+static int32_t ids[N];
+static size_t H, G, D, HD, KVD;
+
+/* What flowed through layer LAYER. */
+static struct { float *q, *k, *v, *heads; } seen;
+
+static int open_fixture(void **state) {
+    (void)state;
+    pf_error error = {""};
+    if (!pf_loaded_open("tests/fixtures/families/llama.gguf", &fixture, &error)) return 1;
+    const pf_model *m = fixture.model;
+    H = m->n_heads;
+    D = m->head_dim;
+    G = H / m->n_kv_heads;
+    HD = H * D;
+    KVD = m->n_kv_heads * D;
+    for (int i = 0; i < N; i++) ids[i] = (i * 37 + 5) % (int32_t)m->n_vocab;
+    seen.q = malloc(N * HD * sizeof(float));
+    seen.k = malloc(N * KVD * sizeof(float));
+    seen.v = malloc(N * KVD * sizeof(float));
+    seen.heads = malloc(N * HD * sizeof(float));
+    return 0;
+}
+
+static int close_fixture(void **state) {
+    (void)state;
+    free(seen.q);
+    free(seen.k);
+    free(seen.v);
+    free(seen.heads);
+    pf_loaded_close(&fixture);
+    return 0;
+}
+
+static void keep(void *context, pf_tap_point point, uint32_t layer, size_t first, const float *rows,
+                 size_t n, size_t cols) {
+    (void)context;
+    float *to = point == PF_TAP_Q                 ? seen.q
+                : point == PF_TAP_K               ? seen.k
+                : point == PF_TAP_V               ? seen.v
+                : point == PF_TAP_ATTENTION_HEADS ? seen.heads
+                                                  : NULL;
+    if (to && layer == LAYER) memcpy(to + first * cols, rows, n * cols * sizeof *rows);
+}
+
+static pf_session *read_text(const pf_session_options *options) {
+    pf_error error = {""};
+    pf_session *session = pf_session_new(fixture.model, options, &error);
+    assert_non_null(session);
+    pf_session_set_tap(session, keep, NULL);
+    assert_true(pf_session_append(session, ids, N, NULL, 0, &error));
+    pf_session_set_tap(session, NULL, NULL);
+    return session;
+}
+
+static void assert_near(const float *a, const float *b, size_t n, float tolerance) {
+    for (size_t i = 0; i < n; i++)
+        if (!(fabsf(a[i] - b[i]) <= tolerance))
+            fail_msg("value %zu: %g, expected %g", i, (double)a[i], (double)b[i]);
+}
+
+/* heads = weights V, and nobody looks ahead. */
+static void check_weights(const float *weights) {
+    for (size_t h = 0; h < H; h++)
+        for (size_t t = 0; t < N; t++) {
+            const float *row = weights + (h * N + t) * N;
+            float sum = 0, read[64] = {0};
+            for (size_t j = 0; j < N; j++) {
+                if (j > t) assert_true(row[j] == 0);
+                sum += row[j];
+                for (size_t d = 0; d < D; d++) read[d] += row[j] * seen.v[j * KVD + h / G * D + d];
+            }
+            assert_near(&sum, &(float){1}, 1, 1e-4f);
+            assert_near(read, seen.heads + t * HD + h * D, D, 1e-3f);
+        }
+}
+
+static void check_options(const pf_session_options *options) {
+    pf_error error = {""};
+    pf_session *session = read_text(options);
+    float *out = malloc(N * HD * sizeof *out), *weights = malloc(H * N * N * sizeof *weights);
+    /* twice: the first replay must leave nothing behind */
+    for (int i = 0; i < 2; i++) {
+        assert_true(pf_attention_replay(session, LAYER, seen.q, seen.k, seen.v, N, out, &error));
+        assert_near(out, seen.heads, N * HD, 1e-5f);
+    }
+    assert_true(pf_attention_weights(session, LAYER, seen.q, seen.k, N, weights, &error));
+    check_weights(weights);
+    assert_int_equal(pf_session_position(session), 0);
+    free(out);
+    free(weights);
+    pf_session_free(session);
+}
+
+static pf_session_options options_of(pf_attention_kind kind) {
+    pf_session_options options = pf_session_options_default(fixture.model);
+    options.attention.kind = kind;
+    options.attention.features = 32;
+    options.context = N;
+    options.n_threads = 2;
+    return options;
+}
+
+static void every_kind(void **state) {
+    (void)state;
+    for (int kind = 0; kind < 3; kind++)
+        for (uint32_t window = kind == PF_ATTENTION_LOCAL ? 8 : 0; window < 16; window += 8) {
+            pf_session_options options = options_of((pf_attention_kind)kind);
+            options.attention.window = window;
+            options.attention.sinks = window ? 1 : 0;
+            check_options(&options);
+            options.chunk = 7;
+            check_options(&options);
+        }
+}
+
+/* The features are those that the text began with, wherever it redraws. */
+static void redraws(void **state) {
+    (void)state;
+    const uint32_t when[] = {PF_REDRAW_SEQUENCE, 10};
+    for (int i = 0; i < 2; i++) {
+        pf_session_options options = options_of(PF_ATTENTION_FAVOR);
+        options.attention.redraw = when[i];
+        check_options(&options);
+    }
+}
+
+static void refusals(void **state) {
+    (void)state;
+    pf_session_options options = options_of(PF_ATTENTION_SOFTMAX);
+    options.context = N - 1;
+    pf_error error = {""};
+    pf_session *session = pf_session_new(fixture.model, &options, &error);
+    float *out = malloc(N * HD * sizeof *out);
+    assert_false(pf_attention_replay(session, LAYER, seen.q, seen.k, seen.v, N, out, &error));
+    assert_non_null(strstr(error.message, "context"));
+    assert_false(pf_attention_replay(session, 99, seen.q, seen.k, seen.v, 1, out, &error));
+    free(out);
+    pf_session_free(session);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_kind),
+        cmocka_unit_test(redraws),
+        cmocka_unit_test(refusals),
+    };
+    return cmocka_run_group_tests(tests, open_fixture, close_fixture);
+}
