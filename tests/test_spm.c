@@ -209,7 +209,7 @@ static void failing_allocations_are_reported(void **state) {
 static void llama2c_ids(void **state) {
     (void)state;
     need_file(STORIES "golden_tok512.jsonl");
-    pf_tokenizer *tokenizer = tokenizer_of_bin(STORIES "tok512.bin", 512);
+    pf_tokenizer *tokenizer = tokenizer_of_bin(STORIES "tok512.bin", 512, false);
     assert_golden(tokenizer, STORIES "golden_tok512.jsonl", "llama2c", PF_ENCODE_BOS, 28);
     assert_round_trips(tokenizer, 1000);
     pf_tokenizer_free(tokenizer);
@@ -218,9 +218,18 @@ static void llama2c_ids(void **state) {
     pf_tokenizer_free(tokenizer);
 }
 
+static void sentencepiece_ids(void **state) {
+    (void)state;
+    need_file(STORIES "golden_tok512.jsonl");
+    pf_tokenizer *tokenizer = tokenizer_of_bin(STORIES "tok512.bin", 512, true);
+    assert_golden(tokenizer, STORIES "golden_tok512.jsonl", "sentencepiece", PF_ENCODE_BOS, 28);
+    pf_tokenizer_free(tokenizer);
+}
+
 static void a_character_model_without_bytes(void **state) {
     (void)state;
-    pf_tokenizer *tokenizer = tokenizer_of_bin(DATA "models/babyllama-tok105/tok105.bin", 105);
+    pf_tokenizer *tokenizer =
+        tokenizer_of_bin(DATA "models/babyllama-tok105/tok105.bin", 105, false);
     size_t n = 0;
     pf_tokens ids = encode(tokenizer, "Once upon a time\xF0\x9F\x98\x80.", 21, PF_ENCODE_BOS);
     char *text = decode(tokenizer, &ids, &n);
@@ -257,6 +266,7 @@ int main(void) {
         cmocka_unit_test(bad_vocabularies_are_refused),
         cmocka_unit_test(failing_allocations_are_reported),
         cmocka_unit_test(llama2c_ids),
+        cmocka_unit_test(sentencepiece_ids),
         cmocka_unit_test(a_character_model_without_bytes),
         cmocka_unit_test(phi3_ids),
         cmocka_unit_test(a_long_line_takes_linear_time),

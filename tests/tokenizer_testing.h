@@ -31,8 +31,8 @@ static inline pf_tokenizer *tokenizer_of_gguf(const char *path) {
     return tokenizer;
 }
 
-/* Of llama2.c's tokenizer.bin. */
-static inline pf_tokenizer *tokenizer_of_bin(const char *path, size_t n_vocab) {
+/* Of llama2.c's tokenizer.bin; `collapse`: treat spaces as SentencePiece does, not as llama2.c. */
+static inline pf_tokenizer *tokenizer_of_bin(const char *path, size_t n_vocab, bool collapse) {
     need_file(path);
     pf_error error = {""};
     pf_file file;
@@ -41,6 +41,7 @@ static inline pf_tokenizer *tokenizer_of_bin(const char *path, size_t n_vocab) {
     if (!pf_file_open(path, &file, &error) ||
         !pf_llama2c_tokenizer_read(file.bytes, n_vocab, &vocabulary, &storage, &error))
         fail_msg("%s", error.message);
+    vocabulary.remove_extra_whitespaces = collapse;
     pf_tokenizer *tokenizer = pf_tokenizer_new(&vocabulary, &error);
     if (!tokenizer) fail_msg("%s", error.message);
     pf_vocabulary_storage_free(&storage);
