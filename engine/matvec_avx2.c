@@ -5,7 +5,7 @@
 #include "matvec_x86.h"
 #include "quant.h"
 
-enum { ROWS = 4, CHUNK = 256 };
+enum { CHUNK = 256 };
 
 /* Eight weights as floats. */
 typedef __m256 (*load_weights)(const void *row, size_t i);
@@ -21,38 +21,30 @@ PF_INLINE __m256 load_bf16(const void *row, size_t i) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(brains), 16));
 }
 
-/* y[0 .. R) = R rows from `row`, times x; the last n % 8 columns by way of a padded copy. */
-PF_INLINE void rows(pf_type type, const char *row, size_t row_bytes, size_t n, const float *x, float *y,
-                    const size_t R, load_weights load) {
-    __m256 sum[ROWS][2];
-    for (size_t r = 0; r < R; r++) sum[r][0] = sum[r][1] = _mm256_setzero_ps();
+/* A row times x, four sums in flight; the last n % 8 columns by way of a padded copy. */
+PF_INLINE float one_row(pf_type type, const char *row, size_t n, const float *x, load_weights load) {
+    __m256 sum[4];
+    for (size_t j = 0; j < 4; j++) sum[j] = _mm256_setzero_ps();
     size_t i = 0;
-    for (; i + 16 <= n; i += 16)
-        for (size_t j = 0; j < 2; j++) {
-            __m256 values = _mm256_loadu_ps(x + i + 8 * j);
-            for (size_t r = 0; r < R; r++)
-                sum[r][j] = _mm256_fmadd_ps(load(row + r * row_bytes, i + 8 * j), values, sum[r][j]);
-        }
+    for (; i + 32 <= n; i += 32)
+        for (size_t j = 0; j < 4; j++)
+            sum[j] = _mm256_fmadd_ps(load(row, i + 8 * j), _mm256_loadu_ps(x + i + 8 * j), sum[j]);
+    for (; i + 8 <= n; i += 8) sum[0] = _mm256_fmadd_ps(load(row, i), _mm256_loadu_ps(x + i), sum[0]);
     if (i < n) {
-        float padded_x[16] = {0}, weights[16] = {0};
+        float padded_x[8] = {0}, weights[8] = {0};
         memcpy(padded_x, x + i, (n - i) * sizeof *x);
-        for (size_t r = 0; r < R; r++) {
-            pf_dequantize_row(type, row + r * row_bytes + pf_row_bytes(type, i), weights, n - i);
-            for (size_t j = 0; j < 2; j++)
-                sum[r][j] = _mm256_fmadd_ps(_mm256_loadu_ps(weights + 8 * j),
-                                            _mm256_loadu_ps(padded_x + 8 * j), sum[r][j]);
-        }
+        pf_dequantize_row(type, row + pf_row_bytes(type, i), weights, n - i);
+        sum[1] = _mm256_fmadd_ps(_mm256_loadu_ps(weights), _mm256_loadu_ps(padded_x), sum[1]);
     }
-    for (size_t r = 0; r < R; r++) y[r] = pf_sum8(_mm256_add_ps(sum[r][0], sum[r][1]));
+    return pf_sum8(_mm256_add_ps(_mm256_add_ps(sum[0], sum[1]), _mm256_add_ps(sum[2], sum[3])));
 }
 
+/* Row after row, as they lie in memory (matvec_avx512.c says why). */
 PF_INLINE void matrix(pf_matrix W, const float *x, float *y, size_t begin, size_t end,
                       load_weights load) {
-    size_t row_bytes = pf_row_bytes(W.type, W.cols), r = begin;
-    const char *data = W.data;
-    for (; r + ROWS <= end; r += ROWS)
-        rows(W.type, data + r * row_bytes, row_bytes, W.cols, x, y + r, ROWS, load);
-    for (; r < end; r++) rows(W.type, data + r * row_bytes, row_bytes, W.cols, x, y + r, 1, load);
+    size_t row_bytes = pf_row_bytes(W.type, W.cols);
+    for (size_t r = begin; r < end; r++)
+        y[r] = one_row(W.type, (const char *)W.data + r * row_bytes, W.cols, x, load);
 }
 
 /* Block types against floats, the reference path: some blocks at a time into a buffer. */
@@ -63,10 +55,8 @@ static void blocks(pf_matrix W, const float *x, float *y, size_t begin, size_t e
         y[r] = 0;
         for (size_t first = 0; first < W.cols; first += CHUNK) {
             size_t n = W.cols - first < CHUNK ? W.cols - first : CHUNK;
-            float part;
             pf_dequantize_row_avx2(W.type, block, weights, n);
-            rows(PF_F32, (const char *)weights, 0, n, x + first, &part, 1, load_f32);
-            y[r] += part;
+            y[r] += one_row(PF_F32, (const char *)weights, n, x + first, load_f32);
             block += pf_row_bytes(W.type, n);
         }
     }

@@ -126,11 +126,14 @@ static void q8_0(const uint8_t *block, float *w) {
 static void q2_k(const uint8_t *block, float *w) {
     const uint8_t *scales = block, *q = block + 16;
     float d = load_half(block + 80), dmin = load_half(block + 82);
-    for (int i = 0; i < 256; i++) {
-        int half = i / 128, shift = i % 128 / 32 * 2;
-        float scale = d * (float)(scales[i / 16] & 15), min = dmin * (float)(scales[i / 16] >> 4);
-        float product = scale * (float)(q[half * 32 + i % 32] >> shift & 3);
-        w[i] = product - min;
+    for (int j = 0; j < 16; j++) { /* sub-blocks of 16 values */
+        const uint8_t *bytes = q + j / 8 * 32 + j % 2 * 16;
+        int shift = j % 8 / 2 * 2;
+        float scale = d * (float)(scales[j] & 15), min = dmin * (float)(scales[j] >> 4);
+        for (int l = 0; l < 16; l++) {
+            float product = scale * (float)(bytes[l] >> shift & 3);
+            w[16 * j + l] = product - min;
+        }
     }
 }
 
@@ -138,15 +141,16 @@ static void q2_k(const uint8_t *block, float *w) {
  * w = d (scale - 32) (q - 4 if the third bit is 0). Value i has bit i / 32 of byte i % 32. */
 static void q3_k(const uint8_t *block, float *w) {
     const uint8_t *third = block, *q = block + 32, *packed = block + 96;
-    float d = load_half(block + 108), scales[16];
-    for (int j = 0; j < 16; j++) {
+    float d = load_half(block + 108);
+    for (int j = 0; j < 16; j++) { /* sub-blocks of 16 values */
         int low = packed[j % 8] >> (j / 8 * 4) & 15, high = packed[8 + j % 4] >> (j / 4 * 2) & 3;
-        scales[j] = d * (float)((low | high << 4) - 32);
-    }
-    for (int i = 0; i < 256; i++) {
-        int low = q[i / 128 * 32 + i % 32] >> (i % 128 / 32 * 2) & 3;
-        int high = third[i % 32] >> (i / 32) & 1;
-        w[i] = scales[i / 16] * (float)(high ? low : low - 4);
+        float scale = d * (float)((low | high << 4) - 32);
+        const uint8_t *bytes = q + j / 8 * 32 + j % 2 * 16, *bits = third + j % 2 * 16;
+        int shift = j % 8 / 2 * 2;
+        for (int l = 0; l < 16; l++) {
+            int value = (bytes[l] >> shift & 3) + (bits[l] >> (j / 2) & 1) * 4 - 4;
+            w[16 * j + l] = scale * (float)value;
+        }
     }
 }
 
