@@ -112,9 +112,10 @@ static bool set_up_head(pf_attention *a, size_t i, head_plan plan, float *state,
         return false;
     head->tails = *next_tail;
     *next_tail += plan.n_tails;
+    float keep = a->options.forget > 0 ? 1 - 1 / (float)a->options.forget : 1;
     float *tail_state = state + round_up(2 * plan.slots * D);
     for (size_t t = 0; t < plan.n_tails; t++) {
-        head->tails[t] = pf_tail_at(tail_state, plan.M, D, head->features.tail_epsilon);
+        head->tails[t] = pf_tail_at(tail_state, plan.M, D, head->features.tail_epsilon, keep);
         tail_state += round_up(pf_tail_floats(plan.M, D, head->features.tail_epsilon));
     }
     return true;

@@ -6,13 +6,9 @@
 #include <math.h>
 #include <string.h>
 
-static size_t larger(size_t a, size_t b) {
-    return a > b ? a : b;
-}
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
-static size_t smaller(size_t a, size_t b) {
-    return a < b ? a : b;
-}
+static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
 /* Lays the arrays of a scratch out one after the other; memory NULL only counts. */
 static size_t lay_out(pf_head_scratch *s, float *memory, const pf_head_shape *shape,

@@ -26,12 +26,8 @@ pf_attention_options pf_attention_options_default(void) {
                                   .seed = 1};
 }
 
-const char *pf_attention_name(pf_attention_kind kind) {
-    return attention_names[kind];
-}
-const char *pf_map_name(pf_map_kind map) {
-    return map_names[map];
-}
+const char *pf_attention_name(pf_attention_kind kind) { return attention_names[kind]; }
+const char *pf_map_name(pf_map_kind map) { return map_names[map]; }
 const char *pf_projection_name(pf_projection_kind projection) {
     return projection_names[projection];
 }

@@ -36,6 +36,8 @@ typedef struct pf_attention_options {
     uint32_t redraw;   /* PF_REDRAW_NEVER, PF_REDRAW_SEQUENCE, or every so many tokens */
     uint32_t window;   /* W, the current token included; 0: none */
     uint32_t sinks;    /* S first tokens that stay exact */
+    uint32_t forget;   /* tail: older keys weigh (1 - 1/forget)^age, at most `forget` keys together;
+                          0: nothing is forgotten (FAVOR+ proper) */
     float epsilon;     /* kernel epsilon added to every feature, relative to the stabiliser */
     uint64_t seed;     /* of the projections; layer, head and redraw select streams of it */
     bool uncalibrated; /* ignore stored projections and calibration of the checkpoint */
@@ -47,13 +49,13 @@ pf_attention_options pf_attention_options_default(void);
 /* What a checkpoint stores for one layer (GGUF: blk.N.favor.*): its own projections, and what
  * `performer calibrate` fitted. All borrowed, all NULL if absent. FAVOR.md gives the formulas. */
 typedef struct pf_favor_weights {
-    const float *projection;  /* Omega [n_projections, features, D] */
-    uint32_t n_projections;   /* 1 (one for the layer), n_kv_heads or n_heads */
-    const float *q_center, *k_center, *proposal;    /* [n_kv_heads, D] each */
-    const float *q_map, *k_map;                     /* [n_kv_heads, D, D] */
+    const float *projection;                     /* Omega [n_projections, features, D] */
+    uint32_t n_projections;                      /* 1 (one for the layer), n_kv_heads or n_heads */
+    const float *q_center, *k_center, *proposal; /* [n_kv_heads, D] each */
+    const float *q_map, *k_map;                  /* [n_kv_heads, D, D] */
     const float *q_weight, *q_bias; /* map normalized: [n_heads, M + 1, D], [n_heads, M + 1] */
     const float *k_weight, *k_bias; /* [n_kv_heads, M + 1, D], [n_kv_heads, M + 1] */
-    uint32_t projection_features, fitted_features;  /* M of projection; M of the fitted tensors */
+    uint32_t projection_features, fitted_features; /* M of projection; M of the fitted tensors */
 } pf_favor_weights;
 
 /* Names as on the command line and in GGUF keys; parse returns false for an unknown name. */

@@ -16,10 +16,11 @@ size_t pf_tail_floats(size_t M, size_t D, float epsilon) {
     return M * D + M + 1 + (epsilon > 0 ? D : 0);
 }
 
-pf_tail pf_tail_at(float *state, size_t M, size_t D, float epsilon) {
+pf_tail pf_tail_at(float *state, size_t M, size_t D, float epsilon, float keep) {
     return (pf_tail){.M = M,
                      .D = D,
                      .epsilon = epsilon,
+                     .keep = keep,
                      .S = state,
                      .z = state + M * D,
                      .top = state + M * D + M,
@@ -32,8 +33,12 @@ void pf_tail_reset(pf_tail *tail) {
 }
 
 /* exp(from - to) with from <= to, where from may be -INFINITY (an empty sum) */
-static float decay(float from, float to) {
-    return from == -INFINITY ? 0 : expf(from - to);
+static float decay(float from, float to) { return from == -INFINITY ? 0 : expf(from - to); }
+
+/* How many keys `count` keys weigh: 1 + keep + keep^2 + ... */
+static float weight_of(const pf_tail *tail, size_t count) {
+    if (tail->keep >= 1) return (float)count;
+    return (1 - powf(tail->keep, (float)count)) / (1 - tail->keep);
 }
 
 /* out, den of one row += epsilon (sum_m phi_q) (sum_j v_j, count) */
@@ -43,7 +48,7 @@ static void add_epsilon(const pf_tail *tail, const float *value_sum, size_t coun
     for (size_t m = 0; m < tail->M; m++) sum += phi_q[m];
     sum *= tail->epsilon;
     for (size_t d = 0; d < tail->D; d++) out[d] += sum * value_sum[d];
-    *den += sum * (float)count;
+    *den += sum * weight_of(tail, count);
 }
 
 void pf_tail_step(pf_tail *tail, float *phi_k, float k_scale, const float *v, const float *phi_q,
@@ -51,12 +56,13 @@ void pf_tail_step(pf_tail *tail, float *phi_k, float k_scale, const float *v, co
     const pf_kernels *kernels = pf_kernels_get();
     size_t M = tail->M, D = tail->D;
     float top = k_scale > *tail->top ? k_scale : *tail->top;
-    float keep = decay(*tail->top, top);
+    float keep = tail->keep * decay(*tail->top, top);
     kernels->scale(phi_k, decay(k_scale, top), M);
     *tail->top = top;
     kernels->favor_step(tail->S, tail->z, M, D, keep, phi_k, v, phi_q, G, part.out, part.den);
     for (size_t g = 0; g < G; g++) part.scale[g] += top;
     if (!tail->value_sum) return;
+    kernels->scale(tail->value_sum, tail->keep, D);
     kernels->axpy(tail->value_sum, 1, v, D);
     for (size_t g = 0; g < G; g++)
         add_epsilon(tail, tail->value_sum, count, phi_q + g * M, part.out + g * D, part.den + g);
@@ -87,6 +93,13 @@ void pf_tail_prepare(pf_tail *tail, float *phi_k, const float *k_scale, size_t n
     }
 }
 
+/* Query t: the sums are t + 1 keys older, key j of the block t - j. */
+static void fade_row(const pf_tail *tail, size_t t, float *weights, float *den) {
+    float fade = 1;
+    for (size_t j = t + 1; j-- > 0; fade *= tail->keep) weights[j] *= fade;
+    *den *= fade;
+}
+
 void pf_tail_read(const pf_tail *tail, const float *phi_k, const float *V, size_t ldv, size_t n,
                   const float *phi_q, const float *drop, size_t count, float *A, pf_part part) {
     const pf_kernels *kernels = pf_kernels_get();
@@ -94,11 +107,14 @@ void pf_tail_read(const pf_tail *tail, const float *phi_k, const float *V, size_
     pf_sgemm(false, true, n, n, M, 1, phi_q, M, phi_k, M, 0, A, n);
     for (size_t t = 0; t < n; t++) {
         part.den[t] = kernels->dot(phi_q + t * M, tail->z, M);
+        if (tail->keep < 1) fade_row(tail, t, A + t * n, part.den + t);
         for (size_t j = 0; j <= t; j++) part.den[t] += A[t * n + j];
         for (size_t j = t + 1; j < n; j++) A[t * n + j] = 0;
         part.scale[t] += *tail->top;
     }
     pf_sgemm(false, false, n, D, M, 1, phi_q, M, tail->S, D, 0, part.out, D);
+    for (size_t t = 0; tail->keep < 1 && t < n; t++)
+        kernels->scale(part.out + t * D, powf(tail->keep, (float)(t + 1)), D);
     pf_sgemm(false, false, n, D, n, 1, A, n, V, ldv, 1, part.out, D);
     if (!tail->value_sum) return;
 
@@ -106,6 +122,7 @@ void pf_tail_read(const pf_tail *tail, const float *phi_k, const float *V, size_
     float *sum = A; /* the masked products are used up */
     memcpy(sum, tail->value_sum, D * sizeof *sum);
     for (size_t t = 0; t < n; t++) {
+        kernels->scale(sum, tail->keep, D);
         kernels->axpy(sum, 1, V + t * ldv, D);
         kernels->scale(part.out + t * D, drop[t], D);
         part.den[t] *= drop[t];
@@ -114,12 +131,21 @@ void pf_tail_read(const pf_tail *tail, const float *phi_k, const float *V, size_
     }
 }
 
-void pf_tail_fold(pf_tail *tail, const float *phi_k, const float *V, size_t ldv, size_t n) {
+void pf_tail_fold(pf_tail *tail, float *phi_k, const float *V, size_t ldv, size_t n) {
     const pf_kernels *kernels = pf_kernels_get();
     size_t M = tail->M, D = tail->D;
+    if (tail->keep < 1) {
+        float all = powf(tail->keep, (float)n);
+        kernels->scale(tail->S, all, M * D);
+        kernels->scale(tail->z, all, M);
+        for (size_t t = 0; t < n; t++)
+            kernels->scale(phi_k + t * M, powf(tail->keep, (float)(n - 1 - t)), M);
+    }
     pf_sgemm(true, false, M, D, n, 1, phi_k, M, V, ldv, 1, tail->S, D);
     for (size_t t = 0; t < n; t++) {
         kernels->axpy(tail->z, 1, phi_k + t * M, M);
-        if (tail->value_sum) kernels->axpy(tail->value_sum, 1, V + t * ldv, D);
+        if (!tail->value_sum) continue;
+        kernels->scale(tail->value_sum, tail->keep, D);
+        kernels->axpy(tail->value_sum, 1, V + t * ldv, D);
     }
 }

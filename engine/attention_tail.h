@@ -7,6 +7,11 @@
  * A key that raises c scales both down, so nothing overflows and nothing looks into the future.
  * With a kernel epsilon a feature of a key is phi' = exp(log phi - c) + epsilon, where c is the
  * maximum so far; the sums are kept without it, and sum_j v_j beside them (FAVOR.md, Streaming).
+ *
+ * A tail may forget: with keep < 1 every new key first shrinks all older ones by that factor, so that
+ * they weigh keep^age and never more than 1 / (1 - keep) keys together. This is no longer softmax's sum,
+ * and on purpose: a model trained on short texts has never seen thousands of keys in one row
+ * (gated linear attention with one constant gate; cf. Peng et al. 2021, Random Feature Attention).
  */
 #ifndef PF_ATTENTION_TAIL_H
 #define PF_ATTENTION_TAIL_H
@@ -18,13 +23,14 @@
 typedef struct pf_tail {
     size_t M, D;
     float epsilon;    /* of the keys' features; 0: value_sum is not kept */
+    float keep;       /* what a new key leaves of the older ones; 1: nothing is forgotten */
     float *S, *z;     /* [M, D], [M] */
     float *top;       /* [1] c; -INFINITY while the tail is empty */
     float *value_sum; /* [D] or NULL */
 } pf_tail;
 
 size_t pf_tail_floats(size_t M, size_t D, float epsilon); /* state of one tail */
-pf_tail pf_tail_at(float *state, size_t M, size_t D, float epsilon);
+pf_tail pf_tail_at(float *state, size_t M, size_t D, float epsilon, float keep);
 void pf_tail_reset(pf_tail *tail);
 
 /* In `part`, scale is on entry the log-scale of the queries' features, and on return that of out and
@@ -46,7 +52,7 @@ void pf_tail_prepare(pf_tail *tail, float *phi_k, const float *k_scale, size_t n
  * max(n n, D) floats. count: keys folded before these. */
 void pf_tail_read(const pf_tail *tail, const float *phi_k, const float *V, size_t ldv, size_t n,
                   const float *phi_q, const float *drop, size_t count, float *A, pf_part part);
-/* Folds the n prepared keys. */
-void pf_tail_fold(pf_tail *tail, const float *phi_k, const float *V, size_t ldv, size_t n);
+/* Folds the n prepared keys; phi_k is overwritten where the tail forgets. */
+void pf_tail_fold(pf_tail *tail, float *phi_k, const float *V, size_t ldv, size_t n);
 
 #endif

@@ -21,6 +21,9 @@ bool pf_attention_to_checkpoint(const pf_attention_options *attention, pf_checkp
         !pf_checkpoint_set_u32(checkpoint, "performer.sinks", attention->sinks, error))
         return false;
     if (attention->kind == PF_ATTENTION_LOCAL) return true;
+    if (attention->forget &&
+        !pf_checkpoint_set_u32(checkpoint, "performer.forget", attention->forget, error))
+        return false;
     return pf_checkpoint_set_u32(checkpoint, "performer.features", attention->features, error) &&
            set_name(checkpoint, "performer.map", pf_map_name(attention->map), error) &&
            set_name(checkpoint, "performer.projection", pf_projection_name(attention->projection),

@@ -39,6 +39,7 @@ static bool read_options(const pf_checkpoint *checkpoint, pf_attention_options *
         !pf_checkpoint_get_f32(checkpoint, KEY("epsilon"), &o->epsilon, error) ||
         !pf_checkpoint_get_u64(checkpoint, KEY("seed"), &o->seed, error) ||
         !pf_checkpoint_get_u32(checkpoint, KEY("window"), &o->window, error) ||
+        !pf_checkpoint_get_u32(checkpoint, KEY("forget"), &o->forget, error) ||
         !pf_checkpoint_get_u32(checkpoint, KEY("sinks"), &o->sinks, error))
         return false;
     if (o->features == 0 || o->features > MAX_FEATURES)

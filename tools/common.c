@@ -11,8 +11,9 @@
 #include <unistd.h>
 
 static const flag_id attention_flags[] = {
-    FLAG_ATTENTION, FLAG_FEATURES, FLAG_MAP,     FLAG_PROJECTION,     FLAG_REDRAW,
-    FLAG_WINDOW,    FLAG_SINKS,    FLAG_EPSILON, FLAG_ATTENTION_SEED, FLAG_UNCALIBRATED,
+    FLAG_ATTENTION, FLAG_FEATURES,       FLAG_MAP,          FLAG_PROJECTION,
+    FLAG_REDRAW,    FLAG_WINDOW,         FLAG_SINKS,        FLAG_FORGET,
+    FLAG_EPSILON,   FLAG_ATTENTION_SEED, FLAG_UNCALIBRATED,
 };
 enum { ATTENTION_FLAGS = sizeof attention_flags / sizeof attention_flags[0] };
 
@@ -56,6 +57,7 @@ void attention_apply(const options *parsed, pf_attention_options *attention) {
         attention->features = (uint32_t)parsed->values[FLAG_FEATURES].count;
     if (parsed->given[FLAG_WINDOW]) attention->window = (uint32_t)parsed->values[FLAG_WINDOW].count;
     if (parsed->given[FLAG_SINKS]) attention->sinks = (uint32_t)parsed->values[FLAG_SINKS].count;
+    if (parsed->given[FLAG_FORGET]) attention->forget = (uint32_t)parsed->values[FLAG_FORGET].count;
     if (parsed->given[FLAG_EPSILON])
         attention->epsilon = (float)parsed->values[FLAG_EPSILON].number;
     if (parsed->given[FLAG_ATTENTION_SEED])

@@ -232,6 +232,16 @@ const flag flags[FLAG_END] = {
                     .most = MAX_CONTEXT,
                     .help = "favor, local: the first S tokens are exact. Default: the "
                             "checkpoint's, else 0."},
+    [FLAG_FORGET] = {.name = "forget",
+                     .kind = FLAG_COUNT,
+                     .commands = FOR_ATTENTION | FOR_BENCH,
+                     .group = GROUP_ATTENTION,
+                     .argument = "N",
+                     .most = UINT32_MAX,
+                     .help = "favor: with every token the tail keeps 1 - 1/N of itself, so that it "
+                             "never weighs more than N tokens: for texts much longer than those "
+                             "the model was trained on. 0: nothing is forgotten. Default: the "
+                             "checkpoint's, else 0."},
     [FLAG_EPSILON] = {.name = "epsilon",
                       .kind = FLAG_NUMBER,
                       .commands = FOR_ATTENTION,

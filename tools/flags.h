@@ -73,6 +73,7 @@ typedef enum flag_id {
     FLAG_REDRAW,
     FLAG_WINDOW,
     FLAG_SINKS,
+    FLAG_FORGET,
     FLAG_EPSILON,
     FLAG_ATTENTION_SEED,
     FLAG_UNCALIBRATED,
