@@ -65,7 +65,8 @@ PF_INLINE __m256i pf_q4_k(const uint8_t *block, int i) { return pf_k_nibbles(blo
 PF_INLINE __m256i pf_q5_k(const uint8_t *block, int i) {
     const __m256i bit = _mm256_set1_epi8((char)(1 << i));
     __m256i set = _mm256_cmpeq_epi8(_mm256_and_si256(pf_load32(block + 16), bit), bit);
-    return _mm256_or_si256(pf_k_nibbles(block + 48, i), _mm256_and_si256(set, _mm256_set1_epi8(16)));
+    return _mm256_or_si256(pf_k_nibbles(block + 48, i),
+                           _mm256_and_si256(set, _mm256_set1_epi8(16)));
 }
 
 /* The eight scales and mins of a Q4_K or Q5_K block, as floats: w = scale q + offset. */
@@ -73,10 +74,10 @@ PF_INLINE void pf_k_scales(const uint8_t *block, __m256 *scale, __m256 *offset) 
     uint32_t word[3];
     memcpy(word, block + 4, sizeof word);
     const uint32_t low6 = 0x3f3f3f3f, low4 = 0x0f0f0f0f, low2 = 0x03030303;
-    uint64_t scales = (word[0] & low6) |
-                      (uint64_t)((word[2] & low4) | (word[0] >> 6 & low2) << 4) << 32;
-    uint64_t mins = (word[1] & low6) |
-                    (uint64_t)((word[2] >> 4 & low4) | (word[1] >> 6 & low2) << 4) << 32;
+    uint64_t scales = (word[0] & low6) | (uint64_t)((word[2] & low4) | (word[0] >> 6 & low2) << 4)
+                                             << 32;
+    uint64_t mins =
+        (word[1] & low6) | (uint64_t)((word[2] >> 4 & low4) | (word[1] >> 6 & low2) << 4) << 32;
     __m256i scales32 = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((int64_t)scales));
     __m256i mins32 = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((int64_t)mins));
     *scale = _mm256_mul_ps(pf_half8(block), _mm256_cvtepi32_ps(scales32));

@@ -24,7 +24,8 @@ typedef __m256i (*unpack)(const uint8_t *block);
 PF_INLINE void centred_row(const uint8_t *block, size_t bytes, unpack q, char centre, float *values,
                            size_t n) {
     for (size_t i = 0; i < n; i += 32, block += bytes)
-        store(values + i, _mm256_sub_epi8(q(block), _mm256_set1_epi8(centre)), pf_half8(block), NULL);
+        store(values + i, _mm256_sub_epi8(q(block), _mm256_set1_epi8(centre)), pf_half8(block),
+              NULL);
 }
 
 PF_INLINE void offset_row(const uint8_t *block, size_t bytes, unpack q, float *values, size_t n) {
@@ -60,8 +61,8 @@ static void q6_k_row(const uint8_t *block, float *values, size_t n) {
             __m256i q = pf_q6_k_signed(block, i);
             float *group = values + first + 32 * i;
             store_half(group, _mm256_castsi256_si128(q), _mm256_set1_ps(scales[2 * i]), NULL);
-            store_half(group + 16, _mm256_extracti128_si256(q, 1), _mm256_set1_ps(scales[2 * i + 1]),
-                       NULL);
+            store_half(group + 16, _mm256_extracti128_si256(q, 1),
+                       _mm256_set1_ps(scales[2 * i + 1]), NULL);
         }
     }
 }
@@ -85,17 +86,38 @@ static void bf16_row(const uint8_t *row, float *values, size_t n) {
 
 void pf_dequantize_row_avx2(pf_type type, const void *row, float *values, size_t n) {
     switch (type) {
-    case PF_F16: f16_row(row, values, n); break;
-    case PF_BF16: bf16_row(row, values, n); break;
-    case PF_Q4_0: centred_row(row, 18, pf_q4_0, 8, values, n); break;
-    case PF_Q5_0: centred_row(row, 22, pf_q5_0, 16, values, n); break;
-    case PF_Q8_0: centred_row(row, 34, pf_q8_0_signed, 0, values, n); break;
-    case PF_Q4_1: offset_row(row, 20, pf_q4_1, values, n); break;
-    case PF_Q5_1: offset_row(row, 24, pf_q5_1, values, n); break;
-    case PF_Q4_K: k_row(row, 144, false, values, n); break;
-    case PF_Q5_K: k_row(row, 176, true, values, n); break;
-    case PF_Q6_K: q6_k_row(row, values, n); break;
-    default: pf_dequantize_row(type, row, values, n);
+    case PF_F16:
+        f16_row(row, values, n);
+        break;
+    case PF_BF16:
+        bf16_row(row, values, n);
+        break;
+    case PF_Q4_0:
+        centred_row(row, 18, pf_q4_0, 8, values, n);
+        break;
+    case PF_Q5_0:
+        centred_row(row, 22, pf_q5_0, 16, values, n);
+        break;
+    case PF_Q8_0:
+        centred_row(row, 34, pf_q8_0_signed, 0, values, n);
+        break;
+    case PF_Q4_1:
+        offset_row(row, 20, pf_q4_1, values, n);
+        break;
+    case PF_Q5_1:
+        offset_row(row, 24, pf_q5_1, values, n);
+        break;
+    case PF_Q4_K:
+        k_row(row, 144, false, values, n);
+        break;
+    case PF_Q5_K:
+        k_row(row, 176, true, values, n);
+        break;
+    case PF_Q6_K:
+        q6_k_row(row, values, n);
+        break;
+    default:
+        pf_dequantize_row(type, row, values, n);
     }
 }
 

@@ -31,7 +31,8 @@ static size_t at_most(size_t n, size_t limit) { return n < limit ? n : limit; }
 /* ---- getting ready ---- */
 
 /* Sixteen rows of at most sixteen columns turned over: out[k] = column k, 0 where there is none. */
-INLINE void turn_16(const float *rows, size_t ld, size_t n_rows, __mmask16 columns, __m512 out[16]) {
+INLINE void turn_16(const float *rows, size_t ld, size_t n_rows, __mmask16 columns,
+                    __m512 out[16]) {
     __m512 a[16], b[16];
     for (size_t i = 0; i < 16; i++)
         a[i] = i < n_rows ? _mm512_maskz_loadu_ps(columns, rows + i * ld) : _mm512_setzero_ps();
@@ -64,8 +65,10 @@ static void turn_tokens(const float *X, size_t ldx, size_t T, size_t K, float *t
         for (size_t k = 0; k < K; k += 16) {
             __m512 columns[16];
             size_t count = at_most(K - k, 16);
-            turn_16(X + t * ldx + k, ldx, at_most(T - t, 16), (__mmask16)((1u << count) - 1), columns);
-            for (size_t i = 0; i < count; i++) _mm512_storeu_ps(half + (k + i) * TILE_TOKENS, columns[i]);
+            turn_16(X + t * ldx + k, ldx, at_most(T - t, 16), (__mmask16)((1u << count) - 1),
+                    columns);
+            for (size_t i = 0; i < count; i++)
+                _mm512_storeu_ps(half + (k + i) * TILE_TOKENS, columns[i]);
         }
     }
 }
@@ -86,8 +89,8 @@ static void fill_panel(pf_matrix W, size_t first, size_t count, weight_chunk *pa
 
 /* Y [tokens][0 .. n_rows) = the tile's tokens times 12 rows of the panel from row r; V registers of
  * tokens. */
-INLINE void multiply_tile(const float *tile, const weight_chunk *panel, size_t r, size_t K, float *Y,
-                          size_t ldy, size_t tokens, size_t n_rows, const size_t V) {
+INLINE void multiply_tile(const float *tile, const weight_chunk *panel, size_t r, size_t K,
+                          float *Y, size_t ldy, size_t tokens, size_t n_rows, const size_t V) {
     __m512 sum[TILE_ROWS][2];
     for (size_t i = 0; i < TILE_ROWS; i++)
         for (size_t v = 0; v < V; v++) sum[i][v] = _mm512_setzero_ps();
@@ -121,8 +124,8 @@ static void multiply_16(const float *tile, const weight_chunk *panel, size_t r, 
     multiply_tile(tile, panel, r, K, Y, ldy, tokens, n_rows, 1);
 }
 
-void pf_gemm_avx512(pf_matrix W, const float *X, size_t ldx, size_t T, bool int8, float *Y, size_t ldy,
-                    size_t begin, size_t end, float *workspace) {
+void pf_gemm_avx512(pf_matrix W, const float *X, size_t ldx, size_t T, bool int8, float *Y,
+                    size_t ldy, size_t begin, size_t end, float *workspace) {
     (void)int8; /* floats are the better approximation, and as fast without VNNI */
     size_t K = W.cols, chunks = (K + CHUNK - 1) / CHUNK;
     weight_chunk *panel = (weight_chunk *)(void *)workspace;

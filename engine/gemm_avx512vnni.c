@@ -16,9 +16,9 @@ enum { TILE_ROWS = 6, TILE_TOKENS = 32, PANEL_ROWS = 48, CHUNK = 256, BLOCKS = C
 /* 256 columns of a panel. Rows of q lie 320 bytes apart, so that they spread over the cache. */
 typedef struct weight_chunk {
     int8_t q[PANEL_ROWS][CHUNK + 64];
-    float d[PANEL_ROWS][2 * BLOCKS];      /* of each 16 columns */
-    int32_t start[PANEL_ROWS][2 * BLOCKS]; /* -128 (sum of q) of each group: of 16, or every second */
-    float m[PANEL_ROWS][BLOCKS];          /* of each 32 columns */
+    float d[PANEL_ROWS][2 * BLOCKS];       /* of each 16 columns */
+    int32_t start[PANEL_ROWS][2 * BLOCKS]; /* -128 (sum of q), of each 16 or every second for 32 */
+    float m[PANEL_ROWS][BLOCKS];           /* of each 32 columns */
 } weight_chunk;
 
 /* 32 columns of 32 tokens. */
@@ -101,20 +101,36 @@ PF_INLINE void put_row_of_k(weight_chunk *chunk, size_t r, const uint8_t *block,
 static void put_row_of_q6_k(weight_chunk *chunk, size_t r, const uint8_t *block) {
     pf_q6_k_scales(block, chunk->d[r]);
 #pragma GCC unroll 8
-    for (int b = 0; b < BLOCKS; b++) put_weights(chunk, r, (size_t)b, pf_q6_k_signed(block, b), true);
+    for (int b = 0; b < BLOCKS; b++)
+        put_weights(chunk, r, (size_t)b, pf_q6_k_signed(block, b), true);
 }
 
 /* n <= 256 columns of one row. */
 static void put_row(weight_chunk *chunk, size_t r, pf_type type, const uint8_t *blocks, size_t n) {
     switch (type) {
-    case PF_Q8_0: put_row_of_32(chunk, r, blocks, n, 34, pf_q8_0_signed, 0, false); break;
-    case PF_Q4_0: put_row_of_32(chunk, r, blocks, n, 18, pf_q4_0, 8, false); break;
-    case PF_Q5_0: put_row_of_32(chunk, r, blocks, n, 22, pf_q5_0, 16, false); break;
-    case PF_Q4_1: put_row_of_32(chunk, r, blocks, n, 20, pf_q4_1, 0, true); break;
-    case PF_Q5_1: put_row_of_32(chunk, r, blocks, n, 24, pf_q5_1, 0, true); break;
-    case PF_Q4_K: put_row_of_k(chunk, r, blocks, false); break;
-    case PF_Q5_K: put_row_of_k(chunk, r, blocks, true); break;
-    default: put_row_of_q6_k(chunk, r, blocks);
+    case PF_Q8_0:
+        put_row_of_32(chunk, r, blocks, n, 34, pf_q8_0_signed, 0, false);
+        break;
+    case PF_Q4_0:
+        put_row_of_32(chunk, r, blocks, n, 18, pf_q4_0, 8, false);
+        break;
+    case PF_Q5_0:
+        put_row_of_32(chunk, r, blocks, n, 22, pf_q5_0, 16, false);
+        break;
+    case PF_Q4_1:
+        put_row_of_32(chunk, r, blocks, n, 20, pf_q4_1, 0, true);
+        break;
+    case PF_Q5_1:
+        put_row_of_32(chunk, r, blocks, n, 24, pf_q5_1, 0, true);
+        break;
+    case PF_Q4_K:
+        put_row_of_k(chunk, r, blocks, false);
+        break;
+    case PF_Q5_K:
+        put_row_of_k(chunk, r, blocks, true);
+        break;
+    default:
+        put_row_of_q6_k(chunk, r, blocks);
     }
 }
 
@@ -131,9 +147,9 @@ static void fill_panel(pf_matrix W, size_t first, size_t count, weight_chunk *pa
 /* ---- multiplying ---- */
 
 /* sum [6][V] += the block's columns of half h (of `halves`), rows r ... r + 5 of the chunk */
-PF_INLINE void multiply_group(const weight_chunk *chunk, size_t r, size_t b, const token_block *block,
-                              __m512 sum[TILE_ROWS][2], const size_t h, const size_t halves,
-                              const size_t V) {
+PF_INLINE void multiply_group(const weight_chunk *chunk, size_t r, size_t b,
+                              const token_block *block, __m512 sum[TILE_ROWS][2], const size_t h,
+                              const size_t halves, const size_t V) {
     __m512i dot[TILE_ROWS][2];
     const size_t group = 2 * b + h, fours = 8 / halves;
     for (size_t i = 0; i < TILE_ROWS; i++)
@@ -160,9 +176,9 @@ PF_INLINE void multiply_group(const weight_chunk *chunk, size_t r, size_t b, con
 }
 
 /* Y [tokens][0 .. n_rows) = the tile's tokens times six rows of the panel from row r. */
-PF_INLINE void multiply_tile(const token_block *block, const weight_chunk *panel, size_t r, size_t K,
-                             float *Y, size_t ldy, size_t tokens, size_t n_rows, const size_t halves,
-                             const bool has_min, const size_t V) {
+PF_INLINE void multiply_tile(const token_block *block, const weight_chunk *panel, size_t r,
+                             size_t K, float *Y, size_t ldy, size_t tokens, size_t n_rows,
+                             const size_t halves, const bool has_min, const size_t V) {
     __m512 sum[TILE_ROWS][2];
     for (size_t i = 0; i < TILE_ROWS; i++)
         for (size_t v = 0; v < V; v++) sum[i][v] = _mm512_setzero_ps();
@@ -173,7 +189,8 @@ PF_INLINE void multiply_tile(const token_block *block, const weight_chunk *panel
         for (size_t v = 0; has_min && v < V; v++) {
             __m512 p = _mm512_loadu_ps(block->sum + 16 * v);
             for (size_t i = 0; i < TILE_ROWS; i++)
-                sum[i][v] = _mm512_fmadd_ps(p, _mm512_set1_ps(chunk->m[r + i][b % BLOCKS]), sum[i][v]);
+                sum[i][v] =
+                    _mm512_fmadd_ps(p, _mm512_set1_ps(chunk->m[r + i][b % BLOCKS]), sum[i][v]);
         }
     }
     float turned[TILE_ROWS][TILE_TOKENS];
@@ -184,8 +201,8 @@ PF_INLINE void multiply_tile(const token_block *block, const weight_chunk *panel
 }
 
 /* Six rows; which of the unrolled tiles depends on the type and on whether both registers have tokens. */
-static void multiply(pf_type type, const token_block *block, const weight_chunk *panel, size_t r, size_t K,
-                     float *Y, size_t ldy, size_t tokens, size_t n_rows) {
+static void multiply(pf_type type, const token_block *block, const weight_chunk *panel, size_t r,
+                     size_t K, float *Y, size_t ldy, size_t tokens, size_t n_rows) {
     bool wide = tokens > 16;
     if (type == PF_Q6_K) {
         if (wide)
@@ -220,8 +237,9 @@ void pf_gemm_avx512vnni(pf_matrix W, const float *X, size_t ldx, size_t T, bool 
         fill_panel(W, first, rows, panel);
         for (size_t t = 0; t < T; t += TILE_TOKENS)
             for (size_t r = 0; r < rows; r += TILE_ROWS)
-                multiply(W.type, tiles + t / TILE_TOKENS * (K / 32), panel, r, K, Y + t * ldy + first + r,
-                         ldy, at_most(T - t, TILE_TOKENS), at_most(rows - r, TILE_ROWS));
+                multiply(W.type, tiles + t / TILE_TOKENS * (K / 32), panel, r, K,
+                         Y + t * ldy + first + r, ldy, at_most(T - t, TILE_TOKENS),
+                         at_most(rows - r, TILE_ROWS));
     }
 }
 

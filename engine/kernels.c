@@ -36,12 +36,13 @@ static unsigned enabled_state(void) {
 
 /* How many of the tables this machine can run. */
 static size_t detect(void) {
-    enum { FMA = 1 << 12, OSXSAVE = 1 << 27, AVX = 1 << 28, F16C = 1 << 29 };      /* leaf 1, ecx */
-    enum { AVX2 = 1 << 5, F = 1 << 16, DQ = 1 << 17, BW = 1 << 30 };              /* leaf 7, ebx */
-    const unsigned VL = 1u << 31, VNNI = 1u << 11; /* ebx, ecx */
-    enum { YMM_STATE = 0x06, ZMM_STATE = 0xe6 };                                  /* XCR0 */
+    enum { FMA = 1 << 12, OSXSAVE = 1 << 27, AVX = 1 << 28, F16C = 1 << 29 }; /* leaf 1, ecx */
+    enum { AVX2 = 1 << 5, F = 1 << 16, DQ = 1 << 17, BW = 1 << 30 };          /* leaf 7, ebx */
+    const unsigned VL = 1u << 31, VNNI = 1u << 11;                            /* ebx, ecx */
+    enum { YMM_STATE = 0x06, ZMM_STATE = 0xe6 };                              /* XCR0 */
     unsigned eax, ebx, ecx, edx;
-    if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !all_set(ecx, FMA | OSXSAVE | AVX | F16C)) return 1;
+    if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !all_set(ecx, FMA | OSXSAVE | AVX | F16C))
+        return 1;
     unsigned state = enabled_state();
     if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return 1;
     if (!all_set(state, YMM_STATE) || !all_set(ebx, AVX2)) return 1;

@@ -61,7 +61,8 @@ static void axpy(float *y, float alpha, const float *x, size_t n) {
 
 static void scale(float *y, float alpha, size_t n) {
     __m256 factor = _mm256_set1_ps(alpha);
-    for (size_t i = 0; i < n; i += 8) store(y + i, n - i, _mm256_mul_ps(factor, load(y + i, n - i)));
+    for (size_t i = 0; i < n; i += 8)
+        store(y + i, n - i, _mm256_mul_ps(factor, load(y + i, n - i)));
 }
 
 static float max(const float *x, size_t n) {
@@ -149,8 +150,9 @@ static void layer_norm(float *y, const float *x, const float *weight, const floa
 /* ---- FAVOR+ ---- */
 
 /* A stripe of S, 16 columns (two vectors, `width` of them real) wide, all M rows; G <= 4 queries. */
-INLINE void favor_stripe(float *S, size_t M, size_t D, size_t width, float decay, const float *phi_k,
-                         const float *v, const float *phi_q, float *out, const size_t G) {
+INLINE void favor_stripe(float *S, size_t M, size_t D, size_t width, float decay,
+                         const float *phi_k, const float *v, const float *phi_q, float *out,
+                         const size_t G) {
     const __m256i mask[2] = {lanes(width), lanes(width > 8 ? width - 8 : 0)};
     __m256 value[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()}, keep = _mm256_set1_ps(decay);
     __m256 total[4][2];
@@ -174,7 +176,8 @@ INLINE void favor_stripe(float *S, size_t M, size_t D, size_t width, float decay
         }
     }
     for (size_t g = 0; g < G; g++)
-        for (size_t k = 0; k < 2; k++) _mm256_maskstore_ps(out + g * D + 8 * k, mask[k], total[g][k]);
+        for (size_t k = 0; k < 2; k++)
+            _mm256_maskstore_ps(out + g * D + 8 * k, mask[k], total[g][k]);
 }
 
 /* Stripes of 16 columns, queries four at a time; only the first four pay for the update. */
@@ -187,11 +190,20 @@ static void favor_step(float *S, float *z, size_t M, size_t D, float decay, cons
             const float *q = phi_q + g * M;
             float *o = out + g * D + d;
             switch (G - g) {
-            case 0: favor_stripe(S + d, M, D, width, decay, update, value, q, o, 0); break;
-            case 1: favor_stripe(S + d, M, D, width, decay, update, value, q, o, 1); break;
-            case 2: favor_stripe(S + d, M, D, width, decay, update, value, q, o, 2); break;
-            case 3: favor_stripe(S + d, M, D, width, decay, update, value, q, o, 3); break;
-            default: favor_stripe(S + d, M, D, width, decay, update, value, q, o, 4);
+            case 0:
+                favor_stripe(S + d, M, D, width, decay, update, value, q, o, 0);
+                break;
+            case 1:
+                favor_stripe(S + d, M, D, width, decay, update, value, q, o, 1);
+                break;
+            case 2:
+                favor_stripe(S + d, M, D, width, decay, update, value, q, o, 2);
+                break;
+            case 3:
+                favor_stripe(S + d, M, D, width, decay, update, value, q, o, 3);
+                break;
+            default:
+                favor_stripe(S + d, M, D, width, decay, update, value, q, o, 4);
             }
             g += 4;
         } while (g < G);
@@ -219,13 +231,15 @@ static void quantize_activation(pf_activation a, size_t n) {
         __m256i q[4], sum = _mm256_setzero_si256();
         for (size_t j = 0; j < 4; j++) {
             __m256 scaled = _mm256_mul_ps(x[j], inverse);
-            __m256 sane = _mm256_cmp_ps(_mm256_andnot_ps(sign, scaled), _mm256_set1_ps(128), _CMP_LT_OQ);
+            __m256 sane =
+                _mm256_cmp_ps(_mm256_andnot_ps(sign, scaled), _mm256_set1_ps(128), _CMP_LT_OQ);
             scaled = _mm256_and_ps(scaled, sane); /* NaN and infinity fall to 0 */
             q[j] = _mm256_cvtps_epi32(scaled);
             sum = _mm256_add_epi32(sum, q[j]);
         }
         /* Packing works within halves; the permutation puts the groups of four back in order. */
-        __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
+        __m256i bytes =
+            _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
         bytes = _mm256_permutevar8x32_epi32(bytes, order);
         _mm256_storeu_si256((__m256i *)(void *)(a.q + 32 * b), bytes);
         a.scale[b] = most / 127;

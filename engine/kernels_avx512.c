@@ -24,12 +24,12 @@ static float dot(const float *a, const float *b, size_t n) {
     size_t i = 0;
     for (; i + 64 <= n; i += 64)
         for (size_t j = 0; j < 4; j++)
-            sum[j] = _mm512_fmadd_ps(_mm512_loadu_ps(a + i + 16 * j), _mm512_loadu_ps(b + i + 16 * j),
-                                     sum[j]);
+            sum[j] = _mm512_fmadd_ps(_mm512_loadu_ps(a + i + 16 * j),
+                                     _mm512_loadu_ps(b + i + 16 * j), sum[j]);
     for (size_t j = 0; i < n; i += 16, j++) {
         __mmask16 mask = lanes(n - i);
-        sum[j] = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, a + i), _mm512_maskz_loadu_ps(mask, b + i),
-                                 sum[j]);
+        sum[j] = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, a + i),
+                                 _mm512_maskz_loadu_ps(mask, b + i), sum[j]);
     }
     return _mm512_reduce_add_ps(
         _mm512_add_ps(_mm512_add_ps(sum[0], sum[1]), _mm512_add_ps(sum[2], sum[3])));
@@ -49,7 +49,8 @@ static void scale(float *y, float alpha, size_t n) {
     __m512 factor = _mm512_set1_ps(alpha);
     for (size_t i = 0; i < n; i += 16) {
         __mmask16 mask = lanes(n - i);
-        _mm512_mask_storeu_ps(y + i, mask, _mm512_mul_ps(factor, _mm512_maskz_loadu_ps(mask, y + i)));
+        _mm512_mask_storeu_ps(y + i, mask,
+                              _mm512_mul_ps(factor, _mm512_maskz_loadu_ps(mask, y + i)));
     }
 }
 
@@ -127,8 +128,7 @@ static void layer_norm(float *y, const float *x, const float *weight, const floa
         __m512 centred = _mm512_maskz_sub_ps(mask, _mm512_maskz_loadu_ps(mask, x + i), mean);
         squares = _mm512_fmadd_ps(centred, centred, squares);
     }
-    __m512 inverse =
-        _mm512_set1_ps(1 / sqrtf(_mm512_reduce_add_ps(squares) / (float)n + eps));
+    __m512 inverse = _mm512_set1_ps(1 / sqrtf(_mm512_reduce_add_ps(squares) / (float)n + eps));
     for (size_t i = 0; i < n; i += 16) {
         __mmask16 mask = lanes(n - i);
         __m512 centred = _mm512_sub_ps(_mm512_maskz_loadu_ps(mask, x + i), mean);
@@ -143,9 +143,9 @@ static void layer_norm(float *y, const float *x, const float *weight, const floa
 
 /* A stripe of S: K vectors (the last one masked) wide, all M rows; G queries at once. What the rows
  * add up to stays in registers: K * G <= 16 of the 32. */
-INLINE void favor_stripe(float *S, size_t M, size_t D, float decay, const float *phi_k, const float *v,
-                         const float *phi_q, float *out, __mmask16 last, const size_t K,
-                         const size_t G) {
+INLINE void favor_stripe(float *S, size_t M, size_t D, float decay, const float *phi_k,
+                         const float *v, const float *phi_q, float *out, __mmask16 last,
+                         const size_t K, const size_t G) {
     __m512 value[4], total[4][4], keep = _mm512_set1_ps(decay);
     for (size_t k = 0; k < K; k++) {
         __mmask16 mask = k + 1 < K ? 0xffff : last;
@@ -178,23 +178,42 @@ INLINE void favor_stripe_of(float *S, size_t M, size_t D, float decay, const flo
                             const float *v, const float *phi_q, float *out, __mmask16 last,
                             const size_t K, size_t G) {
     switch (G) {
-    case 0: favor_stripe(S, M, D, decay, phi_k, v, phi_q, out, last, K, 0); break;
-    case 1: favor_stripe(S, M, D, decay, phi_k, v, phi_q, out, last, K, 1); break;
-    case 2: favor_stripe(S, M, D, decay, phi_k, v, phi_q, out, last, K, 2); break;
-    case 3: favor_stripe(S, M, D, decay, phi_k, v, phi_q, out, last, K, 3); break;
-    default: favor_stripe(S, M, D, decay, phi_k, v, phi_q, out, last, K, 4); break;
+    case 0:
+        favor_stripe(S, M, D, decay, phi_k, v, phi_q, out, last, K, 0);
+        break;
+    case 1:
+        favor_stripe(S, M, D, decay, phi_k, v, phi_q, out, last, K, 1);
+        break;
+    case 2:
+        favor_stripe(S, M, D, decay, phi_k, v, phi_q, out, last, K, 2);
+        break;
+    case 3:
+        favor_stripe(S, M, D, decay, phi_k, v, phi_q, out, last, K, 3);
+        break;
+    default:
+        favor_stripe(S, M, D, decay, phi_k, v, phi_q, out, last, K, 4);
+        break;
     }
 }
 
-static void favor_columns(float *S, size_t M, size_t D, size_t width, float decay, const float *phi_k,
-                          const float *v, const float *phi_q, float *out, size_t G) {
+static void favor_columns(float *S, size_t M, size_t D, size_t width, float decay,
+                          const float *phi_k, const float *v, const float *phi_q, float *out,
+                          size_t G) {
     size_t K = (width + 15) / 16;
     __mmask16 last = lanes(width - 16 * (K - 1));
     switch (K) {
-    case 1: favor_stripe_of(S, M, D, decay, phi_k, v, phi_q, out, last, 1, G); break;
-    case 2: favor_stripe_of(S, M, D, decay, phi_k, v, phi_q, out, last, 2, G); break;
-    case 3: favor_stripe_of(S, M, D, decay, phi_k, v, phi_q, out, last, 3, G); break;
-    default: favor_stripe_of(S, M, D, decay, phi_k, v, phi_q, out, last, 4, G); break;
+    case 1:
+        favor_stripe_of(S, M, D, decay, phi_k, v, phi_q, out, last, 1, G);
+        break;
+    case 2:
+        favor_stripe_of(S, M, D, decay, phi_k, v, phi_q, out, last, 2, G);
+        break;
+    case 3:
+        favor_stripe_of(S, M, D, decay, phi_k, v, phi_q, out, last, 3, G);
+        break;
+    default:
+        favor_stripe_of(S, M, D, decay, phi_k, v, phi_q, out, last, 4, G);
+        break;
     }
 }
 
@@ -242,15 +261,17 @@ static void quantize_activation(pf_activation a, size_t n) {
 
 /* ---- the tables ---- */
 
-#define AVX512_KERNELS                                                                               \
-    .dot = dot, .axpy = axpy, .scale = scale, .max = max, .exp_sum = exp_sum, .rms_norm = rms_norm, \
-    .layer_norm = layer_norm, .swiglu = swiglu, .favor_step = favor_step,                           \
+#define AVX512_KERNELS                                                                             \
+    .dot = dot, .axpy = axpy, .scale = scale, .max = max, .exp_sum = exp_sum,                      \
+    .rms_norm = rms_norm, .layer_norm = layer_norm, .swiglu = swiglu, .favor_step = favor_step,    \
     .quantize_activation = quantize_activation, .dequantize_row = pf_dequantize_row_avx2
 
 const pf_kernels pf_kernels_avx512 = {
     .name = "avx512", AVX512_KERNELS, .matvec = pf_matvec_avx512, .gemm = pf_gemm_avx512};
-const pf_kernels pf_kernels_avx512vnni = {
-    .name = "avx512-vnni", AVX512_KERNELS, .matvec = pf_matvec_avx512vnni, .gemm = pf_gemm_avx512vnni};
+const pf_kernels pf_kernels_avx512vnni = {.name = "avx512-vnni",
+                                          AVX512_KERNELS,
+                                          .matvec = pf_matvec_avx512vnni,
+                                          .gemm = pf_gemm_avx512vnni};
 
 #else
 typedef int pf_no_avx512; /* ISO C wants one declaration per file */

@@ -4,7 +4,10 @@
 
 #include <math.h>
 
-enum { LANES = 8, CHUNK = 256 }; /* CHUNK: values dequantised at a time, a multiple of every block */
+enum {
+    LANES = 8,
+    CHUNK = 256
+}; /* CHUNK: values dequantised at a time, a multiple of every block */
 
 /* Several independent sums: the compiler may keep them in one vector register. */
 static float plain_dot(const float *a, const float *b, size_t n) {
@@ -63,8 +66,9 @@ static void plain_swiglu(float *gate, const float *up, size_t n) {
     for (size_t i = 0; i < n; i++) gate[i] = gate[i] / (1 + expf(-gate[i])) * up[i];
 }
 
-static void plain_favor_step(float *S, float *z, size_t M, size_t D, float decay, const float *phi_k,
-                             const float *v, const float *phi_q, size_t G, float *out, float *den) {
+static void plain_favor_step(float *S, float *z, size_t M, size_t D, float decay,
+                             const float *phi_k, const float *v, const float *phi_q, size_t G,
+                             float *out, float *den) {
     for (size_t i = 0; i < G * D; i++) out[i] = 0;
     for (size_t g = 0; g < G; g++) den[g] = 0;
     for (size_t m = 0; m < M; m++) {
@@ -100,8 +104,7 @@ static void plain_quantize_activation(pf_activation a, size_t n) {
 
 /* What an int8 product means: the weights times scale * q in place of x. */
 static void activation_values(pf_activation a, size_t first, float *values, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        values[i] = a.scale[(first + i) / 32] * (float)a.q[first + i];
+    for (size_t i = 0; i < n; i++) values[i] = a.scale[(first + i) / 32] * (float)a.q[first + i];
 }
 
 static void plain_matvec(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end) {

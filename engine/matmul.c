@@ -23,8 +23,8 @@ void pf_sgemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, 
     int threads = omp_get_max_threads();
     if (threads != 1) omp_set_num_threads(1);
     cblas_sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans,
-                transpose_b ? CblasTrans : CblasNoTrans, (int)m, (int)n, (int)k, alpha, A, (int)lda, B,
-                (int)ldb, beta, C, (int)ldc);
+                transpose_b ? CblasTrans : CblasNoTrans, (int)m, (int)n, (int)k, alpha, A, (int)lda,
+                B, (int)ldb, beta, C, (int)ldc);
     if (threads != 1) omp_set_num_threads(threads);
 }
 
@@ -33,8 +33,8 @@ static bool takes_int8(const pf_matmul_scratch *scratch, pf_type type) {
 }
 
 /* One token: this member's rows of W, each read once. */
-static void one_token(pf_matmul_scratch *scratch, float *y, const float *x, pf_matrix W, size_t begin,
-                      size_t end) {
+static void one_token(pf_matmul_scratch *scratch, float *y, const float *x, pf_matrix W,
+                      size_t begin, size_t end) {
     const pf_kernels *kernels = pf_kernels_get();
     pf_activation activation = scratch->activation;
     activation.x = x;
@@ -83,16 +83,16 @@ static void many_tokens_by_blas(pf_matmul_scratch *scratch, float *Y, size_t ldy
     }
 }
 
-static void many_tokens(pf_matmul_scratch *scratch, float *Y, size_t ldy, const float *X, size_t ldx,
-                        size_t T, pf_matrix W, size_t begin, size_t end) {
+static void many_tokens(pf_matmul_scratch *scratch, float *Y, size_t ldy, const float *X,
+                        size_t ldx, size_t T, pf_matrix W, size_t begin, size_t end) {
     const pf_kernels *kernels = pf_kernels_get();
     if (!kernels->gemm) {
         many_tokens_by_blas(scratch, Y, ldy, X, ldx, T, W, begin, end);
         return;
     }
     for (size_t t = 0; t < T; t += PF_GEMM_TOKENS)
-        kernels->gemm(W, X + t * ldx, ldx, at_most(T - t, PF_GEMM_TOKENS), takes_int8(scratch, W.type),
-                      Y + t * ldy, ldy, begin, end, scratch->panel);
+        kernels->gemm(W, X + t * ldx, ldx, at_most(T - t, PF_GEMM_TOKENS),
+                      takes_int8(scratch, W.type), Y + t * ldy, ldy, begin, end, scratch->panel);
 }
 
 void pf_matmul(pf_member member, pf_matmul_scratch *scratch, float *Y, size_t ldy, const float *X,

@@ -27,7 +27,8 @@ void pf_matmul(pf_member member, pf_matmul_scratch *scratch, float *Y, size_t ld
 /* Plain products on one thread, row-major: C [m, n] = alpha op(A) op(B) + beta C, where op(A) is
  * [m, k] and op(B) [k, n]; lda, ldb, ldc are the distances between rows in memory. */
 void pf_sgemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, float alpha,
-              const float *A, size_t lda, const float *B, size_t ldb, float beta, float *C, size_t ldc);
+              const float *A, size_t lda, const float *B, size_t ldb, float beta, float *C,
+              size_t ldc);
 
 /* Which kernel set OpenBLAS picked for this machine, e.g. "SkylakeX". Static text. */
 const char *pf_blas_name(void);

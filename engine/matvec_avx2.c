@@ -10,7 +10,9 @@ enum { CHUNK = 256 };
 /* Eight weights as floats. */
 typedef __m256 (*load_weights)(const void *row, size_t i);
 
-PF_INLINE __m256 load_f32(const void *row, size_t i) { return _mm256_loadu_ps((const float *)row + i); }
+PF_INLINE __m256 load_f32(const void *row, size_t i) {
+    return _mm256_loadu_ps((const float *)row + i);
+}
 
 PF_INLINE __m256 load_f16(const void *row, size_t i) {
     return _mm256_cvtph_ps(pf_load16((const uint16_t *)row + i));
@@ -22,14 +24,16 @@ PF_INLINE __m256 load_bf16(const void *row, size_t i) {
 }
 
 /* A row times x, four sums in flight; the last n % 8 columns by way of a padded copy. */
-PF_INLINE float one_row(pf_type type, const char *row, size_t n, const float *x, load_weights load) {
+PF_INLINE float one_row(pf_type type, const char *row, size_t n, const float *x,
+                        load_weights load) {
     __m256 sum[4];
     for (size_t j = 0; j < 4; j++) sum[j] = _mm256_setzero_ps();
     size_t i = 0;
     for (; i + 32 <= n; i += 32)
         for (size_t j = 0; j < 4; j++)
             sum[j] = _mm256_fmadd_ps(load(row, i + 8 * j), _mm256_loadu_ps(x + i + 8 * j), sum[j]);
-    for (; i + 8 <= n; i += 8) sum[0] = _mm256_fmadd_ps(load(row, i), _mm256_loadu_ps(x + i), sum[0]);
+    for (; i + 8 <= n; i += 8)
+        sum[0] = _mm256_fmadd_ps(load(row, i), _mm256_loadu_ps(x + i), sum[0]);
     if (i < n) {
         float padded_x[8] = {0}, weights[8] = {0};
         memcpy(padded_x, x + i, (n - i) * sizeof *x);
@@ -69,10 +73,17 @@ bool pf_matvec_int8_avx2(pf_matrix W, pf_activation a, float *y, size_t begin, s
 void pf_matvec_avx2(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end) {
     if (a.q && pf_matvec_int8(W, a, y, begin, end)) return;
     switch (W.type) {
-    case PF_F32: matrix(W, a.x, y, begin, end, load_f32); break;
-    case PF_F16: matrix(W, a.x, y, begin, end, load_f16); break;
-    case PF_BF16: matrix(W, a.x, y, begin, end, load_bf16); break;
-    default: blocks(W, a.x, y, begin, end);
+    case PF_F32:
+        matrix(W, a.x, y, begin, end, load_f32);
+        break;
+    case PF_F16:
+        matrix(W, a.x, y, begin, end, load_f16);
+        break;
+    case PF_BF16:
+        matrix(W, a.x, y, begin, end, load_bf16);
+        break;
+    default:
+        blocks(W, a.x, y, begin, end);
     }
 }
 

@@ -33,10 +33,12 @@ INLINE __m512 load_bf16(const void *row, size_t i, __mmask16 mask) {
 INLINE void store_sums(float *y, const __m512 sum[ROWS]) {
     __m128 quarter[ROWS];
     for (size_t r = 0; r < ROWS; r++) {
-        __m256 half = _mm256_add_ps(_mm512_castps512_ps256(sum[r]), _mm512_extractf32x8_ps(sum[r], 1));
+        __m256 half =
+            _mm256_add_ps(_mm512_castps512_ps256(sum[r]), _mm512_extractf32x8_ps(sum[r], 1));
         quarter[r] = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
     }
-    _mm_storeu_ps(y, _mm_hadd_ps(_mm_hadd_ps(quarter[0], quarter[1]), _mm_hadd_ps(quarter[2], quarter[3])));
+    _mm_storeu_ps(
+        y, _mm_hadd_ps(_mm_hadd_ps(quarter[0], quarter[1]), _mm_hadd_ps(quarter[2], quarter[3])));
 }
 
 INLINE void four_short_rows(const char *row, size_t row_bytes, size_t n, const float *x, float *y,
@@ -58,15 +60,18 @@ INLINE float one_row(const char *row, size_t n, const float *x, load_weights loa
     size_t i = 0;
     for (; i + 64 <= n; i += 64)
         for (size_t j = 0; j < 4; j++)
-            sum[j] = _mm512_fmadd_ps(load(row, i + 16 * j, 0xffff), _mm512_loadu_ps(x + i + 16 * j), sum[j]);
+            sum[j] = _mm512_fmadd_ps(load(row, i + 16 * j, 0xffff), _mm512_loadu_ps(x + i + 16 * j),
+                                     sum[j]);
     for (; i < n; i += 16) {
         __mmask16 mask = (__mmask16)(n - i >= 16 ? 0xffff : (1u << (n - i)) - 1);
         sum[0] = _mm512_fmadd_ps(load(row, i, mask), _mm512_maskz_loadu_ps(mask, x + i), sum[0]);
     }
-    return _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(sum[0], sum[1]), _mm512_add_ps(sum[2], sum[3])));
+    return _mm512_reduce_add_ps(
+        _mm512_add_ps(_mm512_add_ps(sum[0], sum[1]), _mm512_add_ps(sum[2], sum[3])));
 }
 
-INLINE void matrix(pf_matrix W, const float *x, float *y, size_t begin, size_t end, load_weights load) {
+INLINE void matrix(pf_matrix W, const float *x, float *y, size_t begin, size_t end,
+                   load_weights load) {
     size_t row_bytes = pf_row_bytes(W.type, W.cols), r = begin;
     const char *data = W.data;
     if (W.cols <= SHORT)
@@ -102,10 +107,17 @@ static void blocks(pf_matrix W, const float *x, float *y, size_t begin, size_t e
 
 static void matvec_floats(pf_matrix W, const float *x, float *y, size_t begin, size_t end) {
     switch (W.type) {
-    case PF_F32: f32(W, x, y, begin, end); break;
-    case PF_F16: f16(W, x, y, begin, end); break;
-    case PF_BF16: bf16(W, x, y, begin, end); break;
-    default: blocks(W, x, y, begin, end);
+    case PF_F32:
+        f32(W, x, y, begin, end);
+        break;
+    case PF_F16:
+        f16(W, x, y, begin, end);
+        break;
+    case PF_BF16:
+        bf16(W, x, y, begin, end);
+        break;
+    default:
+        blocks(W, x, y, begin, end);
     }
 }
 

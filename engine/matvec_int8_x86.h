@@ -54,8 +54,9 @@ PF_INLINE __m256 pf_add_block(__m256 total, const uint8_t *block, size_t b, pf_a
     return _mm256_fmadd_ps(eighth, pf_half8(kind == PF_MIN ? block + 2 : block), total);
 }
 
-PF_INLINE float pf_row_of_32(const uint8_t *block, size_t n_blocks, pf_activation a, const size_t bytes,
-                             pf_unpack unpack, const pf_offset_kind kind, const float centre) {
+PF_INLINE float pf_row_of_32(const uint8_t *block, size_t n_blocks, pf_activation a,
+                             const size_t bytes, pf_unpack unpack, const pf_offset_kind kind,
+                             const float centre) {
     __m256 even = _mm256_setzero_ps(), odd = _mm256_setzero_ps();
     size_t b = 0;
     for (; b + 2 <= n_blocks; b += 2, block += 2 * bytes) {
@@ -67,7 +68,8 @@ PF_INLINE float pf_row_of_32(const uint8_t *block, size_t n_blocks, pf_activatio
 }
 
 /* One row of Q4_K or Q5_K. */
-PF_INLINE float pf_row_of_k(const uint8_t *block, size_t n_blocks, pf_activation a, const bool five) {
+PF_INLINE float pf_row_of_k(const uint8_t *block, size_t n_blocks, pf_activation a,
+                            const bool five) {
     __m256 total[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()}, mins = _mm256_setzero_ps();
     for (size_t b = 0; b < n_blocks; b++, block += five ? 176 : 144) {
         __m256 scale, offset;
@@ -90,7 +92,7 @@ PF_INLINE float pf_row_of_q6_k(const uint8_t *block, size_t n_blocks, pf_activat
     for (size_t b = 0; b < n_blocks; b++, block += 210) {
         float scales[16];
         pf_q6_k_scales(block, scales);
-    #pragma GCC unroll 8
+#pragma GCC unroll 8
         for (int i = 0; i < 8; i++) {
             size_t group = 8 * b + (size_t)i;
             __m256 dot = pf_dot_signed(pf_q6_k_signed(block, i), pf_load32(a.q + 32 * group));
@@ -118,10 +120,18 @@ PF_INLINE bool pf_matvec_int8(pf_matrix W, pf_activation a, float *y, size_t beg
     case PF_Q8_0:
         pf_matrix_of_32(W, a, y, begin, end, 34, pf_q8_0_signed, PF_SIGNED, 0);
         return true;
-    case PF_Q4_0: pf_matrix_of_32(W, a, y, begin, end, 18, pf_q4_0, PF_CENTRE, 8); return true;
-    case PF_Q5_0: pf_matrix_of_32(W, a, y, begin, end, 22, pf_q5_0, PF_CENTRE, 16); return true;
-    case PF_Q4_1: pf_matrix_of_32(W, a, y, begin, end, 20, pf_q4_1, PF_MIN, 0); return true;
-    case PF_Q5_1: pf_matrix_of_32(W, a, y, begin, end, 24, pf_q5_1, PF_MIN, 0); return true;
+    case PF_Q4_0:
+        pf_matrix_of_32(W, a, y, begin, end, 18, pf_q4_0, PF_CENTRE, 8);
+        return true;
+    case PF_Q5_0:
+        pf_matrix_of_32(W, a, y, begin, end, 22, pf_q5_0, PF_CENTRE, 16);
+        return true;
+    case PF_Q4_1:
+        pf_matrix_of_32(W, a, y, begin, end, 20, pf_q4_1, PF_MIN, 0);
+        return true;
+    case PF_Q5_1:
+        pf_matrix_of_32(W, a, y, begin, end, 24, pf_q5_1, PF_MIN, 0);
+        return true;
     case PF_Q4_K:
         for (size_t r = begin; r < end; r++)
             y[r] = pf_row_of_k(data + r * row_bytes, supers, a, false);
@@ -133,7 +143,8 @@ PF_INLINE bool pf_matvec_int8(pf_matrix W, pf_activation a, float *y, size_t beg
     case PF_Q6_K:
         for (size_t r = begin; r < end; r++) y[r] = pf_row_of_q6_k(data + r * row_bytes, supers, a);
         return true;
-    default: return false;
+    default:
+        return false;
     }
 }
 

@@ -39,8 +39,10 @@ uint16_t pf_f32_to_f16(float value) {
     uint32_t bits = bits_of(value), magnitude = bits & 0x7fffffff;
     uint32_t sign = (bits >> 16) & 0x8000;
     if (magnitude > 0x7f800000) return (uint16_t)(sign | 0x7e00 | (magnitude >> 13 & 0x3ff));
-    if (magnitude >= 0x477ff000) return (uint16_t)(sign | 0x7c00); /* 65520 and up round to infinity */
-    if (magnitude < 0x38800000) { /* below 2^-14: a multiple of 2^-24; adding 0.5 rounds to it, because
+    if (magnitude >= 0x477ff000)
+        return (uint16_t)(sign | 0x7c00); /* 65520 and up round to infinity */
+    if (magnitude <
+        0x38800000) { /* below 2^-14: a multiple of 2^-24; adding 0.5 rounds to it, because
                                      the last bit of floats in [0.5, 1) is worth 2^-24 */
         return (uint16_t)(sign | (bits_of(float_of(magnitude) + 0.5f) - bits_of(0.5f)));
     }
@@ -57,9 +59,7 @@ uint16_t pf_f32_to_bf16(float value) {
     return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-static uint16_t load16(const uint8_t *bytes) {
-    return (uint16_t)(bytes[0] | bytes[1] << 8);
-}
+static uint16_t load16(const uint8_t *bytes) { return (uint16_t)(bytes[0] | bytes[1] << 8); }
 
 static uint32_t load32(const uint8_t *bytes) {
     return (uint32_t)load16(bytes) | (uint32_t)load16(bytes + 2) << 16;
@@ -230,9 +230,7 @@ static void store16(uint8_t *bytes, uint16_t value) {
 }
 
 /* A float that should be within [0, 255] as an integer, towards zero; NaN gives 0. */
-static uint8_t to_byte(float value) {
-    return value >= 255 ? 255 : value > 0 ? (uint8_t)value : 0;
-}
+static uint8_t to_byte(float value) { return value >= 255 ? 255 : value > 0 ? (uint8_t)value : 0; }
 
 /* The value of largest magnitude, with its sign; NaN is passed over. */
 static float extreme(const float *values, size_t n) {
@@ -264,7 +262,9 @@ static void quantize_q4_0(const float *values, uint8_t *block) {
 bool pf_quantize_row(pf_type type, const float *values, void *row, size_t n) {
     uint8_t *bytes = row;
     switch (type) {
-    case PF_F32: memcpy(bytes, values, n * sizeof *values); return true;
+    case PF_F32:
+        memcpy(bytes, values, n * sizeof *values);
+        return true;
     case PF_F16:
         for (size_t i = 0; i < n; i++) store16(bytes + 2 * i, pf_f32_to_f16(values[i]));
         return true;
@@ -277,6 +277,7 @@ bool pf_quantize_row(pf_type type, const float *values, void *row, size_t n) {
     case PF_Q4_0:
         for (size_t b = 0; b < n / 32; b++) quantize_q4_0(values + 32 * b, bytes + 18 * b);
         return true;
-    default: return false;
+    default:
+        return false;
     }
 }

@@ -4,10 +4,10 @@
 
 #include "tensor.h"
 
-float pf_f16_to_f32(uint16_t half);     /* exact; subnormals, infinities and NaN included */
-uint16_t pf_f32_to_f16(float value);    /* nearest even; overflow gives infinity */
-float pf_bf16_to_f32(uint16_t brain);   /* exact */
-uint16_t pf_f32_to_bf16(float value);   /* nearest even; NaN stays NaN */
+float pf_f16_to_f32(uint16_t half);   /* exact; subnormals, infinities and NaN included */
+uint16_t pf_f32_to_f16(float value);  /* nearest even; overflow gives infinity */
+float pf_bf16_to_f32(uint16_t brain); /* exact */
+uint16_t pf_f32_to_bf16(float value); /* nearest even; NaN stays NaN */
 
 /* values[0 .. n) from one row of any type; bit for bit what ggml gives. n: multiple of the block. */
 void pf_dequantize_row(pf_type type, const void *row, float *values, size_t n);

@@ -72,7 +72,8 @@ static void read_all(void *context, pf_member member) {
 
 static void multiply(void *context, pf_member member) {
     job *j = context;
-    pf_matmul(member, &j->scratch[member.index], j->Y, j->W.rows, j->X, j->W.cols, j->T, j->W, NULL);
+    pf_matmul(member, &j->scratch[member.index], j->Y, j->W.rows, j->X, j->W.cols, j->T, j->W,
+              NULL);
 }
 
 static void prepare(job *j, bool quantised) {
@@ -80,7 +81,8 @@ static void prepare(job *j, bool quantised) {
         pf_matmul_scratch *s = &j->scratch[i];
         if (!s->panel) {
             s->panel = fresh(pf_matmul_panel_floats(HIDDEN), sizeof(float));
-            s->activation = (pf_activation){NULL, NULL, fresh(HIDDEN / 32, 4), fresh(HIDDEN / 32, 4)};
+            s->activation =
+                (pf_activation){NULL, NULL, fresh(HIDDEN / 32, 4), fresh(HIDDEN / 32, 4)};
             j->q[i] = fresh(HIDDEN, 1);
         }
         s->activation.q = quantised ? j->q[i] : NULL;
@@ -105,8 +107,8 @@ static void favor(void *context, pf_member member) {
     float phi[256] = {0}, v[64] = {0}, out[64], den[1];
     pf_share(member, 1200, 1, &begin, &end);
     for (size_t head = begin; head < end; head++)
-        j->kernels->favor_step((float *)(uintptr_t)j->W.data + head * 256 * 64, phi, 256, 64, 1, phi, v,
-                               phi, 1, out, den);
+        j->kernels->favor_step((float *)(uintptr_t)j->W.data + head * 256 * 64, phi, 256, 64, 1,
+                               phi, v, phi, 1, out, den);
     (void)phi;
 }
 
@@ -157,7 +159,8 @@ int main(int argc, char **argv) {
         prepare(&j, true);
         seconds = best_seconds(threads, multiply, &j);
         double rate = (double)(j.W.rows * pf_row_bytes(j.W.type, COLS)) / seconds * 1e-9;
-        printf("%-5s matvec %6.1f GB/s %3.0f %%  x T:", pf_type_get(type)->name, rate, 100 * rate / limit);
+        printf("%-5s matvec %6.1f GB/s %3.0f %%  x T:", pf_type_get(type)->name, rate,
+               100 * rate / limit);
         const size_t tokens[] = {2, 4, 8, 16, 64, 256};
         j.W = pf_matrix_rows(j.W, 0, 2048);
         for (int quantised = 1; quantised >= 0; quantised--)

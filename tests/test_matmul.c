@@ -1,15 +1,9 @@
 /* floor 6.2 - test of the matrix products: all types and shapes against sums in double precision. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "matmul.h"
 #include "memory.h"
 #include "quant.h"
 #include "rng.h"
+#include "testing.h"
 
 #include <math.h>
 #include <string.h>
@@ -73,8 +67,9 @@ static void work(void *context, pf_member member) {
 static void check(const job *j) {
     float *row = floats(j->W.cols);
     for (size_t r = 0; r < j->W.rows; r++) {
-        pf_dequantize_row(j->W.type, (const char *)j->W.data + r * pf_row_bytes(j->W.type, j->W.cols),
-                          row, j->W.cols);
+        pf_dequantize_row(j->W.type,
+                          (const char *)j->W.data + r * pf_row_bytes(j->W.type, j->W.cols), row,
+                          j->W.cols);
         for (size_t t = 0; t < j->T; t++) {
             const float *x = j->X + t * j->ldx;
             double exact = j->bias ? (double)j->bias[r] : 0, magnitude = 1, variance = 0;
@@ -89,14 +84,16 @@ static void check(const job *j) {
             double off = fabs((double)j->Y[t * j->ldy + r] - exact);
             if (off > tolerance)
                 fail_msg("%s [%zu, %zu], T = %zu: row %zu of token %zu is off by %g, more than %g",
-                         pf_type_get(j->W.type)->name, j->W.rows, j->W.cols, j->T, r, t, off, tolerance);
+                         pf_type_get(j->W.type)->name, j->W.rows, j->W.cols, j->T, r, t, off,
+                         tolerance);
         }
     }
     pf_free(row);
 }
 
 /* One product by 1 ... MEMBERS members: right, the same bits, and nothing between the rows touched. */
-static void product(pf_type type, size_t rows, size_t cols, size_t T, bool quantised, bool with_bias) {
+static void product(pf_type type, size_t rows, size_t cols, size_t T, bool quantised,
+                    bool with_bias) {
     size_t ldx = cols + 5, ldy = rows + 3;
     float *X = floats(T * ldx), *bias = floats(rows), *Y[MEMBERS];
     pf_matrix W = matrix_new(type, rows, cols);
@@ -109,7 +106,8 @@ static void product(pf_type type, size_t rows, size_t cols, size_t T, bool quant
         assert_memory_equal(Y[m], Y[0], T * ldy * sizeof(float));
     }
     for (size_t t = 0; t < T; t++)
-        for (size_t i = rows; i < ldy; i++) assert_int_equal(((int32_t *)(void *)Y[0])[t * ldy + i], 0x5a5a5a5a);
+        for (size_t i = rows; i < ldy; i++)
+            assert_int_equal(((int32_t *)(void *)Y[0])[t * ldy + i], 0x5a5a5a5a);
     for (int m = 0; m < MEMBERS; m++) pf_free(Y[m]);
     pf_free(X), pf_free(bias), pf_free((void *)(uintptr_t)W.data);
 }
@@ -166,7 +164,8 @@ static void test_every_shape(void **state) {
         product(PF_F32, n, 1 + pf_rng_u64(&rng) % 90, 1 + pf_rng_u64(&rng) % 40, false, true);
         product(PF_F32, 1 + pf_rng_u64(&rng) % 300, n, 1 + pf_rng_u64(&rng) % 10, false, false);
         product(PF_F16, 1 + pf_rng_u64(&rng) % 40, 1 + pf_rng_u64(&rng) % 90, n, false, true);
-        product(PF_Q8_0, n, 32 * (1 + pf_rng_u64(&rng) % 20), 1 + pf_rng_u64(&rng) % 70, true, false);
+        product(PF_Q8_0, n, 32 * (1 + pf_rng_u64(&rng) % 20), 1 + pf_rng_u64(&rng) % 70, true,
+                false);
         product(PF_Q4_1, 3 * n, 32 * (1 + pf_rng_u64(&rng) % 20), n, true, true);
     }
     product(PF_F32, 200, 2048, 300, false, true);
@@ -178,10 +177,12 @@ static void test_sgemm(void **state) {
     (void)state;
     pf_rng_seed(&rng, 3, 0);
     for (int round = 0; round < 100; round++) {
-        size_t m = 1 + pf_rng_u64(&rng) % 40, n = 1 + pf_rng_u64(&rng) % 40, k = pf_rng_u64(&rng) % 60;
+        size_t m = 1 + pf_rng_u64(&rng) % 40, n = 1 + pf_rng_u64(&rng) % 40,
+               k = pf_rng_u64(&rng) % 60;
         bool ta = round & 1, tb = round & 2;
         size_t lda = (ta ? m : k) + 2, ldb = (tb ? k : n) + 1, ldc = n + 3;
-        float *A = floats((ta ? k : m) * lda), *B = floats((tb ? n : k) * ldb), *C = floats(m * ldc);
+        float *A = floats((ta ? k : m) * lda), *B = floats((tb ? n : k) * ldb),
+              *C = floats(m * ldc);
         float *before = pf_calloc(m * ldc, sizeof *C, "before", NULL);
         memcpy(before, C, m * ldc * sizeof *C);
         float alpha = 0.5f, beta = round % 3 ? 0 : 2;
@@ -210,10 +211,8 @@ static void test_blas_has_a_name(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_type),
-        cmocka_unit_test(test_many_tokens_agree_with_one),
-        cmocka_unit_test(test_every_shape),
-        cmocka_unit_test(test_sgemm),
+        cmocka_unit_test(test_every_type),      cmocka_unit_test(test_many_tokens_agree_with_one),
+        cmocka_unit_test(test_every_shape),     cmocka_unit_test(test_sgemm),
         cmocka_unit_test(test_blas_has_a_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

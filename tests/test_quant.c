@@ -1,16 +1,9 @@
 /* floor 6.2 - test of the block formats: golden blocks of ggml and gguf-py, rounding, round trips. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "memory.h"
 #include "quant.h"
+#include "testing.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #define SHARED "../shared/data/quant"
@@ -39,7 +32,7 @@ static void check_golden(const char *folder, const char *name) {
     size_t block_bytes, value_bytes;
     void *blocks = read_all(folder, name, "blocks", &block_bytes);
     void *golden = read_all(folder, name, "f32", &value_bytes);
-    if (!blocks || !golden) skip();
+    if (!blocks || !golden) SKIP_BECAUSE("%s/%s.blocks is not there", folder, name);
     size_t n = value_bytes / sizeof(float);
     assert_int_equal(n, block_bytes / info->block_bytes * info->block_size);
     float *values = pf_calloc(n, sizeof *values, "values", NULL);
