@@ -20,6 +20,7 @@ struct pf_attention {
     float *scratch_memory;
     double *draw_scratch; /* [n_members, D, D] */
     uint32_t draw;        /* sequences drawn for so far */
+    uint32_t *draws;      /* [n_layers, n_kv_heads] the draw that a head's features are of */
     uint64_t *redraws;    /* [n_members] */
 };
 
@@ -123,9 +124,10 @@ static bool set_up_head(pf_attention *a, size_t i, head_plan plan, float *state,
 
 static void draw_head(pf_attention *a, size_t i, uint32_t draw, double *scratch) {
     pf_head_place place = place_of(&a->shape, i);
-    if (a->heads[i].tails)
-        pf_head_features_draw(&a->heads[i].features, &a->options, &a->shape.favor[place.layer],
-                              place, draw, scratch);
+    if (!a->heads[i].tails) return;
+    a->draws[i] = draw;
+    pf_head_features_draw(&a->heads[i].features, &a->options, &a->shape.favor[place.layer], place,
+                          draw, scratch);
 }
 
 static bool allocate(pf_attention *a, size_t context, size_t max_tokens, pf_error *error) {
@@ -146,6 +148,7 @@ static bool allocate(pf_attention *a, size_t context, size_t max_tokens, pf_erro
     a->head_shape.angle_rows = (softmax ? 0 : max_window) + max_tokens;
     size_t floats = pf_head_scratch_floats(&a->head_shape, max_slots, max_M);
     a->heads = pf_calloc(heads, sizeof *a->heads, "the attention state", error);
+    a->draws = pf_calloc(heads, sizeof *a->draws, "the attention state", error);
     a->tails = pf_calloc(n_tails, sizeof *a->tails, "the attention state", error);
     a->state = pf_calloc(a->state_floats, sizeof *a->state, "the attention state", error);
     a->frequency = pf_calloc(pairs, sizeof *a->frequency, "rotary angles", error);
@@ -156,8 +159,8 @@ static bool allocate(pf_attention *a, size_t context, size_t max_tokens, pf_erro
     a->scratch_memory = pf_calloc(members * floats, sizeof(float), "working memory", error);
     a->draw_scratch = pf_calloc(members * D, D * sizeof(double), "working memory", error);
     a->redraws = pf_calloc(members * PF_ALIGN, 1, "working memory", error);
-    if (!a->heads || !a->tails || !a->state || !a->frequency || !a->angles || !a->sink_angles ||
-        !a->scratch || !a->scratch_memory || !a->draw_scratch || !a->redraws)
+    if (!a->heads || !a->draws || !a->tails || !a->state || !a->frequency || !a->angles ||
+        !a->sink_angles || !a->scratch || !a->scratch_memory || !a->draw_scratch || !a->redraws)
         return false;
     for (size_t m = 0; m < members; m++)
         a->scratch[m] =
@@ -213,6 +216,7 @@ void pf_attention_free(pf_attention *a) {
         pf_free(a->heads[i].history.values);
     }
     pf_free(a->heads);
+    pf_free(a->draws);
     pf_free(a->tails);
     pf_free(a->state);
     pf_free(a->frequency);
@@ -235,6 +239,8 @@ void pf_attention_rewind(pf_attention *a) {
     for (size_t i = 0; i < n_all_heads(&a->shape); i++) {
         pf_head *head = &a->heads[i];
         head->history.count = 0;
+        if (a->options.kind != PF_ATTENTION_SOFTMAX) /* slots not used yet are saved as zeros */
+            memset(head->keys, 0, 2 * head->slots * a->shape.head_dim * sizeof *head->keys);
         if (!head->tails) continue;
         if (redrawn) draw_head(a, i, a->draw, a->draw_scratch);
         for (size_t t = 0; t < head->features.n_tails; t++) pf_tail_reset(&head->tails[t]);
@@ -266,11 +272,15 @@ static bool reserve(pf_history *history, size_t count, size_t D, pf_error *error
     return true;
 }
 
-bool pf_attention_begin(pf_attention *a, size_t position, size_t T, pf_error *error) {
+static void compute_angles(pf_attention *a, size_t position, size_t T) {
     size_t pairs = a->head_shape.pairs;
     for (size_t p = position; pairs > 0 && p < position + T; p++)
         pf_rope_angles(a->frequency, pairs, p,
                        a->angles + p % a->head_shape.angle_rows * 2 * pairs);
+}
+
+bool pf_attention_begin(pf_attention *a, size_t position, size_t T, pf_error *error) {
+    compute_angles(a, position, T);
     if (!redraws_in_text(a)) return true;
     for (size_t i = 0; i < n_all_heads(&a->shape); i++) {
         pf_head *head = &a->heads[i];
@@ -361,6 +371,7 @@ bool pf_attention_copy(pf_attention *to, const pf_attention *from, pf_error *err
     memcpy(to->angles, from->angles,
            from->head_shape.angle_rows * 2 * from->head_shape.pairs * sizeof(float));
     to->draw = from->draw;
+    memcpy(to->draws, from->draws, n_all_heads(&from->shape) * sizeof *to->draws);
     for (size_t i = 0; i < n_all_heads(&from->shape); i++) {
         const pf_head *source = &from->heads[i];
         pf_head *head = &to->heads[i];
@@ -373,4 +384,57 @@ bool pf_attention_copy(pf_attention *to, const pf_attention *from, pf_error *err
         head->history.count = source->history.count;
     }
     return true;
+}
+
+/* ---- state for snapshots ---- */
+
+/* What a head has folded of a text of `position` tokens, if it keeps it for redraws. */
+static size_t history_count(const pf_attention *a, const pf_head *head, size_t position) {
+    size_t kept = a->options.sinks + head->window;
+    return head->tails && redraws_in_text(a) && position > kept ? position - kept : 0;
+}
+
+static bool visit_head(pf_attention *a, size_t i, size_t position, pf_attention_visitor visit,
+                       void *context, pf_error *error) {
+    pf_head *head = &a->heads[i];
+    size_t row = a->shape.head_dim * sizeof(float), history = history_count(a, head, position);
+    size_t slots = a->options.kind == PF_ATTENTION_SOFTMAX ? position : head->slots;
+    if (!visit(context, &a->draws[i], sizeof a->draws[i], error) ||
+        !visit(context, head->keys, slots * row, error) ||
+        !visit(context, head->values, slots * row, error) ||
+        !visit(context, head->history.keys, history * row, error) ||
+        !visit(context, head->history.values, history * row, error))
+        return false;
+    for (size_t t = 0; head->tails && t < head->features.n_tails; t++) {
+        const pf_tail *tail = &head->tails[t];
+        size_t floats = pf_tail_floats(tail->M, tail->D, tail->epsilon);
+        if (!visit(context, tail->S, floats * sizeof(float), error)) return false;
+    }
+    return true;
+}
+
+bool pf_attention_visit(pf_attention *a, size_t position, pf_attention_visitor visit, void *context,
+                        pf_error *error) {
+    if (!visit(context, &a->draw, sizeof a->draw, error)) return false;
+    for (size_t i = 0; i < n_all_heads(&a->shape); i++)
+        if (!visit_head(a, i, position, visit, context, error)) return false;
+    return true;
+}
+
+bool pf_attention_reserve(pf_attention *a, size_t position, pf_error *error) {
+    for (size_t i = 0; i < n_all_heads(&a->shape); i++) {
+        pf_head *head = &a->heads[i];
+        size_t count = history_count(a, head, position);
+        if (count > 0 && !reserve(&head->history, count, a->shape.head_dim, error)) return false;
+    }
+    for (size_t i = 0; i < n_all_heads(&a->shape); i++)
+        a->heads[i].history.count = history_count(a, &a->heads[i], position);
+    return true;
+}
+
+void pf_attention_restored(pf_attention *a, size_t position) {
+    size_t back = a->head_shape.angle_rows < position ? a->head_shape.angle_rows : position;
+    compute_angles(a, position - back, back);
+    for (size_t i = 0; i < n_all_heads(&a->shape); i++)
+        draw_head(a, i, a->draws[i], a->draw_scratch);
 }

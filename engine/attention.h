@@ -61,4 +61,16 @@ uint64_t pf_attention_redraws(const pf_attention *attention); /* in mid-text, su
 /* Copies the state (not the working memory) of a twin made with the same arguments. */
 bool pf_attention_copy(pf_attention *to, const pf_attention *from, pf_error *error);
 
+/* For snapshots: hands all that makes up the state of a text of `position` tokens to `visit`, piece by
+ * piece and always in the same order, so that it is written out, counted, or overwritten. Of a KV
+ * cache only the used part; otherwise as many bytes whatever the position, unless a redraw in
+ * mid-text needs the keys. False as soon as `visit` says so. */
+typedef bool (*pf_attention_visitor)(void *context, void *bytes, size_t size, pf_error *error);
+bool pf_attention_visit(pf_attention *attention, size_t position, pf_attention_visitor visit,
+                        void *context, pf_error *error);
+/* Before a visit that overwrites (position tokens must fit the context); and after it: makes what
+ * follows from the state, angles and features. */
+bool pf_attention_reserve(pf_attention *attention, size_t position, pf_error *error);
+void pf_attention_restored(pf_attention *attention, size_t position);
+
 #endif

@@ -176,3 +176,5 @@ int32_t pf_sampler_next(pf_sampler *sampler, const float *logits) {
     if (options->min_p > 0) n = keep_heavier(kept, n, options->min_p);
     return draw(&sampler->rng, kept, n);
 }
+
+pf_rng *pf_sampler_rng(pf_sampler *sampler) { return &sampler->rng; }

@@ -27,4 +27,7 @@ void pf_sampler_free(pf_sampler *sampler); /* NULL is allowed */
  * Returns -1 if a logit is NaN or none is finite. */
 int32_t pf_sampler_next(pf_sampler *sampler, const float *logits);
 
+/* The state of the random numbers, to be saved, or overwritten to go on from where it was saved. */
+pf_rng *pf_sampler_rng(pf_sampler *sampler);
+
 #endif

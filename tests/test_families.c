@@ -1,4 +1,4 @@
-/* floor 6.2 - test of the families: logits of whole models against float64 references of others' making. */
+/* floor 6.1 - test of the families: logits of whole models against float64 references of others' making. */
 #include "testing.h"
 
 #include "load.h"

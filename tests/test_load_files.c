@@ -1,4 +1,4 @@
-/* floor 6.2 - test of load: what whole files of each family become, ours and those of ../shared. */
+/* floor 6.1 - test of load: what whole files of each family become, ours and those of ../shared. */
 #include "testing.h"
 
 #include "load.h"

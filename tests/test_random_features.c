@@ -1,4 +1,4 @@
-/* floor 6.2 - tests of the random features: closed forms of mean and variance, and golden values. */
+/* floor 6.1 - tests of the random features: closed forms of mean and variance, and golden values. */
 #include "testing.h"
 
 #include "memory.h"

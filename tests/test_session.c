@@ -1,4 +1,4 @@
-/* floor 6.2 - tests of sessions: goldens, chunks and threads, logits wanted, clones, limits. */
+/* floor 6.1 - tests of sessions: goldens, chunks and threads, logits wanted, clones, limits. */
 #include "testing.h"
 
 #include "load.h"

@@ -203,9 +203,9 @@ static bool encode_part(const pf_tokenizer *tokenizer, const char *text, size_t 
     return ok;
 }
 
-static bool encode_text(const pf_tokenizer *tokenizer, const char *text, size_t n, bool control,
+static bool encode_text(const pf_tokenizer *tokenizer, const char *text, size_t n, unsigned flags,
                         pf_tokens *tokens, pf_error *error) {
-    bool prefix = true;
+    bool prefix = !(flags & PF_ENCODE_CONTINUED), control = flags & PF_ENCODE_SPECIAL;
     for (size_t from = 0; from < n;) {
         pf_special_match match = pf_special_find(tokenizer, text, n, from, control);
         if (!encode_part(tokenizer, text + from, match.begin - from, prefix, tokens, error))
@@ -213,6 +213,7 @@ static bool encode_text(const pf_tokenizer *tokenizer, const char *text, size_t 
         if (match.id < 0) break;
         if (!pf_tokens_push(tokens, match.id, error)) return false;
         from = match.end;
+        prefix = true;
     }
     return true;
 }
@@ -224,7 +225,7 @@ bool pf_tokenizer_encode(const pf_tokenizer *tokenizer, const char *text, size_t
     bool eos = (flags & PF_ENCODE_BOS) && vocabulary->add_eos;
     if (bos && vocabulary->bos >= 0 && !pf_tokens_push(tokens, vocabulary->bos, error))
         return false;
-    if (!encode_text(tokenizer, text, n, flags & PF_ENCODE_SPECIAL, tokens, error)) return false;
+    if (!encode_text(tokenizer, text, n, flags, tokens, error)) return false;
     return !eos || vocabulary->eos < 0 || pf_tokens_push(tokens, vocabulary->eos, error);
 }
 

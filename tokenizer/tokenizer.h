@@ -26,6 +26,8 @@ enum {
     PF_ENCODE_SPECIAL = 2,
     /* BOS first even where the vocabulary does not add one */
     PF_ENCODE_FORCE_BOS = 4,
+    /* the text goes on behind another: no add_space_prefix at its beginning */
+    PF_ENCODE_CONTINUED = 8,
 };
 
 /* Appends the ids of text [n bytes, any bytes, invalid UTF-8 included] to *tokens. Time grows about

@@ -2,6 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "common.h"
 
+#include "snapshot.h"
 #include "vocabulary_meta.h"
 
 #include <stdio.h>
@@ -87,6 +88,9 @@ static bool apply_context(const options *parsed, const pf_model *model, pf_sessi
 bool session_options_from(const options *parsed, const pf_model *model, pf_session_options *session,
                           pf_error *error) {
     *session = pf_session_options_default(model);
+    if (parsed->given[FLAG_LOAD_STATE] &&
+        !pf_snapshot_attention(parsed->values[FLAG_LOAD_STATE].text, &session->attention, error))
+        return false;
     attention_apply(parsed, &session->attention);
     if (parsed->given[FLAG_THREADS]) session->n_threads = (int)parsed->values[FLAG_THREADS].count;
     session->float_activations = parsed->given[FLAG_FLOAT_ACTIVATIONS];

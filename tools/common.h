@@ -12,7 +12,7 @@ bool attention_is_given(const options *parsed);
 /* Puts what was given in place of what *attention says; notes on standard error what has no effect. */
 void attention_apply(const options *parsed, pf_attention_options *attention);
 
-/* The checkpoint's session options with the given ones in their place. False with a sentence if
+/* The session options of the checkpoint, or of --load-state, with the given ones in their place. False with a sentence if
  * --context cannot be; a context beyond the trained one is noted on standard error. */
 bool session_options_from(const options *parsed, const pf_model *model, pf_session_options *session,
                           pf_error *error);

@@ -147,6 +147,23 @@ const flag flags[FLAG_END] = {
                          .group = GROUP_SAMPLING,
                          .help = "Go on after an end token (BOS, EOS, end of turn)."},
 
+    [FLAG_SAVE_STATE] = {.name = "save-state",
+                         .kind = FLAG_TEXT,
+                         .commands = FOR_GENERATE,
+                         .group = GROUP_OUTPUT,
+                         .argument = "FILE",
+                         .help =
+                             "At the end, save where the text stands: --load-state goes on from "
+                             "there as if there had been no break. Of fixed size under "
+                             "Performer attention."},
+    [FLAG_LOAD_STATE] = {.name = "load-state",
+                         .kind = FLAG_TEXT,
+                         .commands = FOR_GENERATE,
+                         .group = GROUP_INPUT,
+                         .argument = "FILE",
+                         .help = "Go on from a saved state of the same model, with its attention, "
+                                 "and without --seed its random numbers. A prompt goes behind it."},
+
     /* Attention. What is not given is as the checkpoint's performer.* keys say. */
     [FLAG_AGAINST] = {.name = "against",
                       .kind = FLAG_TEXT,

@@ -63,6 +63,8 @@ typedef enum flag_id {
     FLAG_MIN_P,
     FLAG_SEED,
     FLAG_IGNORE_EOS,
+    FLAG_SAVE_STATE,
+    FLAG_LOAD_STATE,
 
     FLAG_AGAINST,
     FLAG_ATTENTION,

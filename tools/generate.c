@@ -4,6 +4,7 @@
 #include "load.h"
 #include "memory.h"
 #include "sampler.h"
+#include "saved_state.h"
 
 #include <string.h>
 #include <time.h>
@@ -25,7 +26,10 @@ typedef struct generation {
     uint64_t seed;
     char *prompt; /* [prompt_size] */
     size_t prompt_size;
-    pf_tokens prompt_ids, ids;
+    pf_tokens prompt_ids; /* what is read first: the rest of a loaded state, then the prompt */
+    size_t n_loaded;      /* of them from the state */
+    size_t n_read;        /* of them read so far */
+    pf_tokens ids;
     float *logits; /* [V] */
     pf_decoder decoder;
     char *piece; /* what one token decodes to */
@@ -84,11 +88,40 @@ static bool open_all(generation *g, pf_error *error) {
     return g->session && g->logits && g->piece;
 }
 
+static saved_state state_of(generation *g) {
+    return (saved_state){g->session, g->sampler, &g->decoder, g->logits};
+}
+
+static bool load_state(generation *g, pf_error *error) {
+    if (!g->parsed->given[FLAG_LOAD_STATE]) return true;
+    saved_state state = state_of(g);
+    bool done = saved_state_load(&state, &g->prompt_ids, g->parsed->given[FLAG_SEED],
+                                 g->parsed->values[FLAG_LOAD_STATE].text, error);
+    g->n_loaded = g->prompt_ids.count;
+    return done;
+}
+
+/* What is drawn or given but not read yet goes along; the decoder keeps an incomplete character. */
+static bool save_state(generation *g, pf_error *error) {
+    if (!g->parsed->given[FLAG_SAVE_STATE]) return true;
+    saved_state state = state_of(g);
+    const int32_t *pending = g->prompt_ids.ids + g->n_read;
+    size_t n_pending = g->prompt_ids.count - g->n_read;
+    if (n_pending == 0 && g->ids.count > g->decoded) {
+        pending = g->ids.ids + g->decoded;
+        n_pending = g->ids.count - g->decoded;
+    }
+    return saved_state_save(&state, pending, n_pending, g->parsed->values[FLAG_SAVE_STATE].text,
+                            error);
+}
+
 static bool encode_prompt(generation *g, pf_error *error) {
+    bool loaded = g->parsed->given[FLAG_LOAD_STATE];
+    unsigned how = loaded ? PF_ENCODE_CONTINUED : PF_ENCODE_BOS;
     if (!pf_tokenizer_encode(g->loaded.tokenizer, g->prompt, g->prompt_size,
-                             PF_ENCODE_BOS | PF_ENCODE_SPECIAL, &g->prompt_ids, error))
+                             how | PF_ENCODE_SPECIAL, &g->prompt_ids, error))
         return false;
-    if (g->prompt_ids.count == 0)
+    if (g->prompt_ids.count == 0 && !loaded)
         return pf_fail(error, "the prompt is empty and this vocabulary adds no BOS token, so there "
                               "is nothing to continue; give a prompt with -p");
     return check_room(g->session, g->prompt_ids.count, error);
@@ -115,10 +148,10 @@ static bool emit(generation *g, const char *bytes, size_t n, pf_error *error) {
 /* The prompt as it was typed. The decoder reads its ids, so that it knows where the text stands; an
  * incomplete character at the end comes out of the decoder, once the next token completes it. */
 static bool echo_prompt(generation *g) {
-    for (size_t i = 0; i < g->prompt_ids.count; i++)
+    for (size_t i = g->n_loaded; i < g->prompt_ids.count; i++)
         pf_decoder_push(g->loaded.tokenizer, &g->decoder, g->prompt_ids.ids[i], g->piece);
     if (g->parsed->given[FLAG_NO_ECHO] || g->parsed->given[FLAG_JSON]) return true;
-    size_t held = (size_t)g->decoder.n_held;
+    size_t held = g->prompt_size ? (size_t)g->decoder.n_held : 0;
     return output_write(&g->out, g->prompt, g->prompt_size - (held < g->prompt_size ? held : 0));
 }
 
@@ -132,6 +165,7 @@ static bool prefill(generation *g, pf_error *error) {
                                done + part == n, error))
             return false;
         done += part;
+        g->n_read = done;
         if (done < n) progress(g->parsed, "prompt: %zu of %zu tokens", done, n);
     }
     if (n > chunk) progress(g->parsed, "%s", "");
@@ -182,8 +216,9 @@ static bool decode(generation *g, pf_error *error) {
         good = step(g, wanted, &again, error);
     }
     g->decode_seconds = seconds_now() - start;
+    if (!good || g->parsed->given[FLAG_SAVE_STATE]) return good;
     size_t n = pf_decoder_finish(&g->decoder, g->piece);
-    return good && emit(g, g->piece, n, error);
+    return emit(g, g->piece, n, error);
 }
 
 static double rate(size_t n, double seconds) { return seconds > 0 ? (double)n / seconds : 0; }
@@ -219,7 +254,7 @@ static void report(const generation *g) {
          pf_attention_name(session->attention.kind),
          human_bytes(pf_session_state_bytes(g->session), state),
          human_bytes(peak_rss_bytes(), peak));
-    if (g->parsed->values[FLAG_TEMPERATURE].number > 0)
+    if (g->parsed->values[FLAG_TEMPERATURE].number > 0 && !g->parsed->given[FLAG_LOAD_STATE])
         note(g->parsed, "the same text again: --seed %llu", (unsigned long long)g->seed);
     if (stats.bad_denominators)
         note(g->parsed,
@@ -247,13 +282,15 @@ static void print_statistics_line(const generation *g) {
 }
 
 static bool generate(generation *g, pf_error *error) {
-    if (!read_prompt(g, error) || !open_all(g, error) || !encode_prompt(g, error)) return false;
+    if (!read_prompt(g, error) || !open_all(g, error) || !load_state(g, error) ||
+        !encode_prompt(g, error))
+        return false;
     terminal_catch_interrupt();
     g->out.unbuffered = output_is_terminal();
     if (!echo_prompt(g)) g->stop = STOP_OUTPUT;
     if (g->stop == STOP_OUTPUT) return true;
     if (!prefill(g, error)) return false;
-    bool good = decode(g, error);
+    bool good = decode(g, error) && save_state(g, error);
     if (g->parsed->given[FLAG_JSON])
         print_json(g);
     else
@@ -301,6 +338,10 @@ const command command_generate = {
         "the model, at the end of the context under softmax attention (Performer attention has "
         "none), or at Ctrl-C. Standard output carries the text and one newline behind it, standard "
         "error the statistics.\n\n"
+        "--save-state FILE saves where the text stands, and --load-state FILE goes on from there "
+        "as "
+        "if there had been no break: give it the same sampling options. The attention is that of "
+        "the saved state. A state of another model, or a damaged one, is refused.\n\n"
         "The next token is drawn from softmax(logits / temperature), after --top-k, --top-p and "
         "--min-p in this order; -t 0 takes the most probable one. Tiny models read best at the "
         "defaults.",
