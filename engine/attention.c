@@ -309,13 +309,22 @@ static void redraw(pf_attention *a, pf_member member, size_t index, size_t posit
     if (index % a->shape.n_kv_heads == 0) a->redraws[m * PF_ALIGN / sizeof *a->redraws]++;
 }
 
+static pf_head_shape shape_of_head(const pf_attention *a, size_t index) {
+    pf_head_shape shape = a->head_shape;
+    shape.has_tail = a->heads[index].tails != NULL;
+    return shape;
+}
+
+pf_head_view pf_attention_view(const pf_attention *a, uint32_t layer, uint32_t kv_head) {
+    size_t index = (size_t)layer * a->shape.n_kv_heads + kv_head;
+    return (pf_head_view){shape_of_head(a, index), &a->heads[index]};
+}
+
 /* One head over all T tokens, stopping to redraw where its layer is due. */
 static void append_head(pf_attention *a, pf_member member, size_t index, size_t position, size_t T,
                         const float *q, const float *k, const float *v, float *out) {
-    const pf_head_shape *shared = &a->head_shape;
+    pf_head_shape shape = shape_of_head(a, index);
     pf_head *head = &a->heads[index];
-    pf_head_shape shape = *shared;
-    shape.has_tail = head->tails != NULL;
     bool redraws = redraws_in_text(a) && head->tails;
     size_t done = 0;
     while (done < T) {

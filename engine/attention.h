@@ -50,6 +50,14 @@ bool pf_attention_begin(pf_attention *attention, size_t position, size_t T, pf_e
 void pf_attention_append(pf_attention *attention, pf_member member, uint32_t layer, size_t position,
                          size_t T, const float *q, const float *k, const float *v, float *out);
 
+/* What one KV head holds now, and what all heads share; valid until the next call on `attention`. For
+ * whoever shows or measures a head: the view must not be changed. */
+typedef struct pf_head_view {
+    pf_head_shape shape;
+    const pf_head *head;
+} pf_head_view;
+pf_head_view pf_attention_view(const pf_attention *attention, uint32_t layer, uint32_t kv_head);
+
 /* Bytes of state allocated per sequence; and what pf_attention_new would allocate. */
 size_t pf_attention_state_bytes(const pf_attention *attention);
 size_t pf_attention_planned_bytes(const pf_attention_shape *shape,

@@ -21,31 +21,64 @@ static void append_chunk(void *context, pf_member me) {
                         r->out);
 }
 
-bool pf_attention_replay(pf_session *s, uint32_t layer, const float *q, const float *k,
-                         const float *v, size_t T, float *out, pf_error *error) {
+/* Who watches a replay, if anybody. */
+typedef struct watcher {
+    uint32_t kv_head;
+    pf_head_observer observe; /* NULL: nobody */
+    void *context;
+} watcher;
+
+static bool check(const pf_session *s, uint32_t layer, uint32_t kv_head, size_t T,
+                  pf_error *error) {
+    if (layer >= s->model->n_layers)
+        return pf_fail(error, "layer %u is none: this model has %u", layer, s->model->n_layers);
+    if (kv_head >= s->model->n_kv_heads)
+        return pf_fail(error, "KV head %u is none: this model has %u", kv_head,
+                       s->model->n_kv_heads);
+    if (T > pf_session_room(s))
+        return pf_fail(error, "the text has %zu tokens, but the context holds %zu", T,
+                       pf_session_room(s));
+    return true;
+}
+
+static bool replay_in_steps(pf_session *s, uint32_t layer, const float *q, const float *k,
+                            const float *v, size_t T, size_t step, float *out, watcher w,
+                            pf_error *error) {
     const pf_model *model = s->model;
     size_t HD = (size_t)model->n_heads * model->head_dim;
     size_t kvD = (size_t)model->n_kv_heads * model->head_dim;
     pf_attention_rewind(s->attention);
     s->position = 0;
-    if (layer >= model->n_layers)
-        return pf_fail(error, "layer %u is none: this model has %u", layer, model->n_layers);
-    if (T > pf_session_room(s))
-        return pf_fail(error, "the text has %zu tokens, but the context holds %zu", T,
-                       pf_session_room(s));
+    if (!check(s, layer, w.kv_head, T, error)) return false;
     bool good = true;
     for (size_t done = 0; good && done < T;) {
-        replay r = {s,    layer, done, T - done < s->chunk ? T - done : s->chunk,
+        replay r = {s,    layer, done, T - done < step ? T - done : step,
                     NULL, NULL,  NULL, out + done * HD};
         r.q = q + done * HD;
         r.k = k + done * kvD;
         r.v = v + done * kvD;
         good = pf_attention_begin(s->attention, done, r.n, error);
         if (good) pf_parallel(s->options.n_threads, append_chunk, &r);
+        if (good && w.observe) {
+            pf_head_view view = pf_attention_view(s->attention, layer, w.kv_head);
+            w.observe(w.context, done, &view);
+        }
         done += r.n;
     }
     pf_attention_rewind(s->attention);
     return good;
+}
+
+bool pf_attention_replay(pf_session *s, uint32_t layer, const float *q, const float *k,
+                         const float *v, size_t T, float *out, pf_error *error) {
+    return replay_in_steps(s, layer, q, k, v, T, s->chunk, out, (watcher){0}, error);
+}
+
+bool pf_attention_observe(pf_session *s, uint32_t layer, uint32_t kv_head, const float *q,
+                          const float *k, const float *v, size_t T, float *out,
+                          pf_head_observer observe, void *context, pf_error *error) {
+    watcher w = {kv_head, observe, context};
+    return replay_in_steps(s, layer, q, k, v, T, 1, out, w, error);
 }
 
 /* v [T, n_kv_heads, D]: token first + d holds the unit vector e_d, all others hold 0. */

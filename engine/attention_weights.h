@@ -7,6 +7,7 @@
 #ifndef PF_ATTENTION_WEIGHTS_H
 #define PF_ATTENTION_WEIGHTS_H
 
+#include "attention.h"
 #include "session.h"
 
 /* Attention of one layer over a text of T tokens: q [T, H * D], k, v [T, n_kv_heads * D] -> out
@@ -20,5 +21,13 @@ bool pf_attention_replay(pf_session *session, uint32_t layer, const float *q, co
  * as rounding goes; under signed maps a weight may be negative. T / D replays. */
 bool pf_attention_weights(pf_session *session, uint32_t layer, const float *q, const float *k,
                           size_t T, float *weights, pf_error *error);
+
+/* The same replay one token at a time: after each, `observe` is shown what KV head kv_head of the layer
+ * then holds: its slots, its sums S and z with their running maximum, its features, and the angles of
+ * this position. out [T, H * D] as above. */
+typedef void (*pf_head_observer)(void *context, size_t position, const pf_head_view *view);
+bool pf_attention_observe(pf_session *session, uint32_t layer, uint32_t kv_head, const float *q,
+                          const float *k, const float *v, size_t T, float *out,
+                          pf_head_observer observe, void *context, pf_error *error);
 
 #endif

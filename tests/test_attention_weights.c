@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N = 60, LAYER = 1 };
+enum { N = 60, LAYER = 1, KV_HEAD = 1 };
 
 static pf_loaded fixture;
 static int32_t ids[N];
@@ -138,6 +138,56 @@ static void redraws(void **state) {
     }
 }
 
+/* What an observer saw: at each token S / z of the tail, as phi reads it, and the newest key. */
+typedef struct observed {
+    size_t calls;
+    float rows[N][64]; /* phi(q) S / phi(q) z of query head 0 of the KV head */
+    const float *q;
+} observed;
+
+static void look(void *context, size_t position, const pf_head_view *view) {
+    observed *o = context;
+    const pf_features *f = &view->head->features.q[0];
+    const pf_tail *tail = &view->head->tails[0];
+    float q[64], phi[64], scale, den = 0, *scratch = malloc(pf_features_scratch(D, 64, 1) * 4);
+    assert_int_equal(position, o->calls++);
+    assert_true(view->shape.has_tail && tail->M == 32 && *tail->top > -INFINITY);
+    memcpy(q, o->q + position * HD + KV_HEAD * G * D, D * sizeof *q);
+    pf_rope_turn(view->shape.position, view->shape.pairs,
+                 view->shape.angles + position % view->shape.angle_rows * 2 * view->shape.pairs, q,
+                 false);
+    pf_features_apply(f, q, D, 1, phi, &scale, scratch);
+    memset(o->rows[position], 0, sizeof o->rows[position]);
+    for (size_t m = 0; m < tail->M; m++) {
+        den += phi[m] * tail->z[m];
+        for (size_t d = 0; d < D; d++) o->rows[position][d] += phi[m] * tail->S[m * D + d];
+    }
+    for (size_t d = 0; d < D; d++) o->rows[position][d] /= den;
+    free(scratch);
+}
+
+/* The sums that an observer sees are those that the session's own rows are read from. */
+static void observers(void **state) {
+    (void)state;
+    pf_session_options options = options_of(PF_ATTENTION_FAVOR);
+    pf_session *session = read_text(&options);
+    pf_error error = {""};
+    float *out = malloc(N * HD * sizeof *out);
+    observed *o = calloc(1, sizeof *o);
+    o->q = seen.q;
+    assert_true(pf_attention_observe(session, LAYER, KV_HEAD, seen.q, seen.k, seen.v, N, out, look,
+                                     o, &error));
+    assert_int_equal(o->calls, N);
+    assert_near(out, seen.heads, N * HD, 1e-4f);
+    for (size_t t = 0; t < N; t++)
+        assert_near(o->rows[t], seen.heads + t * HD + KV_HEAD * G * D, D, 1e-3f);
+    assert_false(
+        pf_attention_observe(session, LAYER, 99, seen.q, seen.k, seen.v, N, out, look, o, &error));
+    free(o);
+    free(out);
+    pf_session_free(session);
+}
+
 static void refusals(void **state) {
     (void)state;
     pf_session_options options = options_of(PF_ATTENTION_SOFTMAX);
@@ -156,6 +206,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind),
         cmocka_unit_test(redraws),
+        cmocka_unit_test(observers),
         cmocka_unit_test(refusals),
     };
     return cmocka_run_group_tests(tests, open_fixture, close_fixture);
