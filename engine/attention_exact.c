@@ -6,27 +6,34 @@
 #include <math.h>
 #include <string.h>
 
-/* scores [n] = scale * K q */
-static void score(const pf_kernels *kernels, const float *q, const float *K, size_t n, size_t D,
-                  float scale, float *scores) {
-    kernels->matvec((pf_matrix){PF_F32, n, D, K}, (pf_activation){.x = q}, scores, 0, n);
-    kernels->scale(scores, scale, n);
+enum { KEYS_IN_CACHE = 64 }; /* met by all queries of a group before the next ones are read */
+
+/* scores [G, n]: row g from column `first` to `last` = scale * K q_g */
+static void score(const pf_kernels *kernels, const float *q, size_t G, const float *K, size_t n,
+                  size_t first, size_t last, size_t D, float scale, float *scores) {
+    for (size_t j = first; j < last; j += KEYS_IN_CACHE) {
+        size_t count = last - j < KEYS_IN_CACHE ? last - j : KEYS_IN_CACHE;
+        for (size_t g = 0; g < G; g++) {
+            float *row = scores + g * n + j;
+            kernels->matvec((pf_matrix){PF_F32, count, D, K + j * D},
+                            (pf_activation){.x = q + g * D}, row, 0, count);
+            kernels->scale(row, scale, count);
+        }
+    }
 }
 
 void pf_exact_token(const float *q, const float *q_sink, size_t G, const float *K, const float *V,
                     size_t n, size_t n_sinks, size_t D, float scale, float *scores, pf_part part) {
     const pf_kernels *kernels = pf_kernels_get();
     if (n_sinks > n) n_sinks = n;
+    score(kernels, q_sink, G, K, n, 0, n_sinks, D, scale, scores);
+    score(kernels, q, G, K, n, n_sinks, n, D, scale, scores);
     for (size_t g = 0; g < G; g++) {
-        if (n_sinks > 0) score(kernels, q_sink + g * D, K, n_sinks, D, scale, scores);
-        if (n > n_sinks)
-            score(kernels, q + g * D, K + n_sinks * D, n - n_sinks, D, scale, scores + n_sinks);
-        part.scale[g] = kernels->max(scores, n);
-        part.den[g] = kernels->exp_sum(scores, scores, part.scale[g], n);
-        float *out = part.out + g * D;
-        memset(out, 0, D * sizeof *out);
-        for (size_t j = 0; j < n; j++) kernels->axpy(out, scores[j], V + j * D, D);
+        float *row = scores + g * n;
+        part.scale[g] = kernels->max(row, n);
+        part.den[g] = kernels->exp_sum(row, row, part.scale[g], n);
     }
+    kernels->weighted_rows(scores, G, V, n, D, part.out);
 }
 
 static ptrdiff_t clamp(ptrdiff_t x, ptrdiff_t low, ptrdiff_t high) {

@@ -14,7 +14,7 @@ enum { PF_EXACT_BLOCK = 256 }; /* keys at a time in pf_exact_rows */
 
 /* One token, G queries q [G, D] that share keys: row g of part over all n keys (n >= 1; order does not
  * matter). The first n_sinks keys are met by q_sink [G, D] instead (the same queries turned to
- * another position). Scores are q.k * scale. scores: scratch [n]. */
+ * another position). Scores are q.k * scale. scores: scratch [G, n]. */
 void pf_exact_token(const float *q, const float *q_sink, size_t G, const float *K, const float *V,
                     size_t n, size_t n_sinks, size_t D, float scale, float *scores, pf_part part);
 

@@ -47,6 +47,11 @@ typedef struct pf_kernels {
     void (*favor_step)(float *S, float *z, size_t M, size_t D, float decay, const float *phi_k,
                        const float *v, const float *phi_q, size_t G, float *out, float *den);
 
+    /* out_g[D] = sum_j weights_g[j] V_j over the rows of V [n, D], read once for all G rows of
+     * weights [G, n]; out [G, D]. */
+    void (*weighted_rows)(const float *weights, size_t G, const float *V, size_t n, size_t D,
+                          float *out);
+
     /* Quantises x [n] into a.q, a.scale, a.sum (n: multiple of 32): scale = max|x| / 127 per block,
      * round to nearest. a.x must be set. */
     void (*quantize_activation)(pf_activation a, size_t n);

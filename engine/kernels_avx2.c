@@ -180,31 +180,36 @@ INLINE void favor_stripe(float *S, size_t M, size_t D, size_t width, float decay
             _mm256_maskstore_ps(out + g * D + 8 * k, mask[k], total[g][k]);
 }
 
+/* The same with its loops unrolled for each number of queries. */
+static void favor_columns(float *S, size_t M, size_t D, size_t width, float decay,
+                          const float *phi_k, const float *v, const float *phi_q, float *out,
+                          size_t G) {
+    switch (G) {
+    case 0:
+        favor_stripe(S, M, D, width, decay, phi_k, v, phi_q, out, 0);
+        break;
+    case 1:
+        favor_stripe(S, M, D, width, decay, phi_k, v, phi_q, out, 1);
+        break;
+    case 2:
+        favor_stripe(S, M, D, width, decay, phi_k, v, phi_q, out, 2);
+        break;
+    case 3:
+        favor_stripe(S, M, D, width, decay, phi_k, v, phi_q, out, 3);
+        break;
+    default:
+        favor_stripe(S, M, D, width, decay, phi_k, v, phi_q, out, 4);
+    }
+}
+
 /* Stripes of 16 columns, queries four at a time; only the first four pay for the update. */
 static void favor_step(float *S, float *z, size_t M, size_t D, float decay, const float *phi_k,
                        const float *v, const float *phi_q, size_t G, float *out, float *den) {
     for (size_t d = 0; d < D; d += 16) {
         size_t width = D - d < 16 ? D - d : 16, g = 0;
         do {
-            const float *update = g == 0 ? phi_k : NULL, *value = v ? v + d : NULL;
-            const float *q = phi_q + g * M;
-            float *o = out + g * D + d;
-            switch (G - g) {
-            case 0:
-                favor_stripe(S + d, M, D, width, decay, update, value, q, o, 0);
-                break;
-            case 1:
-                favor_stripe(S + d, M, D, width, decay, update, value, q, o, 1);
-                break;
-            case 2:
-                favor_stripe(S + d, M, D, width, decay, update, value, q, o, 2);
-                break;
-            case 3:
-                favor_stripe(S + d, M, D, width, decay, update, value, q, o, 3);
-                break;
-            default:
-                favor_stripe(S + d, M, D, width, decay, update, value, q, o, 4);
-            }
+            favor_columns(S + d, M, D, width, decay, g == 0 ? phi_k : NULL, v ? v + d : NULL,
+                          phi_q + g * M, out + g * D + d, G - g);
             g += 4;
         } while (g < G);
     }
@@ -213,6 +218,16 @@ static void favor_step(float *S, float *z, size_t M, size_t D, float decay, cons
         axpy(z, 1, phi_k, M);
     }
     for (size_t g = 0; g < G; g++) den[g] = dot(phi_q + g * M, z, M);
+}
+
+/* The second half of favor_step: V is only read. */
+static void weighted_rows(const float *weights, size_t G, const float *V, size_t n, size_t D,
+                          float *out) {
+    float *rows = (float *)(uintptr_t)V;
+    for (size_t d = 0; d < D; d += 16)
+        for (size_t g = 0; g < G; g += 4)
+            favor_columns(rows + d, n, D, D - d < 16 ? D - d : 16, 1, NULL, NULL, weights + g * n,
+                          out + g * D + d, G - g);
 }
 
 /* ---- activations to int8 ---- */
@@ -258,6 +273,7 @@ const pf_kernels pf_kernels_avx2 = {
     .layer_norm = layer_norm,
     .swiglu = swiglu,
     .favor_step = favor_step,
+    .weighted_rows = weighted_rows,
     .quantize_activation = quantize_activation,
     .matvec = pf_matvec_avx2,
     .dequantize_row = pf_dequantize_row_avx2,

@@ -224,11 +224,10 @@ static void favor_step(float *S, float *z, size_t M, size_t D, float decay, cons
         size_t width = D - d < 64 ? D - d : 64;
         size_t g = 0;
         do {
-            size_t count = G - g < 4 ? G - g : 4;
             const float *update = g == 0 ? phi_k : NULL;
             favor_columns(S + d, M, D, width, decay, update, v ? v + d : NULL, phi_q + g * M,
-                          out + g * D + d, count);
-            g += count;
+                          out + g * D + d, G - g);
+            g += 4;
         } while (g < G);
     }
     if (phi_k) {
@@ -236,6 +235,18 @@ static void favor_step(float *S, float *z, size_t M, size_t D, float decay, cons
         axpy(z, 1, phi_k, M);
     }
     for (size_t g = 0; g < G; g++) den[g] = dot(phi_q + g * M, z, M);
+}
+
+/* The second half of favor_step: V is only read. */
+static void weighted_rows(const float *weights, size_t G, const float *V, size_t n, size_t D,
+                          float *out) {
+    float *rows = (float *)(uintptr_t)V;
+    for (size_t d = 0; d < D; d += 64) {
+        size_t width = D - d < 64 ? D - d : 64;
+        for (size_t g = 0; g < G; g += 4)
+            favor_columns(rows + d, n, D, width, 1, NULL, NULL, weights + g * n, out + g * D + d,
+                          G - g);
+    }
 }
 
 /* ---- activations to int8 ---- */
@@ -264,7 +275,8 @@ static void quantize_activation(pf_activation a, size_t n) {
 #define AVX512_KERNELS                                                                             \
     .dot = dot, .axpy = axpy, .scale = scale, .max = max, .exp_sum = exp_sum,                      \
     .rms_norm = rms_norm, .layer_norm = layer_norm, .swiglu = swiglu, .favor_step = favor_step,    \
-    .quantize_activation = quantize_activation, .dequantize_row = pf_dequantize_row_avx2
+    .weighted_rows = weighted_rows, .quantize_activation = quantize_activation,                    \
+    .dequantize_row = pf_dequantize_row_avx2
 
 const pf_kernels pf_kernels_avx512 = {
     .name = "avx512", AVX512_KERNELS, .matvec = pf_matvec_avx512, .gemm = pf_gemm_avx512};

@@ -66,6 +66,13 @@ static void plain_swiglu(float *gate, const float *up, size_t n) {
     for (size_t i = 0; i < n; i++) gate[i] = gate[i] / (1 + expf(-gate[i])) * up[i];
 }
 
+static void plain_weighted_rows(const float *weights, size_t G, const float *V, size_t n, size_t D,
+                                float *out) {
+    for (size_t i = 0; i < G * D; i++) out[i] = 0;
+    for (size_t g = 0; g < G; g++)
+        for (size_t j = 0; j < n; j++) plain_axpy(out + g * D, weights[g * n + j], V + j * D, D);
+}
+
 static void plain_favor_step(float *S, float *z, size_t M, size_t D, float decay,
                              const float *phi_k, const float *v, const float *phi_q, size_t G,
                              float *out, float *den) {
@@ -135,6 +142,7 @@ const pf_kernels pf_kernels_plain = {
     .layer_norm = plain_layer_norm,
     .swiglu = plain_swiglu,
     .favor_step = plain_favor_step,
+    .weighted_rows = plain_weighted_rows,
     .quantize_activation = plain_quantize_activation,
     .matvec = plain_matvec,
     .dequantize_row = pf_dequantize_row,

@@ -167,6 +167,28 @@ static void test_favor_step(void **state) {
     for_each_table(favor);
 }
 
+static void weighted(const pf_kernels *fast) {
+    const size_t dims[] = {1, 8, 12, 16, 33, 48, 64, 80, 130};
+    for (size_t j = 0; j < sizeof dims / sizeof dims[0]; j++) {
+        for (size_t G = 1; G <= 9; G++) {
+            size_t D = dims[j], n = 1 + pf_rng_u64(&rng) % 90;
+            float *weights = floats(G * n), *V = floats(n * D), *out = floats(G * D);
+            guarded fast_out = guarded_new(G * D);
+            plain()->weighted_rows(weights, G, V, n, D, out);
+            fast->weighted_rows(weights, G, V, n, D, fast_out.x);
+            for (size_t i = 0; i < G * D; i++)
+                close_to("weighted", D, fast_out.x[i], (double)out[i], 1e-4);
+            guarded_free(fast_out);
+            pf_free(weights), pf_free(V), pf_free(out);
+        }
+    }
+}
+
+static void test_weighted_rows(void **state) {
+    (void)state;
+    for_each_table(weighted);
+}
+
 static void test_the_choice_is_one_of_the_tables(void **state) {
     (void)state;
     size_t count, found = 0;
@@ -182,6 +204,7 @@ int main(void) {
         cmocka_unit_test(test_norms_and_swiglu),
         cmocka_unit_test(test_exp),
         cmocka_unit_test(test_favor_step),
+        cmocka_unit_test(test_weighted_rows),
         cmocka_unit_test(test_the_choice_is_one_of_the_tables),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
