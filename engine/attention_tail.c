@@ -41,14 +41,18 @@ static float weight_of(const pf_tail *tail, size_t count) {
     return (1 - powf(tail->keep, (float)count)) / (1 - tail->keep);
 }
 
-/* out, den of one row += epsilon (sum_m phi_q) (sum_j v_j, count) */
+/* Reference code (performer-pytorch) divides by q'.(sum_j k'_j + 1e-6), with M^-1/2 in its features that
+ * we leave out. */
+static const float DENOMINATOR_EPSILON = 1e-6f;
+
+/* out, den of one row += epsilon (sum_m phi_q) (sum_j v_j, count), and the denominator's own */
 static void add_epsilon(const pf_tail *tail, const float *value_sum, size_t count,
                         const float *phi_q, float *out, float *den) {
     float sum = 0;
     for (size_t m = 0; m < tail->M; m++) sum += phi_q[m];
-    sum *= tail->epsilon;
-    for (size_t d = 0; d < tail->D; d++) out[d] += sum * value_sum[d];
-    *den += sum * weight_of(tail, count);
+    for (size_t d = 0; d < tail->D; d++) out[d] += sum * tail->epsilon * value_sum[d];
+    *den += sum *
+            (tail->epsilon * weight_of(tail, count) + DENOMINATOR_EPSILON * sqrtf((float)tail->M));
 }
 
 void pf_tail_step(pf_tail *tail, float *phi_k, float k_scale, const float *v, const float *phi_q,

@@ -6,7 +6,9 @@
  * kept relative to a running maximum c of the keys' log-scales: what is stored is S exp(-c), z exp(-c).
  * A key that raises c scales both down, so nothing overflows and nothing looks into the future.
  * With a kernel epsilon a feature of a key is phi' = exp(log phi - c) + epsilon, where c is the
- * maximum so far; the sums are kept without it, and sum_j v_j beside them (FAVOR.md, Streaming).
+ * maximum so far; the sums are kept without it, and sum_j v_j beside them (FAVOR.md, Streaming). An epsilon
+ * is there for checkpoints trained with reference code, so the denominator gets its 1e-6 too:
+ * q'.(sum_j k'_j + 1e-6), with features M^-1/2 (...) as that code has them.
  *
  * A tail may forget: with keep < 1 every new key first shrinks all older ones by that factor, so that
  * they weigh keep^age and never more than 1 / (1 - keep) keys together. This is no longer softmax's sum,

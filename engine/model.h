@@ -66,7 +66,8 @@ typedef struct pf_model {
     float embedding_scale; /* token embeddings are multiplied by this; 1 in most families */
 
     pf_matrix embedding;             /* [V, C] */
-    const float *position_embedding; /* [context, C] for PF_POSITION_LEARNED, else NULL */
+    const float *position_embedding; /* [context, C], added to the tokens' and so the longest text, or
+                                        NULL; besides `position`, which says what turns q and k */
     const pf_layer *layers;          /* [L] */
     pf_norm final_norm;              /* [C] */
     pf_linear logits;                /* [V, C]; the embedding again where tied */

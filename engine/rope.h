@@ -9,7 +9,7 @@ typedef enum pf_position_kind {
     PF_POSITION_NONE,
     PF_POSITION_ROPE_ADJACENT, /* pairs (x[2i], x[2i+1]): llama */
     PF_POSITION_ROPE_HALVES,   /* pairs (x[i], x[i + n/2]): qwen, phi3, gemma */
-    PF_POSITION_LEARNED,       /* a row of position_embedding is added to the token's */
+    PF_POSITION_LEARNED,       /* only a row of position_embedding is added to the token's (gpt2) */
 } pf_position_kind;
 
 static inline bool pf_position_rotates(pf_position_kind kind) {

@@ -55,8 +55,7 @@ static bool check(const pf_model *model, const pf_session_options *options, pf_e
     if (options->chunk < 1) return pf_fail(error, "a prefill chunk of 0 tokens: choose at least 1");
     if (options->context < 1)
         return pf_fail(error, "a context of 0 tokens: choose at least 1 with --context");
-    if (!pf_position_rotates(model->position) && model->position != PF_POSITION_NONE &&
-        options->context > model->context)
+    if (model->position_embedding && options->context > model->context)
         return pf_fail(error,
                        "a context of %zu tokens, but this model has positions for %u only; "
                        "choose --context %u or less",
@@ -154,7 +153,7 @@ void pf_session_free(pf_session *s) {
 
 size_t pf_session_room(const pf_session *s) {
     bool limited = s->options.attention.kind == PF_ATTENTION_SOFTMAX ||
-                   s->model->position == PF_POSITION_LEARNED;
+                   s->model->position_embedding != NULL;
     return limited ? s->options.context - s->position : SIZE_MAX;
 }
 

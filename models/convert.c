@@ -1,36 +1,12 @@
-/* floor 4.3 - convert: a checkpoint of any supported format -> GGUF. */
+/* floor 4.4 - convert: a checkpoint of any supported format -> GGUF. */
 #include "convert.h"
 
+#include "foreign.h"
 #include "formats.h"
 #include "llama2c_tokenizer.h"
 #include "vocabulary_meta.h"
 
 #include <string.h>
-
-static bool set_name(pf_checkpoint *checkpoint, const char *key, const char *name,
-                     pf_error *error) {
-    return pf_checkpoint_set_text(checkpoint, key, name, strlen(name), error);
-}
-
-bool pf_attention_to_checkpoint(const pf_attention_options *attention, pf_checkpoint *checkpoint,
-                                pf_error *error) {
-    if (!set_name(checkpoint, "performer.attention", pf_attention_name(attention->kind), error))
-        return false;
-    if (attention->kind == PF_ATTENTION_SOFTMAX) return true;
-    if (!pf_checkpoint_set_u32(checkpoint, "performer.window", attention->window, error) ||
-        !pf_checkpoint_set_u32(checkpoint, "performer.sinks", attention->sinks, error))
-        return false;
-    if (attention->kind == PF_ATTENTION_LOCAL) return true;
-    if (attention->forget &&
-        !pf_checkpoint_set_u32(checkpoint, "performer.forget", attention->forget, error))
-        return false;
-    return pf_checkpoint_set_u32(checkpoint, "performer.features", attention->features, error) &&
-           set_name(checkpoint, "performer.map", pf_map_name(attention->map), error) &&
-           set_name(checkpoint, "performer.projection", pf_projection_name(attention->projection),
-                    error) &&
-           pf_checkpoint_set_f32(checkpoint, "performer.epsilon", attention->epsilon, error) &&
-           pf_checkpoint_set_u64(checkpoint, "performer.seed", attention->seed, error);
-}
 
 /* How many ids the model has: the rows of its embedding. tokenizer.bin has no count of its own. */
 static bool vocabulary_size(const pf_checkpoint *checkpoint, size_t *n_vocab, pf_error *error) {
@@ -77,7 +53,8 @@ static bool add_tokenizer_file(pf_checkpoint *checkpoint, const char *path, pf_e
 }
 
 bool pf_convert(const pf_convert_options *options, pf_error *error) {
-    pf_checkpoint *checkpoint = pf_checkpoint_open(options->source, error);
+    pf_checkpoint *checkpoint =
+        pf_foreign_adopt(pf_checkpoint_open(options->source, error), options->config, error);
     if (!checkpoint) return false;
     bool good =
         (!options->tokenizer || add_tokenizer_file(checkpoint, options->tokenizer, error)) &&

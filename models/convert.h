@@ -1,12 +1,13 @@
-/* floor 4.3 - convert: a checkpoint of any supported format -> GGUF. */
+/* floor 4.4 - convert: a checkpoint of any supported format -> GGUF. */
 #ifndef PF_CONVERT_H
 #define PF_CONVERT_H
 
-#include "attention_options.h"
+#include "attention_keys.h"
 #include "gguf_write.h"
 
 typedef struct pf_convert_options {
     const char *source;    /* format found from the content */
+    const char *config;    /* --config FILE.json, or NULL: what the source cannot say (foreign.h) */
     const char *tokenizer; /* llama2.c's tokenizer.bin, or NULL: what the source has */
     const char *output;
     pf_gguf_options gguf;                  /* target type, progress */
@@ -15,10 +16,5 @@ typedef struct pf_convert_options {
 
 /* The output appears whole or not at all, and may be the source itself. */
 bool pf_convert(const pf_convert_options *options, pf_error *error);
-
-/* The performer.* keys alone: performer.attention, and for favor features, map, projection, epsilon and
- * seed, for favor and local window and sinks. */
-bool pf_attention_to_checkpoint(const pf_attention_options *attention, pf_checkpoint *checkpoint,
-                                pf_error *error);
 
 #endif

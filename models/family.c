@@ -9,12 +9,14 @@
 
 /* How a family stores its tensors, and what it cannot do without. */
 enum {
-    FUSED_QKV = 1,         /* attn_qkv: rows of q, then k, then v */
-    FUSED_GATE = 2,        /* ffn_up: rows of gate, then up */
-    QK_NORM = 4,           /* attn_q_norm, attn_k_norm per head */
-    QKV_BIAS = 8,          /* biases of q, k and v */
-    OTHER_BIASES = 16,     /* biases of the norms and all other matrices */
-    SCALED_EMBEDDING = 32, /* times sqrt(C) */
+    FUSED_QKV = 1,          /* attn_qkv: rows of q, then k, then v */
+    FUSED_GATE = 2,         /* ffn_up: rows of gate, then up */
+    QK_NORM = 4,            /* attn_q_norm, attn_k_norm per head */
+    QKV_BIAS = 8,           /* biases of q, k and v */
+    OTHER_BIASES = 16,      /* biases of the norms and all other matrices */
+    SCALED_EMBEDDING = 32,  /* times sqrt(C) */
+    ACTIVATION_BY_KEY = 64, /* the file may choose another */
+    KINDS_BY_KEY = 128,     /* norm and positions are the file's choice */
 };
 
 typedef struct {
@@ -30,9 +32,11 @@ static const family families[] = {
     {"qwen2", PF_NORM_RMS, PF_POSITION_ROPE_HALVES, PF_MLP_SWIGLU, QKV_BIAS},
     {"qwen3", PF_NORM_RMS, PF_POSITION_ROPE_HALVES, PF_MLP_SWIGLU, QK_NORM},
     {"gpt2", PF_NORM_LAYER, PF_POSITION_LEARNED, PF_MLP_GELU_TANH,
-     FUSED_QKV | QKV_BIAS | OTHER_BIASES},
+     FUSED_QKV | QKV_BIAS | OTHER_BIASES | ACTIVATION_BY_KEY},
     {"phi3", PF_NORM_RMS, PF_POSITION_ROPE_HALVES, PF_MLP_SWIGLU, FUSED_QKV | FUSED_GATE},
     {"gemma", PF_NORM_RMS, PF_POSITION_ROPE_HALVES, PF_MLP_GEGLU, SCALED_EMBEDDING},
+    {"performer", PF_NORM_LAYER, PF_POSITION_NONE, PF_MLP_GELU_ERF,
+     KINDS_BY_KEY | ACTIVATION_BY_KEY},
 };
 #define N_FAMILIES (sizeof families / sizeof *families)
 
@@ -70,8 +74,6 @@ static const family *find_family(const pf_checkpoint *checkpoint, pf_error *erro
     return NULL;
 }
 
-/* ---- hyperparameters ---- */
-
 typedef struct {
     const family *family;
     pf_binder *binder;
@@ -79,6 +81,44 @@ typedef struct {
     pf_error *error;
     pf_keys keys; /* of the family */
 } loader;
+
+/* ---- kinds ---- */
+
+static const char *const norm_names[] = {"rms", "layer"};
+static const char *const position_names[] = {"none", "rope_adjacent", "rope_halves"};
+static const char *const activation_names[] = {"swiglu", "geglu", "gelu_tanh", "gelu", "relu"};
+
+/* *kind = the name's place in `names`; unchanged if the file is silent. */
+static bool read_kind(const loader *l, const char *key, const char *const *names, int n,
+                      int *kind) {
+    pf_text text = {NULL, 0};
+    if (!pf_keys_text(&l->keys, key, &text)) return false;
+    if (!text.bytes) return true;
+    for (int i = 0; i < n; i++) {
+        if (text.size != strlen(names[i]) || memcmp(text.bytes, names[i], text.size) != 0) continue;
+        *kind = i;
+        return true;
+    }
+    return pf_fail(l->error, "the metadata key %s.%s is \"%.*s\", which is none of its names",
+                   l->keys.prefix, key, (int)(text.size < 40 ? text.size : 40), text.bytes);
+}
+
+static bool read_kinds(const loader *l) {
+    pf_model *m = l->model;
+    int norm = (int)m->norm, position = (int)m->position, mlp = (int)m->mlp;
+    unsigned traits = l->family->traits;
+    if (traits & KINDS_BY_KEY && (!read_kind(l, "norm", norm_names, 2, &norm) ||
+                                  !read_kind(l, "position", position_names, 3, &position)))
+        return false;
+    if (traits & ACTIVATION_BY_KEY && !read_kind(l, "activation", activation_names, 5, &mlp))
+        return false;
+    m->norm = (pf_norm_kind)norm;
+    m->position = (pf_position_kind)position;
+    m->mlp = (pf_mlp_kind)mlp;
+    return true;
+}
+
+/* ---- hyperparameters ---- */
 
 static bool read_heads(const loader *l) {
     pf_model *m = l->model;
@@ -217,14 +257,15 @@ static bool read_rope(const loader *l) {
 static bool read_positions(const loader *l) {
     pf_model *m = l->model;
     uint32_t window = 0;
-    if (m->position == PF_POSITION_LEARNED) {
+    bool by_key = l->family->traits & KINDS_BY_KEY;
+    if (m->position == PF_POSITION_LEARNED ||
+        (by_key && pf_bind_find(l->binder, "position_embd.weight"))) {
         uint64_t shape[] = {m->width, m->context};
         if (!pf_bind_floats(l->binder, "position_embd.weight", 2, shape, &m->position_embedding,
                             l->error))
             return false;
-    } else if (!read_rope(l)) {
-        return false;
     }
+    if (pf_position_rotates(m->position) && !read_rope(l)) return false;
     if (!pf_keys_u32(&l->keys, "attention.sliding_window", &window)) return false;
     if (window > 0 && window < m->context) m->context = window;
     return true;
@@ -339,11 +380,12 @@ static bool bind_embedding(const loader *l) {
 
 static bool bind_output(const loader *l) {
     pf_model *m = l->model;
-    bool norm_bias = m->norm == PF_NORM_LAYER;
     if (!pf_bind_vector(l->binder, "output_norm.weight", m->width, &m->final_norm.weight, l->error))
         return false;
-    if (norm_bias &&
-        !pf_bind_vector(l->binder, "output_norm.bias", m->width, &m->final_norm.bias, l->error))
+    bool required = l->family->traits & OTHER_BIASES;
+    if (m->norm == PF_NORM_LAYER &&
+        !(required ? pf_bind_vector : pf_bind_optional_vector)(
+            l->binder, "output_norm.bias", m->width, &m->final_norm.bias, l->error))
         return false;
     m->logits.weight = m->embedding; /* tied, unless the file says otherwise */
     if (pf_bind_find(l->binder, "output.weight") &&
@@ -362,7 +404,8 @@ bool pf_family_bind(pf_binder *binder, pf_model *model, pf_layer **layers, pf_er
                         .mlp = l.family->mlp,
                         .tail_rope = true};
     snprintf(model->family, sizeof model->family, "%s", l.family->name);
-    if (!read_sizes(&l) || !refuse_extensions(&l) || !bind_embedding(&l) || !read_positions(&l))
+    if (!read_kinds(&l) || !read_sizes(&l) || !refuse_extensions(&l) || !bind_embedding(&l) ||
+        !read_positions(&l))
         return false;
     *layers = pf_checkpoint_alloc(binder->checkpoint, model->n_layers * sizeof **layers,
                                   "the layers", error);

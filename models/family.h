@@ -12,6 +12,11 @@
  *   X.attention.sliding_window       the context shrinks to it: within it the attention is the model's own
  *   X.rope.dimension_count, X.rope.freq_base                   head dim and 10000 if absent
  *   X.rope.scaling.type, .factor, .original_context_length, .attn_factor
+ * and in the family `performer`, whose kinds are the file's choice:
+ *   performer.norm         layer (if absent) or rms; biases are bound where they are
+ *   performer.activation   gelu (exact; if absent), gelu_tanh, relu, swiglu, geglu; also in gpt2
+ *   performer.position     none (if absent), rope_adjacent or rope_halves: what turns q and k. Beside it
+ *                          position_embd.weight [context, C], if it is there, is added to the tokens
  * The vocabulary is as large as token_embd.weight has rows. Scaled RoPE: `linear`, the tensor
  * rope_freqs.weight (Llama 3), and `longrope` (phi3) up to the original context, with its short
  * factors; `yarn` is refused. Biases are bound where they are, and required where the family has them.

@@ -1,8 +1,9 @@
-/* floor 4.2 - load: a file of any supported format -> a model and its tokenizer, ready to run. */
+/* floor 4.3 - load: a file of any supported format -> a model and its tokenizer, ready to run. */
 #include "load.h"
 
 #include "family.h"
 #include "favor_keys.h"
+#include "foreign.h"
 #include "formats.h"
 #include "memory.h"
 #include "vocabulary_meta.h"
@@ -73,11 +74,13 @@ static bool open_with(pf_checkpoint *checkpoint, bool (*load)(pf_loaded *loaded,
 }
 
 bool pf_loaded_open(const char *path, pf_loaded *loaded, pf_error *error) {
-    return open_with(pf_checkpoint_open(path, error), load_both, loaded, error);
+    return open_with(pf_foreign_adopt(pf_checkpoint_open(path, error), NULL, error), load_both,
+                     loaded, error);
 }
 
 bool pf_loaded_open_bytes(pf_slice bytes, const char *name, pf_loaded *loaded, pf_error *error) {
-    return open_with(pf_checkpoint_open_bytes(bytes, name, error), load_both, loaded, error);
+    return open_with(pf_foreign_adopt(pf_checkpoint_open_bytes(bytes, name, error), NULL, error),
+                     load_both, loaded, error);
 }
 
 bool pf_loaded_open_tokenizer(const char *path, pf_loaded *loaded, pf_error *error) {

@@ -1,4 +1,4 @@
-/* floor 4.2 - load: a file of any supported format -> a model and its tokenizer, ready to run. */
+/* floor 4.3 - load: a file of any supported format -> a model and its tokenizer, ready to run. */
 #ifndef PF_LOAD_H
 #define PF_LOAD_H
 

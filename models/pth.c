@@ -125,6 +125,17 @@ static bool make_tensor(const void *context, const pf_tensor *tensor, void *out,
     return good;
 }
 
+bool pf_pth_is_same(const pf_tensor *a, const pf_tensor *b) {
+    if (a->make != make_tensor || b->make != make_tensor) return false;
+    const source *x = a->context, *y = b->context;
+    bool same = x->archive == y->archive && x->record == y->record &&
+                x->view.type == y->view.type && x->view.offset == y->view.offset;
+    for (int i = 0; i < PF_MAX_DIMS; i++)
+        same =
+            same && x->view.shape[i] == y->view.shape[i] && x->view.stride[i] == y->view.stride[i];
+    return same;
+}
+
 static bool find_storage(const walk *w, const pf_value *storage, source *s) {
     const pf_value *key = storage->as.storage.key;
     char name[MAX_PATH + 64];

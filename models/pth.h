@@ -25,4 +25,7 @@ bool pf_pth_sniff(pf_slice bytes);
 /* As pf_gguf_read. */
 bool pf_pth_read(pf_slice bytes, pf_checkpoint *checkpoint, pf_error *error);
 
+/* True if both tensors are the same view of one PyTorch file's storage: weights that are tied. */
+bool pf_pth_is_same(const pf_tensor *a, const pf_tensor *b);
+
 #endif

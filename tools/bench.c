@@ -188,7 +188,7 @@ static bool measure_one(bench *b, pf_attention_kind kind, size_t context, pf_err
     pf_session_options settings = b->session;
     settings.attention.kind = kind;
     settings.context = context + repeat * decode_length(context, repeat);
-    if (b->model->position == PF_POSITION_LEARNED && settings.context > b->model->context) {
+    if (b->model->position_embedding && settings.context > b->model->context) {
         note(b->parsed,
              "performer: context %zu is left out: this model has learned positions for "
              "%u tokens",

@@ -72,7 +72,7 @@ static bool apply_context(const options *parsed, const pf_model *model, pf_sessi
     if (!parsed->given[FLAG_CONTEXT]) return true;
     session->context = (size_t)parsed->values[FLAG_CONTEXT].count;
     if (session->context <= model->context) return true;
-    if (model->position == PF_POSITION_LEARNED)
+    if (model->position_embedding)
         return pf_fail(error,
                        "--context is %zu, but this model has learned positions for %u tokens and "
                        "none beyond; give at most --context %u",
@@ -119,7 +119,7 @@ bool check_room(const pf_session *session, size_t n, pf_error *error) {
     if (n <= room) return true;
     const pf_model *model = pf_session_model(session);
     size_t total = pf_session_position(session) + n;
-    if (model->position == PF_POSITION_LEARNED && total > model->context)
+    if (model->position_embedding && total > model->context)
         return pf_fail(error,
                        "the text has %zu tokens, but the context is %zu; shorten it (this "
                        "model has learned positions for %u tokens)",

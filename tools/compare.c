@@ -40,7 +40,7 @@ static bool add_row(comparison_run *run, const char *setting, pf_error *error) {
     if (!session_options_from(&parsed, run->loaded.model, &row->options, error)) return false;
     bool given = parsed.given[FLAG_CONTEXT];
     if (!given && row->options.context < run->longest + 16 &&
-        run->loaded.model->position != PF_POSITION_LEARNED)
+        !run->loaded.model->position_embedding)
         row->options.context = run->longest + 16;
     run->n++;
     return true;

@@ -3,6 +3,8 @@
 
 #include "commands.h"
 #include "common.h"
+#include "foreign.h"
+#include "formats.h"
 #include "load.h"
 
 #include <string.h>
@@ -17,7 +19,10 @@ static void show_progress(void *context, const char *tensor, uint64_t done, uint
 static pf_attention_options recorded_attention(const options *parsed) {
     pf_attention_options attention = pf_attention_options_default();
     pf_loaded source = {0};
-    if (pf_loaded_open(parsed->model, &source, NULL)) attention = source.model->attention;
+    const char *config = parsed->values[FLAG_CONFIG].text;
+    pf_checkpoint *checkpoint =
+        pf_foreign_adopt(pf_checkpoint_open(parsed->model, NULL), config, NULL);
+    if (pf_loaded_bind(checkpoint, &source, NULL)) attention = source.model->attention;
     pf_loaded_close(&source);
     attention_apply(parsed, &attention);
     return attention;
@@ -27,6 +32,7 @@ static bool convert(const options *parsed, pf_error *error) {
     pf_attention_options attention;
     pf_convert_options settings = {
         .source = parsed->model,
+        .config = parsed->values[FLAG_CONFIG].text,
         .tokenizer = parsed->values[FLAG_TOKENIZER].text,
         .output = parsed->values[FLAG_OUTPUT].text,
         .gguf = {.progress = show_progress, .context = (void *)parsed},

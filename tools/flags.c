@@ -80,6 +80,14 @@ const flag flags[FLAG_END] = {
                         .argument = "FILE",
                         .help =
                             "llama2.c's tokenizer.bin, for checkpoints that have no tokenizer."},
+    [FLAG_CONFIG] = {.name = "config",
+                     .kind = FLAG_TEXT,
+                     .commands = FOR_CONVERT,
+                     .group = GROUP_INPUT,
+                     .argument = "FILE.json",
+                     .help = "What a PyTorch or safetensors checkpoint cannot say of itself: the "
+                             "constructor arguments of a performer-pytorch model, or a list of the "
+                             "tensors (docs/convert.md)."},
     [FLAG_SHAPE] = {.name = "shape",
                     .kind = FLAG_TEXT,
                     .commands = FOR_BENCH,

@@ -54,6 +54,7 @@ typedef enum flag_id {
     FLAG_NO_SPECIAL,
     FLAG_BOS,
     FLAG_TOKENIZER,
+    FLAG_CONFIG,
     FLAG_SHAPE,
 
     FLAG_N_TOKENS,

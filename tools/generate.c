@@ -241,7 +241,7 @@ static void report(const generation *g) {
     pf_session_stats stats = pf_session_get_stats(g->session);
     const pf_session_options *session = pf_session_get_options(g->session);
     char state[16], peak[16];
-    bool learned = g->loaded.model->position == PF_POSITION_LEARNED;
+    bool learned = g->loaded.model->position_embedding != NULL;
     if (g->stop == STOP_CONTEXT)
         note(g->parsed, "performer: the context of %zu tokens is full; %s",
              pf_session_position(g->session),

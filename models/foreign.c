@@ -1,0 +1,99 @@
+/* floor 4.2 - foreign: checkpoints under their own project's tensor names -> GGUF's names and keys. */
+#include "foreign.h"
+
+#include "foreign_layouts.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* A layout is known by one tensor; what stands before its name is the prefix of all. */
+static const struct {
+    const char *tensor;
+    pf_foreign_layout translate;
+} layouts[] = {
+    {"tok_embeddings.weight", pf_foreign_llama2c},
+    {"transformer.wte.weight", pf_foreign_nanogpt},
+    {"token_emb.weight", pf_foreign_performer},
+};
+#define N_LAYOUTS (sizeof layouts / sizeof *layouts)
+
+bool pf_is_foreign(const pf_checkpoint *checkpoint) {
+    return pf_checkpoint_n_tensors(checkpoint) > 0 &&
+           !pf_checkpoint_find_meta(checkpoint, "general.architecture");
+}
+
+/* True if a tensor is called `suffix`, maybe behind a prefix that ends with a dot. */
+static bool find_prefix(const pf_checkpoint *checkpoint, const char *suffix, char *prefix,
+                        size_t size) {
+    for (size_t i = 0; i < pf_checkpoint_n_tensors(checkpoint); i++) {
+        const char *name = pf_checkpoint_tensor(checkpoint, i)->name;
+        size_t n = strlen(name), m = strlen(suffix);
+        if (n < m || strcmp(name + n - m, suffix) != 0 || n - m >= size) continue;
+        if (n > m && name[n - m - 1] != '.') continue;
+        memcpy(prefix, name, n - m);
+        prefix[n - m] = '\0';
+        return true;
+    }
+    return false;
+}
+
+static pf_foreign_layout choose(const pf_checkpoint *checkpoint, const json_t *config, char *prefix,
+                                size_t size, pf_error *error) {
+    prefix[0] = '\0';
+    if (json_object_get(config, "tensors")) {
+        const char *given = "";
+        if (!pf_config_text(config, "prefix", &given, error)) return NULL;
+        if (strlen(given) >= size) {
+            pf_fail(error, "\"prefix\" of the --config is too long");
+            return NULL;
+        }
+        memcpy(prefix, given, strlen(given) + 1);
+        return pf_foreign_listed;
+    }
+    for (size_t i = 0; i < N_LAYOUTS; i++)
+        if (find_prefix(checkpoint, layouts[i].tensor, prefix, size)) return layouts[i].translate;
+    pf_fail(error,
+            "its tensors (%.80s, ...) are named as in no project that is known (llama2.c, nanoGPT, "
+            "performer-pytorch); list them in a --config FILE.json (docs/convert.md)",
+            pf_checkpoint_tensor(checkpoint, 0)->name);
+    return NULL;
+}
+
+static pf_checkpoint *translate(pf_checkpoint *checkpoint, const json_t *config, pf_error *error) {
+    char prefix[64];
+    pf_layout layout = {.from = checkpoint};
+    pf_foreign_layout chosen = choose(checkpoint, config, prefix, sizeof prefix, error);
+    if (chosen && pf_layout_begin(&layout, checkpoint, prefix, error) &&
+        chosen(&layout, config, error))
+        return pf_layout_end(&layout, error);
+    pf_layout_abort(&layout);
+    return NULL;
+}
+
+static pf_checkpoint *translate_with(pf_checkpoint *checkpoint, const char *config,
+                                     pf_error *error) {
+    json_t *object = config ? pf_config_open(config, error) : NULL;
+    if (config && !object) {
+        pf_checkpoint_free(checkpoint);
+        return NULL;
+    }
+    pf_checkpoint *result = translate(checkpoint, object, error);
+    json_decref(object);
+    return result;
+}
+
+pf_checkpoint *pf_foreign_adopt(pf_checkpoint *checkpoint, const char *config, pf_error *error) {
+    pf_error reason = {""};
+    char path[300];
+    if (!checkpoint) return NULL;
+    snprintf(path, sizeof path, "%s", pf_checkpoint_path(checkpoint));
+    if (pf_is_foreign(checkpoint)) {
+        checkpoint = translate_with(checkpoint, config, &reason);
+    } else if (config) {
+        pf_fail(&reason, "the file says itself what --config would say; leave it out");
+        pf_checkpoint_free(checkpoint);
+        checkpoint = NULL;
+    }
+    if (!checkpoint) pf_fail(error, "%s: %s", path, reason.message);
+    return checkpoint;
+}

@@ -1,0 +1,107 @@
+/* floor 4.1 - nanoGPT .pt: {'model': state_dict, 'model_args': {...}}, GPT-2 with torch.nn.Linear.
+ *
+ * Without biases (bias=False) the family gpt2 gets biases of zeros. nanoGPT's GELU is the exact one (it was
+ * the tanh form in early versions: --config {"activation": "gelu_tanh"}), recorded as gpt2.activation. */
+#include "foreign_layouts.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define LAYER "transformer.h.{layer}."
+#define BLOCK "blk.{layer}."
+
+static const pf_layout_row rows[] = {
+    {"token_embd.weight", "transformer.wte.weight"},
+    {"position_embd.weight", "transformer.wpe.weight"},
+    {BLOCK "attn_norm.weight", LAYER "ln_1.weight"},
+    {BLOCK "attn_norm.bias", LAYER "ln_1.bias"},
+    {BLOCK "attn_qkv.weight", LAYER "attn.c_attn.weight"},
+    {BLOCK "attn_qkv.bias", LAYER "attn.c_attn.bias"},
+    {BLOCK "attn_output.weight", LAYER "attn.c_proj.weight"},
+    {BLOCK "attn_output.bias", LAYER "attn.c_proj.bias"},
+    {BLOCK "ffn_norm.weight", LAYER "ln_2.weight"},
+    {BLOCK "ffn_norm.bias", LAYER "ln_2.bias"},
+    {BLOCK "ffn_up.weight", LAYER "mlp.c_fc.weight"},
+    {BLOCK "ffn_up.bias", LAYER "mlp.c_fc.bias"},
+    {BLOCK "ffn_down.weight", LAYER "mlp.c_proj.weight"},
+    {BLOCK "ffn_down.bias", LAYER "mlp.c_proj.bias"},
+    {"output_norm.weight", "transformer.ln_f.weight"},
+    {"output_norm.bias", "transformer.ln_f.bias"},
+};
+static const pf_layout_row untied = {"output.weight", "lm_head.weight"};
+
+static bool make_zeros(const void *context, const pf_tensor *tensor, void *out, pf_error *error) {
+    (void)context;
+    (void)error;
+    memset(out, 0, tensor->bytes);
+    return true;
+}
+
+static bool need_bias(pf_layout *layout, const char *name, uint64_t n, pf_error *error) {
+    return pf_checkpoint_find(layout->to, name) ||
+           pf_checkpoint_add_made_tensor(layout->to, name, PF_F32, 1, &n, (size_t)n * sizeof(float),
+                                         make_zeros, NULL, error);
+}
+
+/* Zeros for the biases that a file with bias=False does not have. */
+static bool need_biases(pf_layout *layout, uint64_t C, uint64_t F, pf_error *error) {
+    const struct {
+        const char *name;
+        uint64_t n;
+    } biases[] = {{"attn_norm", C}, {"attn_qkv", 3 * C}, {"attn_output", C},
+                  {"ffn_norm", C},  {"ffn_up", F},       {"ffn_down", C}};
+    for (uint32_t l = 0; l < layout->n_layers; l++)
+        for (size_t i = 0; i < sizeof biases / sizeof *biases; i++) {
+            char name[64];
+            snprintf(name, sizeof name, "blk.%u.%s.bias", l, biases[i].name);
+            if (!need_bias(layout, name, biases[i].n, error)) return false;
+        }
+    return need_bias(layout, "output_norm.bias", C, error);
+}
+
+static bool set_keys(const pf_layout *layout, const json_t *config, uint64_t C, uint64_t F,
+                     pf_error *error) {
+    uint32_t heads = 0;
+    float eps = 1e-5f;
+    const char *activation = "gelu";
+    if (!pf_foreign_u32(layout, "model_args.n_head", &heads, error) ||
+        !pf_config_u32(config, "n_head", &heads, error) ||
+        !pf_config_f32(config, "norm_eps", &eps, error) ||
+        !pf_config_text(config, "activation", &activation, error))
+        return false;
+    if (heads == 0)
+        return pf_fail(error, "the file does not say how many heads the model has; give "
+                              "{\"n_head\": N} with --config FILE.json");
+    const pf_foreign_size sizes[] = {
+        {"context_length", pf_foreign_axis(layout, "transformer.wpe.weight", 1)},
+        {"embedding_length", C},
+        {"block_count", layout->n_layers},
+        {"feed_forward_length", F},
+        {"attention.head_count", heads},
+    };
+    return pf_foreign_set_sizes(layout->to, "gpt2", sizes, sizeof sizes / sizeof *sizes, error) &&
+           pf_checkpoint_set_f32(layout->to, "gpt2.attention.layer_norm_epsilon", eps, error) &&
+           pf_foreign_set_text(layout->to, "gpt2.activation", activation, error);
+}
+
+bool pf_foreign_nanogpt(pf_layout *layout, const json_t *config, pf_error *error) {
+    layout->n_layers = pf_layout_count(layout, LAYER "attn.c_attn.weight");
+    pf_layout_ignore(layout, LAYER "attn.bias"); /* the causal mask */
+    pf_layout_ignore(layout, LAYER "attn.masked_bias");
+    uint64_t C = pf_foreign_axis(layout, "transformer.wte.weight", 0);
+    uint64_t F = pf_foreign_axis(layout, "transformer.h.0.mlp.c_fc.weight", 1);
+    uint64_t fused = pf_foreign_axis(layout, "transformer.h.0.attn.c_attn.weight", 1);
+    if (C > UINT32_MAX || F > UINT32_MAX || fused != 3 * C)
+        return pf_fail(error,
+                       "transformer.h.0.attn.c_attn.weight has not three times the width "
+                       "(%llu) in rows, as in nanoGPT; a Hugging Face GPT-2 is read from its "
+                       "folder",
+                       (unsigned long long)C);
+    const pf_tensor *embedding = pf_layout_find(layout, "transformer.wte.weight");
+    const pf_tensor *output = pf_layout_find(layout, "lm_head.weight");
+    bool tied = output && pf_foreign_same(embedding, output);
+    if (tied) pf_layout_ignore(layout, "lm_head.weight");
+    return set_keys(layout, config, C, F, error) &&
+           pf_layout_take(layout, rows, sizeof rows / sizeof *rows, error) &&
+           (tied || pf_layout_take(layout, &untied, 1, error)) && need_biases(layout, C, F, error);
+}

@@ -1,0 +1,222 @@
+/* floor 4.0 - layout: how a project names its tensors, and the same tensors under GGUF's names. */
+#include "layout.h"
+
+#include "memory.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define MAX_NAME 256
+#define MAX_COUNT 65536 /* of layers or heads */
+
+/* ---- names ---- */
+
+bool pf_layout_expand(const char *pattern, const char *slot, uint32_t number, char *text,
+                      size_t size) {
+    const char *at = strstr(pattern, slot);
+    int written = at ? snprintf(text, size, "%.*s%u%s", (int)(at - pattern), pattern, number,
+                                at + strlen(slot))
+                     : snprintf(text, size, "%s", pattern);
+    return written >= 0 && (size_t)written < size;
+}
+
+static const pf_tensor *find_full(const pf_layout *layout, const char *source) {
+    char name[MAX_NAME];
+    int n = snprintf(name, sizeof name, "%s%s", layout->prefix, source);
+    return n > 0 && (size_t)n < sizeof name ? pf_checkpoint_find(layout->from, name) : NULL;
+}
+
+const pf_tensor *pf_layout_find(const pf_layout *layout, const char *source) {
+    return find_full(layout, source);
+}
+
+/* The source with number i in its slot, or NULL. */
+static const pf_tensor *find_numbered(const pf_layout *layout, const char *source, const char *slot,
+                                      uint32_t i) {
+    char name[MAX_NAME];
+    return pf_layout_expand(source, slot, i, name, sizeof name) ? find_full(layout, name) : NULL;
+}
+
+uint32_t pf_layout_count(const pf_layout *layout, const char *source) {
+    char first_head[MAX_NAME];
+    uint32_t n = 0;
+    if (!pf_layout_expand(source, "{head}", 0, first_head, sizeof first_head)) return 0;
+    while (n < MAX_COUNT && find_numbered(layout, first_head, "{layer}", n)) n++;
+    return n;
+}
+
+/* ---- begin and end ---- */
+
+bool pf_layout_begin(pf_layout *layout, pf_checkpoint *from, const char *prefix, pf_error *error) {
+    *layout = (pf_layout){.from = from};
+    layout->to = pf_checkpoint_new(pf_checkpoint_path(from), error);
+    layout->used =
+        pf_calloc(pf_checkpoint_n_tensors(from), sizeof *layout->used, "a layout", error);
+    int n = snprintf(layout->prefix, sizeof layout->prefix, "%s", prefix);
+    return layout->to && layout->used &&
+           (((size_t)n < sizeof layout->prefix) ||
+            pf_fail(error, "the prefix \"%.40s...\" of the tensors is too long", prefix));
+}
+
+void pf_layout_abort(pf_layout *layout) {
+    pf_checkpoint_free(layout->to);
+    pf_checkpoint_free(layout->from);
+    pf_free(layout->used);
+    *layout = (pf_layout){0};
+}
+
+static bool has_prefix(const pf_layout *layout, const pf_tensor *tensor) {
+    return strncmp(tensor->name, layout->prefix, strlen(layout->prefix)) == 0;
+}
+
+static bool nothing_left(const pf_layout *layout, pf_error *error) {
+    for (size_t i = 0; i < pf_checkpoint_n_tensors(layout->from); i++) {
+        const pf_tensor *tensor = pf_checkpoint_tensor(layout->from, i);
+        if (!layout->used[i] && has_prefix(layout, tensor))
+            return pf_fail(
+                error,
+                "the tensor %s has no place in this layout, so leaving it out would give "
+                "wrong results; if it does not matter, name it under \"ignore\" in a "
+                "--config that lists the tensors (docs/convert.md)",
+                tensor->name);
+    }
+    return true;
+}
+
+static void free_checkpoint(void *object) { pf_checkpoint_free(object); }
+
+pf_checkpoint *pf_layout_end(pf_layout *layout, pf_error *error) {
+    pf_checkpoint *result = NULL;
+    if (nothing_left(layout, error) &&
+        pf_checkpoint_take_object(layout->to, layout->from, free_checkpoint, error)) {
+        result = layout->to;
+        layout->to = layout->from = NULL;
+    }
+    pf_layout_abort(layout);
+    return result;
+}
+
+/* ---- tensors ---- */
+
+typedef struct {
+    size_t n;
+    const pf_tensor *parts[];
+} parts;
+
+static bool make_part(const pf_tensor *part, char *out, pf_error *error) {
+    if (!part->data) return part->make(part->context, part, out, error);
+    memcpy(out, part->data, part->bytes);
+    return true;
+}
+
+/* Rows of the parts, one after the other. */
+static bool make_joined(const void *context, const pf_tensor *tensor, void *out, pf_error *error) {
+    const parts *joined = context;
+    char *to = out;
+    (void)tensor;
+    for (size_t i = 0; i < joined->n; to += joined->parts[i++]->bytes)
+        if (!make_part(joined->parts[i], to, error)) return false;
+    return true;
+}
+
+static void use(pf_layout *layout, const pf_tensor *tensor) {
+    layout->used[tensor - pf_checkpoint_tensor(layout->from, 0)] = true;
+}
+
+static bool take_one(pf_layout *layout, const char *target, const pf_tensor *source,
+                     pf_error *error) {
+    use(layout, source);
+    if (source->data)
+        return pf_checkpoint_add_tensor(layout->to, target, source->type, source->n_dims,
+                                        source->shape, source->data, source->bytes, error);
+    parts *one = pf_checkpoint_alloc(layout->to, sizeof *one + sizeof(void *), "a tensor", error);
+    if (!one) return false;
+    one->n = 1;
+    one->parts[0] = source;
+    return pf_checkpoint_add_made_tensor(layout->to, target, source->type, source->n_dims,
+                                         source->shape, source->bytes, make_joined, one, error);
+}
+
+static bool same_rows(const pf_tensor *a, const pf_tensor *b) {
+    return a->type == b->type && a->n_dims == b->n_dims && a->n_dims <= 2 && a->bytes == b->bytes &&
+           a->shape[0] == b->shape[0] && a->shape[1] == b->shape[1];
+}
+
+/* All heads of `source`, which has a {head}; heads are equal, so sizes multiply. */
+static bool take_heads(pf_layout *layout, const char *target, const char *source, pf_error *error) {
+    uint32_t n = 0;
+    while (n < MAX_COUNT && find_numbered(layout, source, "{head}", n)) n++;
+    if (n == 0) return true;
+    size_t bytes;
+    parts *joined =
+        pf_checkpoint_alloc(layout->to, sizeof *joined + n * sizeof(void *), "a tensor", error);
+    if (!joined) return false;
+    joined->n = n;
+    const pf_tensor *first = NULL;
+    for (uint32_t i = 0; i < n; i++) {
+        const pf_tensor *part = find_numbered(layout, source, "{head}", i);
+        if (!first) first = part;
+        if (!same_rows(first, part))
+            return pf_fail(error, "the tensors %s and %s should have one shape", first->name,
+                           part->name);
+        joined->parts[i] = part;
+        use(layout, part);
+    }
+    uint64_t shape[2] = {first->shape[0], first->shape[1]};
+    shape[first->n_dims - 1] *= n;
+    if (!pf_mul_size(first->bytes, n, &bytes))
+        return pf_fail(error, "the tensor %s is too large", target);
+    return pf_checkpoint_add_made_tensor(layout->to, target, first->type, first->n_dims, shape,
+                                         bytes, make_joined, joined, error);
+}
+
+static bool take_named(pf_layout *layout, const char *target, const char *source, pf_error *error) {
+    if (strstr(source, "{head}")) return take_heads(layout, target, source, error);
+    const pf_tensor *tensor = find_full(layout, source);
+    return !tensor || take_one(layout, target, tensor, error);
+}
+
+static bool take_row(pf_layout *layout, const pf_layout_row *row, pf_error *error) {
+    char target[MAX_NAME], source[MAX_NAME];
+    uint32_t n = strstr(row->source, "{layer}") ? layout->n_layers : 1;
+    for (uint32_t i = 0; i < n; i++) {
+        if (!pf_layout_expand(row->target, "{layer}", i, target, sizeof target) ||
+            !pf_layout_expand(row->source, "{layer}", i, source, sizeof source))
+            return pf_fail(error, "the tensor name \"%.80s...\" is too long", row->source);
+        if (!take_named(layout, target, source, error)) return false;
+    }
+    return true;
+}
+
+bool pf_layout_take(pf_layout *layout, const pf_layout_row *rows, size_t n, pf_error *error) {
+    for (size_t i = 0; i < n; i++)
+        if (!take_row(layout, &rows[i], error)) return false;
+    return true;
+}
+
+/* True if `name` is the pattern: {layer} and {head} match digits, * at the end the rest. */
+static bool matches(const char *pattern, const char *name) {
+    while (*pattern) {
+        if (strcmp(pattern, "*") == 0) return true;
+        size_t slot = strncmp(pattern, "{layer}", 7) == 0  ? 7
+                      : strncmp(pattern, "{head}", 6) == 0 ? 6
+                                                           : 0;
+        if (slot) {
+            size_t digits = strspn(name, "0123456789");
+            if (digits == 0) return false;
+            pattern += slot;
+            name += digits;
+        } else if (*pattern++ != *name++) {
+            return false;
+        }
+    }
+    return *name == '\0';
+}
+
+void pf_layout_ignore(pf_layout *layout, const char *source) {
+    for (size_t i = 0; i < pf_checkpoint_n_tensors(layout->from); i++) {
+        const pf_tensor *tensor = pf_checkpoint_tensor(layout->from, i);
+        if (has_prefix(layout, tensor) && matches(source, tensor->name + strlen(layout->prefix)))
+            layout->used[i] = true;
+    }
+}
