@@ -19,7 +19,8 @@ static const struct {
 
 bool pf_is_foreign(const pf_checkpoint *checkpoint) {
     return pf_checkpoint_n_tensors(checkpoint) > 0 &&
-           !pf_checkpoint_find_meta(checkpoint, "general.architecture");
+           !pf_checkpoint_find_meta(checkpoint, "general.architecture") &&
+           !pf_checkpoint_find(checkpoint, "token_embd.weight");
 }
 
 /* True if a tensor is called `suffix`, maybe behind a prefix that ends with a dot. */

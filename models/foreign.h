@@ -13,7 +13,7 @@
 
 #include "checkpoint.h"
 
-/* True if the checkpoint has tensors but says nothing of itself in GGUF's terms. */
+/* True if the checkpoint has tensors but has neither GGUF's keys nor its names. */
 bool pf_is_foreign(const pf_checkpoint *checkpoint);
 
 /* Takes a checkpoint (NULL: failed already) and gives one in GGUF's terms: itself, or if it is foreign

@@ -1,4 +1,4 @@
-/* floor 4.1 - the layouts that foreign.c chooses from; each takes a checkpoint and gives another. */
+/* floor 4.1 - layouts: those that foreign.c chooses from; each fills one checkpoint from another. */
 #ifndef PF_FOREIGN_LAYOUTS_H
 #define PF_FOREIGN_LAYOUTS_H
 

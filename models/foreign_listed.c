@@ -1,4 +1,4 @@
-/* floor 4.1 - any decoder whose --config lists its tensors (docs/convert.md): the family `performer`. */
+/* floor 4.2 - any decoder whose --config lists its tensors (docs/convert.md): the family `performer`. */
 #include "foreign_layouts.h"
 
 #include <stdio.h>

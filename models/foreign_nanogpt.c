@@ -1,4 +1,4 @@
-/* floor 4.1 - nanoGPT .pt: {'model': state_dict, 'model_args': {...}}, GPT-2 with torch.nn.Linear.
+/* floor 4.2 - nanoGPT .pt: {'model': state_dict, 'model_args': {...}}, GPT-2 with torch.nn.Linear.
  *
  * Without biases (bias=False) the family gpt2 gets biases of zeros. nanoGPT's GELU is the exact one (it was
  * the tanh form in early versions: --config {"activation": "gelu_tanh"}), recorded as gpt2.activation. */

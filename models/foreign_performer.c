@@ -1,4 +1,4 @@
-/* floor 4.1 - performer-pytorch: the state_dict of a PerformerLM, with its constructor arguments in --config.
+/* floor 4.2 - performer-pytorch: the state_dict of a PerformerLM, with its constructor arguments in --config.
  *
  * Pre-norm LayerNorm, exact GELU, fixed or learned positions added to the tokens, and rotary ones
  * (adjacent pairs, base 10000) on q and k before the feature map; one projection per layer, shared by

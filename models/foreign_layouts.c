@@ -1,4 +1,4 @@
-/* floor 4.1 - hyperparameters of the layouts that foreign.c chooses from. */
+/* floor 4.1 - layout sizes: the hyperparameters of what foreign.c translates. */
 #include "foreign_layouts.h"
 
 #include "pth.h"
