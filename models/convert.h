@@ -8,7 +8,7 @@
 typedef struct pf_convert_options {
     const char *source;    /* format found from the content */
     const char *config;    /* --config FILE.json, or NULL: what the source cannot say (foreign.h) */
-    const char *tokenizer; /* llama2.c's tokenizer.bin, or NULL: what the source has */
+    const char *tokenizer; /* any of tokenizer_files.h, or NULL: what the source has */
     const char *output;
     pf_gguf_options gguf;                  /* target type, progress */
     const pf_attention_options *attention; /* recorded as performer.* keys; NULL: nothing is */

@@ -2,6 +2,7 @@
 #include "vocabulary_meta.h"
 
 #include "memory.h"
+#include "tokenizer_keys.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -28,10 +29,11 @@ static bool piece_is(const pf_piece *piece, const char *text) {
     return text_is((pf_text){piece->bytes, piece->size}, text);
 }
 
-static bool is_whole_word_pre(const char *pre) {
+static bool implies_whole_words(const pf_vocabulary *vocabulary) {
+    bool found = false;
     for (size_t i = 0; i < COUNT(whole_word_pres); i++)
-        if (strcmp(pre, whole_word_pres[i]) == 0) return true;
-    return false;
+        found |= strcmp(vocabulary->pre, whole_word_pres[i]) == 0;
+    return found && vocabulary->kind == PF_TOKENIZER_BPE;
 }
 
 static bool looks_like_byte(const pf_piece *piece) {
@@ -185,8 +187,7 @@ static bool read_flags(const pf_checkpoint *checkpoint, pf_vocabulary *vocabular
         return pf_fail(error, "the pre-tokenizer \"%.*s\" is not supported",
                        (int)(pre.size < 40 ? pre.size : 40), pre.bytes);
     memcpy(vocabulary->pre, pre.bytes, pre.size); /* the rest is zero */
-    vocabulary->ignore_merges =
-        vocabulary->kind == PF_TOKENIZER_BPE && is_whole_word_pre(vocabulary->pre);
+    vocabulary->ignore_merges = implies_whole_words(vocabulary);
     vocabulary->add_bos = spm || vocabulary->ignore_merges;
     vocabulary->add_eos = vocabulary->kind == PF_TOKENIZER_UNIGRAM;
     vocabulary->add_space_prefix = vocabulary->kind != PF_TOKENIZER_BPE;
@@ -209,7 +210,8 @@ bool pf_vocabulary_from_checkpoint(const pf_checkpoint *checkpoint, pf_vocabular
     if (!found) return true;
     if (!read_pieces(checkpoint, vocabulary, storage, &typed, error) ||
         !read_merges(checkpoint, vocabulary, storage, error) ||
-        !read_ids(checkpoint, vocabulary, error) || !read_flags(checkpoint, vocabulary, error))
+        !read_ids(checkpoint, vocabulary, error) || !read_flags(checkpoint, vocabulary, error) ||
+        !pf_tokenizer_keys_read(checkpoint, vocabulary, storage, error))
         return false;
     if (!typed) { /* the ids say what token_type would have said */
         if (vocabulary->bos >= 0) storage->pieces[vocabulary->bos].type = PF_TOKEN_CONTROL;
@@ -293,5 +295,6 @@ bool pf_vocabulary_to_checkpoint(const pf_vocabulary *vocabulary, pf_checkpoint 
            set_scores_and_types(vocabulary, checkpoint, error) &&
            (vocabulary->n_merges == 0 || set_texts(checkpoint, KEY("merges"), vocabulary->merges,
                                                    vocabulary->n_merges, error)) &&
-           set_ids(vocabulary, checkpoint, error) && set_flags(vocabulary, checkpoint, error);
+           set_ids(vocabulary, checkpoint, error) && set_flags(vocabulary, checkpoint, error) &&
+           pf_tokenizer_keys_write(vocabulary, implies_whole_words(vocabulary), checkpoint, error);
 }

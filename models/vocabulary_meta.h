@@ -8,7 +8,8 @@
  * What a file does not say: bos 1, eos 2, unk 0 for "llama", none elsewhere; BOS is added for "llama" and
  * for pre-tokenizers of the Llama-3 kind; a space goes before the first word for "llama" and "t5";
  * spaces are not collapsed; a missing token_type makes every piece normal but for <0xNN> and the ids
- * above; a missing eot_token_id is looked for among the pieces (<|im_end|>, <|eot_id|>, ...).
+ * above; a missing eot_token_id is looked for among the pieces (<|im_end|>, <|eot_id|>, ...). What GGUF
+ * has no keys for: tokenizer_keys.h.
  */
 #ifndef PF_VOCABULARY_META_H
 #define PF_VOCABULARY_META_H

@@ -321,8 +321,10 @@ static void a_wrong_tokenizer_is_named_and_nothing_is_written(void **state) {
     } cases[] = {
         {DATA "models/babyllama-tok105/tok105.bin", "another model"},
         {DATA "models/tales-favor/tales.bin", "another model"},
-        {STORIES "tok512.model", "SentencePiece"},
-        {DATA "tokenizers/gpt2/tokenizer.json", "tokenizer.json"},
+        {DATA "models/babyllama-tok105/model5000.bin", "truncated or damaged"},
+        {DATA "tokenizers/gpt2/tokenizer.json", "50257 tokens, but the model only 512"},
+        {DATA "tokenizers/gpt2/vocab.bpe", "50257 tokens, but the model only 512"},
+        {DATA "corpora/tinyshakespeare.txt", "vocab.json or encoder.json"},
         {DATA "no-such-file", "no-such-file"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -213,7 +213,7 @@ static bool encode_text(const pf_tokenizer *tokenizer, const char *text, size_t 
         if (match.id < 0) break;
         if (!pf_tokens_push(tokens, match.id, error)) return false;
         from = match.end;
-        prefix = true;
+        prefix = !tokenizer->vocabulary.prefix_at_start;
     }
     return true;
 }

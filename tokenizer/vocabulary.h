@@ -67,6 +67,8 @@ typedef struct pf_vocabulary {
     int32_t bos, eos, unk, eot; /* ids, -1: none */
     bool add_bos, add_eos;
     bool add_space_prefix;         /* SPM: a space before the first word */
+    bool prefix_if_none;           /* ... unless there is one already (Metaspace) */
+    bool prefix_at_start;          /* ... of the text only, not behind special tokens */
     bool remove_extra_whitespaces; /* SPM: trim and collapse spaces as SentencePiece does */
     bool escape_whitespaces;       /* SPM: ' ' becomes U+2581 */
     bool byte_fallback;            /* SPM, Unigram: unknown characters become <0xNN> tokens */
