@@ -188,6 +188,25 @@ static void observers(void **state) {
     pf_session_free(session);
 }
 
+/* An epsilon beside which all features vanish gives every token the same weight: the plain mean of the
+ * values, which compare measures as a baseline. */
+static void huge_epsilon_is_the_mean(void **state) {
+    (void)state;
+    pf_error error = {""};
+    pf_session_options options = options_of(PF_ATTENTION_FAVOR);
+    options.attention.epsilon = 1e6f;
+    options.attention.features = 1;
+    pf_session *session = read_text(&options);
+    float *weights = malloc(H * N * N * sizeof *weights);
+    assert_true(pf_attention_weights(session, LAYER, seen.q, seen.k, N, weights, &error));
+    for (size_t h = 0; h < H; h++)
+        for (size_t t = 0; t < N; t++)
+            for (size_t j = 0; j <= t; j++)
+                assert_near(&weights[(h * N + t) * N + j], &(float){1 / (float)(t + 1)}, 1, 1e-5f);
+    free(weights);
+    pf_session_free(session);
+}
+
 static void refusals(void **state) {
     (void)state;
     pf_session_options options = options_of(PF_ATTENTION_SOFTMAX);
@@ -204,9 +223,8 @@ static void refusals(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_kind),
-        cmocka_unit_test(redraws),
-        cmocka_unit_test(observers),
+        cmocka_unit_test(every_kind), cmocka_unit_test(redraws),
+        cmocka_unit_test(observers),  cmocka_unit_test(huge_epsilon_is_the_mean),
         cmocka_unit_test(refusals),
     };
     return cmocka_run_group_tests(tests, open_fixture, close_fixture);

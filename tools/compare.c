@@ -1,145 +1,208 @@
-/* floor 5.6 - compare: what one model says under several attentions, in numbers. */
+/* floor 5.8 - compare: what one model says under several attentions, in numbers. */
 #include "commands.h"
-#include "comparison.h"
+#include "compare_print.h"
 #include "given_texts.h"
 #include "memory.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-typedef struct comparison_run {
+typedef struct compare_run {
     const options *parsed;
     pf_loaded loaded;
     input_texts texts;
-    size_t n_tokens, longest;
-    compared *rows; /* [n], the reference first */
-    size_t n;
-} comparison_run;
+    size_t longest; /* tokens of the longest text */
+    compare_names names;
+    char text_name[256];
+    comparison c;
+} compare_run;
 
-/* Without --against: the checkpoint's own features, more of them, and windows for scale. */
+/* Without --against: the checkpoint's own features, more of them, windows for scale, the plain mean of
+ * the values (what attention is without looking), and every other map. */
 static const char *const default_settings[] = {
-    "favor",
-    "favor,features=256",
-    "favor,window=16,sinks=1",
-    "local,window=16,sinks=1",
+    "favor",          "favor,features=256",    "favor,window=16,sinks=1", "local,window=16,sinks=1",
+    "mean",           "favor,map=positive",    "favor,map=favor++",       "favor,map=hyperbolic",
+    "favor,map=trig", "favor,map=trig-offset", "favor,map=relu",          "favor,map=elu",
 };
-enum { N_DEFAULTS = sizeof default_settings / sizeof default_settings[0], SETTING_SIZE = 128 };
+enum {
+    N_DEFAULTS = sizeof default_settings / sizeof default_settings[0],
+    FIRST_MAP = 5, /* of the settings that name a map */
+    SETTING_SIZE = sizeof((compared *)NULL)->name,
+    SPARE_TOKENS = 25, /* behind a text, for the timing of single tokens */
+    WHOLE_PROMPT = 96, /* a text of up to this many tokens is continued whole */
+};
 
-static bool add_row(comparison_run *run, const char *setting, pf_error *error) {
-    compared *row = &run->rows[run->n];
-    char pieces[SETTING_SIZE];
-    options parsed = *run->parsed;
+/* Attention that looks at nothing: an epsilon beside which all features vanish makes every weight the
+ * same, by the code that runs every other setting. */
+static void set_mean(pf_attention_options *attention) {
+    *attention = pf_attention_options_default();
+    attention->kind = PF_ATTENTION_FAVOR;
+    attention->features = 1;
+    attention->epsilon = 1e6f;
+    attention->uncalibrated = true;
+}
+
+static size_t needed_context(const compare_run *run) {
+    size_t writing = run->c.n_prompt + run->c.n_write, reading = run->longest + SPARE_TOKENS;
+    return writing > reading ? writing : reading;
+}
+
+/* Options as --against "SETTING" changes them; they point into pieces [SETTING_SIZE]. */
+static bool parse_setting(const char *setting, options *parsed, char *pieces, pf_error *error) {
     if (strlen(setting) >= SETTING_SIZE)
         return pf_fail(error, "--against \"%.40s...\" is longer than %d characters", setting,
-                       SETTING_SIZE - 1);
-    strcpy(row->name, setting);
+                       (int)SETTING_SIZE - 1);
     strcpy(pieces, setting);
-    if (!options_parse_setting(&parsed, FLAG_ATTENTION, pieces, error))
-        return pf_fail(error, "--against \"%s\": %s", setting, error->message);
-    if (!session_options_from(&parsed, run->loaded.model, &row->options, error)) return false;
-    bool given = parsed.given[FLAG_CONTEXT];
-    if (!given && row->options.context < run->longest + 16 &&
-        !run->loaded.model->position_embedding)
-        row->options.context = run->longest + 16;
-    run->n++;
+    return strcmp(setting, "mean") == 0 ||
+           options_parse_setting(parsed, FLAG_ATTENTION, pieces, error) ||
+           pf_fail(error, "--against \"%s\": %s", setting, error->message);
+}
+
+static bool set_row(const compare_run *run, const char *setting, compared *row, pf_error *error) {
+    char pieces[SETTING_SIZE];
+    options parsed = *run->parsed;
+    const pf_model *model = run->loaded.model;
+    if (!parse_setting(setting, &parsed, pieces, error)) return false;
+    strcpy(row->name, setting);
+    if (!session_options_from(&parsed, model, &row->options, error)) return false;
+    if (strcmp(setting, "mean") == 0) set_mean(&row->options.attention);
+    size_t needed = needed_context(run);
+    bool limited = model->position_embedding && needed > model->context;
+    if (!parsed.given[FLAG_CONTEXT]) row->options.context = limited ? model->context : needed;
     return true;
 }
 
-static bool make_rows(comparison_run *run, pf_error *error) {
+/* Whether the checkpoint can do it: a default that it cannot do, or does already, is left out. */
+static bool default_fits(const compare_run *run, int index, const compared *row) {
+    const pf_model *model = run->loaded.model;
+    if (index >= FIRST_MAP && run->parsed->given[FLAG_MAP]) return false;
+    if (index >= FIRST_MAP && row->options.attention.map == model->attention.map) return false;
+    bool calibrated = model->layers[0].favor.q_center && !row->options.attention.uncalibrated;
+    if (row->options.attention.map == PF_MAP_FAVOR_PP && !calibrated && index >= FIRST_MAP)
+        return false; /* without calibration favor++ is the positive map */
+    pf_session_options tried = row->options;
+    tried.context = 1;
+    pf_session *session = pf_session_new(model, &tried, NULL);
+    pf_session_free(session);
+    return session != NULL;
+}
+
+static bool make_rows(compare_run *run, pf_error *error) {
     const char *given[OPTIONS_MAX_REPEATS];
     size_t n = options_repeats(run->parsed, FLAG_AGAINST, given);
-    const char *const *settings = n ? given : default_settings;
-    if (n == 0) n = N_DEFAULTS;
-    run->rows = pf_calloc(n + 1, sizeof *run->rows, "the settings", error);
-    if (!run->rows || !add_row(run, "softmax", error)) return false;
+    run->names.all_texts = n > 0;
+    comparison *c = &run->c;
+    c->rows = pf_calloc((n ? n : N_DEFAULTS) + 1, sizeof *c->rows, "the settings", error);
+    if (!c->rows || !set_row(run, "softmax", &c->rows[0], error)) return false;
+    c->n = 1;
     for (size_t i = 0; i < n; i++)
-        if (!add_row(run, settings[i], error)) return false;
+        if (!set_row(run, given[i], &c->rows[c->n++], error)) return false;
+    for (int i = 0; n == 0 && i < N_DEFAULTS; i++) {
+        if (!set_row(run, default_settings[i], &c->rows[c->n], error)) return false;
+        if (default_fits(run, i, &c->rows[c->n])) c->n++;
+    }
     return true;
 }
 
-static bool read_texts(comparison_run *run, pf_error *error) {
-    if (!read_given_texts(run->parsed, &run->loaded, &run->texts, error)) return false;
+/* The texts' sizes, and the prompt of the greedy continuations: the first text if it is short, or was
+ * typed; else its first half. */
+static bool measure_texts(compare_run *run, pf_error *error) {
+    const pf_tokens *first = NULL;
     for (size_t i = 0; i < run->texts.count; i++) {
-        size_t count = run->texts.texts[i].count;
-        run->n_tokens += count;
-        if (count > run->longest) run->longest = count;
+        const pf_tokens *text = &run->texts.texts[i];
+        run->names.n_tokens += text->count;
+        if (text->count > run->longest) run->longest = text->count;
+        if (!first && text->count > 0) first = text;
     }
-    return run->longest > 1 ||
-           pf_fail(error, "nothing is predicted: give a text of at least two tokens");
+    if (run->longest < 2)
+        return pf_fail(error, "nothing is predicted: give a text of at least two tokens");
+    comparison *c = &run->c;
+    bool whole = run->parsed->given[FLAG_TEXT_ARGUMENT] || first->count <= WHOLE_PROMPT;
+    c->prompt = first->ids;
+    c->n_prompt = whole ? first->count : first->count / 2;
+    c->n_write = (size_t)run->parsed->values[FLAG_CONTINUE].count;
+    return true;
+}
+
+static bool read_texts(compare_run *run, pf_error *error) {
+    const options *parsed = run->parsed;
+    const char *name = parsed->given[FLAG_TOKENS_FILE] ? parsed->values[FLAG_TOKENS_FILE].text
+                       : parsed->given[FLAG_TEXT_FILE] ? parsed->values[FLAG_TEXT_FILE].text
+                                                       : "the text of -p";
+    bool good;
+    if (text_sources(parsed) == 0) {
+        good = read_shipped_text(&run->loaded, parsed->model, &run->texts, error);
+        name = "the shipped sample.txt";
+    } else {
+        good = read_given_texts(parsed, &run->loaded, &run->texts, error);
+    }
+    snprintf(run->text_name, sizeof run->text_name, "%s", name);
+    run->names.model = parsed->model;
+    run->names.text = run->text_name;
+    return good && measure_texts(run, error);
 }
 
 static void show_progress(void *context, size_t done) {
-    const comparison_run *run = context;
-    progress(run->parsed, "%zu of %zu tokens", done, run->n_tokens * run->n);
+    const compare_run *run = context;
+    progress(run->parsed, "%zu of %zu tokens", done, run->names.n_tokens * run->c.n);
 }
 
-static double per_token_ms(double seconds, size_t tokens) {
-    return tokens ? 1e3 * seconds / (double)tokens : 0;
-}
-
-static json_t *row_json(const compared *row) {
-    double n = (double)row->predicted, loss = row->nll / n;
-    return json_pack(
-        "{s:s, s:s, s:f, s:f, s:f, s:f, s:I, s:f, s:f, s:I, s:I}", "name", row->name, "attention",
-        pf_attention_name(row->options.attention.kind), "loss", loss, "perplexity", exp(loss),
-        "kl_mean", row->kl / n, "top1_agreement", (double)row->top1 / n, "state_bytes",
-        (json_int_t)row->state_bytes, "prefill_ms_per_token",
-        per_token_ms(row->prefill_seconds, row->prefill_tokens), "decode_ms_per_token",
-        per_token_ms(row->decode_seconds, row->decode_tokens), "bad_denominators",
-        (json_int_t)row->stats.bad_denominators, "redraws", (json_int_t)row->stats.redraws);
-}
-
-static void print_json(const comparison_run *run, output *out) {
-    json_t *settings = json_array();
-    for (size_t i = 1; i < run->n; i++) json_array_append_new(settings, row_json(&run->rows[i]));
-    output_json(out, json_pack("{s:I, s:I, s:o, s:o}", "tokens", (json_int_t)run->n_tokens,
-                               "predicted", (json_int_t)run->rows[0].predicted, "reference",
-                               row_json(&run->rows[0]), "settings", settings));
-}
-
-static void print_table(const comparison_run *run, output *out) {
-    char bytes[16];
-    output_printf(out, "%-32s %8s %10s %8s %6s %10s %9s %9s\n", "attention", "loss", "perplexity",
-                  "KL", "top-1", "state", "prefill", "decode");
-    for (size_t i = 0; i < run->n; i++) {
-        const compared *row = &run->rows[i];
-        double n = (double)row->predicted, loss = row->nll / n;
-        output_printf(out, "%-32s %8.4f %10.4f %8.4f %5.1f%% %10s %6.3f ms %6.3f ms\n", row->name,
-                      loss, exp(loss), row->kl / n, 100 * (double)row->top1 / n,
-                      human_bytes(row->state_bytes, bytes),
-                      per_token_ms(row->prefill_seconds, row->prefill_tokens),
-                      per_token_ms(row->decode_seconds, row->decode_tokens));
-    }
-}
-
-static bool compare(comparison_run *run, pf_error *error) {
+static bool compare(compare_run *run, pf_error *error) {
     if (!pf_loaded_open(run->parsed->model, &run->loaded, error) || !read_texts(run, error) ||
         !make_rows(run, error))
         return false;
+    comparison *c = &run->c;
+    c->model = run->loaded.model;
+    c->tokenizer = run->loaded.tokenizer;
+    c->texts = &run->texts;
+    c->tell = show_progress;
+    c->context = run;
     terminal_catch_interrupt();
-    bool good =
-        compare_texts(run->loaded.model, &run->texts, run->rows, run->n, show_progress, run, error);
+    bool good = comparison_run(c, error);
     progress(run->parsed, "%s", "");
     return good;
 }
 
+static void print(const compare_run *run, output *out) {
+    if (run->parsed->given[FLAG_JSON])
+        output_json(out, compare_json(&run->c, &run->names));
+    else if (run->parsed->given[FLAG_CSV])
+        compare_print_csv(&run->c, out);
+    else
+        compare_print_table(&run->c, &run->names, out);
+}
+
+/* A wrong setting is a wrong usage: found before anything is loaded. */
+static bool settings_are_sound(const options *parsed) {
+    const char *given[OPTIONS_MAX_REPEATS];
+    size_t n = options_repeats(parsed, FLAG_AGAINST, given);
+    for (size_t i = 0; i < n; i++) {
+        options changed = *parsed;
+        char pieces[SETTING_SIZE];
+        pf_error error = {0};
+        if (!parse_setting(given[i], &changed, pieces, &error)) {
+            complain_usage("compare", "%s", error.message);
+            return false;
+        }
+    }
+    return true;
+}
+
 static int run_compare(const options *parsed) {
-    if (!one_text_is_named(parsed, "compare")) return EXIT_USAGE;
-    comparison_run run = {.parsed = parsed};
+    if (!settings_are_sound(parsed)) return EXIT_USAGE;
+    if (text_sources(parsed) > 0 && !one_text_is_named(parsed, "compare")) return EXIT_USAGE;
+    compare_run run = {.parsed = parsed};
     output out = {0};
     pf_error error = {0};
     int status;
     if (compare(&run, &error)) {
-        if (parsed->given[FLAG_JSON])
-            print_json(&run, &out);
-        else
-            print_table(&run, &out);
+        print(&run, &out);
         status = output_finish(&out);
     } else {
         status = complain(&error);
     }
-    pf_free(run.rows);
+    comparison_free(&run.c);
+    pf_free(run.c.rows);
     input_texts_free(&run.texts);
     pf_loaded_close(&run.loaded);
     return status;
@@ -148,19 +211,24 @@ static int run_compare(const options *parsed) {
 const command command_compare = {
     .name = "compare",
     .bit = FOR_COMPARE,
-    .usage = "MODEL (-p TEXT | --file FILE | --tokens FILE) [--against SETTING ...] [options]",
+    .usage = "MODEL [-p TEXT | --file FILE | --tokens FILE] [--against SETTING ...] [options]",
     .summary = "what one model says under several attentions, in numbers",
     .manual =
         "Reads the same text under exact softmax and under every setting, and tells how far each "
-        "is from softmax: the loss (mean nats per predicted token) and its perplexity, the "
-        "Kullback-Leibler divergence of the setting's predictions from softmax's (mean, nats), "
-        "how often the most probable token agrees, the bytes of state a session keeps, and the "
-        "time per token of reading and of writing.\n\n"
-        "Softmax is given the context that the text needs, also beyond the one the model was "
-        "trained for where positions are rotary.",
-    .examples =
-        "performer compare models/weights/tales-softmax.gguf --file models/weights/sample.txt\n"
-        "performer compare model.gguf -p \"Once upon a time\" --against "
-        "\"favor,features=256\" --against \"local,window=32,sinks=1\"\n",
+        "is from softmax: perplexity; the Kullback-Leibler divergence of the setting's predictions "
+        "from softmax's (mean, nats per token); how often the most probable token agrees, and how "
+        "many of the five most probable; the bytes of state a session keeps; the time per token of "
+        "reading (with all logits) and of writing. Then how the error of attention and of the "
+        "residual stream grows from layer to layer, how large queries and keys are (Z), and the "
+        "text that each setting writes, beside softmax's. Without a text the shipped sample.txt is "
+        "read.\n\n"
+        "Without --against: Performer attention as the checkpoint asks for it, with 256 features, "
+        "with a window; the window alone; `mean`, which gives every token the same weight; and the "
+        "other feature maps. Softmax is given the context that the text needs and no more (unless "
+        "--context says otherwise), also beyond the one the model was trained for where positions "
+        "are rotary.",
+    .examples = "performer compare models/weights/tales-softmax.gguf\n"
+                "performer compare model.gguf -p \"Once upon a time\" --against "
+                "\"favor,features=256\" --against \"local,window=32,sinks=1\"\n",
     .run = run_compare,
 };

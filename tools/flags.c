@@ -182,7 +182,8 @@ const flag flags[FLAG_END] = {
                       .help =
                           "An attention to compare with exact softmax: softmax, favor or local, "
                           "then options without their dashes and with commas between, e.g. "
-                          "\"favor,features=64,window=16,sinks=1\". May be given several "
+                          "\"favor,features=64,window=16,sinks=1\"; or mean: the plain mean of "
+                          "all values. May be given several "
                           "times. The attention options below hold for every setting that "
                           "does not say otherwise."},
     [FLAG_ATTENTION] = {.name = "attention",
@@ -344,9 +345,18 @@ const flag flags[FLAG_END] = {
                    .help = "Print JSON on standard output."},
     [FLAG_CSV] = {.name = "csv",
                   .kind = FLAG_SWITCH,
-                  .commands = FOR_BENCH,
+                  .commands = FOR_BENCH | FOR_COMPARE,
                   .group = GROUP_OUTPUT,
                   .help = "Print comma-separated values."},
+    [FLAG_CONTINUE] = {.name = "continue",
+                       .kind = FLAG_COUNT,
+                       .commands = FOR_COMPARE,
+                       .group = GROUP_OUTPUT,
+                       .argument = "N",
+                       .most = 100000,
+                       .fallback = "48",
+                       .help = "Let every setting write N tokens, greedily, behind the text of -p, "
+                               "or behind the first half of a longer one; 0: none."},
     [FLAG_QUIET] = {.name = "quiet",
                     .letter = 'q',
                     .kind = FLAG_SWITCH,

@@ -90,6 +90,7 @@ typedef enum flag_id {
     FLAG_STATS_JSON,
     FLAG_JSON,
     FLAG_CSV,
+    FLAG_CONTINUE,
     FLAG_QUIET,
 
     FLAG_BENCH_TYPE,

@@ -1,13 +1,20 @@
 /* floor 5.4 - given texts: what -p, --file and --tokens name, as ids. */
+#define _POSIX_C_SOURCE 200809L
 #include "given_texts.h"
 
 #include "memory.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+int text_sources(const options *parsed) {
+    return parsed->given[FLAG_TEXT_ARGUMENT] + parsed->given[FLAG_TEXT_FILE] +
+           parsed->given[FLAG_TOKENS_FILE];
+}
 
 bool one_text_is_named(const options *parsed, const char *command) {
-    int sources = parsed->given[FLAG_TEXT_ARGUMENT] + parsed->given[FLAG_TEXT_FILE] +
-                  parsed->given[FLAG_TOKENS_FILE];
+    int sources = text_sources(parsed);
     if (sources == 1) return true;
     complain_usage(command, "%s: give the text with one of -p TEXT, --file FILE and --tokens FILE",
                    sources ? "more than one text is named" : "no text is named");
@@ -21,6 +28,36 @@ bool add_encoded_text(const pf_loaded *loaded, const char *path, const char *tex
     pf_tokens *ids = input_texts_add(texts, error);
     return ids && pf_tokenizer_encode(loaded->tokenizer, text, n, PF_ENCODE_BOS | PF_ENCODE_SPECIAL,
                                       ids, error);
+}
+
+/* The folder of the running program, with a slash behind it; "" where the system does not tell. */
+static void program_folder(char *folder, size_t size) {
+    ssize_t n = readlink("/proc/self/exe", folder, size - 1);
+    folder[n > 0 ? n : 0] = '\0';
+    char *slash = strrchr(folder, '/');
+    if (slash) slash[1] = '\0';
+}
+
+bool read_shipped_text(const pf_loaded *loaded, const char *path, input_texts *texts,
+                       pf_error *error) {
+    static const char *const places[] = {"models/weights/", "../share/performer/",
+                                         "../models/weights/", "../../models/weights/"};
+    char folder[2048], name[2200], *text = NULL;
+    size_t n = 0;
+    program_folder(folder, sizeof folder);
+    for (size_t i = 0; !text && i < sizeof places / sizeof places[0]; i++) {
+        snprintf(name, sizeof name, "%s%ssample.txt", folder, places[i]);
+        if (access(name, R_OK) == 0 && !input_read(name, &text, &n, error)) return false;
+    }
+    if (!text && access("models/weights/sample.txt", R_OK) == 0 &&
+        !input_read("models/weights/sample.txt", &text, &n, error))
+        return false;
+    if (!text)
+        return pf_fail(error, "the shipped sample.txt is not found near the program; name a text "
+                              "with -p TEXT, --file FILE or --tokens FILE");
+    bool good = add_encoded_text(loaded, path, text, n, texts, error);
+    pf_free(text);
+    return good;
 }
 
 /* The ids are also targets, which no session looks at. */

@@ -1,0 +1,14 @@
+/* floor 5.3 - side by side: two texts in two columns, with a mark where they differ. */
+#ifndef SIDE_BY_SIDE_H
+#define SIDE_BY_SIDE_H
+
+#include "terminal.h"
+
+/* Both texts [NUL-terminated, UTF-8] share their first `common` bytes. Words wrap to columns that
+ * together fill `width`; lines that hold anything different have a bar between them, and with `colour`
+ * what differs stands out. Control characters are not passed on. */
+void print_side_by_side(output *out, const char *left_title, const char *left,
+                        const char *right_title, const char *right, size_t common, int width,
+                        bool colour);
+
+#endif
