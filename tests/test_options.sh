@@ -50,7 +50,7 @@ refused "output into a missing folder" 1 'missing' convert $model -o missing/out
 run
 equal "no command: exit 2" 2 "$code"
 match "no command: usage on stderr" '^Usage: performer COMMAND' "$err"
-for command in generate eval convert inspect tokenize bench; do
+for command in generate eval convert inspect tokenize bench compare; do
     run $command --help
     equal "$command --help: exit 0" "0 " "$code $err"
     match "$command --help: usage" "^Usage: performer $command " "$out"

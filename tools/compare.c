@@ -211,7 +211,7 @@ static int run_compare(const options *parsed) {
 const command command_compare = {
     .name = "compare",
     .bit = FOR_COMPARE,
-    .usage = "MODEL [-p TEXT | --file FILE | --tokens FILE] [--against SETTING ...] [options]",
+    .usage = "MODEL [-p TEXT] [--against SETTING ...] [options]",
     .summary = "what one model says under several attentions, in numbers",
     .manual =
         "Reads the same text under exact softmax and under every setting, and tells how far each "
