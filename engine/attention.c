@@ -91,6 +91,10 @@ static bool check(const pf_attention_shape *shape, const pf_attention_options *o
         return pf_fail(error,
                        "--attention local needs a window of at least 1 token: give --window W");
     if (options->kind != PF_ATTENTION_FAVOR) return true;
+    if (options->look_ahead &&
+        (options->window || options->sinks || shape->windows || options->redraw != PF_REDRAW_NEVER))
+        return pf_fail(error, "a stabiliser over the whole text serves plain features only: no "
+                              "window, no sinks, no redraws");
     if (!shape->head_features &&
         !pf_map_check_features(options->map, shape->head_dim, &M, message, sizeof message))
         return pf_fail(error, "%s", message);
@@ -327,6 +331,8 @@ static void append_head(pf_attention *a, pf_member member, size_t index, size_t 
     pf_head *head = &a->heads[index];
     bool redraws = redraws_in_text(a) && head->tails;
     size_t done = 0;
+    if (a->options.look_ahead && head->tails)
+        pf_head_look_ahead(&shape, head, &a->scratch[member.index], position, T, k);
     while (done < T) {
         size_t n = T - done;
         if (redraws) {

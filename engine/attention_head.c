@@ -321,6 +321,23 @@ static size_t append_steady(const pf_head_shape *shape, pf_head *head, pf_head_s
     return T;
 }
 
+void pf_head_look_ahead(const pf_head_shape *shape, pf_head *head, pf_head_scratch *s, size_t p,
+                        size_t T, const float *k) {
+    size_t D = shape->D;
+    for (size_t done = 0, n; done < T; done += n) {
+        n = smaller(T - done, PF_QUERY_BLOCK);
+        for (size_t t = 0; t < n; t++) {
+            float *key = s->K_folded + t * D;
+            memcpy(key, k + (done + t) * shape->stride_kv, D * sizeof *key);
+            if (shape->tail_rope) turn(shape, p + done + t, key, false);
+        }
+        for (size_t i = 0; i < head->features.n_tails; i++) {
+            map_leaving_keys(head, s, i, n, D);
+            pf_tail_raise(&head->tails[i], pf_kernels_get()->max(s->k_scale, n));
+        }
+    }
+}
+
 void pf_head_append(const pf_head_shape *shape, pf_head *head, pf_head_scratch *scratch, size_t p,
                     size_t T, const float *q, const float *k, const float *v, float *out) {
     if (T == 1) {

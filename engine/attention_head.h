@@ -90,6 +90,11 @@ pf_head_scratch pf_head_scratch_at(float *memory, const pf_head_shape *shape, si
 void pf_head_append(const pf_head_shape *shape, pf_head *head, pf_head_scratch *scratch, size_t p,
                     size_t T, const float *q, const float *k, const float *v, float *out);
 
+/* Raises the stabiliser of the tails to the largest that T keys from position p on will have
+ * (pf_attention_options.look_ahead); for heads without sinks and window. */
+void pf_head_look_ahead(const pf_head_shape *shape, pf_head *head, pf_head_scratch *scratch,
+                        size_t p, size_t T, const float *k);
+
 /* Sums over the history again, after the features have changed. */
 void pf_head_rebuild(const pf_head_shape *shape, pf_head *head, pf_head_scratch *scratch);
 

@@ -41,6 +41,9 @@ typedef struct pf_attention_options {
     float epsilon;     /* kernel epsilon added to every feature, relative to the stabiliser */
     uint64_t seed;     /* of the projections; layer, head and redraw select streams of it */
     bool uncalibrated; /* ignore stored projections and calibration of the checkpoint */
+    bool
+        look_ahead; /* the stabiliser of keys is the maximum over all tokens of an append, those to come
+                          included, as in reference code; for evaluation only, never stored */
 } pf_attention_options;
 
 /* softmax; and for whoever switches to favor: M = 64 positive orthogonal features, seed 1. */

@@ -79,18 +79,23 @@ size_t pf_tail_fit(const pf_tail *tail, const float *k_scale, size_t n) {
     return n;
 }
 
+void pf_tail_raise(pf_tail *tail, float top) {
+    const pf_kernels *kernels = pf_kernels_get();
+    float before = *tail->top;
+    if (!(top > before)) return;
+    kernels->scale(tail->S, decay(before, top), tail->M * tail->D);
+    kernels->scale(tail->z, decay(before, top), tail->M);
+    *tail->top = top;
+}
+
 void pf_tail_prepare(pf_tail *tail, float *phi_k, const float *k_scale, size_t n, float *drop) {
     const pf_kernels *kernels = pf_kernels_get();
-    float before = *tail->top, top = before;
+    float top = *tail->top;
     for (size_t t = 0; t < n; t++) {
         if (k_scale[t] > top) top = k_scale[t];
         drop[t] = top; /* the maximum that query t knows; turned into a factor below */
     }
-    if (top > before) {
-        kernels->scale(tail->S, decay(before, top), tail->M * tail->D);
-        kernels->scale(tail->z, decay(before, top), tail->M);
-        *tail->top = top;
-    }
+    pf_tail_raise(tail, top);
     for (size_t t = 0; t < n; t++) {
         kernels->scale(phi_k + t * tail->M, decay(k_scale[t], top), tail->M);
         drop[t] = expf(top - drop[t]);

@@ -43,6 +43,9 @@ void pf_tail_reset(pf_tail *tail);
 void pf_tail_step(pf_tail *tail, float *phi_k, float k_scale, const float *v, const float *phi_q,
                   size_t G, size_t count, pf_part part);
 
+/* Raises c to `top` at least, before keys that reach it have come. */
+void pf_tail_raise(pf_tail *tail, float top);
+
 /* How many of n >= 1 keys with log-scales k_scale [n] can be folded together, >= 1: those before c
  * rises so far that earlier queries would lose their sums to underflow. */
 size_t pf_tail_fit(const pf_tail *tail, const float *k_scale, size_t n);

@@ -5,13 +5,14 @@
 #include "given_texts.h"
 
 #include <math.h>
+#include <string.h>
 
 typedef struct evaluation_run {
     const options *parsed;
     pf_loaded loaded;
     pf_session *session;
     input_texts texts;
-    size_t n_tokens;
+    size_t n_tokens, longest;
     pf_writer *logits_file;
     evaluation result;
     double seconds;
@@ -32,7 +33,23 @@ static bool read_texts(evaluation_run *e, pf_error *error) {
                        longest);
     /* What comes behind the last token predicts nothing: it is read for --logits only. */
     size_t needed = e->parsed->given[FLAG_LOGITS] ? longest : longest - 1;
+    e->longest = longest;
     return check_room(e->session, needed, error);
+}
+
+/* --stabilizer text: every head must see all keys of a text before its first query, so the text is one
+ * chunk. */
+static bool look_ahead(evaluation_run *e, pf_error *error) {
+    if (strcmp(e->parsed->values[FLAG_STABILIZER].text, "text") != 0) return true;
+    pf_session_options session = *pf_session_get_options(e->session);
+    session.attention.look_ahead = true;
+    session.chunk = e->longest;
+    pf_session_free(e->session);
+    e->session = pf_session_new(e->loaded.model, &session, error);
+    if (session.attention.kind != PF_ATTENTION_FAVOR || session.attention.epsilon == 0)
+        note(e->parsed, "performer: --stabilizer text has no effect without favor attention and an "
+                        "epsilon, as the stabiliser cancels");
+    return e->session != NULL;
 }
 
 static bool open_all(evaluation_run *e, pf_error *error) {
@@ -52,6 +69,7 @@ static void show_progress(void *context, size_t done) {
 static bool evaluate_all(evaluation_run *e, pf_error *error) {
     evaluation_options settings = {
         .n_threads = pf_session_get_options(e->session)->n_threads,
+        .chunk = pf_session_get_options(e->session)->attention.look_ahead ? e->longest : 0,
         .bucket = e->parsed->given[FLAG_BUCKET] ? (size_t)e->parsed->values[FLAG_BUCKET].count : 0,
         .progress = show_progress,
         .context = e,
@@ -135,7 +153,8 @@ static void print_text(const evaluation_run *e, output *out) {
 }
 
 static bool eval(evaluation_run *e, pf_error *error) {
-    return open_all(e, error) && read_texts(e, error) && evaluate_all(e, error);
+    return open_all(e, error) && read_texts(e, error) && look_ahead(e, error) &&
+           evaluate_all(e, error);
 }
 
 static int run(const options *parsed) {

@@ -114,6 +114,7 @@ bool evaluate(pf_session *session, const input_texts *texts, const evaluation_op
     e.chunk = MAX_LOGITS_BYTES / (e.n_vocab * sizeof(float));
     if (e.chunk < 16) e.chunk = 16;
     if (e.chunk > MAX_CHUNK) e.chunk = MAX_CHUNK;
+    if (settings->chunk) e.chunk = settings->chunk;
     e.logits = pf_calloc(e.chunk, e.n_vocab * sizeof(float), "the logits", error);
     e.log_p = pf_calloc(e.chunk, sizeof(double), "the logits", error);
     bool good = e.logits && e.log_p;

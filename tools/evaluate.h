@@ -8,6 +8,7 @@
 
 typedef struct evaluation_options {
     int n_threads;
+    size_t chunk;      /* tokens read together; 0: a good number */
     size_t bucket;     /* positions per bucket; 0: none */
     pf_writer *logits; /* takes float32 [tokens, V]; NULL: not wanted */
     void (*progress)(void *context, size_t tokens_done); /* may be NULL */

@@ -284,6 +284,16 @@ const flag flags[FLAG_END] = {
                              .most = UINT64_MAX,
                              .help = "favor: seed of the random features. Default: the "
                                      "checkpoint's, else 1."},
+    [FLAG_STABILIZER] = {.name = "stabilizer",
+                         .kind = FLAG_CHOICE,
+                         .commands = FOR_EVAL,
+                         .group = GROUP_ATTENTION,
+                         .argument = "OVER",
+                         .choices = "running|text",
+                         .fallback = "running",
+                         .help = "favor with --epsilon: what the features of keys are scaled by "
+                                 "before the epsilon is added: the maximum so far, or over the "
+                                 "whole text, as performer-pytorch does, which looks ahead."},
     [FLAG_UNCALIBRATED] = {.name = "uncalibrated",
                            .kind = FLAG_SWITCH,
                            .commands = FOR_SESSIONS | FOR_INSPECT,
