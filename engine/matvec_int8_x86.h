@@ -43,28 +43,37 @@ typedef enum pf_offset_kind {
 
 typedef __m256i (*pf_unpack)(const uint8_t *block);
 
-/* total + block b of a row times the activations */
-PF_INLINE __m256 pf_add_block(__m256 total, const uint8_t *block, size_t b, pf_activation a,
-                              pf_unpack unpack, const pf_offset_kind kind, const float centre) {
+/* What a row has added up to: eight sums of d s (q . p), and in lane 0 that of d or m (sum of p). */
+typedef struct pf_totals {
+    __m256 dots;
+    __m128 offset;
+} pf_totals;
+
+/* Adds block b of a row. */
+PF_INLINE void pf_add_block(pf_totals *total, const uint8_t *block, size_t b, pf_activation a,
+                            pf_unpack unpack, const pf_offset_kind kind) {
     __m256i q = unpack(block), p = pf_load32(a.q + 32 * b);
-    __m256 scale = _mm256_mul_ps(pf_half8(block), _mm256_set1_ps(a.scale[b]));
-    __m256 eighth = _mm256_set1_ps(a.sum[b] * (kind == PF_CENTRE ? -centre / 8 : 1.0f / 8));
-    if (kind == PF_SIGNED) return _mm256_fmadd_ps(pf_dot_signed(q, p), scale, total);
-    total = _mm256_fmadd_ps(pf_dot_unsigned(q, p), scale, total);
-    return _mm256_fmadd_ps(eighth, pf_half8(kind == PF_MIN ? block + 2 : block), total);
+    __m256 d = pf_half8(block), scale = _mm256_mul_ps(d, _mm256_set1_ps(a.scale[b]));
+    __m256 dot = kind == PF_SIGNED ? pf_dot_signed(q, p) : pf_dot_unsigned(q, p);
+    total->dots = _mm256_fmadd_ps(dot, scale, total->dots);
+    if (kind == PF_SIGNED) return;
+    __m128 factor = _mm256_castps256_ps128(kind == PF_MIN ? pf_half8(block + 2) : d);
+    total->offset = _mm_fmadd_ss(factor, _mm_load_ss(a.sum + b), total->offset);
 }
 
 PF_INLINE float pf_row_of_32(const uint8_t *block, size_t n_blocks, pf_activation a,
                              const size_t bytes, pf_unpack unpack, const pf_offset_kind kind,
                              const float centre) {
-    __m256 even = _mm256_setzero_ps(), odd = _mm256_setzero_ps();
+    pf_totals even = {_mm256_setzero_ps(), _mm_setzero_ps()}, odd = even;
     size_t b = 0;
     for (; b + 2 <= n_blocks; b += 2, block += 2 * bytes) {
-        even = pf_add_block(even, block, b, a, unpack, kind, centre);
-        odd = pf_add_block(odd, block + bytes, b + 1, a, unpack, kind, centre);
+        pf_add_block(&even, block, b, a, unpack, kind);
+        pf_add_block(&odd, block + bytes, b + 1, a, unpack, kind);
     }
-    if (b < n_blocks) even = pf_add_block(even, block, b, a, unpack, kind, centre);
-    return pf_sum8(_mm256_add_ps(even, odd));
+    if (b < n_blocks) pf_add_block(&even, block, b, a, unpack, kind);
+    float dots = pf_sum8(_mm256_add_ps(even.dots, odd.dots));
+    float offset = _mm_cvtss_f32(_mm_add_ss(even.offset, odd.offset));
+    return kind == PF_SIGNED ? dots : dots + (kind == PF_MIN ? offset : -centre * offset);
 }
 
 /* One row of Q4_K or Q5_K. */
