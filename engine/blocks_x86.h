@@ -85,8 +85,8 @@ PF_INLINE void pf_k_scales(const uint8_t *block, __m256 *scale, __m256 *offset) 
     *offset = _mm256_xor_ps(min, _mm256_set1_ps(-0.0f));
 }
 
-/* Values 32 i ... of Q6_K, 32 already subtracted: -32 ... 31. */
-PF_INLINE __m256i pf_q6_k_signed(const uint8_t *block, int i) {
+/* Values 32 i ... of Q6_K: 0 ... 63. */
+PF_INLINE __m256i pf_q6_k(const uint8_t *block, int i) {
     __m256i low = pf_load32(block + i / 4 * 64 + i % 2 * 32);
     if (i % 4 >= 2) low = _mm256_srli_epi16(low, 4);
     __m256i high = pf_load32(block + 128 + i / 4 * 32);
@@ -94,9 +94,12 @@ PF_INLINE __m256i pf_q6_k_signed(const uint8_t *block, int i) {
            : i % 4 == 1 ? _mm256_slli_epi16(high, 2)
            : i % 4 == 2 ? high
                         : _mm256_srli_epi16(high, 2);
-    __m256i q = _mm256_or_si256(_mm256_and_si256(low, _mm256_set1_epi8(15)),
-                                _mm256_and_si256(high, _mm256_set1_epi8(48)));
-    return _mm256_sub_epi8(q, _mm256_set1_epi8(32));
+    return _mm256_or_si256(_mm256_and_si256(low, _mm256_set1_epi8(15)),
+                           _mm256_and_si256(high, _mm256_set1_epi8(48)));
+}
+
+PF_INLINE __m256i pf_q6_k_signed(const uint8_t *block, int i) {
+    return _mm256_sub_epi8(pf_q6_k(block, i), _mm256_set1_epi8(32));
 }
 
 /* The sixteen scales of a Q6_K block, one for each 16 values, times d. */

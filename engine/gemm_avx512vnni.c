@@ -1,11 +1,13 @@
 /* floor 1.4 - quantised weights times many tokens with VNNI: register tiles of 6 rows by 32 tokens.
  *
  * The same plan as gemm_avx512.c, on bytes. Lanes are tokens; VPDPBUSD takes four columns at once: four
- * unsigned bytes of each token's activations against four signed bytes of a weight, spread over the
- * lanes. Activations are int8 + 128, and the 128 is taken back exactly, in integers: the sums of a group
- * start at -128 (sum of its weights). A group is what shares one scale: 32 columns, or 16 for Q6_K.
- *     y = sum over groups of  d s (q . p)  +  m s (sum of p)      weights d q + m, activations s p
- * Any block type is unpacked to this form, a panel of 48 rows at a time. */
+ * unsigned bytes of a weight, spread over the lanes, against four signed bytes of each token. Types
+ * whose integers have a centre (128 for Q8_0, whose bytes are signed) start the sums of a group at
+ * -centre (sum of its activations), which is exact. A group is what shares one scale: 32 columns, or
+ * 16 for Q6_K.
+ *     y = sum over groups of  d s ((q - centre) . p)  +  m s (sum of p)
+ * with weights d (q - centre) + m and activations s p. Any block type is unpacked to this form, a panel
+ * of 48 rows at a time. */
 #if defined(__x86_64__)
 
 #include "blocks_x86.h"
@@ -15,17 +17,24 @@ enum { TILE_ROWS = 6, TILE_TOKENS = 32, PANEL_ROWS = 48, CHUNK = 256, BLOCKS = C
 
 /* 256 columns of a panel. Rows of q lie 320 bytes apart, so that they spread over the cache. */
 typedef struct weight_chunk {
-    int8_t q[PANEL_ROWS][CHUNK + 64];
-    float d[PANEL_ROWS][2 * BLOCKS];       /* of each 16 columns */
-    int32_t start[PANEL_ROWS][2 * BLOCKS]; /* -128 (sum of q), of each 16 or every second for 32 */
-    float m[PANEL_ROWS][BLOCKS];           /* of each 32 columns */
+    uint8_t q[PANEL_ROWS][CHUNK + 64];
+    float d[PANEL_ROWS][2 * BLOCKS]; /* of each 16 columns, or every second one of each 32 */
+    float m[PANEL_ROWS][BLOCKS];     /* of each 32 columns */
 } weight_chunk;
 
 /* 32 columns of 32 tokens. */
 typedef struct token_block {
-    uint8_t p[8][TILE_TOKENS][4]; /* four columns of each token side by side, + 128 */
+    int8_t p[8][TILE_TOKENS][4];      /* four columns of each token side by side */
+    int32_t sum_of_p[2][TILE_TOKENS]; /* of each half */
     float scale[TILE_TOKENS], sum[TILE_TOKENS];
 } token_block;
+
+/* What multiplying must know of a type. */
+typedef struct type_traits {
+    size_t halves;       /* groups in a block of 32 */
+    bool has_min;        /* an m per block */
+    unsigned log_centre; /* 0: there is none */
+} type_traits;
 
 _Static_assert(sizeof(weight_chunk) <= PF_GEMM_PANEL_FLOATS * CHUNK * sizeof(float), "workspace");
 _Static_assert(sizeof(token_block) <= 32 * TILE_TOKENS * sizeof(float), "workspace");
@@ -42,12 +51,13 @@ static void put_token(const float *x, size_t n, token_block *blocks, size_t lane
     for (size_t b = 0; b < n / 32; b++, blocks++) {
         blocks->scale[lane] = scale[b];
         blocks->sum[lane] = sum[b];
-        for (size_t j = 0; j < 8; j++) {
-            uint32_t four;
-            memcpy(&four, q + 32 * b + 4 * j, 4);
-            four ^= 0x80808080;
-            memcpy(blocks->p[j][lane], &four, 4);
-        }
+        for (size_t j = 0; j < 8; j++) memcpy(blocks->p[j][lane], q + 32 * b + 4 * j, 4);
+        const __m256i ones = _mm256_set1_epi8(1);
+        __m256i fours = _mm256_dpbusd_epi32(_mm256_setzero_si256(), ones, pf_load32(q + 32 * b));
+        __m128i low = _mm256_castsi256_si128(fours), high = _mm256_extracti128_si256(fours, 1);
+        __m128i pairs = _mm_hadd_epi32(low, high), both = _mm_hadd_epi32(pairs, pairs);
+        blocks->sum_of_p[0][lane] = _mm_cvtsi128_si32(both);
+        blocks->sum_of_p[1][lane] = _mm_extract_epi32(both, 1);
     }
 }
 
@@ -62,26 +72,23 @@ static void put_tokens(const float *X, size_t ldx, size_t T, size_t K, token_blo
 
 /* ---- weights ---- */
 
-/* 32 signed weights of row r as block b, with the sums of their two halves. */
-PF_INLINE void put_weights(weight_chunk *chunk, size_t r, size_t b, __m256i q, bool halves) {
+PF_INLINE void put_weights(weight_chunk *chunk, size_t r, size_t b, __m256i q) {
     _mm256_storeu_si256((__m256i *)(void *)(chunk->q[r] + 32 * b), q);
-    __m256i fours = _mm256_dpbusd_epi32(_mm256_setzero_si256(), _mm256_set1_epi8((char)128), q);
-    __m128i low = _mm256_castsi256_si128(fours), high = _mm256_extracti128_si256(fours, 1);
-    __m128i pairs = _mm_hadd_epi32(low, high), both = _mm_hadd_epi32(pairs, pairs);
-    int first = -_mm_cvtsi128_si32(both), second = -_mm_extract_epi32(both, 1);
-    chunk->start[r][2 * b] = halves ? first : first + second;
-    chunk->start[r][2 * b + 1] = second;
 }
 
 typedef __m256i (*unpack)(const uint8_t *block);
 
-/* n columns of a row whose blocks of 32 hold q + centre, with an m behind d or without. */
+PF_INLINE __m256i q8_0_plus_128(const uint8_t *block) {
+    return _mm256_xor_si256(pf_q8_0_signed(block), _mm256_set1_epi8((char)0x80));
+}
+
+/* n columns of a row of blocks of 32, with an m behind d or without. */
 PF_INLINE void put_row_of_32(weight_chunk *chunk, size_t r, const uint8_t *block, size_t n,
-                             const size_t bytes, unpack q, const char centre, const bool has_min) {
+                             const size_t bytes, unpack q, const bool has_min) {
     for (size_t b = 0; b < n / 32; b++, block += bytes) {
-        put_weights(chunk, r, b, _mm256_sub_epi8(q(block), _mm256_set1_epi8(centre)), false);
+        put_weights(chunk, r, b, q(block));
         chunk->d[r][2 * b] = pf_half(block);
-        chunk->m[r][b] = has_min ? pf_half(block + 2) : 0;
+        if (has_min) chunk->m[r][b] = pf_half(block + 2);
     }
 }
 
@@ -93,7 +100,7 @@ PF_INLINE void put_row_of_k(weight_chunk *chunk, size_t r, const uint8_t *block,
     _mm256_storeu_ps(chunk->m[r], offset);
 #pragma GCC unroll 8
     for (int b = 0; b < BLOCKS; b++) {
-        put_weights(chunk, r, (size_t)b, five ? pf_q5_k(block, b) : pf_q4_k(block, b), false);
+        put_weights(chunk, r, (size_t)b, five ? pf_q5_k(block, b) : pf_q4_k(block, b));
         chunk->d[r][2 * b] = scales[b];
     }
 }
@@ -101,27 +108,26 @@ PF_INLINE void put_row_of_k(weight_chunk *chunk, size_t r, const uint8_t *block,
 static void put_row_of_q6_k(weight_chunk *chunk, size_t r, const uint8_t *block) {
     pf_q6_k_scales(block, chunk->d[r]);
 #pragma GCC unroll 8
-    for (int b = 0; b < BLOCKS; b++)
-        put_weights(chunk, r, (size_t)b, pf_q6_k_signed(block, b), true);
+    for (int b = 0; b < BLOCKS; b++) put_weights(chunk, r, (size_t)b, pf_q6_k(block, b));
 }
 
 /* n <= 256 columns of one row. */
 static void put_row(weight_chunk *chunk, size_t r, pf_type type, const uint8_t *blocks, size_t n) {
     switch (type) {
     case PF_Q8_0:
-        put_row_of_32(chunk, r, blocks, n, 34, pf_q8_0_signed, 0, false);
+        put_row_of_32(chunk, r, blocks, n, 34, q8_0_plus_128, false);
         break;
     case PF_Q4_0:
-        put_row_of_32(chunk, r, blocks, n, 18, pf_q4_0, 8, false);
+        put_row_of_32(chunk, r, blocks, n, 18, pf_q4_0, false);
         break;
     case PF_Q5_0:
-        put_row_of_32(chunk, r, blocks, n, 22, pf_q5_0, 16, false);
+        put_row_of_32(chunk, r, blocks, n, 22, pf_q5_0, false);
         break;
     case PF_Q4_1:
-        put_row_of_32(chunk, r, blocks, n, 20, pf_q4_1, 0, true);
+        put_row_of_32(chunk, r, blocks, n, 20, pf_q4_1, true);
         break;
     case PF_Q5_1:
-        put_row_of_32(chunk, r, blocks, n, 24, pf_q5_1, 0, true);
+        put_row_of_32(chunk, r, blocks, n, 24, pf_q5_1, true);
         break;
     case PF_Q4_K:
         put_row_of_k(chunk, r, blocks, false);
@@ -146,14 +152,21 @@ static void fill_panel(pf_matrix W, size_t first, size_t count, weight_chunk *pa
 
 /* ---- multiplying ---- */
 
-/* sum [6][V] += the block's columns of half h (of `halves`), rows r ... r + 5 of the chunk */
+/* sum [6][V] += the block's columns of group h, rows r ... r + 5 of the chunk */
 PF_INLINE void multiply_group(const weight_chunk *chunk, size_t r, size_t b,
                               const token_block *block, __m512 sum[TILE_ROWS][2], const size_t h,
-                              const size_t halves, const size_t V) {
+                              const type_traits type, const size_t V) {
     __m512i dot[TILE_ROWS][2];
-    const size_t group = 2 * b + h, fours = 8 / halves;
-    for (size_t i = 0; i < TILE_ROWS; i++)
-        for (size_t v = 0; v < V; v++) dot[i][v] = _mm512_set1_epi32(chunk->start[r + i][group]);
+    const size_t group = 2 * b + h, fours = 8 / type.halves;
+    for (size_t v = 0; v < V; v++) {
+        __m512i start = _mm512_loadu_si512(block->sum_of_p[h] + 16 * v);
+        if (type.halves == 1)
+            start = _mm512_add_epi32(start, _mm512_loadu_si512(block->sum_of_p[1] + 16 * v));
+        start = _mm512_slli_epi32(start, type.log_centre);
+        start = _mm512_sub_epi32(_mm512_setzero_si512(), start);
+        for (size_t i = 0; i < TILE_ROWS; i++)
+            dot[i][v] = type.log_centre ? start : _mm512_setzero_si512();
+    }
 #pragma GCC unroll 8
     for (size_t j = h * fours; j < (h + 1) * fours; j++) {
         __m512i p[2];
@@ -163,7 +176,7 @@ PF_INLINE void multiply_group(const weight_chunk *chunk, size_t r, size_t b,
             int32_t four;
             memcpy(&four, chunk->q[r + i] + 32 * b + 4 * j, 4);
             for (size_t v = 0; v < V; v++)
-                dot[i][v] = _mm512_dpbusd_epi32(dot[i][v], p[v], _mm512_set1_epi32(four));
+                dot[i][v] = _mm512_dpbusd_epi32(dot[i][v], _mm512_set1_epi32(four), p[v]);
         }
     }
     for (size_t v = 0; v < V; v++) {
@@ -178,15 +191,15 @@ PF_INLINE void multiply_group(const weight_chunk *chunk, size_t r, size_t b,
 /* Y [tokens][0 .. n_rows) = the tile's tokens times six rows of the panel from row r. */
 PF_INLINE void multiply_tile(const token_block *block, const weight_chunk *panel, size_t r,
                              size_t K, float *Y, size_t ldy, size_t tokens, size_t n_rows,
-                             const size_t halves, const bool has_min, const size_t V) {
+                             const type_traits type, const size_t V) {
     __m512 sum[TILE_ROWS][2];
     for (size_t i = 0; i < TILE_ROWS; i++)
         for (size_t v = 0; v < V; v++) sum[i][v] = _mm512_setzero_ps();
     for (size_t b = 0; b < K / 32; b++, block++) {
         const weight_chunk *chunk = panel + b / BLOCKS;
-        for (size_t h = 0; h < halves; h++)
-            multiply_group(chunk, r, b % BLOCKS, block, sum, h, halves, V);
-        for (size_t v = 0; has_min && v < V; v++) {
+        for (size_t h = 0; h < type.halves; h++)
+            multiply_group(chunk, r, b % BLOCKS, block, sum, h, type, V);
+        for (size_t v = 0; type.has_min && v < V; v++) {
             __m512 p = _mm512_loadu_ps(block->sum + 16 * v);
             for (size_t i = 0; i < TILE_ROWS; i++)
                 sum[i][v] =
@@ -200,25 +213,35 @@ PF_INLINE void multiply_tile(const token_block *block, const weight_chunk *panel
         for (size_t i = 0; i < n_rows; i++) Y[t * ldy + i] = turned[i][t];
 }
 
-/* Six rows; which of the unrolled tiles depends on the type and on whether both registers have tokens. */
+/* Unrolled for one or both registers of tokens; `type` is a constant in here. */
+PF_INLINE void multiply_typed(const token_block *block, const weight_chunk *panel, size_t r,
+                              size_t K, float *Y, size_t ldy, size_t tokens, size_t n_rows,
+                              const type_traits type) {
+    if (tokens > 16)
+        multiply_tile(block, panel, r, K, Y, ldy, tokens, n_rows, type, 2);
+    else
+        multiply_tile(block, panel, r, K, Y, ldy, tokens, n_rows, type, 1);
+}
+
 static void multiply(pf_type type, const token_block *block, const weight_chunk *panel, size_t r,
                      size_t K, float *Y, size_t ldy, size_t tokens, size_t n_rows) {
-    bool wide = tokens > 16;
-    if (type == PF_Q6_K) {
-        if (wide)
-            multiply_tile(block, panel, r, K, Y, ldy, tokens, n_rows, 2, false, 2);
-        else
-            multiply_tile(block, panel, r, K, Y, ldy, tokens, n_rows, 2, false, 1);
-    } else if (type == PF_Q8_0 || type == PF_Q4_0 || type == PF_Q5_0) {
-        if (wide)
-            multiply_tile(block, panel, r, K, Y, ldy, tokens, n_rows, 1, false, 2);
-        else
-            multiply_tile(block, panel, r, K, Y, ldy, tokens, n_rows, 1, false, 1);
-    } else {
-        if (wide)
-            multiply_tile(block, panel, r, K, Y, ldy, tokens, n_rows, 1, true, 2);
-        else
-            multiply_tile(block, panel, r, K, Y, ldy, tokens, n_rows, 1, true, 1);
+    const type_traits q8_0 = {1, false, 7}, q5_0 = {1, false, 4}, q4_0 = {1, false, 3};
+    const type_traits q6_k = {2, false, 5}, with_min = {1, true, 0};
+    switch (type) {
+    case PF_Q8_0:
+        multiply_typed(block, panel, r, K, Y, ldy, tokens, n_rows, q8_0);
+        break;
+    case PF_Q5_0:
+        multiply_typed(block, panel, r, K, Y, ldy, tokens, n_rows, q5_0);
+        break;
+    case PF_Q4_0:
+        multiply_typed(block, panel, r, K, Y, ldy, tokens, n_rows, q4_0);
+        break;
+    case PF_Q6_K:
+        multiply_typed(block, panel, r, K, Y, ldy, tokens, n_rows, q6_k);
+        break;
+    default:
+        multiply_typed(block, panel, r, K, Y, ldy, tokens, n_rows, with_min);
     }
 }
 
