@@ -1,5 +1,7 @@
-/* floor 6.1 - tests of a real pretrained model, SmolLM2-135M-Instruct (`make smollm2`), against
- * float64 goldens: logits, loss and greedy texts on the float path, loss and choices on the int8 path. */
+/* floor 6.1 - tests of a real pretrained model: SmolLM2-135M-Instruct (`make smollm2`) and its goldens.
+ *
+ * Logits, loss and greedy texts by a float64 forward, on the float path; loss and clear choices on the
+ * int8 path. */
 #include "testing.h"
 
 #include "load.h"
