@@ -33,7 +33,7 @@ PROGRAM  := $(if $(filter build,$(BUILD)),performer,$(BUILD)/performer)
 # How to run a command: quietly, by its name and its product, or with V=1 as it is.
 RUN = $(if $(V),,@echo '  $(1)  $@'; )$(2)
 
-all: $(PROGRAM)
+all: $(PROGRAM) ; @:
 
 ifeq ($(PKG_LIBS)$(filter-out all,$(MAKECMDGOALS)),)
 $(info libraries or pkg-config are missing here; `make deps` installs them)

@@ -93,8 +93,11 @@ const command command_convert = {
     .summary = "any supported checkpoint -> GGUF",
     .manual =
         "Writes a checkpoint as one GGUF file (version 3) with hyperparameters, tokenizer and "
-        "tensors. The format of MODEL is found from its content: GGUF, or llama2.c's .bin, which "
-        "has no tokenizer and needs --tokenizer.\n\n"
+        "tensors. The format of MODEL is found from its content: GGUF, safetensors, llama2.c's "
+        ".bin, "
+        "or PyTorch's .pt and .pth, whose pickles are read as data and never run. Those without a "
+        "tokenizer need --tokenizer; what a file cannot say of its model is said by --config "
+        "(docs/convert.md).\n\n"
         "Attention options are recorded in the file (performer.* keys) as its default at run time, "
         "for checkpoints that cannot say how they were trained. FILE appears whole or not at all "
         "and may be MODEL itself.",
