@@ -94,6 +94,23 @@ run compare $tales -p "Once upon a time" --against "favor,window=16" --continue 
 equal "-p: exit 0" 0 "$code"
 match "a window that holds the text: nothing parts" 'never' "$out"
 
+# ---- --scaling
+run compare $model --scaling --contexts 4,64,16 --seconds 30 --json
+equal "--scaling: exit 0, nothing on stderr" "0 " "$code $err"
+equal "--scaling: the lengths, ascending" "[4, 16, 64]" "$(value "['contexts']" "$out")"
+equal "--scaling: every length of both was measured" "6 True" "$(value "['results'].__len__()" "$out") $(value "['results'][-1]['decode_ms_per_token'] > 0" "$out")"
+run inspect $model --json --context 64
+inspected=$(value "['state_bytes']['softmax']" "$out")
+run compare $model --scaling --contexts 64 --json --against "favor,features=64"
+equal "--scaling: the state is what inspect says" "$inspected" "$(value "['results'][0]['state_bytes']" "$out")"
+equal "--scaling: theory, 2 d n" "$(value "['results'][0]['multiplications_per_head']" "$out")" \
+    "$(value "['results'][1]['multiplications_per_head']" "$out")"
+equal "--scaling: theory crosses at n = M" 64.0 "$(value "['crossings'][0]['theory']" "$out")"
+run compare $model --scaling --contexts 16
+match "--scaling: a table" '^ +16 +[0-9.]+ +[0-9.]+ +' "$out"
+run compare $families/gpt2.gguf --scaling --contexts 16,100000
+match "--scaling: lengths without positions are left out" '1 lengths are left out' "$err"
+
 # ---- what is refused
 refused "an unknown map" 2 'map is positive' compare $model -p x --against favor,map=foo
 refused "an unknown attention" 2 'attention is softmax' compare $model -p x --against foo

@@ -3,8 +3,10 @@
 #include "compare_print.h"
 #include "given_texts.h"
 #include "memory.h"
+#include "scaling.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct compare_run {
@@ -163,6 +165,77 @@ static bool compare(compare_run *run, pf_error *error) {
     return good;
 }
 
+/* ---- --scaling */
+
+static int compare_sizes(const void *a, const void *b) {
+    size_t x = *(const size_t *)a, y = *(const size_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* The lengths, ascending, without those that the model has no positions for. */
+static bool set_contexts(const compare_run *run, scaling *s, pf_error *error) {
+    uint64_t given[OPTIONS_MAX_LIST];
+    const pf_model *model = run->loaded.model;
+    size_t n = options_counts(run->parsed, FLAG_SCALING_CONTEXTS, given);
+    for (size_t i = 0; i < n; i++)
+        if (!model->position_embedding || given[i] <= model->context)
+            s->contexts[s->n_contexts++] = (size_t)given[i];
+    if (s->n_contexts < n)
+        note(run->parsed,
+             "performer: %zu lengths are left out: this model has positions for %u tokens",
+             n - s->n_contexts, model->context);
+    qsort(s->contexts, s->n_contexts, sizeof *s->contexts, compare_sizes);
+    return s->n_contexts > 0 ||
+           pf_fail(error, "no length is left to measure: give shorter --contexts");
+}
+
+static void show_scaling(void *context, const char *name, size_t tokens) {
+    const compare_run *run = context;
+    progress(run->parsed, "%s: %zu tokens", name, tokens);
+}
+
+/* Softmax against c->rows[first ... first + n - 1]. */
+static bool measure_scaling(compare_run *run, size_t first, size_t n, double seconds, scaling *s,
+                            pf_error *error) {
+    *s = (scaling){.model = run->loaded.model,
+                   .n_rows = n + 1,
+                   .seconds = seconds,
+                   .tell = show_scaling,
+                   .context = run};
+    s->rows = pf_calloc(n + 1, sizeof *s->rows, "the settings", error);
+    if (!s->rows || !set_contexts(run, s, error)) return false;
+    for (size_t i = 0; i <= n; i++) {
+        const compared *from = &run->c.rows[i ? first + i - 1 : 0];
+        strcpy(s->rows[i].name, from->name);
+        s->rows[i].options = from->options;
+    }
+    bool good = scaling_run(s, error);
+    progress(run->parsed, "%s", "");
+    return good;
+}
+
+static void print_scaling(const options *parsed, const scaling *s, output *out) {
+    if (parsed->given[FLAG_JSON])
+        output_json(out, scaling_json(s));
+    else if (parsed->given[FLAG_CSV])
+        scaling_print_csv(s, out);
+    else
+        scaling_print_table(s, out);
+}
+
+static bool compare_scaling(compare_run *run, output *out, pf_error *error) {
+    if (!pf_loaded_open(run->parsed->model, &run->loaded, error) || !make_rows(run, error))
+        return false;
+    scaling s = {0};
+    size_t n = run->names.all_texts ? run->c.n - 1 : 1; /* of the defaults only the first */
+    terminal_catch_interrupt();
+    bool good = measure_scaling(run, 1, n, (double)run->parsed->values[FLAG_SCALING_SECONDS].count,
+                                &s, error);
+    if (good) print_scaling(run->parsed, &s, out);
+    pf_free(s.rows);
+    return good;
+}
+
 static void print(const compare_run *run, output *out) {
     if (run->parsed->given[FLAG_JSON])
         output_json(out, compare_json(&run->c, &run->names));
@@ -194,13 +267,14 @@ static int run_compare(const options *parsed) {
     compare_run run = {.parsed = parsed};
     output out = {0};
     pf_error error = {0};
-    int status;
-    if (compare(&run, &error)) {
-        print(&run, &out);
-        status = output_finish(&out);
+    bool good;
+    if (parsed->given[FLAG_SCALING]) {
+        good = compare_scaling(&run, &out, &error);
     } else {
-        status = complain(&error);
+        good = compare(&run, &error);
+        if (good) print(&run, &out);
     }
+    int status = good ? output_finish(&out) : complain(&error);
     comparison_free(&run.c);
     pf_free(run.c.rows);
     input_texts_free(&run.texts);
@@ -228,6 +302,7 @@ const command command_compare = {
         "--context says otherwise), also beyond the one the model was trained for where positions "
         "are rotary.",
     .examples = "performer compare models/weights/tales-softmax.gguf\n"
+                        "performer compare models/weights/tales-favor.gguf --scaling\n"
                 "performer compare model.gguf -p \"Once upon a time\" --against "
                 "\"favor,features=256\" --against \"local,window=32,sinks=1\"\n",
     .run = run_compare,
