@@ -286,3 +286,17 @@ bool pf_checkpoint_put_meta(pf_checkpoint *checkpoint, const char *key, size_t k
     checkpoint->keys.slots[slot] = (uint32_t)checkpoint->n_metas;
     return true;
 }
+
+void pf_checkpoint_drop_meta(pf_checkpoint *checkpoint, const char *prefix) {
+    size_t kept = 0;
+    name_index *keys = &checkpoint->keys;
+    for (size_t i = 0; i < checkpoint->n_metas; i++)
+        if (strncmp(checkpoint->metas[i].key, prefix, strlen(prefix)) != 0)
+            checkpoint->metas[kept++] = checkpoint->metas[i];
+    checkpoint->n_metas = kept;
+    if (keys->n_slots) memset(keys->slots, 0, keys->n_slots * sizeof *keys->slots);
+    for (size_t i = 0; i < kept; i++) {
+        const char *key = checkpoint->metas[i].key;
+        keys->slots[find_slot(checkpoint, keys, key, strlen(key))] = (uint32_t)i + 1;
+    }
+}

@@ -146,6 +146,8 @@ bool pf_checkpoint_take_object(pf_checkpoint *checkpoint, void *object, void (*r
  * is copied; what meta.value points to must live as long as the checkpoint; meta.key is ignored. */
 bool pf_checkpoint_put_meta(pf_checkpoint *checkpoint, const char *key, size_t key_size,
                             pf_meta meta, pf_error *error);
+/* Forgets all keys that begin so; what was borrowed from them stays valid. */
+void pf_checkpoint_drop_meta(pf_checkpoint *checkpoint, const char *prefix);
 /* Bytes of one number of a metadata array; 0 for strings and arrays. */
 size_t pf_meta_type_bytes(pf_meta_type type);
 

@@ -6,7 +6,7 @@
 #include "gguf_write.h"
 
 typedef struct pf_convert_options {
-    const char *source;    /* format found from the content */
+    const char *source;    /* a file, its format found from the content; or a folder (hf.h) */
     const char *config;    /* --config FILE.json, or NULL: what the source cannot say (foreign.h) */
     const char *tokenizer; /* any of tokenizer_files.h, or NULL: what the source has */
     const char *output;

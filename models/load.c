@@ -1,10 +1,11 @@
-/* floor 4.3 - load: a file of any supported format -> a model and its tokenizer, ready to run. */
+/* floor 4.4 - load: a file of any supported format -> a model and its tokenizer, ready to run. */
 #include "load.h"
 
 #include "family.h"
 #include "favor_keys.h"
 #include "foreign.h"
 #include "formats.h"
+#include "hf.h"
 #include "memory.h"
 #include "vocabulary_meta.h"
 
@@ -74,8 +75,10 @@ static bool open_with(pf_checkpoint *checkpoint, bool (*load)(pf_loaded *loaded,
 }
 
 bool pf_loaded_open(const char *path, pf_loaded *loaded, pf_error *error) {
-    return open_with(pf_foreign_adopt(pf_checkpoint_open(path, error), NULL, error), load_both,
-                     loaded, error);
+    pf_checkpoint *checkpoint =
+        pf_hf_is_folder(path) ? pf_hf_open(path, true, error)
+                              : pf_foreign_adopt(pf_checkpoint_open(path, error), NULL, error);
+    return open_with(checkpoint, load_both, loaded, error);
 }
 
 bool pf_loaded_open_bytes(pf_slice bytes, const char *name, pf_loaded *loaded, pf_error *error) {
@@ -84,7 +87,9 @@ bool pf_loaded_open_bytes(pf_slice bytes, const char *name, pf_loaded *loaded, p
 }
 
 bool pf_loaded_open_tokenizer(const char *path, pf_loaded *loaded, pf_error *error) {
-    return open_with(pf_checkpoint_open(path, error), load_only_tokenizer, loaded, error);
+    pf_checkpoint *checkpoint =
+        pf_hf_is_folder(path) ? pf_hf_open(path, true, error) : pf_checkpoint_open(path, error);
+    return open_with(checkpoint, load_only_tokenizer, loaded, error);
 }
 
 bool pf_loaded_bind(pf_checkpoint *checkpoint, pf_loaded *loaded, pf_error *error) {

@@ -1,4 +1,4 @@
-/* floor 4.3 - load: a file of any supported format -> a model and its tokenizer, ready to run. */
+/* floor 4.4 - load: a file of any supported format -> a model and its tokenizer, ready to run. */
 #ifndef PF_LOAD_H
 #define PF_LOAD_H
 
@@ -15,8 +15,8 @@ typedef struct pf_loaded {
     struct pf_loaded_owned *owned; /* private: what model and tokenizer point into */
 } pf_loaded;
 
-/* The format is found from the content, never from the name; every tensor's name, type and shape is
- * verified. False with one sentence that names the file. */
+/* A file, its format found from the content and never from the name, or a Hugging Face folder (hf.h);
+ * every tensor's name, type and shape is verified. False with one sentence that names the file. */
 bool pf_loaded_open(const char *path, pf_loaded *loaded, pf_error *error);
 /* The same for bytes in memory, which must outlive it; `name` stands for the path in messages. */
 bool pf_loaded_open_bytes(pf_slice bytes, const char *name, pf_loaded *loaded, pf_error *error);

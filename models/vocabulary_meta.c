@@ -288,6 +288,9 @@ bool pf_vocabulary_to_checkpoint(const pf_vocabulary *vocabulary, pf_checkpoint 
                                  pf_error *error) {
     const char *kind = kinds[vocabulary->kind];
     size_t pre = strlen(vocabulary->pre);
+    /* Nothing of another vocabulary stays; the caller's may borrow from it all the same. */
+    pf_checkpoint_drop_meta(checkpoint, KEY(""));
+    pf_checkpoint_drop_meta(checkpoint, "performer.tokenizer.");
     return pf_checkpoint_set_text(checkpoint, KEY("model"), kind, strlen(kind), error) &&
            (pre == 0 ||
             pf_checkpoint_set_text(checkpoint, KEY("pre"), vocabulary->pre, pre, error)) &&

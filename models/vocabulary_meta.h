@@ -23,7 +23,7 @@
 bool pf_vocabulary_from_checkpoint(const pf_checkpoint *checkpoint, pf_vocabulary *vocabulary,
                                    pf_vocabulary_storage *storage, pf_error *error);
 
-/* Writes the keys (copies of everything); keys of the same name are replaced. */
+/* Writes the keys (copies of everything) in place of those of another vocabulary. */
 bool pf_vocabulary_to_checkpoint(const pf_vocabulary *vocabulary, pf_checkpoint *checkpoint,
                                  pf_error *error);
 

@@ -1,0 +1,88 @@
+/* floor 4.3 - Hugging Face folders: config.json, safetensors and tokenizer files -> one checkpoint. */
+#include "hf.h"
+
+#include "family.h"
+#include "hf_config.h"
+#include "hf_tensors.h"
+#include "hf_tokenizer.h"
+#include "json.h"
+#include "safetensors.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool pf_hf_is_folder(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+/* general.name = the last part of the folder's path. */
+static bool set_name(const char *folder, pf_checkpoint *checkpoint, pf_error *error) {
+    size_t end = strlen(folder);
+    while (end > 1 && folder[end - 1] == '/') end--;
+    size_t begin = end;
+    while (begin > 0 && folder[begin - 1] != '/') begin--;
+    return pf_checkpoint_set_text(checkpoint, "general.name", folder + begin, end - begin, error);
+}
+
+/* Binds it as a model would be, but makes no matrix: a wrong folder is found out before work begins. */
+static bool check_model(pf_checkpoint *checkpoint, pf_error *error) {
+    pf_model model;
+    pf_layer *layers;
+    pf_binder binder = {0};
+    bool good = pf_binder_init(&binder, checkpoint, error);
+    binder.check_only = true;
+    good = good && pf_family_bind(&binder, &model, &layers, error) &&
+           pf_bind_nothing_left(&binder, error);
+    pf_binder_free(&binder);
+    return good;
+}
+
+/* Messages do not name the folder. Takes `from`. */
+static pf_checkpoint *translate(const char *folder, const json_t *config, pf_checkpoint *from,
+                                pf_hf_config *read, pf_error *error) {
+    pf_layout layout = {0};
+    if (!pf_layout_begin(&layout, from, "", error) || !set_name(folder, layout.to, error) ||
+        !pf_hf_config_read(config, layout.to, read, error) ||
+        !pf_hf_tensors(&layout, read, error)) {
+        pf_layout_abort(&layout);
+        return NULL;
+    }
+    return pf_layout_end(&layout, error);
+}
+
+static pf_checkpoint *open_model(const char *folder, const json_t *config, bool with_tokenizer,
+                                 pf_error *error) {
+    pf_error reason = {""};
+    pf_hf_config read;
+    pf_checkpoint *from = pf_checkpoint_new(folder, error);
+    if (!from) return NULL;
+    if (!pf_safetensors_read_folder(folder, from, error)) {
+        pf_checkpoint_free(from);
+        return NULL;
+    }
+    pf_checkpoint *result = translate(folder, config, from, &read, &reason);
+    if (!result || !check_model(result, &reason)) {
+        pf_fail(error, "%.300s: %s", folder, reason.message);
+    } else if (pf_hf_tokenizer(folder, config, read.family, with_tokenizer, result, error)) {
+        return result;
+    }
+    pf_checkpoint_free(result);
+    return NULL;
+}
+
+pf_checkpoint *pf_hf_open(const char *folder, bool with_tokenizer, pf_error *error) {
+    char path[4096];
+    int n = snprintf(path, sizeof path, "%s/config.json", folder);
+    if (n < 0 || (size_t)n >= sizeof path || access(path, F_OK) != 0) {
+        pf_fail(error, "%.300s: this folder has no config.json, so it is no Hugging Face model",
+                folder);
+        return NULL;
+    }
+    json_t *config = pf_json_open(path, PF_JSON_SMALL, error);
+    pf_checkpoint *result = config ? open_model(folder, config, with_tokenizer, error) : NULL;
+    json_decref(config);
+    return result;
+}

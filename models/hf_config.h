@@ -1,0 +1,24 @@
+/* floor 4.1 - Hugging Face's config.json: hyperparameters -> the keys of GGUF. */
+#ifndef PF_HF_CONFIG_H
+#define PF_HF_CONFIG_H
+
+#include "checkpoint.h"
+
+#include <jansson.h>
+
+typedef enum pf_hf_family { PF_HF_LLAMA, PF_HF_QWEN2, PF_HF_QWEN3, PF_HF_GPT2 } pf_hf_family;
+
+/* What the tensors are read by. */
+typedef struct pf_hf_config {
+    pf_hf_family family;
+    uint32_t n_layers, n_heads, n_kv_heads;
+    bool tied; /* the output is the embedding again */
+} pf_hf_config;
+
+/* Reads and checks the fields, and writes keys into `checkpoint` (and for Llama 3's RoPE the tensor
+ * rope_freqs.weight). What would change the result and is not computed is refused by name: other
+ * model_types, activations, RoPE scalings, quantised weights. Messages do not name the file. */
+bool pf_hf_config_read(const json_t *config, pf_checkpoint *checkpoint, pf_hf_config *result,
+                       pf_error *error);
+
+#endif
