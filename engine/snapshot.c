@@ -23,18 +23,21 @@ typedef struct snapshot_head {
     char magic[8];
     uint32_t version, reserved;
     uint64_t file_bytes, fingerprint;
-    uint32_t kind, features, map, projection, redraw, window, sinks, uncalibrated;
+    uint32_t kind, features, map, projection, redraw, window, sinks, forget;
     uint64_t attention_seed;
     float epsilon;
-    uint32_t has_rng, has_spare, has_logits;
+    uint32_t uncalibrated;
+    uint32_t reserved2, has_rng, has_spare, has_logits;
     uint64_t rng[4];
     double spare_normal;
     uint64_t position, n_pending;
     unsigned char note[PF_NOTE_BYTES];
 } snapshot_head;
 
-_Static_assert(sizeof(snapshot_head) == 8 + 8 + 16 + 32 + 8 + 16 + 32 + 8 + 16 + PF_NOTE_BYTES,
+_Static_assert(sizeof(snapshot_head) == 8 + 8 + 16 + 32 + 8 + 8 + 16 + 32 + 8 + 16 + PF_NOTE_BYTES,
                "the head of a snapshot has no holes");
+_Static_assert(sizeof(pf_attention_options) == 56,
+               "a new attention option belongs into snapshot_head and same_attention, too");
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "snapshots (like GGUF) are read as they lie in the file, which is little-endian"
@@ -48,6 +51,7 @@ static void head_set_attention(snapshot_head *head, const pf_attention_options *
     head->redraw = options->redraw;
     head->window = options->window;
     head->sinks = options->sinks;
+    head->forget = options->forget;
     head->uncalibrated = options->uncalibrated;
     head->attention_seed = options->seed;
     head->epsilon = options->epsilon;
@@ -61,6 +65,7 @@ static pf_attention_options head_attention(const snapshot_head *head) {
                                   .redraw = head->redraw,
                                   .window = head->window,
                                   .sinks = head->sinks,
+                                  .forget = head->forget,
                                   .epsilon = head->epsilon,
                                   .seed = head->attention_seed,
                                   .uncalibrated = head->uncalibrated != 0};
@@ -187,8 +192,8 @@ static bool check_sum(pf_slice bytes, pf_error *error) {
 static bool same_attention(const pf_attention_options *a, const pf_attention_options *b) {
     return a->kind == b->kind && a->features == b->features && a->map == b->map &&
            a->projection == b->projection && a->redraw == b->redraw && a->window == b->window &&
-           a->sinks == b->sinks && a->epsilon == b->epsilon && a->seed == b->seed &&
-           a->uncalibrated == b->uncalibrated;
+           a->sinks == b->sinks && a->forget == b->forget && a->epsilon == b->epsilon &&
+           a->seed == b->seed && a->uncalibrated == b->uncalibrated;
 }
 
 static bool check_head(const pf_session *s, const snapshot_head *head, pf_error *error) {

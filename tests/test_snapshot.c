@@ -41,19 +41,20 @@ static int close_fixture(void **state) {
 typedef struct {
     pf_attention_kind kind;
     pf_map_kind map;
-    uint32_t redraw, window, sinks;
+    uint32_t redraw, window, sinks, forget;
     float epsilon;
 } setting;
 
 static const setting settings[] = {
-    {PF_ATTENTION_SOFTMAX, PF_MAP_POSITIVE, 0, 0, 0, 0},
-    {PF_ATTENTION_LOCAL, PF_MAP_POSITIVE, 0, 8, 1, 0},
-    {PF_ATTENTION_FAVOR, PF_MAP_POSITIVE, 0, 0, 0, 0},
-    {PF_ATTENTION_FAVOR, PF_MAP_HYPERBOLIC, 0, 8, 2, 0},
-    {PF_ATTENTION_FAVOR, PF_MAP_POSITIVE, 0, 0, 3, 0.01f},
-    {PF_ATTENTION_FAVOR, PF_MAP_TRIG, 7, 5, 1, 0},
-    {PF_ATTENTION_FAVOR, PF_MAP_TRIG_OFFSET, 9, 0, 0, 0},
-    {PF_ATTENTION_FAVOR, PF_MAP_POSITIVE, PF_REDRAW_SEQUENCE, 4, 0, 0},
+    {PF_ATTENTION_SOFTMAX, PF_MAP_POSITIVE, 0, 0, 0, 0, 0},
+    {PF_ATTENTION_LOCAL, PF_MAP_POSITIVE, 0, 8, 1, 0, 0},
+    {PF_ATTENTION_FAVOR, PF_MAP_POSITIVE, 0, 0, 0, 0, 0},
+    {PF_ATTENTION_FAVOR, PF_MAP_HYPERBOLIC, 0, 8, 2, 0, 0},
+    {PF_ATTENTION_FAVOR, PF_MAP_POSITIVE, 0, 0, 3, 0, 0.01f},
+    {PF_ATTENTION_FAVOR, PF_MAP_TRIG, 7, 5, 1, 0, 0},
+    {PF_ATTENTION_FAVOR, PF_MAP_TRIG_OFFSET, 9, 0, 0, 0, 0},
+    {PF_ATTENTION_FAVOR, PF_MAP_POSITIVE, PF_REDRAW_SEQUENCE, 4, 0, 0, 0},
+    {PF_ATTENTION_FAVOR, PF_MAP_POSITIVE, 0, 0, 0, 16, 0},
 };
 enum { SETTINGS = sizeof settings / sizeof settings[0] };
 
@@ -67,6 +68,7 @@ static pf_session_options options_of(const setting *s) {
     options.attention.redraw = s->redraw;
     options.attention.window = s->window;
     options.attention.sinks = s->sinks;
+    options.attention.forget = s->forget;
     options.attention.epsilon = s->epsilon;
     options.attention.features = 16;
     return options;
