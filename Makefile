@@ -26,6 +26,8 @@ TEST_SRC := $(sort $(wildcard tests/test_*.c))
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
 TOOL_OBJ := $(TOOL_SRC:%.c=$(BUILD)/%.o)
 TESTS    := $(TEST_SRC:tests/%.c=$(BUILD)/tests/%)
+FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+FUZZERS  := $(FUZZ_SRC:%.c=$(BUILD)/%)
 TESTS_SH := $(sort $(wildcard tests/test_*.sh))
 LIB      := $(BUILD)/libperformer.a
 PROGRAM  := $(if $(filter build,$(BUILD)),performer,$(BUILD)/performer)
@@ -59,8 +61,16 @@ $(BUILD)/%.o: %.c
 
 $(BUILD)/tests/%: tests/%.c $(LIB)
 	@mkdir -p $(@D)
-	$(call RUN,TEST,$(CC) $(CPPFLAGS) -iquote tests -iquote tools $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< \
+	$(call RUN,TEST,$(CC) $(CPPFLAGS) -iquote tests -iquote tests/fuzz -iquote tools $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< \
 	    $(LIB) $(LDLIBS) -lcmocka)
+
+# Only with clang, and CFLAGS as `make fuzz` sets them.
+$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(LIB)
+	@mkdir -p $(@D)
+	$(call RUN,FUZZ,$(CC) $(CPPFLAGS) -iquote tests/fuzz $(ALL_CFLAGS) $(LDFLAGS) \
+	    $(if $(findstring fuzz_,$@),-fsanitize=fuzzer) -o $@ $< $(LIB) $(LDLIBS))
+
+fuzzers: $(FUZZERS) $(BUILD)/tests/fuzz/make_seeds
 
 tests: $(TESTS)
 
@@ -85,16 +95,24 @@ test:
 
 lint:
 	@CC="$(CC)" scripts/deps build test lint
-	+@COMPILE_FLAGS="$(CPPFLAGS) -iquote tests -iquote tools -std=c11 -fopenmp" scripts/lint
+	+@COMPILE_FLAGS="$(CPPFLAGS) -iquote tests -iquote tests/fuzz -iquote tools -std=c11 -fopenmp" scripts/lint
 
 format:
-	clang-format -i $(wildcard $(foreach d,engine models tokenizer tools tests,$d/*.c $d/*.h))
+	clang-format -i $(wildcard $(foreach d,engine models tokenizer tools tests tests/fuzz,$d/*.c $d/*.h))
 
 # Every test under AddressSanitizer, UndefinedBehaviorSanitizer and LeakSanitizer.
 asan:
 	@CC="$(CC)" scripts/deps build test
 	+@ASAN_OPTIONS=allocator_may_return_null=1 $(AGAIN) check BUILD=build/asan WERROR= \
 	    CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined"
+
+# Every reader of foreign bytes under libFuzzer: SECONDS for each target, or TARGETS="gguf pth" alone.
+SECONDS ?= 20
+fuzz:
+	@CC=clang scripts/deps build lint
+	+@$(AGAIN) fuzzers BUILD=build/fuzz CC=clang WERROR= CFLAGS="-O1 -g -fno-omit-frame-pointer \
+	    -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined"
+	@scripts/fuzz build/fuzz $(SECONDS) $(TARGETS)
 
 smollm2:
 	@scripts/smollm2
@@ -114,6 +132,7 @@ help:
 	@echo 'make test       install what is missing, build, and run every test'
 	@echo 'make check      the tests alone: installs nothing'
 	@echo 'make asan       the tests under the address, leak and undefined-behaviour sanitizers'
+	@echo 'make fuzz       libFuzzer on every reader of foreign bytes: SECONDS=20 for each of TARGETS'
 	@echo 'make lint       floors, clang-format, shellcheck, cppcheck, clang-tidy'
 	@echo 'make format     let clang-format rewrite the sources'
 	@echo 'make smollm2    fetch a real language model (94 MiB) to models/downloads/'
@@ -121,5 +140,5 @@ help:
 	@echo 'make install    to $$PREFIX (/usr/local) below $$DESTDIR'
 	@echo 'make clean      remove what was built'
 
-.PHONY: all tests check deps demo test lint format asan smollm2 install clean help
--include $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(TESTS:=.d)
+.PHONY: all tests check deps demo test lint format asan fuzz fuzzers smollm2 install clean help
+-include $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(TESTS:=.d) $(FUZZERS:=.d)

@@ -1,0 +1,269 @@
+/* floor 6.2 - fuzzing: what the fuzz targets do with the bytes that they are given.
+ *
+ * Each fuzz_NAME reads `data` as one format and uses what comes of it as the program would: a checkpoint
+ * that is accepted runs a few tokens under both attentions, a vocabulary encodes a text. It returns 0;
+ * the sanitizers say the rest. fuzz_targets lists them all, for the test that replays what was found.
+ *
+ * Where most bytes of a file are weights, the input is only its head, and the weights are made up here:
+ * a fuzzer that may change any byte would else spend its time on those. */
+#ifndef PF_FUZZING_H
+#define PF_FUZZING_H
+
+#include "formats.h"
+#include "llama2c_tokenizer.h"
+#include "load.h"
+#include "memory.h"
+#include "pickle.h"
+#include "sampler.h"
+#include "snapshot.h"
+
+#include "checksum.h"
+#include "fingerprint.h"
+#include "zip_writing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FUZZ_WEIGHTS = 1 << 16 };
+
+/* data with numbers of moderate size behind it; free it. */
+static inline uint8_t *fuzz_padded(const uint8_t *data, size_t size, size_t *padded) {
+    *padded = size + FUZZ_WEIGHTS;
+    uint8_t *bytes = malloc(*padded);
+    if (!bytes) abort();
+    if (size) memcpy(bytes, data, size);
+    for (size_t i = 0; i < FUZZ_WEIGHTS; i += 4) {
+        float weight = (float)((int)(i * 2654435761u >> 20 & 255) - 128) / 256;
+        memcpy(bytes + size + i, &weight, 4);
+    }
+    return bytes;
+}
+
+static inline void fuzz_encode(const pf_tokenizer *tokenizer, const char *text, size_t n) {
+    pf_error error = {""};
+    pf_tokens ids = {0};
+    pf_decoder decoder = {0};
+    char *out = pf_calloc(pf_tokenizer_max_bytes(tokenizer) + 16, 1, "a text", &error);
+    pf_tokenizer_encode(tokenizer, text, n, PF_ENCODE_BOS | PF_ENCODE_SPECIAL, &ids, &error);
+    for (size_t i = 0; out && i < ids.count; i++) {
+        pf_decoder_push(tokenizer, &decoder, ids.ids[i], out);
+        pf_tokenizer_is_end(tokenizer, ids.ids[i]);
+    }
+    if (out) pf_decoder_finish(&decoder, out);
+    pf_free(out);
+    pf_tokens_free(&ids);
+}
+
+static inline void fuzz_vocabulary(const pf_vocabulary *vocabulary, const uint8_t *data,
+                                   size_t size) {
+    static const char text[] = "The \xC3\xA9t\xC3\xA9  of '23:\n\t<s>\xE6\x97\xA5\xE6\x9C\xAC \xFF";
+    pf_error error = {""};
+    pf_tokenizer *tokenizer = pf_tokenizer_new(vocabulary, &error);
+    if (!tokenizer) return;
+    fuzz_encode(tokenizer, text, sizeof text - 1);
+    size_t tail = size < 100 ? size : 100;
+    fuzz_encode(tokenizer, (const char *)data + (size - tail), tail);
+    pf_tokenizer_free(tokenizer);
+}
+
+static inline void fuzz_session(const pf_model *model, pf_attention_kind kind) {
+    pf_error error = {""};
+    pf_session_options options = pf_session_options_default(model);
+    options.attention.kind = kind;
+    options.n_threads = 1;
+    options.chunk = 4;
+    options.context = model->context < 16 ? model->context : 16;
+    size_t limit =
+        (size_t)1 << 24; /* what the options ask for is the user's choice, not the file's */
+    if (kind == PF_ATTENTION_FAVOR && pf_state_bytes(model, &options) > limit) {
+        options.attention.features = 8;
+        options.attention.window = options.attention.sinks = 2;
+    }
+    if (pf_state_bytes(model, &options) > limit) return;
+    size_t V = model->n_vocab;
+    pf_session *session = pf_session_new(model, &options, &error);
+    float *logits = pf_calloc(V, sizeof *logits, "logits", &error);
+    pf_sampler_options sampling = {.temperature = 0.9f, .top_p = 0.9f, .top_k = 5, .seed = 1};
+    pf_sampler *sampler = pf_sampler_new(&sampling, V, &error);
+    const int32_t ids[] = {0, (int32_t)(V / 2), (int32_t)(V - 1), 0, 0, 0};
+    if (session && logits && sampler && pf_session_append(session, ids, 6, logits, 1, &error))
+        for (int i = 0; i < 4; i++) {
+            int32_t id = pf_sampler_next(sampler, logits);
+            if (id < 0 || !pf_session_append(session, &id, 1, logits, 1, &error)) break;
+        }
+    pf_sampler_free(sampler);
+    pf_free(logits);
+    pf_session_free(session);
+}
+
+/* Opens bytes as a model, or failing that as a checkpoint whose tensors are all asked for. */
+static inline void fuzz_open(const uint8_t *bytes, size_t size) {
+    pf_error error = {""};
+    pf_loaded loaded;
+    if (pf_loaded_open_bytes((pf_slice){bytes, size}, "fuzz", &loaded, &error)) {
+        fuzz_session(loaded.model, PF_ATTENTION_SOFTMAX);
+        fuzz_session(loaded.model, PF_ATTENTION_FAVOR);
+        if (loaded.tokenizer) fuzz_encode(loaded.tokenizer, "Hello  world\n\xC3\xA9", 15);
+        pf_loaded_close(&loaded);
+        return;
+    }
+    pf_checkpoint *checkpoint = pf_checkpoint_open_bytes((pf_slice){bytes, size}, "fuzz", &error);
+    if (!checkpoint) return;
+    for (size_t i = 0; i < pf_checkpoint_n_tensors(checkpoint); i++) {
+        const pf_tensor *tensor = pf_checkpoint_tensor(checkpoint, i);
+        if (tensor->bytes < 1 << 20) pf_checkpoint_need_data(checkpoint, tensor, &error);
+    }
+    pf_checkpoint_free(checkpoint);
+}
+
+/* ---- the targets ---- */
+
+static inline int fuzz_gguf(const uint8_t *data, size_t size) {
+    size_t padded;
+    uint8_t *bytes = fuzz_padded(data, size, &padded);
+    fuzz_open(bytes, padded);
+    free(bytes);
+    return 0;
+}
+
+static inline int fuzz_checkpoint(const uint8_t *data, size_t size) {
+    fuzz_open(data, size);
+    return 0;
+}
+
+static inline int fuzz_pickle(const uint8_t *data, size_t size) {
+    pf_error error = {""};
+    pf_pickle_free(pf_pickle_read((pf_slice){data, size}, &error));
+    return 0;
+}
+
+/* A pickle in the archive that belongs around it, which the fuzzer would not put together. */
+static inline int fuzz_pth(const uint8_t *data, size_t size) {
+    size_t archive;
+    uint8_t *bytes = zip_of_pickle(data, size, &archive);
+    fuzz_open(bytes, archive);
+    free(bytes);
+    return 0;
+}
+
+static inline int fuzz_tokenizer_bin(const uint8_t *data, size_t size) {
+    pf_error error = {""};
+    pf_vocabulary vocabulary;
+    pf_vocabulary_storage storage = {0};
+    size_t n = size ? data[size - 1] : 0; /* the file does not say how many there are */
+    if (n &&
+        pf_llama2c_tokenizer_read((pf_slice){data, size - 1}, n, &vocabulary, &storage, &error))
+        fuzz_vocabulary(&vocabulary, data, size);
+    pf_vocabulary_storage_free(&storage);
+    return 0;
+}
+
+/* Files of ours that a target needs, opened once. */
+enum { FUZZ_FIXTURES = 4 };
+static pf_loaded fuzz_fixtures[FUZZ_FIXTURES];
+
+__attribute__((destructor)) static void fuzz_close_fixtures(void) {
+    for (int i = 0; i < FUZZ_FIXTURES; i++) pf_loaded_close(&fuzz_fixtures[i]);
+}
+
+static inline const pf_loaded *fuzz_fixture(int which) {
+    static const char *const paths[FUZZ_FIXTURES] = {
+        "tests/fixtures/families/llama.gguf", "tests/fixtures/families/gpt2.gguf",
+        "tests/fixtures/families/qwen2.gguf", "tests/fixtures/families/gemma.gguf"};
+    pf_error error = {""};
+    if (!fuzz_fixtures[which].model &&
+        !pf_loaded_open(paths[which], &fuzz_fixtures[which], &error)) {
+        fprintf(stderr, "%s (run from the root of the repository)\n", error.message);
+        abort();
+    }
+    return &fuzz_fixtures[which];
+}
+
+/* The model that snapshots are of, and the attentions that they may have. */
+enum { FUZZ_SNAPSHOTS = 4 };
+
+static inline pf_session *fuzz_snapshot_session(const pf_model *model, int which) {
+    pf_error error = {""};
+    pf_session_options options = pf_session_options_default(model);
+    options.attention.kind = which == 0   ? PF_ATTENTION_SOFTMAX
+                             : which == 1 ? PF_ATTENTION_LOCAL
+                                          : PF_ATTENTION_FAVOR;
+    options.attention.features = 8;
+    options.attention.window = which == 2 ? 0 : 4;
+    options.attention.sinks = 1;
+    options.attention.redraw = which == 3 ? 3 : 0;
+    options.context = 64;
+    options.n_threads = 1;
+    options.chunk = 8;
+    return pf_session_new(model, &options, &error);
+}
+
+/* The size and the checksum are put right, so that what is behind them is reached. */
+static inline int fuzz_snapshot(const uint8_t *data, size_t size) {
+    static uint64_t fingerprint;
+    const pf_model *model = fuzz_fixture(0)->model;
+    pf_error error = {""};
+    if (!fingerprint) fingerprint = pf_model_fingerprint(model);
+    uint8_t *bytes = malloc(size + 8);
+    if (!bytes) abort();
+    if (size) memcpy(bytes, data, size);
+    uint64_t total = size + 8, sum = 0;
+    if (size >= 32) {
+        memcpy(bytes + 16, &total, 8);
+        memcpy(bytes + 24, &fingerprint, 8);
+    }
+    for (size_t done = 0; done < size; done += 1 << 16)
+        sum = pf_checksum(sum, bytes + done, size - done < 1 << 16 ? size - done : 1 << 16);
+    memcpy(bytes + size, &sum, 8);
+    int kind = size > 32 ? bytes[32] % 3 : 0; /* as the file says; favor twice */
+    for (int i = kind; i < (kind == 2 ? FUZZ_SNAPSHOTS : kind + 1); i++) {
+        pf_continuation rest;
+        pf_session *session = fuzz_snapshot_session(model, i);
+        float *logits = malloc(model->n_vocab * sizeof *logits);
+        const int32_t ids[] = {1, 2, 3};
+        if (!session || !logits) abort();
+        if (pf_session_load_bytes(session, (pf_slice){bytes, total}, &rest, &error))
+            pf_session_append(session, rest.pending, rest.n_pending, NULL, 0, &error);
+        pf_session_append(session, ids, 3, logits, 1, &error);
+        pf_session_append(session, ids, 1, logits, 1, &error);
+        pf_continuation_free(&rest);
+        pf_session_free(session);
+        free(logits);
+    }
+    free(bytes);
+    return 0;
+}
+
+/* The first byte says which tokenizer, the second which flags; the rest is the text. */
+static inline int fuzz_prompt(const uint8_t *data, size_t size) {
+    if (size < 2) return 0;
+    const pf_tokenizer *tokenizer = fuzz_fixture(data[0] % FUZZ_FIXTURES)->tokenizer;
+    pf_vocabulary vocabulary = *pf_tokenizer_vocabulary(tokenizer);
+    fuzz_encode(tokenizer, (const char *)data + 2, size - 2);
+    if (data[1] & 1) vocabulary.kind = PF_TOKENIZER_UNIGRAM;
+    vocabulary.byte_fallback = data[1] & 2;
+    vocabulary.remove_extra_whitespaces = data[1] & 4;
+    vocabulary.add_space_prefix = data[1] & 8;
+    vocabulary.escape_whitespaces = data[1] & 16;
+    vocabulary.ignore_merges = data[1] & 32;
+    fuzz_vocabulary(&vocabulary, data, size);
+    return 0;
+}
+
+static const struct {
+    const char *name;
+    int (*run)(const uint8_t *data, size_t size);
+} fuzz_targets[] = {
+    {"gguf", fuzz_gguf},
+    {"llama2c", fuzz_checkpoint},
+    {"safetensors", fuzz_checkpoint},
+    {"pickle", fuzz_pickle},
+    {"pth", fuzz_pth},
+    {"tokenizer_bin", fuzz_tokenizer_bin},
+    {"snapshot", fuzz_snapshot},
+    {"prompt", fuzz_prompt},
+};
+enum { FUZZ_TARGETS = sizeof fuzz_targets / sizeof fuzz_targets[0] };
+
+#endif

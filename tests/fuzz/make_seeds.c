@@ -1,0 +1,135 @@
+/* floor 6.3 - make_seeds: what fuzzing begins with: small valid files of every format, made from our fixtures.
+ *
+ *   make_seeds FOLDER      writes FOLDER/TARGET/NAME for every target of fuzzing.h
+ */
+#include "convert.h"
+#include "fuzzing.h"
+#include "samples.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FIXTURES "tests/fixtures/families/"
+
+static const char *folder;
+
+static void die(const char *why) {
+    fprintf(stderr, "make_seeds: %s\n", why);
+    exit(1);
+}
+
+static void write_seed(const char *target, const char *name, const void *bytes, size_t size) {
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", folder, target);
+    mkdir(path, 0777);
+    snprintf(path, sizeof path, "%s/%s/%s", folder, target, name);
+    FILE *file = fopen(path, "wb");
+    if (!file || fwrite(bytes, 1, size, file) != size || fclose(file) != 0) die(path);
+}
+
+/* A GGUF file up to where its tensors begin. */
+static void gguf_head(const char *path, const char *name) {
+    pf_error error = {""};
+    pf_file file;
+    if (!pf_file_open(path, &file, &error)) die(error.message);
+    pf_checkpoint *checkpoint = pf_checkpoint_open_bytes(file.bytes, path, &error);
+    if (!checkpoint) die(error.message);
+    const uint8_t *first = file.bytes.data + file.bytes.size;
+    for (size_t i = 0; i < pf_checkpoint_n_tensors(checkpoint); i++) {
+        const uint8_t *data = pf_checkpoint_tensor(checkpoint, i)->data;
+        if (data < first) first = data;
+    }
+    write_seed("gguf", name, file.bytes.data, (size_t)(first - file.bytes.data));
+    pf_checkpoint_free(checkpoint);
+    pf_file_close(&file);
+}
+
+static void gguf_seeds(void) {
+    static const char *const names[] = {"llama", "llama-scaled", "llama-linear", "qwen2",
+                                        "qwen3", "gpt2",         "phi3",         "gemma"};
+    char path[256];
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(path, sizeof path, FIXTURES "%s.gguf", names[i]);
+        gguf_head(path, names[i]);
+    }
+    pf_error error = {""};
+    pf_attention_options favor = pf_attention_options_default();
+    favor.kind = PF_ATTENTION_FAVOR;
+    favor.map = PF_MAP_HYPERBOLIC;
+    favor.window = 4;
+    favor.epsilon = 0.01f;
+    snprintf(path, sizeof path, "%s/favor.gguf", folder);
+    pf_convert_options convert = {.source = FIXTURES "llama.gguf",
+                                  .output = path,
+                                  .gguf = {.convert = true, .type = PF_Q8_0},
+                                  .attention = &favor};
+    if (!pf_convert(&convert, &error)) die(error.message);
+    gguf_head(path, "favor");
+    unlink(path);
+}
+
+static void made_seeds(void) {
+    sample made;
+    for (int version = 0; version < 2; version++) {
+        sample_llama2c(&made, version);
+        write_seed("llama2c", version ? "version1" : "version0", made.bytes, made.size);
+    }
+    sample_safetensors(&made);
+    write_seed("safetensors", "four", made.bytes, made.size);
+    write_seed("safetensors", "none", "\2\0\0\0\0\0\0\0{}", 10);
+    sample_pickle(&made);
+    write_seed("pickle", "tensors", made.bytes, made.size);
+    write_seed("pth", "tensors", made.bytes, made.size);
+    sample_pickle4(&made);
+    write_seed("pickle", "protocol4", made.bytes, made.size);
+    write_seed("pth", "protocol4", made.bytes, made.size);
+    size_t n = sample_tokenizer_bin(&made);
+    made.bytes[made.size] = (uint8_t)n; /* for fuzz_tokenizer_bin */
+    write_seed("tokenizer_bin", "small", made.bytes, made.size + 1);
+}
+
+static void snapshot_seeds(void) {
+    pf_error error = {""};
+    pf_file file;
+    char path[512], name[16];
+    snprintf(path, sizeof path, "%s/state", folder);
+    for (int i = 0; i < FUZZ_SNAPSHOTS; i++) {
+        int32_t ids[] = {3, 1, 4, 1, 5, 9, 2, 6};
+        pf_continuation rest = {.pending = ids, .n_pending = 2, .has_rng = true};
+        pf_session *session = fuzz_snapshot_session(fuzz_fixture(0)->model, i);
+        if (!session || !pf_session_append(session, ids, 8, NULL, 0, &error) ||
+            !pf_session_save(session, &rest, path, &error) || !pf_file_open(path, &file, &error))
+            die(error.message);
+        snprintf(name, sizeof name, "state%d", i);
+        write_seed("snapshot", name, file.bytes.data, file.bytes.size - 8);
+        pf_file_close(&file);
+        pf_session_free(session);
+    }
+    unlink(path);
+}
+
+static void prompt_seeds(void) {
+    static const char *const texts[] = {
+        "Once upon a time", "<s>hello</s><|endoftext|>", "it's 1234567 o'clock\r\n\r\n   now",
+        "\xE6\x97\xA5\xE6\x9C\xAC\xE8\xAA\x9E \xF0\x9F\x98\x80 e\xCC\x81\xC3\xA9",
+        "\xFF\xC0\x80\xED\xA0\x80"};
+    for (size_t i = 0; i < 20; i++) {
+        char name[16], text[128];
+        snprintf(name, sizeof name, "text%zu", i);
+        int n = snprintf(text, sizeof text, "%c%c%s", (char)('0' + i % 4), (char)('@' + i * 3),
+                         texts[i % 5]);
+        write_seed("prompt", name, text, (size_t)n);
+    }
+}
+
+int main(int argc, char **argv) {
+    if (argc != 2) die("usage: make_seeds FOLDER");
+    folder = argv[1];
+    mkdir(folder, 0777);
+    gguf_seeds();
+    made_seeds();
+    snapshot_seeds();
+    prompt_seeds();
+    return 0;
+}

@@ -1,0 +1,213 @@
+/* floor 6.3 - test_corruption: files with one wrong byte, and files cut off: 1,000 of each, of each format.
+ *
+ * Whatever comes of them is a sentence or something that works; never a signal, never more than 2 seconds,
+ * and no allocation beyond 4 times the file and 64 MB: the address space is limited to that, and no
+ * sentence may say that memory is short. */
+#define _XOPEN_SOURCE 700 /* mkdtemp */
+#include "testing.h"
+
+#include "fuzzing.h"
+#include "samples.h"
+
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { LIMITS_MEMORY = 0 }; /* shadow memory is address space, too */
+#else
+enum { LIMITS_MEMORY = 1 };
+#endif
+
+enum { ROUNDS = 1000 };
+
+/* Reads a file as the program would and uses it; false with the sentence that it gets. */
+typedef bool (*reader)(pf_slice bytes, pf_error *error);
+
+static bool read_model(pf_slice bytes, pf_error *error) {
+    pf_loaded loaded;
+    if (!pf_loaded_open_bytes(bytes, "damaged", &loaded, error)) return false;
+    fuzz_session(loaded.model, PF_ATTENTION_SOFTMAX);
+    fuzz_session(loaded.model, PF_ATTENTION_FAVOR);
+    pf_loaded_close(&loaded);
+    return true;
+}
+
+static bool read_checkpoint(pf_slice bytes, pf_error *error) {
+    pf_checkpoint *checkpoint = pf_checkpoint_open_bytes(bytes, "damaged", error);
+    if (!checkpoint) return false;
+    bool good = true;
+    for (size_t i = 0; good && i < pf_checkpoint_n_tensors(checkpoint); i++)
+        good = pf_checkpoint_need_data(checkpoint, pf_checkpoint_tensor(checkpoint, i), error);
+    pf_checkpoint_free(checkpoint);
+    return good;
+}
+
+static bool read_pickle(pf_slice bytes, pf_error *error) {
+    pf_pickle *pickle = pf_pickle_read(bytes, error);
+    pf_pickle_free(pickle);
+    return pickle != NULL;
+}
+
+/* A pickle is damaged, not the archive around it, whose checksums would notice. */
+static bool read_archived_pickle(pf_slice bytes, pf_error *error) {
+    size_t size;
+    uint8_t *archive = zip_of_pickle(bytes.data, bytes.size, &size);
+    bool good = read_checkpoint((pf_slice){archive, size}, error);
+    free(archive);
+    return good;
+}
+
+static bool read_tokenizer_bin(pf_slice bytes, pf_error *error) {
+    pf_vocabulary vocabulary;
+    pf_vocabulary_storage storage = {0};
+    bool good = pf_llama2c_tokenizer_read(bytes, 12, &vocabulary, &storage, error);
+    if (good) fuzz_vocabulary(&vocabulary, bytes.data, bytes.size);
+    pf_vocabulary_storage_free(&storage);
+    return good;
+}
+
+static bool read_snapshot(pf_slice bytes, pf_error *error) {
+    pf_session *session = fuzz_snapshot_session(fuzz_fixture(0)->model, 3);
+    pf_continuation rest;
+    assert_non_null(session);
+    bool good = pf_session_load_bytes(session, bytes, &rest, error);
+    pf_continuation_free(&rest);
+    pf_session_free(session);
+    return good;
+}
+
+static double seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static rlim_t address_space(void) {
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file && fscanf(file, "%lu", &pages) != 1) pages = 0;
+    if (file) fclose(file);
+    return (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Nothing below may have more than this. */
+static void limit_memory(size_t file_bytes, struct rlimit *before) {
+    assert_int_equal(getrlimit(RLIMIT_AS, before), 0);
+    rlim_t used = address_space();
+    struct rlimit limit = *before;
+    limit.rlim_cur = used + 4 * (rlim_t)file_bytes + ((rlim_t)64 << 20);
+    if (!LIMITS_MEMORY || !used) return;
+    assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
+    assert_null(malloc(4 * file_bytes + (65 << 20)));
+}
+
+static void read_one(reader read, pf_slice bytes, const char *how, size_t at) {
+    pf_error error = {""};
+    double start = seconds();
+    bool good = read(bytes, &error);
+    if (seconds() - start > 2) fail_msg("%s at %zu: %g s", how, at, seconds() - start);
+    if (!good && (!error.message[0] || strstr(error.message, "not enough memory")))
+        fail_msg("%s at %zu: \"%s\"", how, at, error.message);
+}
+
+/* bytes must be good as they are. A copy of its own size each time, so that sanitizers see its end. */
+static void corrupt(const char *name, reader read, pf_slice bytes) {
+    pf_error error = {""};
+    pf_rng rng;
+    pf_rng_seed(&rng, 11, bytes.size);
+    if (!read(bytes, &error)) fail_msg("%s as it is: %s", name, error.message);
+    struct rlimit before;
+    limit_memory(bytes.size, &before);
+    for (int round = 0; round < 2 * ROUNDS; round++) {
+        bool cut = round % 2;
+        size_t at = (size_t)(pf_rng_u64(&rng) % bytes.size), size = cut ? at : bytes.size;
+        /* half of them in the first 4 kB, where the tables are */
+        if (round % 4 < 2 && bytes.size > 4096) at %= 4096;
+        if (cut) size = at;
+        uint8_t *copy = malloc(size ? size : 1);
+        assert_non_null(copy);
+        memcpy(copy, bytes.data, size);
+        if (!cut) copy[at] ^= (uint8_t)(1 + pf_rng_u64(&rng) % 255);
+        read_one(read, (pf_slice){copy, size}, cut ? "cut off" : "wrong byte", at);
+        free(copy);
+    }
+    setrlimit(RLIMIT_AS, &before);
+}
+
+static void corrupt_file(const char *path, reader read) {
+    pf_error error = {""};
+    pf_file file;
+    if (!pf_file_open(path, &file, &error)) fail_msg("%s", error.message);
+    corrupt(path, read, file.bytes);
+    pf_file_close(&file);
+}
+
+static void corrupt_sample(const char *name, reader read, const sample *made) {
+    corrupt(name, read, (pf_slice){made->bytes, made->size});
+}
+
+static void gguf(void **state) {
+    (void)state;
+    corrupt_file("tests/fixtures/families/llama.gguf", read_model);
+    corrupt_file("tests/fixtures/families/gpt2.gguf", read_model);
+}
+
+static void llama2c(void **state) {
+    (void)state;
+    sample made;
+    for (int version = 0; version < 2; version++) {
+        sample_llama2c(&made, version);
+        corrupt_sample("llama2.c", read_model, &made);
+    }
+}
+
+static void safetensors(void **state) {
+    (void)state;
+    sample made;
+    sample_safetensors(&made);
+    corrupt_sample("safetensors", read_checkpoint, &made);
+}
+
+static void pth(void **state) {
+    (void)state;
+    sample made;
+    size_t size;
+    sample_pickle(&made);
+    corrupt_sample("pickle", read_pickle, &made);
+    corrupt_sample("a pickle in its archive", read_archived_pickle, &made);
+    uint8_t *archive = zip_of_pickle(made.bytes, made.size, &size);
+    corrupt("pth", read_checkpoint, (pf_slice){archive, size});
+    free(archive);
+}
+
+static void tokenizer_bin(void **state) {
+    (void)state;
+    sample made;
+    sample_tokenizer_bin(&made);
+    corrupt_sample("tokenizer.bin", read_tokenizer_bin, &made);
+}
+
+static void snapshot(void **state) {
+    (void)state;
+    pf_error error = {""};
+    char folder[] = "/tmp/performer-test-corruption-XXXXXX", path[64];
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/state", folder);
+    pf_session *session = fuzz_snapshot_session(fuzz_fixture(0)->model, 3);
+    const int32_t ids[] = {3, 1, 4, 1, 5, 9, 2, 6};
+    assert_true(pf_session_append(session, ids, 8, NULL, 0, &error));
+    assert_true(pf_session_save(session, NULL, path, &error));
+    corrupt_file(path, read_snapshot);
+    pf_session_free(session);
+    unlink(path);
+    rmdir(folder);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gguf), cmocka_unit_test(llama2c),       cmocka_unit_test(safetensors),
+        cmocka_unit_test(pth),  cmocka_unit_test(tokenizer_bin), cmocka_unit_test(snapshot),
+    };
+    return cmocka_run_group_tests_name("corruption", tests, NULL, NULL);
+}
