@@ -1,4 +1,4 @@
-/* floor 2.2 - forward: the whole model on a page or two. */
+/* floor 2.3 - forward: the whole model on a page or two. */
 #ifndef PF_FORWARD_H
 #define PF_FORWARD_H
 

@@ -1,4 +1,4 @@
-/* floor 2.3 - pf_session: one text being computed. All that changes lives here. */
+/* floor 2.4 - pf_session: one text being computed. All that changes lives here. */
 #include "session.h"
 
 #include "forward.h"

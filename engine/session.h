@@ -1,4 +1,4 @@
-/* floor 2.3 - pf_session: one text being computed. All that changes lives here.
+/* floor 2.1 - pf_session: one text being computed. All that changes lives here.
  *
  *   pf_session_options options = pf_session_options_default(model);
  *   options.attention.kind = PF_ATTENTION_FAVOR;

@@ -1,4 +1,4 @@
-/* floor 2.1 - session state: what a session is made of; private to session.c and forward.c. */
+/* floor 2.2 - session state: what a session is made of; private to session.c and forward.c. */
 #ifndef PF_SESSION_STATE_H
 #define PF_SESSION_STATE_H
 
