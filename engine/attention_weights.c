@@ -41,6 +41,12 @@ static bool check(const pf_session *s, uint32_t layer, uint32_t kv_head, size_t 
     return true;
 }
 
+/* Every token meets up to T others: too little of that is not worth a team (session.h). */
+static int team_for(const pf_session *s, size_t n, size_t T) {
+    size_t pairs = n * T * s->model->n_heads * s->model->head_dim;
+    return pairs < s->options.team_work ? 1 : s->options.n_threads;
+}
+
 static bool replay_in_steps(pf_session *s, uint32_t layer, const float *q, const float *k,
                             const float *v, size_t T, size_t step, float *out, watcher w,
                             pf_error *error) {
@@ -58,7 +64,7 @@ static bool replay_in_steps(pf_session *s, uint32_t layer, const float *q, const
         r.k = k + done * kvD;
         r.v = v + done * kvD;
         good = pf_attention_begin(s->attention, done, r.n, error);
-        if (good) pf_parallel(s->options.n_threads, append_chunk, &r);
+        if (good) pf_parallel(team_for(s, r.n, T), append_chunk, &r);
         if (good && w.observe) {
             pf_head_view view = pf_attention_view(s->attention, layer, w.kv_head);
             w.observe(w.context, done, &view);

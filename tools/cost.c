@@ -64,6 +64,10 @@ cost cost_of(const pf_model *model, const pf_attention_options *attention, size_
     return total;
 }
 
+double cost_of_attention(const pf_model *model, const pf_attention_options *attention, size_t n) {
+    return (double)n * attention_cost(model, attention, (double)n, true).flops;
+}
+
 pf_type cost_main_type(const pf_model *model) {
     double bytes[PF_TYPE_COUNT] = {0};
     bytes[model->logits.weight.type] += matrix_bytes(model->logits.weight);

@@ -14,6 +14,9 @@ typedef struct cost {
 cost cost_of(const pf_model *model, const pf_attention_options *attention, size_t context,
              bool prefill);
 
+/* Operations of one layer's attention over a whole text of n tokens. */
+double cost_of_attention(const pf_model *model, const pf_attention_options *attention, size_t n);
+
 /* The type that most bytes of matrices have. */
 pf_type cost_main_type(const pf_model *model);
 

@@ -3,7 +3,10 @@
 
 #define MAPS "positive|hyperbolic|trig|trig-offset|relu|elu|favor++|normalized"
 #define HUGE_COUNT UINT32_MAX
-enum { FOR_ATTENTION = FOR_SESSIONS | FOR_CONVERT | FOR_INSPECT, MAX_CONTEXT = 1 << 24 };
+enum {
+    FOR_ATTENTION = FOR_SESSIONS | FOR_CONVERT | FOR_INSPECT | FOR_EXPLAIN,
+    MAX_CONTEXT = 1 << 24
+};
 
 const flag flags[FLAG_END] = {
     /* What goes in. */
@@ -25,20 +28,20 @@ const flag flags[FLAG_END] = {
     [FLAG_TEXT_ARGUMENT] = {.name = "prompt",
                             .letter = 'p',
                             .kind = FLAG_TEXT,
-                            .commands = FOR_EVAL | FOR_COMPARE | FOR_TOKENIZE,
+                            .commands = FOR_EVAL | FOR_COMPARE | FOR_EXPLAIN | FOR_TOKENIZE,
                             .group = GROUP_INPUT,
                             .argument = "TEXT",
                             .help = "The text itself."},
     [FLAG_TEXT_FILE] = {.name = "file",
                         .letter = 'f',
                         .kind = FLAG_TEXT,
-                        .commands = FOR_EVAL | FOR_COMPARE,
+                        .commands = FOR_EVAL | FOR_COMPARE | FOR_EXPLAIN,
                         .group = GROUP_INPUT,
                         .argument = "FILE",
                         .help = "The text from a file; - is standard input."},
     [FLAG_TOKENS_FILE] = {.name = "tokens",
                           .kind = FLAG_TEXT,
-                          .commands = FOR_EVAL | FOR_COMPARE,
+                          .commands = FOR_EVAL | FOR_COMPARE | FOR_EXPLAIN,
                           .group = GROUP_INPUT,
                           .argument = "FILE",
                           .help = "Token ids, one a line, taken as they are (no BOS is added). A "
@@ -95,6 +98,22 @@ const flag flags[FLAG_END] = {
                     .argument = "SHAPE",
                     .help = "Random weights in place of a MODEL: 15M, 110M, gpt2, or "
                             "DIMxLAYERSxHEADSxHIDDENxVOCAB, e.g. 288x6x6x768x32000."},
+    [FLAG_LAYER] = {.name = "layer",
+                    .kind = FLAG_COUNT,
+                    .commands = FOR_EXPLAIN,
+                    .group = GROUP_INPUT,
+                    .argument = "L",
+                    .most = HUGE_COUNT,
+                    .fallback = "0",
+                    .help = "The layer to look into, counted from 0."},
+    [FLAG_HEAD] = {.name = "head",
+                   .kind = FLAG_COUNT,
+                   .commands = FOR_EXPLAIN,
+                   .group = GROUP_INPUT,
+                   .argument = "H",
+                   .most = HUGE_COUNT,
+                   .fallback = "0",
+                   .help = "Its query head, counted from 0."},
 
     /* How the next token is chosen. */
     [FLAG_N_TOKENS] = {.name = "tokens",
@@ -186,9 +205,19 @@ const flag flags[FLAG_END] = {
                           "all values. May be given several "
                           "times. The attention options below hold for every setting that "
                           "does not say otherwise."},
+    [FLAG_TO] = {.name = "to",
+                 .kind = FLAG_CHOICE,
+                 .commands = FOR_EXPLAIN,
+                 .group = GROUP_ATTENTION,
+                 .argument = "NAME",
+                 .choices = "favor|softmax",
+                 .help =
+                     "The attention that the walk follows through the layers to the logits: favor "
+                     "or softmax. Default: what the checkpoint asks for, else softmax. Both are "
+                     "shown side by side in any case."},
     [FLAG_ATTENTION] = {.name = "attention",
                         .kind = FLAG_CHOICE,
-                        .commands = FOR_ATTENTION,
+                        .commands = FOR_ATTENTION & ~FOR_EXPLAIN,
                         .group = GROUP_ATTENTION,
                         .argument = "NAME",
                         .choices = "softmax|favor|local",
@@ -233,7 +262,7 @@ const flag flags[FLAG_END] = {
                                  "checkpoint's, else orthogonal."},
     [FLAG_REDRAW] = {.name = "redraw",
                      .kind = FLAG_CHOICE,
-                     .commands = FOR_ATTENTION,
+                     .commands = FOR_ATTENTION & ~FOR_EXPLAIN,
                      .group = GROUP_ATTENTION,
                      .argument = "WHEN",
                      .choices = "never|sequence",
@@ -296,7 +325,7 @@ const flag flags[FLAG_END] = {
                                  "whole text, as performer-pytorch does, which looks ahead."},
     [FLAG_UNCALIBRATED] = {.name = "uncalibrated",
                            .kind = FLAG_SWITCH,
-                           .commands = FOR_SESSIONS | FOR_INSPECT,
+                           .commands = FOR_SESSIONS | FOR_INSPECT | FOR_EXPLAIN,
                            .group = GROUP_ATTENTION,
                            .help = "favor: ignore projections and calibration that the checkpoint "
                                    "stores."},
@@ -343,6 +372,27 @@ const flag flags[FLAG_END] = {
                      .least = 1,
                      .most = HUGE_COUNT,
                      .help = "Also report the loss per N tokens of position."},
+    [FLAG_STEP] = {.name = "step",
+                   .kind = FLAG_SWITCH,
+                   .commands = FOR_EXPLAIN,
+                   .group = GROUP_OUTPUT,
+                   .help = "Wait for Enter before each step, where a person watches."},
+    [FLAG_ESTIMATE] = {.name = "estimate",
+                       .kind = FLAG_SWITCH,
+                       .commands = FOR_EXPLAIN,
+                       .group = GROUP_OUTPUT,
+                       .help =
+                           "Instead of the walk: the mean of random features over many draws, with "
+                           "its standard error, against what they estimate."},
+    [FLAG_DRAWS] = {.name = "draws",
+                    .kind = FLAG_COUNT,
+                    .commands = FOR_EXPLAIN,
+                    .group = GROUP_OUTPUT,
+                    .argument = "N",
+                    .least = 2,
+                    .most = 1000000,
+                    .fallback = "1000",
+                    .help = "Draws of --estimate."},
     [FLAG_STATS_JSON] = {.name = "stats-json",
                          .kind = FLAG_SWITCH,
                          .commands = FOR_GENERATE,
@@ -441,7 +491,7 @@ const flag flags[FLAG_END] = {
                              "some seconds is repeated less often."},
     [FLAG_THREADS] = {.name = "threads",
                       .kind = FLAG_COUNT,
-                      .commands = FOR_SESSIONS | FOR_BENCH,
+                      .commands = FOR_SESSIONS | FOR_BENCH | FOR_EXPLAIN,
                       .group = GROUP_MACHINE,
                       .argument = "N",
                       .least = 1,
@@ -449,7 +499,7 @@ const flag flags[FLAG_END] = {
                       .help = "Default: one for each physical core."},
     [FLAG_FLOAT_ACTIVATIONS] = {.name = "float-activations",
                                 .kind = FLAG_SWITCH,
-                                .commands = FOR_SESSIONS | FOR_BENCH,
+                                .commands = FOR_SESSIONS | FOR_BENCH | FOR_EXPLAIN,
                                 .group = GROUP_MACHINE,
                                 .help = "Multiply quantised weights with float32 activations "
                                         "instead of int8: slower, the reference path."},

@@ -18,6 +18,7 @@ enum {
     FOR_TOKENIZE = 1 << 4,
     FOR_BENCH = 1 << 5,
     FOR_COMPARE = 1 << 6,
+    FOR_EXPLAIN = 1 << 8,
     FOR_ALL = ~0,
     FOR_SESSIONS = FOR_GENERATE | FOR_EVAL | FOR_COMPARE,
 };
@@ -56,6 +57,8 @@ typedef enum flag_id {
     FLAG_TOKENIZER,
     FLAG_CONFIG,
     FLAG_SHAPE,
+    FLAG_LAYER,
+    FLAG_HEAD,
 
     FLAG_N_TOKENS,
     FLAG_TEMPERATURE,
@@ -68,6 +71,7 @@ typedef enum flag_id {
     FLAG_LOAD_STATE,
 
     FLAG_AGAINST,
+    FLAG_TO,
     FLAG_ATTENTION,
     FLAG_ATTENTIONS,
     FLAG_FEATURES,
@@ -88,6 +92,9 @@ typedef enum flag_id {
     FLAG_IDS,
     FLAG_LOGITS,
     FLAG_BUCKET,
+    FLAG_STEP,
+    FLAG_ESTIMATE,
+    FLAG_DRAWS,
     FLAG_STATS_JSON,
     FLAG_JSON,
     FLAG_CSV,

@@ -1,0 +1,303 @@
+/* floor 5.7 - estimate: is phi(q).phi(k) really e^score on average? Measured over many draws. */
+#include "estimate.h"
+
+#include "memory.h"
+
+#include <math.h>
+#include <stdio.h>
+
+static const uint32_t sizes[ESTIMATE_SIZES] = {16, 64, 256, 1024};
+
+/* Welford: steady sums of any number of draws. */
+static void ratio_add(ratio *r, double x) {
+    r->n++;
+    double difference = x - r->mean;
+    r->mean += difference / (double)r->n;
+    r->squares += difference * (x - r->mean);
+}
+
+double ratio_standard_error(const ratio *r) {
+    return r->n > 1 ? sqrt(r->squares / (double)(r->n - 1) / (double)r->n) : 0;
+}
+
+static bool estimates(pf_map_kind map) {
+    return map != PF_MAP_ELU && map != PF_MAP_RELU && map != PF_MAP_NORMALIZED;
+}
+
+static bool choose_map(estimate *e, const walk *w, pf_error *error) {
+    const pf_favor_weights *favor = &w->model->layers[w->settings.layer].favor;
+    e->attention = row_error_pure(w);
+    e->attention.redraw = PF_REDRAW_SEQUENCE; /* stored projections are one draw: not enough */
+    e->attention.epsilon = 0;
+    if (e->attention.map == PF_MAP_NORMALIZED && favor->q_center && !e->attention.uncalibrated)
+        e->attention.map = PF_MAP_FAVOR_PP; /* the random features that the file also has */
+    return estimates(e->attention.map) ||
+           pf_fail(error,
+                   "map %s does not estimate e^(q.k): choose --map positive, hyperbolic, trig, "
+                   "trig-offset or favor++",
+                   pf_map_name(e->attention.map));
+}
+
+/* Keys from the easiest pair with the last query to the hardest, evenly spread. */
+static bool choose_pairs(estimate *e, const walk *w, pf_error *error) {
+    size_t T = w->T, t = w->last;
+    size_t *order = pf_calloc(T, sizeof *order, "the estimate", error);
+    if (!order) return false;
+    float scale = w->model->attention_scale;
+    const head_trace *trace = &w->softmax.trace;
+    for (size_t j = 0; j < T; j++) {
+        size_t at = j;
+        double z = head_trace_z(trace, scale, t, j);
+        for (; at > 0 && head_trace_z(trace, scale, t, order[at - 1]) > z; at--)
+            order[at] = order[at - 1];
+        order[at] = j;
+    }
+    e->n_pairs = T < ESTIMATE_PAIRS ? T : ESTIMATE_PAIRS;
+    for (size_t i = 0; i < e->n_pairs; i++) {
+        size_t j = order[i * (T - 1) / (e->n_pairs - 1)];
+        e->pairs[i].j = j;
+        e->pairs[i].score = (double)trace->scores[t * T + j];
+        e->pairs[i].z = head_trace_z(trace, scale, t, j);
+    }
+    pf_free(order);
+    return true;
+}
+
+/* Working memory of one projection kind. */
+typedef struct drawer {
+    pf_head_features features;
+    pf_head_place place;
+    float *phi_q, *phi_k, *scratch; /* [M] each; of pf_features_apply */
+    double *draw_scratch;           /* [D, D] */
+} drawer;
+
+static double dot(const float *a, const float *b, size_t n) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += (double)a[i] * (double)b[i];
+    return sum;
+}
+
+static void measure_draw(estimate *e, const walk *w, drawer *d,
+                         const pf_attention_options *settings, uint32_t draw) {
+    const head_trace *trace = &w->softmax.trace;
+    const pf_favor_weights *favor = &w->model->layers[w->settings.layer].favor;
+    size_t D = trace->D, M = d->features.k[0].M;
+    uint32_t g = w->settings.head % (uint32_t)d->features.G;
+    float q_scale, k_scale;
+    pf_head_features_draw(&d->features, settings, favor, d->place, draw, d->draw_scratch);
+    pf_features_apply(&d->features.q[g], trace->q + w->last * D, D, 1, d->phi_q, &q_scale,
+                      d->scratch);
+    for (size_t i = 0; i < e->n_pairs; i++) {
+        pf_features_apply(&d->features.k[0], trace->k + e->pairs[i].j * D, D, 1, d->phi_k, &k_scale,
+                          d->scratch);
+        double log_scale = (double)q_scale + (double)k_scale - e->pairs[i].score;
+        ratio_add(&e->pairs[i].by_projection[settings->projection],
+                  exp(log_scale) * dot(d->phi_q, d->phi_k, M));
+    }
+}
+
+static bool measure_projection(estimate *e, const walk *w, pf_projection_kind kind,
+                               pf_error *error) {
+    const pf_model *m = w->model;
+    pf_attention_options settings = e->attention;
+    settings.projection = kind;
+    size_t D = m->head_dim, M = settings.features, mark = 0;
+    drawer d = {.place = {.layer = w->settings.layer,
+                          .kv_head = w->settings.head / (m->n_heads / m->n_kv_heads),
+                          .n_heads = m->n_heads,
+                          .n_kv_heads = m->n_kv_heads,
+                          .D = m->head_dim,
+                          .attention_scale = m->attention_scale}};
+    d.phi_q = pf_calloc(2 * M + pf_features_scratch(D, M, 1), sizeof(float), "the estimate", error);
+    d.draw_scratch = pf_calloc(D, D * sizeof(double), "the estimate", error);
+    bool good = d.phi_q && d.draw_scratch &&
+                pf_head_features_new(&d.features, &settings, &m->layers[w->settings.layer].favor,
+                                     d.place, settings.features, error);
+    d.phi_k = d.phi_q + M;
+    d.scratch = d.phi_k + M;
+    for (size_t draw = 0; good && draw < e->draws && !terminal_interrupted(); draw++) {
+        measure_draw(e, w, &d, &settings, (uint32_t)draw);
+        if (mark < e->n_marks && draw + 1 == e->marks[mark])
+            e->running[mark++][kind] = e->pairs[0].by_projection[kind];
+    }
+    pf_head_features_free(&d.features);
+    pf_free(d.phi_q);
+    pf_free(d.draw_scratch);
+    return good && (!terminal_interrupted() || pf_fail(error, "interrupted"));
+}
+
+/* 1, 10, 100, ..., and the last. */
+static void set_marks(estimate *e) {
+    for (size_t n = 1; n < e->draws && e->n_marks + 1 < ESTIMATE_MARKS; n *= 10)
+        e->marks[e->n_marks++] = n;
+    e->marks[e->n_marks++] = e->draws;
+}
+
+static bool measure_rows(estimate *e, const walk *w, pf_error *error) {
+    pf_attention_options attention = e->attention;
+    attention.redraw = PF_REDRAW_NEVER;
+    e->favor_row = pf_calloc(2 * w->T, sizeof(float), "the estimate", error);
+    if (!e->favor_row) return false;
+    e->elu_row = e->favor_row + w->T;
+    row_error ignored;
+    if (!row_error_measure(w, &attention, 1, &ignored, e->favor_row, error)) return false;
+    for (int i = 0; i < ESTIMATE_SIZES; i++) {
+        attention.features = sizes[i];
+        if (!row_error_measure(w, &attention, ESTIMATE_ROW_DRAWS, &e->sizes[i], NULL, error))
+            return false;
+    }
+    attention.map = PF_MAP_ELU;
+    attention.uncalibrated = true; /* elu + 1 as it was published */
+    return row_error_measure(w, &attention, 1, &e->elu, e->elu_row, error);
+}
+
+bool estimate_measure(estimate *e, const walk *w, size_t draws, pf_error *error) {
+    char message[160];
+    *e = (estimate){.draws = draws};
+    if (!choose_map(e, w, error) || !choose_pairs(e, w, error)) return false;
+    if (!pf_map_check_features(e->attention.map, w->model->head_dim, &e->attention.features,
+                               message, sizeof message))
+        return pf_fail(error, "%s", message);
+    set_marks(e);
+    return measure_projection(e, w, PF_PROJECTION_ORTHOGONAL, error) &&
+           measure_projection(e, w, PF_PROJECTION_IID, error) && measure_rows(e, w, error);
+}
+
+void estimate_free(estimate *e) { pf_free(e->favor_row); }
+
+/* mean +- standard error of e^score times the ratio */
+static const char *mean_cell(const struct estimate_pair *pair, const ratio *r, char *text,
+                             size_t size) {
+    char a[CELL_SIZE], b[CELL_SIZE];
+    double error = ratio_standard_error(r);
+    int sign = r->mean < 0 ? -1 : 1;
+    snprintf(text, size, "%s +- %s", cell_of_log(sign, log(fabs(r->mean)) + pair->score, 10, a),
+             error > 0 ? cell_of_log(1, log(error) + pair->score, 9, b) : "        -");
+    return text;
+}
+
+static void print_running(const estimate *e, const walk *w, page *p) {
+    char a[CELL_SIZE], left[2 * CELL_SIZE], right[2 * CELL_SIZE], token[TOKEN_SIZE];
+    const struct estimate_pair *pair = &e->pairs[0];
+    page_heading(p, "One pair, many draws: the mean of phi(q).phi(k)");
+    page_text(p,
+              "Query: the last token. Key: position %zu, %s, the pair with the smallest Z = %.3f. "
+              "Each draw takes fresh projections w_m (map %s, M = %u) and multiplies the features "
+              "of both. The mean, +- its standard error:",
+              pair->j, token_cell(w->loaded->tokenizer, w->ids[pair->j], -32, token), pair->z,
+              pf_map_name(e->attention.map), e->attention.features);
+    page_line(p, "%8s   %23s   %23s", "draws", "orthogonal", "independent (iid)");
+    for (size_t i = 0; i < e->n_marks; i++)
+        page_line(p, "%8zu   %23s   %23s", e->marks[i],
+                  mean_cell(pair, &e->running[i][PF_PROJECTION_ORTHOGONAL], left, sizeof left),
+                  mean_cell(pair, &e->running[i][PF_PROJECTION_IID], right, sizeof right));
+    page_line(p, "%8s   %10s", "e^score", cell_of_log(1, pair->score, 10, a));
+    page_code(p, "engine/head_features.c", "pf_head_features_draw");
+}
+
+/* How far the mean is from the truth, in standard errors. */
+static const char *surprise(const ratio *r, char *text) {
+    double error = ratio_standard_error(r);
+    if (!(error > 0)) return "-";
+    return cell((r->mean - 1) / error, 7, text);
+}
+
+static void print_pairs(const estimate *e, const walk *w, page *p) {
+    char token[TOKEN_SIZE], a[CELL_SIZE], b[CELL_SIZE], c[CELL_SIZE], d[CELL_SIZE], f[CELL_SIZE];
+    bool known = e->attention.map == PF_MAP_POSITIVE &&
+                 (!w->model->layers[w->settings.layer].favor.q_center || e->attention.uncalibrated);
+    page_heading(p, "Easy and hard pairs");
+    page_text(
+        p,
+        "Unbiased, but how noisy? The standard deviation of one draw, in units of e^score: "
+        "%s and how many standard errors the mean of %zu draws is from e^score: within 2 or 3 "
+        "if the estimate is unbiased and the errors can be trusted.",
+        known ? "theory says sqrt((e^Z - 1) / M) for independent w_m," : "measured,", e->draws);
+    page_line(p, "%4s %-10s %8s | %9s %7s | %9s %7s |%s", "j", "token", "Z", "orthog.", "off by",
+              "iid", "off by", known ? "   theory" : "");
+    for (size_t i = 0; i < e->n_pairs; i++) {
+        const struct estimate_pair *pair = &e->pairs[i];
+        const ratio *o = &pair->by_projection[PF_PROJECTION_ORTHOGONAL];
+        const ratio *r = &pair->by_projection[PF_PROJECTION_IID];
+        double n = sqrt((double)e->draws), M = (double)e->attention.features;
+        char z[CELL_SIZE];
+        page_line(p, "%4zu %s %s | %s %7s | %s %7s |%s", pair->j,
+                  token_cell(w->loaded->tokenizer, w->ids[pair->j], 10, token), cell(pair->z, 8, z),
+                  cell(n * ratio_standard_error(o), 9, a), surprise(o, b),
+                  cell(n * ratio_standard_error(r), 9, c), surprise(r, d),
+                  known ? cell(sqrt(expm1(pair->z) / M), 9, f) : "");
+    }
+    if (e->pairs[e->n_pairs - 1].z > 6)
+        page_text(
+            p, "Where Z is large, almost all draws are far too small and a rare one is enormous: "
+               "still right on average, but no sample of this size shows it, and measured "
+               "deviations fall short of the theory.");
+    page_code(p, "engine/random_features.c", "pf_features_apply");
+}
+
+static void print_rows(const estimate *e, const walk *w, page *p) {
+    enum { ROWS = 8 };
+    char token[TOKEN_SIZE];
+    size_t shown[WALK_MAX_TOKENS], n = walk_choose(w, ROWS, shown);
+    page_heading(p, "The whole row, and elu(x) + 1 beside it");
+    page_text(
+        p, "Linear attention with phi(x) = elu(x) + 1 (Katharopoulos et al. 2020) has the same "
+           "running sums, no randomness, and M = D; but it is another kernel, which no number of "
+           "features brings nearer to softmax. The last token's weights:");
+    page_line(p, "%4s %-14s %9s %9s %9s", "j", "token", "softmax", "favor", "elu+1");
+    for (size_t i = 0; i < n; i++)
+        page_line(p, "%4zu %s %9.4f %9.4f %9.4f", shown[i],
+                  token_cell(w->loaded->tokenizer, w->ids[shown[i]], 14, token),
+                  (double)w->softmax.weights[shown[i]], (double)e->favor_row[shown[i]],
+                  (double)e->elu_row[shown[i]]);
+    page_code(p, "engine/random_features.c", "elu_row");
+
+    page_heading(p, "How many features");
+    page_text(
+        p,
+        "The weight that goes to other tokens than under softmax, over %d draws. It falls with "
+        "M, about as 1 / sqrt(M), and depends on Z and D, not on the length of the text: that "
+        "is why M can be far below n.",
+        ESTIMATE_ROW_DRAWS);
+    for (int i = 0; i < ESTIMATE_SIZES; i++)
+        page_line(p, "favor  M = %4u   %.4f +- %.4f", sizes[i], e->sizes[i].mean,
+                  e->sizes[i].standard_error);
+    page_line(p, "elu+1  M = %4u   %.4f", w->model->head_dim, e->elu.mean);
+}
+
+void estimate_print(const estimate *e, const walk *w, page *p) {
+    print_running(e, w, p);
+    print_pairs(e, w, p);
+    print_rows(e, w, p);
+}
+
+static json_t *finite(double x) { return isfinite(x) ? json_real(x) : json_null(); }
+
+/* As ratios to e^score: these fit a number whatever the score is. */
+static json_t *ratio_json(const ratio *r) {
+    return json_pack("{s:I, s:o, s:o}", "draws", (json_int_t)r->n, "mean", finite(r->mean),
+                     "standard_error", finite(ratio_standard_error(r)));
+}
+
+json_t *estimate_json(const estimate *e, const walk *w) {
+    json_t *pairs = json_array(), *running = json_array(), *rows = json_array();
+    for (size_t i = 0; i < e->n_pairs; i++)
+        json_array_append_new(
+            pairs, json_pack("{s:I, s:f, s:f, s:o, s:o}", "key", (json_int_t)e->pairs[i].j, "score",
+                             e->pairs[i].score, "z", e->pairs[i].z, "orthogonal",
+                             ratio_json(&e->pairs[i].by_projection[PF_PROJECTION_ORTHOGONAL]),
+                             "iid", ratio_json(&e->pairs[i].by_projection[PF_PROJECTION_IID])));
+    for (size_t i = 0; i < e->n_marks; i++)
+        json_array_append_new(running,
+                              json_pack("{s:o, s:o}", "orthogonal",
+                                        ratio_json(&e->running[i][PF_PROJECTION_ORTHOGONAL]), "iid",
+                                        ratio_json(&e->running[i][PF_PROJECTION_IID])));
+    for (int i = 0; i < ESTIMATE_SIZES; i++)
+        json_array_append_new(rows, json_pack("{s:I, s:f, s:f}", "features", (json_int_t)sizes[i],
+                                              "mean", e->sizes[i].mean, "standard_error",
+                                              e->sizes[i].standard_error));
+    return json_pack("{s:s, s:I, s:I, s:o, s:o, s:o, s:f, s:I}", "map",
+                     pf_map_name(e->attention.map), "features", (json_int_t)e->attention.features,
+                     "draws", (json_int_t)e->draws, "pairs", pairs, "running", running, "rows",
+                     rows, "elu_row_error", e->elu.mean, "tokens", (json_int_t)w->T);
+}

@@ -1,0 +1,14 @@
+/* floor 5.7 - steps: the guided walk of `explain` as text. */
+#ifndef STEPS_H
+#define STEPS_H
+
+#include "page.h"
+#include "walk.h"
+
+/* From tokens to logits, one heading a step. */
+void steps_print(const walk *w, page *p);
+
+/* phi of a map in one line, e.g. "phi(x)_m = exp(w_m.x - |x|^2/2) / sqrt(M)". */
+const char *map_formula(pf_map_kind map);
+
+#endif
