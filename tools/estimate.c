@@ -54,7 +54,7 @@ static bool choose_pairs(estimate *e, const walk *w, pf_error *error) {
     }
     e->n_pairs = T < ESTIMATE_PAIRS ? T : ESTIMATE_PAIRS;
     for (size_t i = 0; i < e->n_pairs; i++) {
-        size_t j = order[i * (T - 1) / (e->n_pairs - 1)];
+        size_t j = order[i == 0 ? 0 : i * (T - 1) / (e->n_pairs - 1)];
         e->pairs[i].j = j;
         e->pairs[i].score = (double)trace->scores[t * T + j];
         e->pairs[i].z = head_trace_z(trace, scale, t, j);

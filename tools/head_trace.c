@@ -131,6 +131,7 @@ double head_trace_estimate(const head_trace *trace, size_t t, size_t j, int *sig
     for (size_t m = 0; m < M; m++)
         sum += (double)trace->phi_q[t * M + m] * (double)trace->phi_k[j * M + m];
     *sign = (sum > 0) - (sum < 0);
+    if (sum == 0) return -INFINITY;
     return log(fabs(sum)) + (double)trace->q_scale[t] + (double)trace->k_scale[j];
 }
 

@@ -149,7 +149,7 @@ static size_t show(const char *bytes, size_t n, char *shown, int *columns) {
         return length;
     }
     if (*bytes == '\n')
-        strcpy(shown, "\\n");
+        memcpy(shown, "\\n", 3);
     else
         snprintf(shown, 8, "\\x%02x", (unsigned char)*bytes);
     *columns = (int)strlen(shown);
@@ -174,8 +174,9 @@ const char *token_cell(const pf_tokenizer *tokenizer, int32_t id, int width, cha
         bool fits = column + columns + (i < n ? 3 : 1) <= width;
         const char *piece = fits ? shown : "..";
         if (used + strlen(piece) + (size_t)width + 2 >= TOKEN_SIZE) piece = "..";
-        strcpy(text + used, piece);
-        used += strlen(piece);
+        size_t length = strlen(piece);
+        memcpy(text + used, piece, length);
+        used += length;
         column += fits ? columns : 2;
         if (piece != shown) break;
     }

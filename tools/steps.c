@@ -359,10 +359,10 @@ static void rest_of_layer(const walk *w, page *p) {
 static void print_best(const walk *w, const walk_side *side, size_t b, char *text, size_t size) {
     char token[TOKEN_SIZE];
     text[0] = 0;
-    int32_t id = side->best[b];
+    int32_t id = side->next.best[b];
     if (id < 0) return;
     snprintf(text, size, "%s %9.4f %6.2f%%", token_cell(w->loaded->tokenizer, id, 14, token),
-             (double)side->logits[id], 100 * exp((double)side->logits[id] - side->log_sum));
+             (double)side->logits[id], 100 * exp((double)side->logits[id] - side->next.log_sum));
 }
 
 static void logits(const walk *w, page *p) {
@@ -378,7 +378,7 @@ static void logits(const walk *w, page *p) {
     page_numbers(p, "norm(x)", w->final_norm, m->width);
     page_line(p, "the whole model under softmax          under favor");
     page_line(p, "%-14s %9s %7s     %-14s %9s %7s", "token", "logit", "p", "token", "logit", "p");
-    for (size_t b = 0; b < WALK_BEST; b++) {
+    for (size_t b = 0; b < TOP_TOKENS; b++) {
         print_best(w, &w->softmax, b, left, sizeof left);
         print_best(w, &w->favor, b, right, sizeof right);
         page_line(p, "%s     %s", left, right);

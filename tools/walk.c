@@ -57,9 +57,7 @@ static bool allocate(walk *w, pf_error *error) {
     for (size_t i = 0; i < count; i++) floats += arrays[i].n;
     w->memory = pf_calloc(floats, sizeof(float), "the walk", error);
     w->lengths = pf_calloc((size_t)m->n_layers + 1, sizeof *w->lengths, "the walk", error);
-    w->softmax.best = pf_calloc(WALK_BEST, sizeof *w->softmax.best, "the walk", error);
-    w->favor.best = pf_calloc(WALK_BEST, sizeof *w->favor.best, "the walk", error);
-    if (!w->memory || !w->lengths || !w->softmax.best || !w->favor.best) return false;
+    if (!w->memory || !w->lengths) return false;
     float *next = w->memory;
     for (size_t i = 0; i < count; i++) {
         *arrays[i].array = next;
@@ -125,33 +123,6 @@ static void keep(void *context, pf_tap_point point, uint32_t layer, size_t first
     if (row && ends) memcpy(row, last, n_cols * sizeof *row);
 }
 
-static void find_best(walk_side *side, size_t n) {
-    double sum = 0, top = (double)side->logits[0];
-    for (size_t i = 0; i < n; i++) top = fmax(top, (double)side->logits[i]);
-    for (size_t i = 0; i < n; i++) sum += exp((double)side->logits[i] - top);
-    side->log_sum = top + log(sum);
-    for (size_t b = 0; b < WALK_BEST; b++) {
-        int32_t best = -1;
-        for (size_t i = 0; i < n; i++) {
-            bool taken = false;
-            for (size_t c = 0; c < b; c++) taken |= side->best[c] == (int32_t)i;
-            if (!taken && (best < 0 || side->logits[i] > side->logits[best])) best = (int32_t)i;
-        }
-        side->best[b] = best; /* -1: the vocabulary has no more */
-    }
-}
-
-/* KL(softmax || favor) */
-static double divergence(const walk *w) {
-    double kl = 0;
-    for (size_t i = 0; i < w->model->n_vocab; i++) {
-        double log_p = (double)w->softmax.logits[i] - w->softmax.log_sum;
-        double log_q = (double)w->favor.logits[i] - w->favor.log_sum;
-        if (log_p > -100) kl += exp(log_p) * (log_p - log_q);
-    }
-    return kl > 0 ? kl : 0;
-}
-
 /* The text through the whole model under one attention. */
 static bool read_text(walk *w, walk_side *side, const pf_session_options *options,
                       pf_error *error) {
@@ -165,7 +136,7 @@ static bool read_text(walk *w, walk_side *side, const pf_session_options *option
         if (!isfinite(side->logits[i]))
             return pf_fail(error, "the logits under %s are no numbers",
                            pf_attention_name(options->attention.kind));
-    if (good) find_best(side, w->model->n_vocab);
+    if (good) side->next = predict(side->logits, w->model->n_vocab, NULL);
     return good;
 }
 
@@ -186,6 +157,18 @@ static bool attend(walk *w, walk_side *side, pf_error *error) {
     return good;
 }
 
+/* KL(softmax || favor) of what the two sessions expect next. */
+static bool measure_divergence(walk *w, pf_error *error) {
+    size_t V = w->model->n_vocab;
+    float *weights = pf_calloc(V, sizeof *weights, "the walk", error);
+    if (!weights) return false;
+    prediction p = predict(w->softmax.logits, V, weights);
+    w->kl =
+        diverge(&p, w->softmax.logits, weights, &w->favor.next, w->favor.logits, V, p.best[0]).kl;
+    pf_free(weights);
+    return true;
+}
+
 bool walk_new(walk *w, const pf_loaded *loaded, const int32_t *ids, size_t T,
               const walk_settings *settings, pf_error *error) {
     *w = (walk){.settings = *settings,
@@ -200,14 +183,12 @@ bool walk_new(walk *w, const pf_loaded *loaded, const int32_t *ids, size_t T,
         !read_text(w, &w->favor, &settings->favor, error) || !attend(w, &w->softmax, error) ||
         !attend(w, &w->favor, error))
         return false;
-    w->kl = divergence(w);
-    return true;
+    return measure_divergence(w, error);
 }
 
 static void free_side(walk_side *side) {
     head_trace_free(&side->trace);
     pf_session_free(side->session);
-    pf_free(side->best);
 }
 
 void walk_free(walk *w) {
@@ -237,7 +218,7 @@ size_t walk_choose(const walk *w, size_t n, size_t *shown) {
         size_t heavier = 0; /* tokens that come before this one */
         for (size_t j = 0; j < w->T; j++)
             heavier += w->softmax.weights[j] > w->softmax.weights[t] ||
-                       (w->softmax.weights[j] == w->softmax.weights[t] && j < t);
+                       (j < t && w->softmax.weights[j] == w->softmax.weights[t]);
         if (heavier + 2 < n || t == 0 || t == w->last || w->T <= n) shown[count++] = t;
     }
     return count;

@@ -7,6 +7,7 @@
 #ifndef WALK_H
 #define WALK_H
 
+#include "divergence.h"
 #include "head_trace.h"
 #include "load.h"
 
@@ -23,12 +24,11 @@ typedef struct walk_side {
     float *weights;   /* [T] what the last token gives to each token */
     const float *out; /* [D] what it reads; points into trace */
     float *logits;    /* [V] after the last token, from a session of this attention alone */
-    int32_t *best;    /* [WALK_BEST] its most probable tokens */
-    double log_sum;   /* log sum exp(logits) */
+    prediction next;  /* what it expects to come next */
     uint64_t bad_denominators; /* of the whole model over the whole text */
 } walk_side;
 
-enum { WALK_BEST = 5, WALK_MAX_TOKENS = 512 };
+enum { WALK_MAX_TOKENS = 512 };
 
 typedef struct walk {
     walk_settings settings;

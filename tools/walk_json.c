@@ -26,20 +26,20 @@ static json_t *tokens_json(const walk *w) {
     return array;
 }
 
-static json_t *best_json(const walk *w, const walk_side *side) {
+static json_t *best_json(const walk_side *side) {
     json_t *array = json_array();
-    for (size_t b = 0; b < WALK_BEST && side->best[b] >= 0; b++) {
-        double logit = (double)side->logits[side->best[b]];
-        json_array_append_new(array, json_pack("{s:i, s:f, s:f}", "id", (int)side->best[b], "logit",
-                                               logit, "p", exp(logit - side->log_sum)));
+    for (size_t b = 0; b < TOP_TOKENS && side->next.best[b] >= 0; b++) {
+        double logit = (double)side->logits[side->next.best[b]];
+        json_array_append_new(array,
+                              json_pack("{s:i, s:f, s:f}", "id", (int)side->next.best[b], "logit",
+                                        logit, "p", exp(logit - side->next.log_sum)));
     }
-    (void)w;
     return array;
 }
 
 static json_t *side_json(const walk *w, const walk_side *side) {
     return json_pack("{s:o, s:o, s:o, s:I}", "weights", numbers(side->weights, w->T), "out",
-                     numbers(side->out, w->model->head_dim), "best", best_json(w, side),
+                     numbers(side->out, w->model->head_dim), "best", best_json(side),
                      "bad_denominators", (json_int_t)side->bad_denominators);
 }
 
