@@ -186,9 +186,7 @@ bool pf_writer_write(pf_writer *writer, const void *bytes, size_t size, pf_error
     return true;
 }
 
-uint64_t pf_writer_offset(const pf_writer *writer) {
-    return writer->offset;
-}
+uint64_t pf_writer_offset(const pf_writer *writer) { return writer->offset; }
 
 bool pf_writer_patch(pf_writer *writer, uint64_t offset, const void *bytes, size_t size,
                      pf_error *error) {

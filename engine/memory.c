@@ -18,9 +18,7 @@ _Static_assert(sizeof(block_header) <= PF_ALIGN, "the header must fit before an 
 
 static atomic_long fail_after; /* 0: off; > 0: allocations left; < 0: failing */
 
-void pf_memory_fail_after(long n) {
-    atomic_store(&fail_after, n);
-}
+void pf_memory_fail_after(long n) { atomic_store(&fail_after, n); }
 
 static bool must_fail(void) {
     long left = atomic_load(&fail_after);

@@ -32,15 +32,15 @@ typedef struct pf_linear {
 } pf_linear;
 
 typedef struct pf_layer {
-    pf_norm attention_norm;     /* [C] */
-    pf_linear q;                /* [H * D, C] */
-    pf_linear k, v;             /* [n_kv_heads * D, C] */
-    pf_linear output;           /* [C, H * D] */
+    pf_norm attention_norm;       /* [C] */
+    pf_linear q;                  /* [H * D, C] */
+    pf_linear k, v;               /* [n_kv_heads * D, C] */
+    pf_linear output;             /* [C, H * D] */
     const float *q_norm, *k_norm; /* [D] RMS norm of each head before RoPE, or NULL (qwen3) */
-    pf_norm mlp_norm;           /* [C] */
-    pf_linear gate;             /* [F, C]; absent for MLPs without a gate */
-    pf_linear up;               /* [F, C] */
-    pf_linear down;             /* [C, F] */
+    pf_norm mlp_norm;             /* [C] */
+    pf_linear gate;               /* [F, C]; absent for MLPs without a gate */
+    pf_linear up;                 /* [F, C] */
+    pf_linear down;               /* [C, F] */
     pf_favor_weights favor;
 } pf_layer;
 
@@ -65,17 +65,18 @@ typedef struct pf_model {
     float attention_scale; /* scores are q.k times this; 1 / sqrt(D) in most families */
     float embedding_scale; /* token embeddings are multiplied by this; 1 in most families */
 
-    pf_matrix embedding;             /* [V, C] */
-    const float *position_embedding; /* [context, C], added to the tokens' and so the longest text, or
+    pf_matrix embedding; /* [V, C] */
+    const float
+        *position_embedding; /* [context, C], added to the tokens' and so the longest text, or
                                         NULL; besides `position`, which says what turns q and k */
-    const pf_layer *layers;          /* [L] */
-    pf_norm final_norm;              /* [C] */
-    pf_linear logits;                /* [V, C]; the embedding again where tied */
+    const pf_layer *layers;  /* [L] */
+    pf_norm final_norm;      /* [C] */
+    pf_linear logits;        /* [V, C]; the embedding again where tied */
 
-    pf_attention_options attention;   /* what the checkpoint asks for; softmax if it is silent */
-    const uint32_t *windows;          /* [L, n_kv_heads] instead of attention.window, or NULL */
-    const uint32_t *head_features;    /* [L, n_kv_heads] instead of attention.features, or NULL */
-    bool tail_rope;                   /* features read q and k after RoPE (true) or before */
+    pf_attention_options attention; /* what the checkpoint asks for; softmax if it is silent */
+    const uint32_t *windows;        /* [L, n_kv_heads] instead of attention.window, or NULL */
+    const uint32_t *head_features;  /* [L, n_kv_heads] instead of attention.features, or NULL */
+    bool tail_rope;                 /* features read q and k after RoPE (true) or before */
 } pf_model;
 
 /* Number of weights (embedding counted once if tied). */

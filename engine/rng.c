@@ -18,9 +18,7 @@ void pf_rng_seed(pf_rng *rng, uint64_t seed, uint64_t stream) {
     rng->has_spare = 0;
 }
 
-static uint64_t rotate_left(uint64_t x, int k) {
-    return (x << k) | (x >> (64 - k));
-}
+static uint64_t rotate_left(uint64_t x, int k) { return (x << k) | (x >> (64 - k)); }
 
 uint64_t pf_rng_u64(pf_rng *rng) {
     uint64_t *s = rng->state;
@@ -35,9 +33,7 @@ uint64_t pf_rng_u64(pf_rng *rng) {
     return result;
 }
 
-double pf_rng_uniform(pf_rng *rng) {
-    return (double)(pf_rng_u64(rng) >> 11) * 0x1p-53;
-}
+double pf_rng_uniform(pf_rng *rng) { return (double)(pf_rng_u64(rng) >> 11) * 0x1p-53; }
 
 double pf_rng_normal(pf_rng *rng) {
     if (rng->has_spare) {

@@ -18,7 +18,8 @@ void pf_rope_angles(const double *frequency, size_t pairs, size_t position, floa
     }
 }
 
-void pf_rope_turn(pf_position_kind kind, size_t pairs, const float *angles, float *x, bool inverse) {
+void pf_rope_turn(pf_position_kind kind, size_t pairs, const float *angles, float *x,
+                  bool inverse) {
     const float *cosine = angles, *sine = angles + pairs;
     float sign = inverse ? -1.0f : 1.0f;
     if (kind == PF_POSITION_ROPE_ADJACENT) {

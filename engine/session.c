@@ -152,8 +152,8 @@ void pf_session_free(pf_session *s) {
 }
 
 size_t pf_session_room(const pf_session *s) {
-    bool limited = s->options.attention.kind == PF_ATTENTION_SOFTMAX ||
-                   s->model->position_embedding != NULL;
+    bool limited =
+        s->options.attention.kind == PF_ATTENTION_SOFTMAX || s->model->position_embedding != NULL;
     return limited ? s->options.context - s->position : SIZE_MAX;
 }
 

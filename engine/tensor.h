@@ -31,8 +31,8 @@ typedef enum pf_type {
 
 /* A row is stored as blocks of `block_size` consecutive values, each `block_bytes` long. */
 typedef struct pf_type_info {
-    const char *name;    /* "q8_0"; NULL for numbers that are no type of ours */
-    size_t block_size;   /* values per block: 1, 32 or 256 */
+    const char *name;  /* "q8_0"; NULL for numbers that are no type of ours */
+    size_t block_size; /* values per block: 1, 32 or 256 */
     size_t block_bytes;
 } pf_type_info;
 

@@ -23,9 +23,7 @@ typedef struct {
     size_t at;
 } cursor;
 
-static size_t left(const cursor *in) {
-    return in->bytes.size - in->at;
-}
+static size_t left(const cursor *in) { return in->bytes.size - in->at; }
 
 static bool cut_off(const char *where, pf_error *error) {
     return pf_fail(error, "the GGUF file ends inside %s; it is truncated or damaged", where);
@@ -304,9 +302,7 @@ static bool read_tensors(cursor *in, size_t count, uint32_t alignment, pf_checkp
 
 /* ---- the file ---- */
 
-bool pf_gguf_sniff(pf_slice bytes) {
-    return bytes.size >= 4 && memcmp(bytes.data, "GGUF", 4) == 0;
-}
+bool pf_gguf_sniff(pf_slice bytes) { return bytes.size >= 4 && memcmp(bytes.data, "GGUF", 4) == 0; }
 
 bool pf_gguf_read(pf_slice bytes, pf_checkpoint *checkpoint, pf_error *error) {
     cursor in = {bytes, 0};

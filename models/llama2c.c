@@ -142,9 +142,7 @@ static size_t list_kinds(const shape *s, kind *kinds) {
 
 /* Bytes of one tensor. No overflow: plausible() keeps every axis below 2^24, and products of two axes
  * and 4 bytes below 2^50; with 2^12 layers and 16 kinds, sums below 2^63. */
-static uint64_t kind_bytes(kind k) {
-    return k.cols * (k.rows ? k.rows : 1) * sizeof(float);
-}
+static uint64_t kind_bytes(kind k) { return k.cols * (k.rows ? k.rows : 1) * sizeof(float); }
 
 static bool add_kind(pf_checkpoint *checkpoint, kind k, uint64_t layers, pf_slice bytes,
                      uint64_t *offset, pf_error *error) {

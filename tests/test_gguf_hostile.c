@@ -20,12 +20,8 @@ static void put(image *out, const void *bytes, size_t size) {
     memcpy(out->bytes + out->size, bytes, size);
     out->size += size;
 }
-static void put_u32(image *out, uint32_t value) {
-    put(out, &value, sizeof value);
-}
-static void put_u64(image *out, uint64_t value) {
-    put(out, &value, sizeof value);
-}
+static void put_u32(image *out, uint32_t value) { put(out, &value, sizeof value); }
+static void put_u64(image *out, uint64_t value) { put(out, &value, sizeof value); }
 static void put_text(image *out, const char *text) {
     put_u64(out, strlen(text));
     put(out, text, strlen(text));

@@ -29,9 +29,7 @@ static void put(image *out, const void *bytes, size_t size) {
     out->size += size;
 }
 
-static void put_i32(image *out, int32_t value) {
-    put(out, &value, sizeof value);
-}
+static void put_i32(image *out, int32_t value) { put(out, &value, sizeof value); }
 
 /* Each number says where it comes from: kind * 1000 + its index. */
 static void put_floats(image *out, int kind, size_t n) {
