@@ -6,9 +6,11 @@
  */
 #include "gguf_write.h"
 
+#include "finite.h"
 #include "memory.h"
 #include "quant.h"
 
+#include <math.h>
 #include <string.h>
 
 #define ALIGNMENT 32
@@ -205,6 +207,24 @@ static bool copy_tensor(job *out, const pf_tensor *tensor, const char *data, pf_
     return true;
 }
 
+/* Why blocks made from values [n] have something that is no number. */
+static bool fail_finite(const pf_tensor *tensor, const float *values, size_t n, pf_type type,
+                        pf_error *error) {
+    float largest = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!isfinite(values[i]))
+            return pf_fail(error,
+                           "the tensor %s has a value that is no number (NaN) or infinite; "
+                           "the file is damaged",
+                           tensor->name);
+        if (fabsf(values[i]) > largest) largest = fabsf(values[i]);
+    }
+    return pf_fail(error,
+                   "the tensor %s has a value of %g, too large for %s; choose --type bf16 or "
+                   "f32",
+                   tensor->name, (double)largest, pf_type_get(type)->name);
+}
+
 /* Rows are whole numbers of blocks of both types, so the tensor is one long row of blocks; a chunk is a
  * multiple of every block size. */
 static bool convert_tensor(job *out, const pf_tensor *tensor, const char *data, pf_type type,
@@ -217,6 +237,7 @@ static bool convert_tensor(job *out, const pf_tensor *tensor, const char *data, 
             return pf_fail(
                 error, "tensors of type %s cannot be written; choose f32, f16, bf16, q8_0 or q4_0",
                 pf_type_get(type)->name);
+        if (!pf_row_is_finite(type, blocks, n)) return fail_finite(tensor, values, n, type, error);
         if (!put_data(out, tensor, blocks, pf_row_bytes(type, n), error)) return false;
     }
     return true;

@@ -2,7 +2,9 @@
 #define _POSIX_C_SOURCE 200809L
 #include "common.h"
 
+#include "numbers.h"
 #include "snapshot.h"
+#include "threads.h"
 #include "vocabulary_meta.h"
 
 #include <stdio.h>
@@ -95,6 +97,13 @@ bool session_options_from(const options *parsed, const pf_model *model, pf_sessi
     if (parsed->given[FLAG_THREADS]) session->n_threads = (int)parsed->values[FLAG_THREADS].count;
     session->float_activations = parsed->given[FLAG_FLOAT_ACTIVATIONS];
     return apply_context(parsed, model, session, error);
+}
+
+bool load_model(const options *parsed, pf_loaded *loaded, pf_error *error) {
+    int n_threads = parsed->given[FLAG_THREADS] ? (int)parsed->values[FLAG_THREADS].count
+                                                : pf_threads_default();
+    return pf_loaded_open(parsed->model, loaded, error) &&
+           pf_loaded_check_numbers(loaded, n_threads, error);
 }
 
 pf_tokenizer *tokenizer_from_checkpoint(const pf_checkpoint *checkpoint, pf_error *error) {

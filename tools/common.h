@@ -4,6 +4,7 @@
 
 #include "checkpoint.h"
 #include "input.h"
+#include "load.h"
 #include "session.h"
 #include "terminal.h"
 
@@ -16,6 +17,9 @@ void attention_apply(const options *parsed, pf_attention_options *attention);
  * --context cannot be; a context beyond the trained one is noted on standard error. */
 bool session_options_from(const options *parsed, const pf_model *model, pf_session_options *session,
                           pf_error *error);
+
+/* The model that is named, ready to compute: its weights are numbers. */
+bool load_model(const options *parsed, pf_loaded *loaded, pf_error *error);
 
 /* The tokenizer alone, from a checkpoint that need not have tensors. NULL with a sentence that names
  * the file if there is none. */

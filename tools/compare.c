@@ -150,7 +150,7 @@ static void show_progress(void *context, size_t done) {
 }
 
 static bool compare(compare_run *run, pf_error *error) {
-    if (!pf_loaded_open(run->parsed->model, &run->loaded, error) || !read_texts(run, error) ||
+    if (!load_model(run->parsed, &run->loaded, error) || !read_texts(run, error) ||
         !make_rows(run, error))
         return false;
     comparison *c = &run->c;
@@ -224,8 +224,7 @@ static void print_scaling(const options *parsed, const scaling *s, output *out) 
 }
 
 static bool compare_scaling(compare_run *run, output *out, pf_error *error) {
-    if (!pf_loaded_open(run->parsed->model, &run->loaded, error) || !make_rows(run, error))
-        return false;
+    if (!load_model(run->parsed, &run->loaded, error) || !make_rows(run, error)) return false;
     scaling s = {0};
     size_t n = run->names.all_texts ? run->c.n - 1 : 1; /* of the defaults only the first */
     terminal_catch_interrupt();
@@ -302,7 +301,7 @@ const command command_compare = {
         "--context says otherwise), also beyond the one the model was trained for where positions "
         "are rotary.",
     .examples = "performer compare models/weights/tales-softmax.gguf\n"
-                        "performer compare models/weights/tales-favor.gguf --scaling\n"
+                "performer compare models/weights/tales-favor.gguf --scaling\n"
                 "performer compare model.gguf -p \"Once upon a time\" --against "
                 "\"favor,features=256\" --against \"local,window=32,sinks=1\"\n",
     .run = run_compare,

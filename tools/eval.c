@@ -54,7 +54,7 @@ static bool look_ahead(evaluation_run *e, pf_error *error) {
 
 static bool open_all(evaluation_run *e, pf_error *error) {
     pf_session_options session;
-    if (!pf_loaded_open(e->parsed->model, &e->loaded, error) ||
+    if (!load_model(e->parsed, &e->loaded, error) ||
         !session_options_from(e->parsed, e->loaded.model, &session, error))
         return false;
     e->session = pf_session_new(e->loaded.model, &session, error);

@@ -74,7 +74,7 @@ static bool open_sampler(generation *g, pf_error *error) {
 
 static bool open_all(generation *g, pf_error *error) {
     const char *path = g->parsed->model;
-    if (!pf_loaded_open(path, &g->loaded, error)) return false;
+    if (!load_model(g->parsed, &g->loaded, error)) return false;
     if (!g->loaded.tokenizer)
         return pf_fail(error, "%s has no tokenizer; `performer convert --tokenizer FILE` adds one",
                        path);
@@ -180,8 +180,9 @@ static bool step(generation *g, size_t wanted, bool *again, pf_error *error) {
     int32_t id = pf_sampler_next(g->sampler, g->logits);
     if (id < 0)
         return pf_fail(error,
-                       "%s: the logits after token %zu are no numbers; the weights are "
-                       "damaged, or their values too large for this attention",
+                       "%s: the logits after token %zu are no numbers, though all weights are: "
+                       "values overflow on the way; the file is damaged, or of a model that needs "
+                       "another program",
                        g->parsed->model, pf_session_position(g->session));
     if (pf_tokenizer_is_end(tokenizer, id) && !g->parsed->given[FLAG_IGNORE_EOS]) {
         g->stop = STOP_END;

@@ -67,5 +67,6 @@ int main(int argc, char **argv) {
     if (!parsed.model && !parsed.given[FLAG_SHAPE])
         return complain_usage(chosen->name, "no model is named: performer %s %s", chosen->name,
                               chosen->usage);
+    if (parsed.model) terminal_reading(parsed.model);
     return chosen->run(&parsed);
 }

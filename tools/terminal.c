@@ -27,6 +27,29 @@ static void on_signal(int signal_number) {
     raise(signal_number);
 }
 
+/* Of the file that is mapped; a handler can only be told by a variable. */
+static const char *volatile reading = "a file";
+
+void terminal_reading(const char *path) { reading = path; }
+
+/* Only calls what is safe in a signal handler: no stdio. */
+static void say(const char *text) {
+    ssize_t ignored = write(STDERR_FILENO, text, strlen(text));
+    (void)ignored;
+}
+
+/* A page of a mapped file is not there any more: the file was cut off, or its disk fails. */
+static void on_bus_error(int signal_number, siginfo_t *info, void *context) {
+    (void)signal_number;
+    (void)context;
+    say("performer: ");
+    say(info->si_code == BUS_ADRERR ? reading : "memory");
+    say(" became unreadable while it was used; was it replaced or truncated? Put a new version in "
+        "its place by renaming it there\n");
+    pf_writer_remove_all_temporaries();
+    _exit(EXIT_FAILED);
+}
+
 void terminal_start(void) {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
@@ -34,6 +57,10 @@ void terminal_start(void) {
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file too large for its limit is an error of write, too */
+    struct sigaction bus = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
+    sigemptyset(&bus.sa_mask);
+    sigaction(SIGBUS, &bus, NULL);
 }
 
 void terminal_catch_interrupt(void) { catching = 1; }

@@ -11,6 +11,9 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 /* To be called once, before anything else: a closed pipe is an error of write, not a signal; and
  * Ctrl-C removes half-written files before it ends the program. */
 void terminal_start(void);
+/* The file that is mapped while the program runs, for the sentence that ends it if the file is truncated
+ * meanwhile. Borrowed. */
+void terminal_reading(const char *path);
 /* From now on the first Ctrl-C only sets a flag, for a command that can end with what it has. */
 void terminal_catch_interrupt(void);
 bool terminal_interrupted(void);

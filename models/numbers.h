@@ -1,0 +1,12 @@
+/* floor 4.5 - numbers: finds weights that are none. */
+#ifndef PF_NUMBERS_H
+#define PF_NUMBERS_H
+
+#include "load.h"
+
+/* False, with a sentence that names the file and the first tensor at fault, if a weight is NaN or infinite:
+ * attention would hide it in most rows and spoil the others. Reads all weights once, as one token does;
+ * n_threads share the work. */
+bool pf_loaded_check_numbers(const pf_loaded *loaded, int n_threads, pf_error *error);
+
+#endif
