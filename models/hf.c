@@ -2,6 +2,7 @@
 #include "hf.h"
 
 #include "family.h"
+#include "formats.h"
 #include "hf_config.h"
 #include "hf_tensors.h"
 #include "hf_tokenizer.h"
@@ -12,11 +13,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-bool pf_hf_is_folder(const char *path) {
-    struct stat info;
-    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
-}
 
 /* general.name = the last part of the folder's path. */
 static bool set_name(const char *folder, pf_checkpoint *checkpoint, pf_error *error) {
@@ -85,4 +81,10 @@ pf_checkpoint *pf_hf_open(const char *folder, bool with_tokenizer, pf_error *err
     pf_checkpoint *result = config ? open_model(folder, config, with_tokenizer, error) : NULL;
     json_decref(config);
     return result;
+}
+
+pf_checkpoint *pf_hf_or_file_open(const char *path, bool with_tokenizer, pf_error *error) {
+    struct stat info;
+    bool is_folder = stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+    return is_folder ? pf_hf_open(path, with_tokenizer, error) : pf_checkpoint_open(path, error);
 }

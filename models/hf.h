@@ -12,11 +12,11 @@
 
 #include "checkpoint.h"
 
-/* True for a folder (whatever is in it). */
-bool pf_hf_is_folder(const char *path);
-
 /* NULL with one sentence that begins with the folder or a file in it. with_tokenizer: false if the
  * caller has another. */
 pf_checkpoint *pf_hf_open(const char *folder, bool with_tokenizer, pf_error *error);
+
+/* Any checkpoint: pf_hf_open for a folder, pf_checkpoint_open (formats.h) for a file. */
+pf_checkpoint *pf_hf_or_file_open(const char *path, bool with_tokenizer, pf_error *error);
 
 #endif

@@ -2,6 +2,7 @@
 #include "hf_tokenizer.h"
 
 #include "json.h"
+#include "memory.h"
 #include "tokenizer_files.h"
 #include "vocabulary_meta.h"
 
@@ -24,7 +25,7 @@ static bool find_file(const char *folder, const char *name, path_text *path) {
 
 /* *root = the file's object, NULL if it is not there. */
 static bool open_optional(const char *folder, const char *name, json_t **root, pf_error *error) {
-    path_text path;
+    path_text path = {""};
     *root = NULL;
     if (!find_file(folder, name, &path)) return true;
     *root = pf_json_open(path.text, PF_JSON_SMALL, error);
@@ -132,7 +133,7 @@ static bool set_template(pf_checkpoint *checkpoint, const char *text, size_t siz
 static bool take_template(const char *folder, const json_t *config, pf_checkpoint *checkpoint,
                           pf_error *error) {
     const json_t *text = find_template(config);
-    path_text path;
+    path_text path = {""};
     pf_file file;
     if (text)
         return set_template(checkpoint, json_string_value(text), json_string_length(text), error);
@@ -147,6 +148,19 @@ static bool take_template(const char *folder, const json_t *config, pf_checkpoin
 }
 
 /* ---- all together ---- */
+
+/* vocab.json and merges.txt cannot say how words are cut and normalised, and were read as GPT-2's. */
+static bool cut_as_qwen(pf_vocabulary *vocabulary, pf_vocabulary_storage *storage,
+                        pf_error *error) {
+    if (vocabulary->kind != PF_TOKENIZER_BPE || storage->steps) return true; /* it was said */
+    storage->steps = pf_calloc(1, sizeof *storage->steps, "a step", error);
+    if (!storage->steps) return false;
+    storage->steps[0] = (pf_normal_step){.kind = PF_NORMAL_NFC, .from = "", .to = ""};
+    vocabulary->normal_steps = storage->steps;
+    vocabulary->n_normal_steps = 1;
+    memcpy(vocabulary->pre, "qwen2", sizeof "qwen2");
+    return true;
+}
 
 static bool adjust(const char *folder, const json_t *config, const json_t *tokenizer_config,
                    pf_hf_family family, pf_vocabulary *vocabulary, pf_vocabulary_storage *storage,
@@ -163,17 +177,14 @@ static bool adjust(const char *folder, const json_t *config, const json_t *token
     set_by_id(generation ? generation : config, vocabulary);
     set_flag(tokenizer_config, "add_bos_token", vocabulary->bos, &vocabulary->add_bos);
     set_flag(tokenizer_config, "add_eos_token", vocabulary->eos, &vocabulary->add_eos);
-    /* vocab.json and merges.txt cannot say how words are cut. */
-    if (qwen && vocabulary->kind == PF_TOKENIZER_BPE && strcmp(vocabulary->pre, "gpt-2") == 0)
-        memcpy(vocabulary->pre, "qwen2", sizeof "qwen2");
     json_decref(generation);
-    return true;
+    return !qwen || cut_as_qwen(vocabulary, storage, error);
 }
 
 static bool take_vocabulary(const char *folder, const json_t *config,
                             const json_t *tokenizer_config, pf_hf_family family,
                             pf_checkpoint *checkpoint, pf_error *error) {
-    pf_vocabulary vocabulary;
+    pf_vocabulary vocabulary = {.n_pieces = 0};
     pf_vocabulary_storage storage = {0};
     const pf_tensor *embedding = pf_checkpoint_find(checkpoint, "token_embd.weight");
     size_t n_vocab = embedding ? (size_t)embedding->shape[1] : 0;

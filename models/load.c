@@ -75,10 +75,8 @@ static bool open_with(pf_checkpoint *checkpoint, bool (*load)(pf_loaded *loaded,
 }
 
 bool pf_loaded_open(const char *path, pf_loaded *loaded, pf_error *error) {
-    pf_checkpoint *checkpoint =
-        pf_hf_is_folder(path) ? pf_hf_open(path, true, error)
-                              : pf_foreign_adopt(pf_checkpoint_open(path, error), NULL, error);
-    return open_with(checkpoint, load_both, loaded, error);
+    return open_with(pf_foreign_adopt(pf_hf_or_file_open(path, true, error), NULL, error),
+                     load_both, loaded, error);
 }
 
 bool pf_loaded_open_bytes(pf_slice bytes, const char *name, pf_loaded *loaded, pf_error *error) {
@@ -87,9 +85,7 @@ bool pf_loaded_open_bytes(pf_slice bytes, const char *name, pf_loaded *loaded, p
 }
 
 bool pf_loaded_open_tokenizer(const char *path, pf_loaded *loaded, pf_error *error) {
-    pf_checkpoint *checkpoint =
-        pf_hf_is_folder(path) ? pf_hf_open(path, true, error) : pf_checkpoint_open(path, error);
-    return open_with(checkpoint, load_only_tokenizer, loaded, error);
+    return open_with(pf_hf_or_file_open(path, true, error), load_only_tokenizer, loaded, error);
 }
 
 bool pf_loaded_bind(pf_checkpoint *checkpoint, pf_loaded *loaded, pf_error *error) {

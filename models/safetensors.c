@@ -184,7 +184,7 @@ static bool read_file(const char *folder, const char *name, pf_checkpoint *check
                       pf_error *error) {
     pf_error reason = {""};
     pf_file file;
-    path full;
+    path full = {""};
     if (!join(folder, name, &full, error) || !pf_file_open(full.text, &file, error)) return false;
     bool good = pf_safetensors_read(file.bytes, checkpoint, &reason) &&
                 pf_checkpoint_take_file(checkpoint, &file, &reason);
@@ -225,7 +225,7 @@ static bool read_shards(const char *folder, json_t *index, pf_checkpoint *checkp
 }
 
 bool pf_safetensors_read_folder(const char *folder, pf_checkpoint *checkpoint, pf_error *error) {
-    path single, index;
+    path single = {""}, index = {""};
     if (!join(folder, "model.safetensors", &single, error) ||
         !join(folder, "model.safetensors.index.json", &index, error))
         return false;

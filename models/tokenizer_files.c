@@ -90,7 +90,7 @@ static bool find_tokenizer(const char *folder, path_text *path) {
 }
 
 bool pf_tokenizer_file_in_folder(const char *folder) {
-    path_text path;
+    path_text path = {""};
     return find_tokenizer(folder, &path);
 }
 
@@ -102,7 +102,7 @@ static bool read_pair(const char *path, pf_slice bytes, kind what, pf_vocabulary
     static const char *const merges[] = {"merges.txt", "vocab.bpe", NULL};
     static const char *const vocabularies[] = {"vocab.json", "encoder.json", NULL};
     bool is_vocab = what == JSON_VOCABULARY;
-    path_text other;
+    path_text other = {""};
     pf_file file;
     if (!find_beside(path, is_vocab ? merges : vocabularies, &other))
         return pf_fail(error,
@@ -140,7 +140,7 @@ static bool read_bytes(const char *path, pf_slice bytes, size_t n_vocab, pf_voca
 bool pf_tokenizer_file_read(const char *path, size_t n_vocab, pf_vocabulary *vocabulary,
                             pf_vocabulary_storage *storage, pf_error *error) {
     pf_error reason = {""};
-    path_text inside;
+    path_text inside = {""};
     pf_file file;
     if (is_folder(path)) {
         if (!find_tokenizer(path, &inside))
@@ -168,7 +168,7 @@ static bool has_gguf_magic(const char *path) {
 
 static bool copy_from_gguf(const char *path, pf_checkpoint *checkpoint, pf_error *error) {
     pf_error reason = {""};
-    pf_vocabulary vocabulary;
+    pf_vocabulary vocabulary = {.n_pieces = 0};
     pf_vocabulary_storage storage = {0};
     pf_checkpoint *source = pf_checkpoint_open(path, error);
     if (!source) return false;
@@ -181,7 +181,7 @@ static bool copy_from_gguf(const char *path, pf_checkpoint *checkpoint, pf_error
 }
 
 bool pf_tokenizer_file_to_checkpoint(const char *path, pf_checkpoint *checkpoint, pf_error *error) {
-    pf_vocabulary vocabulary;
+    pf_vocabulary vocabulary = {.n_pieces = 0};
     pf_vocabulary_storage storage = {0};
     const pf_tensor *embedding = pf_checkpoint_find(checkpoint, "token_embd.weight");
     size_t n_vocab = embedding && embedding->n_dims == 2 ? (size_t)embedding->shape[1] : 0;

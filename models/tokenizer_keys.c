@@ -70,7 +70,7 @@ static bool read_steps(const pf_checkpoint *checkpoint, pf_vocabulary *vocabular
         !pf_checkpoint_get_array(checkpoint, OURS("normalizer"), PF_META_STRING, &array, &n, error))
         return false;
     if (!array && charsmap.size > 0) array = only_charsmap, n = 1;
-    if (n == 0) return true;
+    if (!array || n == 0) return true;
     storage->steps = pf_calloc(n, sizeof *storage->steps, "a vocabulary", error);
     if (!storage->steps) return false;
     for (size_t at = 0; at < n;)

@@ -269,7 +269,8 @@ make("llama", {
 }, "BF16", 1, tokenizer="llama2",
     tokenizer_config__json={"tokenizer_class": "LlamaTokenizer", "add_bos_token": True,
                             "add_eos_token": False, "bos_token": "<s>",
-                            "eos_token": {"content": "</s>", "lstrip": False}, "unk_token": "<unk>",
+                            "eos_token": {"__type": "AddedToken", "content": "</s>", "lstrip": False,
+                                          "normalized": False, "rstrip": False, "single_word": False}, "unk_token": "<unk>",
                             "chat_template": "{% for m in messages %}<|im_start|>{{ m.role }}{% endfor %}"},
     generation_config__json={"bos_token_id": 1, "eos_token_id": [2, 0]})
 make("qwen2", {

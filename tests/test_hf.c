@@ -73,7 +73,7 @@ static double largest_difference(const pf_model *model, const char *name) {
 
 static void assert_golden_logits(const char *path, const char *name, double limit) {
     pf_error error = {""};
-    pf_loaded loaded;
+    pf_loaded loaded = {0};
     if (!pf_loaded_open(path, &loaded, &error)) fail_msg("%s", error.message);
     double worst = largest_difference(loaded.model, name);
     if (!(worst <= limit)) fail_msg("%s: logits are off by %g", path, worst);
@@ -139,7 +139,7 @@ static void tokenizers_and_their_settings_come_along(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         pf_error error = {""};
         char path[64];
-        pf_loaded loaded;
+        pf_loaded loaded = {0};
         snprintf(path, sizeof path, FIXTURES "%s", cases[i].name);
         const pf_convert_options options = {.source = path, .output = output};
         if (!pf_convert(&options, &error) || !pf_loaded_open(output, &loaded, &error))
@@ -159,7 +159,7 @@ static void tokenizers_and_their_settings_come_along(void **state) {
 static void another_tokenizer_can_be_given(void **state) {
     (void)state;
     pf_error error = {""};
-    pf_loaded loaded;
+    pf_loaded loaded = {0};
     const pf_convert_options options = {.source = FIXTURES "qwen2",
                                         .output = output,
                                         .tokenizer = "tests/fixtures/tokenizers/unigram.json"};
@@ -289,7 +289,7 @@ static void fields_that_are_left_out_have_the_defaults_of_transformers(void **st
 static void folders_without_a_model_are_named(void **state) {
     (void)state;
     pf_error error = {""};
-    pf_loaded loaded;
+    pf_loaded loaded = {0};
     pf_convert_options options = {.source = folder, .output = output};
     assert_false(pf_convert(&options, &error));
     ASSERT_SAYS(error, "no config.json");
@@ -298,7 +298,7 @@ static void folders_without_a_model_are_named(void **state) {
     options.source = FIXTURES "llama";
     options.config = "x.json";
     assert_false(pf_convert(&options, &error));
-    ASSERT_SAYS(error, "leave --config out");
+    ASSERT_SAYS(error, "leave it out");
 }
 
 int main(void) {

@@ -93,15 +93,18 @@ const command command_convert = {
     .summary = "any supported checkpoint -> GGUF",
     .manual =
         "Writes a checkpoint as one GGUF file (version 3) with hyperparameters, tokenizer and "
-        "tensors. The format of MODEL is found from its content: GGUF, safetensors, llama2.c's "
-        ".bin, "
-        "or PyTorch's .pt and .pth, whose pickles are read as data and never run. Those without a "
-        "tokenizer need --tokenizer; what a file cannot say of its model is said by --config "
-        "(docs/convert.md).\n\n"
+        "tensors. MODEL is a Hugging Face folder (llama, qwen2, qwen3, gpt2), or a file whose "
+        "format "
+        "is found from its content: GGUF, safetensors, llama2.c's .bin, or PyTorch's .pt and .pth, "
+        "whose pickles are read as data and never run. Those without a tokenizer need --tokenizer: "
+        "a tokenizer.json, a SentencePiece tokenizer.model, vocab.json with merges.txt beside it, "
+        "llama2.c's tokenizer.bin, or a GGUF. What a file cannot say of its model is said by "
+        "--config (docs/convert.md).\n\n"
         "Attention options are recorded in the file (performer.* keys) as its default at run time, "
         "for checkpoints that cannot say how they were trained. FILE appears whole or not at all "
         "and may be MODEL itself.",
-    .examples = "performer convert stories260K.bin --tokenizer tok512.bin -o stories260K.gguf\n"
+    .examples = "performer convert SmolLM2-135M/ --type q8_0 -o smollm2.gguf\n"
+                "performer convert stories260K.bin --tokenizer tok512.bin -o stories260K.gguf\n"
                 "performer convert model.bin --tokenizer tok.bin --attention favor --features 64 "
                 "--type q8_0 -o model.gguf",
     .run = run,

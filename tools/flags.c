@@ -82,7 +82,8 @@ const flag flags[FLAG_END] = {
                         .group = GROUP_INPUT,
                         .argument = "FILE",
                         .help =
-                            "llama2.c's tokenizer.bin, for checkpoints that have no tokenizer."},
+                            "A tokenizer.json, tokenizer.model, vocab.json, tokenizer.bin or GGUF, "
+                            "instead of what MODEL has."},
     [FLAG_CONFIG] = {.name = "config",
                      .kind = FLAG_TEXT,
                      .commands = FOR_CONVERT,

@@ -1,7 +1,7 @@
 /* floor 5.5 - inspect: what is in a file. */
 #include "commands.h"
 #include "common.h"
-#include "formats.h"
+#include "hf.h"
 #include "load.h"
 
 #include <stdio.h>
@@ -217,7 +217,7 @@ static void print_text(inspection *in) {
 
 /* Prints what can be told even of a file that does not run, and then says why it does not. */
 static bool inspect(inspection *in, pf_error *error) {
-    in->checkpoint = pf_checkpoint_open(in->parsed->model, error);
+    in->checkpoint = pf_hf_or_file_open(in->parsed->model, true, error);
     if (!in->checkpoint) return false;
     pf_error ignored = {0};
     in->tokenizer = tokenizer_from_checkpoint(in->checkpoint, &ignored);

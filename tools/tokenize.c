@@ -1,7 +1,7 @@
 /* floor 5.5 - tokenize: text -> pieces or ids, and back. */
 #include "commands.h"
 #include "common.h"
-#include "formats.h"
+#include "hf.h"
 #include "memory.h"
 
 #include <string.h>
@@ -177,7 +177,7 @@ static bool work_on_lines(tokenization *t, char *text, size_t n, pf_error *error
 }
 
 static bool tokenize(tokenization *t, pf_error *error) {
-    t->checkpoint = pf_checkpoint_open(t->parsed->model, error);
+    t->checkpoint = pf_hf_or_file_open(t->parsed->model, true, error);
     if (!t->checkpoint) return false;
     t->tokenizer = tokenizer_from_checkpoint(t->checkpoint, error);
     if (!t->tokenizer) return false;
