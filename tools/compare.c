@@ -3,6 +3,7 @@
 #include "compare_print.h"
 #include "given_texts.h"
 #include "memory.h"
+#include "report.h"
 #include "scaling.h"
 
 #include <stdio.h>
@@ -30,8 +31,10 @@ enum {
     N_DEFAULTS = sizeof default_settings / sizeof default_settings[0],
     FIRST_MAP = 5, /* of the settings that name a map */
     SETTING_SIZE = sizeof((compared *)NULL)->name,
-    SPARE_TOKENS = 25, /* behind a text, for the timing of single tokens */
-    WHOLE_PROMPT = 96, /* a text of up to this many tokens is continued whole */
+    SPARE_TOKENS = 25,     /* behind a text, for the timing of single tokens */
+    MEASURED_TOKENS = 256, /* of the text, for errors by number of features */
+    REPORT_SECONDS = 20,   /* for the report's measurements of length */
+    WHOLE_PROMPT = 96,     /* a text of up to this many tokens is continued whole */
 };
 
 /* Attention that looks at nothing: an epsilon beside which all features vanish makes every weight the
@@ -235,6 +238,48 @@ static bool compare_scaling(compare_run *run, output *out, pf_error *error) {
     return good;
 }
 
+/* ---- --html */
+
+/* The setting whose attention is drawn: the first with random features, else the first. */
+static size_t row_to_show(const comparison *c) {
+    for (size_t r = 1; r < c->n; r++)
+        if (c->rows[r].options.attention.kind == PF_ATTENTION_FAVOR) return r;
+    return 1;
+}
+
+/* Measures what only the report shows, and writes it. */
+static bool write_report(compare_run *run, pf_error *error) {
+    const comparison *c = &run->c;
+    scaling s = {0};
+    head_rows drawn = {0}, measured = {0};
+    feature_error errors;
+    report r = {.c = c, .names = &run->names, .shown = row_to_show(c)};
+    size_t heads = (size_t)c->model->n_layers * c->model->n_heads,
+           drawn_tokens = heads > 128 ? 48 : 64;
+    const pf_tokens *text = &run->texts.texts[0];
+    for (size_t i = 1; text->count < 2; i++) text = &run->texts.texts[i];
+    size_t n = text->count < MEASURED_TOKENS ? text->count : MEASURED_TOKENS;
+    const pf_session_options *softmax = &c->rows[0].options, *other = &c->rows[r.shown].options;
+    bool limited = run->parsed->given[FLAG_SCALING_SECONDS];
+    double seconds =
+        limited ? (double)run->parsed->values[FLAG_SCALING_SECONDS].count : REPORT_SECONDS;
+    progress(run->parsed, "%s", "measuring for the report");
+    bool good = head_rows_read(&drawn, c->model, softmax, text->ids,
+                               n < drawn_tokens ? n : drawn_tokens, error) &&
+                head_rows_read(&measured, c->model, softmax, text->ids, n, error) &&
+                feature_error_measure(&errors, &measured, softmax, other, error) &&
+                measure_scaling(run, r.shown, 1, seconds, &s, error);
+    r.rows = &drawn;
+    r.errors = &errors;
+    r.scaling = &s;
+    good = good && report_write(&r, run->parsed->values[FLAG_HTML].text, error);
+    progress(run->parsed, "%s", "");
+    head_rows_free(&drawn);
+    head_rows_free(&measured);
+    pf_free(s.rows);
+    return good;
+}
+
 static void print(const compare_run *run, output *out) {
     if (run->parsed->given[FLAG_JSON])
         output_json(out, compare_json(&run->c, &run->names));
@@ -272,6 +317,7 @@ static int run_compare(const options *parsed) {
     } else {
         good = compare(&run, &error);
         if (good) print(&run, &out);
+        if (good && parsed->given[FLAG_HTML]) good = write_report(&run, &error);
     }
     int status = good ? output_finish(&out) : complain(&error);
     comparison_free(&run.c);
@@ -301,6 +347,7 @@ const command command_compare = {
         "--context says otherwise), also beyond the one the model was trained for where positions "
         "are rotary.",
     .examples = "performer compare models/weights/tales-softmax.gguf\n"
+                "performer compare models/weights/tales-favor.gguf --html report.html\n"
                 "performer compare models/weights/tales-favor.gguf --scaling\n"
                 "performer compare model.gguf -p \"Once upon a time\" --against "
                 "\"favor,features=256\" --against \"local,window=32,sinks=1\"\n",

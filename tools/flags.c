@@ -418,6 +418,14 @@ const flag flags[FLAG_END] = {
                        .fallback = "48",
                        .help = "Let every setting write N tokens, greedily, behind the text of -p, "
                                "or behind the first half of a longer one; 0: none."},
+    [FLAG_HTML] = {.name = "html",
+                   .kind = FLAG_TEXT,
+                   .commands = FOR_COMPARE,
+                   .group = GROUP_OUTPUT,
+                   .argument = "FILE",
+                   .help =
+                       "Also write a report with charts: one file that needs nothing else, to be "
+                       "opened in a browser."},
     [FLAG_QUIET] = {.name = "quiet",
                     .letter = 'q',
                     .kind = FLAG_SWITCH,
@@ -478,7 +486,8 @@ const flag flags[FLAG_END] = {
                               .least = 1,
                               .most = 1000000,
                               .fallback = "240",
-                              .help = "Time for --scaling in all; lengths beyond it are left out."},
+                              .help = "Time for --scaling in all, or for that part of --html (20 "
+                                      "by default); lengths beyond it are left out."},
     [FLAG_REPEAT] = {.name = "repeat",
                      .letter = 'r',
                      .kind = FLAG_COUNT,

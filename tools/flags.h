@@ -99,6 +99,7 @@ typedef enum flag_id {
     FLAG_JSON,
     FLAG_CSV,
     FLAG_CONTINUE,
+    FLAG_HTML,
     FLAG_QUIET,
 
     FLAG_BENCH_TYPE,

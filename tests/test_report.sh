@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# tests/test_report.sh - compare --html: the file by itself, and in a browser (Chromium, headless).
+. tests/lib.sh
+
+report=$tmp/report.html
+run compare models/weights/tales-softmax.gguf --against "favor,features=64" \
+    --against "favor,features=64,map=trig" --against "local,window=16" --html "$report" --seconds 8 --continue 12 -q
+equal "--html: exit 0, nothing on stderr" "0 " "$code $err"
+match "... and the table on stdout all the same" '^attention +perplexity' "$out"
+check "the file is smaller than 2 MB" test "$(stat -c %s "$report")" -lt 2000000
+equal "it asks for nothing from elsewhere" 0 \
+    "$(grep -cE 'https?://|src=|@import|url\(' "$report")"
+for id in numbers texts attention divergence layers z features length; do
+    check "there is a section $id" grep -q "<section id=\"$id\"" "$report"
+done
+equal "every drawing has a role and a name" "$(grep -oE '<svg [^>]*viewBox' "$report" | wc -l)" \
+    "$(grep -oE '<svg [^>]*role="img" aria-labelledby="[^"]+">' "$report" | wc -l)"
+equal "no id is there twice" "" "$(grep -oE ' id="[^"]+"' "$report" | sort | uniq -d)"
+
+# what a text contains is shown, not run
+run compare tests/fixtures/families/llama.gguf -p '<script>alert("&")</script>' \
+    --against 'favor,features=64' --html "$tmp/hostile.html" --seconds 1 --continue 0 -q
+equal "hostile text: exit 0" 0 "$code"
+run compare tests/fixtures/families/llama.gguf -p '<b>the hat</b>' --against 'favor,features=64' \
+    --html "$tmp/hostile.html" --seconds 1 --continue 3 -q
+equal "markup in a text is escaped" 0 "$(grep -c '<b>the' "$tmp/hostile.html")"
+run compare tests/fixtures/families/llama.gguf -p "the hat" --html "$tmp/missing/report.html" --seconds 1 -q
+equal "a folder that is not there: exit 1" 1 "$code"
+match "... with its name" 'missing' "$err"
+
+# ---- in a browser
+browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome)
+if [ -z "$browser" ]; then
+    skip "the report in a browser" "no chromium"
+    exit
+fi
+dump() { # FILE[#HASH]: the page after its scripts ran; what went wrong to $tmp/log
+    timeout 60 "$browser" --headless=new --no-sandbox --disable-gpu --user-data-dir="$tmp/profile" \
+        --enable-logging=stderr --virtual-time-budget=3000 --dump-dom "file://$1" 2>"$tmp/log"
+}
+dump "$report" >"$tmp/dom"
+check "it opens" grep -q '</html>' "$tmp/dom"
+equal "no errors on the console" "" "$(grep -E 'CONSOLE|Uncaught|Refused' "$tmp/log")"
+check "the first head is shown" grep -qE '<div class="head first on" id="l0h0">' "$tmp/dom"
+dump "$report#l2h1" >"$tmp/dom"
+check "a link to a head shows it" grep -qE '<div class="head on" id="l2h1">' "$tmp/dom"
+equal "... and it alone" 1 "$(grep -coE '<div class="head( first)? on"' "$tmp/dom")"
+
+# a script of our own looks at what was drawn, and picks a head as a hand would
+cat >"$tmp/probe" <<'JS'
+<script>
+window.addEventListener('load', function () {
+  var said = [], charts = document.querySelectorAll('.chart > svg');
+  charts.forEach(function (svg) {
+    var box = svg.getBBox(), lines = svg.querySelectorAll('.series > path');
+    var drawn = box.width > 300 && box.height > 200 && lines.length > 0;
+    lines.forEach(function (line) { drawn = drawn && line.getTotalLength() > 50; });
+    var outside = box.x < -1 || box.y < -1 || box.x + box.width > svg.viewBox.baseVal.width + 1;
+    said.push((drawn && !outside ? 'drawn ' : 'BAD ') + svg.parentNode.id);
+  });
+  var layer = document.getElementById('layer'), head = document.getElementById('head');
+  layer.value = '3'; head.value = '2';
+  head.dispatchEvent(new Event('change'));
+  var visible = Array.prototype.filter.call(document.querySelectorAll('.head'), function (e) {
+    return e.getBoundingClientRect().height > 100; });
+  said.push('visible ' + visible.map(function (e) { return e.id; }).join(' '));
+  var images = document.querySelectorAll('image'), good = 0, left = images.length;
+  images.forEach(function (image) {
+    var copy = new Image();
+    copy.onload = copy.onerror = function () {
+      good += copy.naturalWidth === 64 && copy.naturalHeight === 64;
+      if (--left === 0) {
+        said.push('pictures ' + good + ' of ' + images.length);
+        document.body.dataset.said = said.join('; ');
+      }
+    };
+    copy.src = image.getAttribute('href');
+  });
+});
+</script>
+JS
+sed "/<\/main>/r $tmp/probe" "$report" >"$tmp/probed.html"
+dump "$tmp/probed.html" >"$tmp/dom"
+said=$(grep -oE 'data-said="[^"]*"' "$tmp/dom")
+equal "the probe runs without errors" "" "$(grep -E 'CONSOLE|Uncaught|Refused' "$tmp/log")"
+for chart in kl layer-attention layer-residual features-output features-kernel length-time \
+    length-state; do
+    match "chart $chart is drawn" "drawn $chart(;|\")" "$said"
+done
+match "the picker shows the head that was picked" 'visible l3h2;' "$said"
+match "every matrix is a picture" 'pictures 32 of 32' "$said"
+
+# without the page's script: the links of the heads work by themselves
+sed '/^<script>/,/<\/script>/d' "$report" | sed "s/<\/main>/<\/main><script>addEventListener('load', \
+function () { document.body.dataset.said = [].filter.call(document.querySelectorAll('.head, .links'), \
+function (e) { return e.getBoundingClientRect().height > 10; }).map(function (e) { return e.id || \
+e.className; }).join(' '); });<\/script>/" >"$tmp/plain.html"
+dump "$tmp/plain.html" >"$tmp/dom"
+match "without script: the links, and the first head" 'data-said="links l0h0"' "$(cat "$tmp/dom")"
+dump "$tmp/plain.html#l1h3" >"$tmp/dom"
+match "without script: a link shows its head" 'data-said="links l1h3"' "$(cat "$tmp/dom")"

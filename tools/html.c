@@ -1,0 +1,88 @@
+/* floor 5.2 - html: a growing text of HTML. */
+#include "html.h"
+
+#include "memory.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void html_free(html *p) {
+    pf_free(p->text);
+    *p = (html){0};
+}
+
+/* Room for n bytes and a NUL. */
+static bool reserve(html *p, size_t n) {
+    if (p->failed) return false;
+    if (n < p->capacity - p->used) return true;
+    size_t capacity = 2 * p->capacity + n + 4096;
+    char *grown = pf_realloc(p->text, capacity, 1, "the report", &p->error);
+    p->failed = !grown;
+    if (!grown) return false;
+    p->text = grown;
+    p->capacity = capacity;
+    return true;
+}
+
+void html_bytes(html *p, const char *bytes, size_t n) {
+    if (!reserve(p, n)) return;
+    memcpy(p->text + p->used, bytes, n);
+    p->used += n;
+    p->text[p->used] = '\0';
+}
+
+void html_add(html *p, const char *format, ...) {
+    char line[4096];
+    va_list arguments;
+    va_start(arguments, format);
+    int n = vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    if (n > 0) html_bytes(p, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
+}
+
+/* Bytes of the well-formed UTF-8 character at text [n >= 1], 0 if there is none. */
+static size_t character(const unsigned char *text, size_t n) {
+    static const unsigned char low[] = {0xC2, 0xE0, 0xF0};
+    size_t length = text[0] < 0x80 ? 1 : text[0] < 0xE0 ? 2 : text[0] < 0xF0 ? 3 : 4;
+    if (length == 1) return text[0] >= 0x20 && text[0] != 0x7F ? 1 : text[0] == '\n';
+    if (text[0] < low[length - 2] || text[0] > 0xF4 || length > n) return 0;
+    for (size_t i = 1; i < length; i++)
+        if ((text[i] & 0xC0) != 0x80) return 0;
+    unsigned code = (text[0] & (0x7Fu >> length)) << 6 | (text[1] & 0x3Fu);
+    if (length == 3) return code >= 0x20 && (code < 0x360 || code >= 0x380) ? 3 : 0;
+    if (length == 4) return code >= 0x10 && code < 0x110 ? 4 : 0;
+    return 2;
+}
+
+void html_text(html *p, const char *text, size_t n) {
+    for (size_t i = 0; i < n;) {
+        size_t length = character((const unsigned char *)text + i, n - i);
+        const char *escape = length == 0      ? "\xEF\xBF\xBD"
+                             : text[i] == '&' ? "&amp;"
+                             : text[i] == '<' ? "&lt;"
+                             : text[i] == '>' ? "&gt;"
+                             : text[i] == '"' ? "&quot;"
+                                              : NULL;
+        if (escape)
+            html_bytes(p, escape, strlen(escape));
+        else
+            html_bytes(p, text + i, length);
+        i += length ? length : 1;
+    }
+}
+
+void html_string(html *p, const char *text) { html_text(p, text, strlen(text)); }
+
+void html_base64(html *p, const uint8_t *bytes, size_t n) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (size_t i = 0; i < n; i += 3) {
+        uint32_t b = (uint32_t)bytes[i] << 16;
+        if (i + 1 < n) b |= (uint32_t)bytes[i + 1] << 8;
+        if (i + 2 < n) b |= bytes[i + 2];
+        char four[4] = {digits[b >> 18], digits[b >> 12 & 63], digits[b >> 6 & 63], digits[b & 63]};
+        if (i + 1 >= n) four[2] = '=';
+        if (i + 2 >= n) four[3] = '=';
+        html_bytes(p, four, 4);
+    }
+}
