@@ -146,16 +146,15 @@ static bool same_rows(const pf_tensor *a, const pf_tensor *b) {
 static bool take_heads(pf_layout *layout, const char *target, const char *source, pf_error *error) {
     uint32_t n = 0;
     while (n < MAX_COUNT && find_numbered(layout, source, "{head}", n)) n++;
-    if (n == 0) return true;
+    const pf_tensor *first = find_numbered(layout, source, "{head}", 0);
+    if (!first) return true;
     size_t bytes;
     parts *joined =
         pf_checkpoint_alloc(layout->to, sizeof *joined + n * sizeof(void *), "a tensor", error);
     if (!joined) return false;
     joined->n = n;
-    const pf_tensor *first = NULL;
     for (uint32_t i = 0; i < n; i++) {
         const pf_tensor *part = find_numbered(layout, source, "{head}", i);
-        if (!first) first = part;
         if (!same_rows(first, part))
             return pf_fail(error, "the tensors %s and %s should have one shape", first->name,
                            part->name);

@@ -7,8 +7,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define MAX_BYTES ((size_t)16 << 20) /* a tensor takes about 200 */
-
 struct pf_pickle {
     struct pf_value_block *blocks;
     const pf_value *root;
@@ -182,6 +180,7 @@ static bool skip(pf_machine *m, size_t size) {
 
 static bool take_line(pf_machine *m, pf_slice *line) {
     pf_slice rest, newline;
+    *line = (pf_slice){NULL, 0};
     if (!pf_slice_part(m->bytes, m->at, m->bytes.size - m->at, &rest)) return false;
     const uint8_t *end = rest.size > 0 ? memchr(rest.data, '\n', rest.size) : NULL;
     if (!end) return pf_machine_fail(m, "it is cut off");
@@ -293,7 +292,7 @@ static bool run(pf_machine *m) {
 
 pf_pickle *pf_pickle_read(pf_slice bytes, pf_error *error) {
     pf_machine machine = {.bytes = bytes, .error = error};
-    if (bytes.size > MAX_BYTES) {
+    if (bytes.size > PF_PICKLE_MAX_BYTES) {
         pf_fail(error, "a pickle of %zu bytes is more than any model needs; it is refused",
                 bytes.size);
         return NULL;

@@ -20,6 +20,8 @@
 #include "file.h"
 #include "pickle_value.h"
 
+#define PF_PICKLE_MAX_BYTES ((size_t)16 << 20) /* a tensor takes about 200 */
+
 typedef struct pf_pickle pf_pickle;
 
 /* Reads one pickle from the beginning of `bytes`, which must outlive it. NULL with a sentence. */

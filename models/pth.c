@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MAX_RECORDS 65535
+#define MAX_RECORDS 65534
 #define MAX_DEPTH 16
 #define MAX_VISITS                                                                                 \
     ((size_t)1 << 20) /* values may be shared, so a walk can be longer than the pickle */
@@ -64,6 +64,7 @@ static bool fail_zip(const archive *a, const char *what, pf_error *error) {
 /* Its size, if it is stored as it is and lies within the file. */
 static bool check_record(const archive *a, zip_uint64_t record, uint64_t *size, pf_error *error) {
     zip_stat_t stat;
+    *size = 0;
     const zip_uint64_t needed =
         ZIP_STAT_NAME | ZIP_STAT_SIZE | ZIP_STAT_COMP_METHOD | ZIP_STAT_ENCRYPTION_METHOD;
     if (zip_stat_index(a->zip, record, 0, &stat) != 0 || (stat.valid & needed) != needed)
@@ -289,8 +290,6 @@ static bool ends_with(const char *text, const char *end) {
 static bool find_pickle(archive *a, zip_uint64_t *record, pf_error *error) {
     zip_int64_t n = zip_get_num_entries(a->zip, 0);
     bool found = false, script = false;
-    if (n > MAX_RECORDS)
-        return pf_fail(error, "an archive of %" PRId64 " records is no checkpoint", (int64_t)n);
     for (zip_uint64_t i = 0; i < (zip_uint64_t)n; i++) {
         const char *name = zip_get_name(a->zip, i, ZIP_FL_ENC_RAW);
         if (!name) continue;
@@ -330,6 +329,8 @@ static bool read_archive(archive *a, pf_checkpoint *checkpoint, pf_error *error)
     if (!find_pickle(a, &record, error) || !check_byte_order(a, error) ||
         !check_record(a, record, &size, error))
         return false;
+    if (size > PF_PICKLE_MAX_BYTES) /* before there is memory for it */
+        return pf_fail(error, "its pickle of %" PRIu64 " bytes is more than any model needs", size);
     void *bytes = pf_calloc(size, 1, "a pickle", error);
     bool good = bytes && read_record(a, record, 0, size, size, bytes, error);
     pf_pickle *pickle = good ? pf_pickle_read((pf_slice){bytes, size}, error) : NULL;
@@ -337,6 +338,32 @@ static bool read_archive(archive *a, pf_checkpoint *checkpoint, pf_error *error)
     pf_pickle_free(pickle);
     pf_free(bytes);
     return good;
+}
+
+static uint64_t number_at(pf_slice bytes, uint64_t offset, size_t size) {
+    pf_slice part;
+    uint64_t value = 0;
+    if (!pf_slice_part(bytes, offset, size, &part)) return 0;
+    for (size_t i = size; i-- > 0;) value = value << 8 | part.data[i];
+    return value;
+}
+
+/* The archive's directory has an entry of 46 bytes for each record, and libzip a structure for each
+ * entry: how many there claim to be is looked at before it reads them. They are counted in the end
+ * record, among the last 64 KiB of the file, and in the ZIP64 one that a locator before it points to. */
+static bool has_few_records(pf_slice bytes) {
+    const size_t end_size = 22, locator_size = 20, longest_comment = 65535;
+    size_t most = end_size + longest_comment, at = bytes.size > most ? bytes.size - most : 0;
+    for (; at + end_size <= bytes.size; at++) {
+        if (number_at(bytes, at, 4) != 0x06054b50) continue;
+        uint64_t end64 = at >= locator_size && number_at(bytes, at - locator_size, 4) == 0x07064b50
+                             ? number_at(bytes, at - locator_size + 8, 8)
+                             : UINT64_MAX - 64;
+        if (number_at(bytes, at + 10, 2) > MAX_RECORDS ||
+            number_at(bytes, end64 + 32, 8) > MAX_RECORDS)
+            return false;
+    }
+    return true;
 }
 
 static void close_archive(void *object) {
@@ -350,6 +377,8 @@ bool pf_pth_read(pf_slice bytes, pf_checkpoint *checkpoint, pf_error *error) {
     if (is_old(bytes))
         return pf_fail(error, "this file was saved by PyTorch before 1.6 (one stream of pickles); "
                               "load it in a newer PyTorch and save it again");
+    if (!has_few_records(bytes))
+        return pf_fail(error, "an archive of more than %d records is no checkpoint", MAX_RECORDS);
     archive *a = pf_calloc(1, sizeof *a, "an archive", error);
     if (!a) return false;
     if (!pf_checkpoint_take_object(checkpoint, a, close_archive, error)) {

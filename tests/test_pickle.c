@@ -1,4 +1,4 @@
-/* floor 6.0 - test of pickle: hand-made programs, the harmless, the malicious and the endless. */
+/* floor 6.2 - test of pickle: hand-made programs, the harmless, the malicious and the endless. */
 #include "testing.h"
 
 #include "memory.h"

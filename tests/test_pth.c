@@ -1,4 +1,4 @@
-/* floor 6.0 - test of pth: PyTorch archives as tensors and values, and those that are refused. */
+/* floor 6.2 - test of pth: PyTorch archives as tensors and values, and those that are refused. */
 #include "testing.h"
 
 #include "formats.h"
@@ -151,6 +151,26 @@ static void test_other_archives(void **state) {
     pf_checkpoint_free(pf_checkpoint_open_bytes(slices[1], "empty.pt", &error));
 }
 
+/* An empty archive that claims many records: it must be refused before they are read. */
+static void test_too_many_records(void **state) {
+    (void)state;
+    uint8_t bytes[4 + 56 + 20 + 22] = "PK\3\4";
+    uint8_t *end64 = bytes + 4, *locator = end64 + 56, *end = locator + 20;
+    pf_slice slice = {bytes, sizeof bytes};
+    pf_error error = {""};
+    memcpy(end64, "PK\6\6", 4);
+    memcpy(locator, "PK\6\7", 4);
+    memcpy(end, "PK\5\6", 4);
+    locator[8] = 4;    /* where end64 is */
+    end64[32 + 3] = 1; /* 2^24 records */
+    assert_null(pf_checkpoint_open_bytes(slice, "many.pt", &error));
+    assert_non_null(strstr(error.message, "more than 65534 records"));
+    end64[32 + 3] = 0;
+    memset(end + 10, 0xff, 2);
+    assert_null(pf_checkpoint_open_bytes(slice, "many.pt", &error));
+    assert_non_null(strstr(error.message, "more than 65534 records"));
+}
+
 /* Reads everything that there is: nothing may crash, leak or pass unnoticed that is cut off. */
 static bool read_all(pf_slice bytes) {
     pf_error error = {""};
@@ -188,7 +208,7 @@ static void test_damaged_numbers_are_found_by_the_checksum(void **state) {
     (void)state;
     pf_file file;
     pf_error error = {""};
-    static const float pattern[] = {20, 21, 22, 23};
+    static const uint32_t pattern[] = {0x41a00000, 0x41a80000, 0x41b00000}; /* 20, 21, 22 */
     assert_true(pf_file_open(FIXTURES "views-2.pt", &file, &error));
     uint8_t *bytes = pf_calloc(file.bytes.size, 1, "a test", &error);
     memcpy(bytes, file.bytes.data, file.bytes.size);
@@ -215,6 +235,7 @@ int main(void) {
         cmocka_unit_test(test_tied_tensors_are_known),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_other_archives),
+        cmocka_unit_test(test_too_many_records),
         cmocka_unit_test(test_truncation_and_damage),
         cmocka_unit_test(test_damaged_numbers_are_found_by_the_checksum),
     };

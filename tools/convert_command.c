@@ -11,8 +11,11 @@
 
 static void show_progress(void *context, const char *tensor, uint64_t done, uint64_t total) {
     const options *parsed = context;
+    static const char bar[] = "##############################";
+    int width = (int)sizeof bar - 1, full = total ? (int)(done * (uint64_t)width / total) : width;
     char a[16], b[16];
-    progress(parsed, "%s of %s  %s", human_bytes(done, a), human_bytes(total, b), tensor);
+    progress(parsed, "[%.*s%*s] %s of %s  %s", full, bar, width - full, "", human_bytes(done, a),
+             human_bytes(total, b), tensor);
 }
 
 /* What is to be recorded: the given options over what the source says, if it says anything. */
