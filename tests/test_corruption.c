@@ -67,6 +67,24 @@ static bool read_tokenizer_bin(pf_slice bytes, pf_error *error) {
     return good;
 }
 
+static bool read_tokenizer_model(pf_slice bytes, pf_error *error) {
+    pf_vocabulary vocabulary;
+    pf_vocabulary_storage storage = {0};
+    bool good = pf_sentencepiece_model_read(bytes, &vocabulary, &storage, error);
+    if (good) fuzz_vocabulary(&vocabulary, bytes.data, bytes.size);
+    pf_vocabulary_storage_free(&storage);
+    return good;
+}
+
+static bool read_tokenizer_json(pf_slice bytes, pf_error *error) {
+    pf_vocabulary vocabulary;
+    pf_vocabulary_storage storage = {0};
+    bool good = pf_tokenizer_json_read(bytes, &vocabulary, &storage, error);
+    if (good) fuzz_vocabulary(&vocabulary, bytes.data, bytes.size);
+    pf_vocabulary_storage_free(&storage);
+    return good;
+}
+
 static bool read_snapshot(pf_slice bytes, pf_error *error) {
     pf_session *session = fuzz_snapshot_session(fuzz_fixture(0)->model, 3);
     pf_continuation rest;
@@ -188,6 +206,24 @@ static void tokenizer_bin(void **state) {
     corrupt_sample("tokenizer.bin", read_tokenizer_bin, &made);
 }
 
+static void tokenizer_model(void **state) {
+    (void)state;
+    sample made;
+    for (int type = 1; type <= 2; type++) {
+        sample_tokenizer_model(&made, type);
+        corrupt_sample("tokenizer.model", read_tokenizer_model, &made);
+    }
+}
+
+static void tokenizer_json(void **state) {
+    (void)state;
+    sample made;
+    sample_tokenizer_json(&made);
+    corrupt_sample("tokenizer.json", read_tokenizer_json, &made);
+    corrupt_file("tests/fixtures/tokenizers/llama2.json", read_tokenizer_json);
+    corrupt_file("tests/fixtures/tokenizers/unigram.json", read_tokenizer_json);
+}
+
 static void snapshot(void **state) {
     (void)state;
     pf_error error = {""};
@@ -206,8 +242,10 @@ static void snapshot(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gguf), cmocka_unit_test(llama2c),       cmocka_unit_test(safetensors),
-        cmocka_unit_test(pth),  cmocka_unit_test(tokenizer_bin), cmocka_unit_test(snapshot),
+        cmocka_unit_test(gguf),           cmocka_unit_test(llama2c),
+        cmocka_unit_test(safetensors),    cmocka_unit_test(pth),
+        cmocka_unit_test(tokenizer_bin),  cmocka_unit_test(tokenizer_model),
+        cmocka_unit_test(tokenizer_json), cmocka_unit_test(snapshot),
     };
     return cmocka_run_group_tests_name("corruption", tests, NULL, NULL);
 }

@@ -15,7 +15,9 @@
 #include "memory.h"
 #include "pickle.h"
 #include "sampler.h"
+#include "sentencepiece_model.h"
 #include "snapshot.h"
+#include "tokenizer_json.h"
 
 #include "checksum.h"
 #include "fingerprint.h"
@@ -159,6 +161,26 @@ static inline int fuzz_tokenizer_bin(const uint8_t *data, size_t size) {
     return 0;
 }
 
+static inline int fuzz_tokenizer_model(const uint8_t *data, size_t size) {
+    pf_error error = {""};
+    pf_vocabulary vocabulary;
+    pf_vocabulary_storage storage = {0};
+    if (pf_sentencepiece_model_read((pf_slice){data, size}, &vocabulary, &storage, &error))
+        fuzz_vocabulary(&vocabulary, data, size);
+    pf_vocabulary_storage_free(&storage);
+    return 0;
+}
+
+static inline int fuzz_tokenizer_json(const uint8_t *data, size_t size) {
+    pf_error error = {""};
+    pf_vocabulary vocabulary;
+    pf_vocabulary_storage storage = {0};
+    if (pf_tokenizer_json_read((pf_slice){data, size}, &vocabulary, &storage, &error))
+        fuzz_vocabulary(&vocabulary, data, size);
+    pf_vocabulary_storage_free(&storage);
+    return 0;
+}
+
 /* Files of ours that a target needs, opened once. */
 enum { FUZZ_FIXTURES = 4 };
 static pf_loaded fuzz_fixtures[FUZZ_FIXTURES];
@@ -261,6 +283,8 @@ static const struct {
     {"pickle", fuzz_pickle},
     {"pth", fuzz_pth},
     {"tokenizer_bin", fuzz_tokenizer_bin},
+    {"tokenizer_model", fuzz_tokenizer_model},
+    {"tokenizer_json", fuzz_tokenizer_json},
     {"snapshot", fuzz_snapshot},
     {"prompt", fuzz_prompt},
 };

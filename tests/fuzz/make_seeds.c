@@ -87,6 +87,26 @@ static void made_seeds(void) {
     size_t n = sample_tokenizer_bin(&made);
     made.bytes[made.size] = (uint8_t)n; /* for fuzz_tokenizer_bin */
     write_seed("tokenizer_bin", "small", made.bytes, made.size + 1);
+    for (int type = 1; type <= 2; type++) {
+        sample_tokenizer_model(&made, type);
+        write_seed("tokenizer_model", type == 1 ? "unigram" : "bpe", made.bytes, made.size);
+    }
+    sample_tokenizer_json(&made);
+    write_seed("tokenizer_json", "small", made.bytes, made.size);
+}
+
+static void tokenizer_json_seeds(void) {
+    static const char *const names[] = {"custom", "gpt2",  "llama2-new", "llama2",
+                                        "llama3", "qwen2", "smollm",     "unigram"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char path[256];
+        pf_error error = {""};
+        pf_file file;
+        snprintf(path, sizeof path, "tests/fixtures/tokenizers/%s.json", names[i]);
+        if (!pf_file_open(path, &file, &error)) die(error.message);
+        write_seed("tokenizer_json", names[i], file.bytes.data, file.bytes.size);
+        pf_file_close(&file);
+    }
 }
 
 static void snapshot_seeds(void) {
@@ -129,6 +149,7 @@ int main(int argc, char **argv) {
     mkdir(folder, 0777);
     gguf_seeds();
     made_seeds();
+    tokenizer_json_seeds();
     snapshot_seeds();
     prompt_seeds();
     return 0;

@@ -92,4 +92,51 @@ static inline size_t sample_tokenizer_bin(sample *out) {
     return n;
 }
 
+/* SentencePiece's tokenizer.model: pieces of one message each, then the specifications. */
+static inline void sample_tokenizer_model(sample *out, int model_type) {
+    static const struct {
+        const char *text;
+        int type;
+    } pieces[] = {{"<unk>", 2}, {"<s>", 3}, {"</s>", 3}, {"<0x41>", 6}, {"\xE2\x96\x81", 1},
+                  {"t", 1},     {"h", 1},   {"e", 1},    {"th", 1},     {"\xE2\x96\x81the", 1}};
+    uint8_t *at = out->bytes;
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
+        size_t n = strlen(pieces[i].text);
+        float score = -(float)i;
+        const uint8_t head[] = {0x0A, (uint8_t)(n + 9), 0x0A, (uint8_t)n}, type[] = {0x18, 0};
+        memcpy(at, head, 4);
+        memcpy(at + 4, pieces[i].text, n);
+        at += 4 + n;
+        *at++ = 0x15;
+        memcpy(at, &score, 4);
+        memcpy(at + 4, type, 2);
+        at[5] = (uint8_t)pieces[i].type;
+        at += 6;
+    }
+    const uint8_t rest[] = {0x12, 8,   0x18, (uint8_t)model_type,
+                            0xC0, 2,   0,    0xC8,
+                            2,    1,   0x1A, 14,
+                            0x0A, 8,   'i',  'd',
+                            'e',  'n', 't',  'i',
+                            't',  'y', 0x18, 1,
+                            0x20, 0};
+    memcpy(at, rest, sizeof rest);
+    out->size = (size_t)(at - out->bytes) + sizeof rest;
+}
+
+/* A tokenizer.json of byte-level BPE, shorter than those of tests/fixtures/tokenizers. */
+static inline void sample_tokenizer_json(sample *out) {
+    static const char text[] =
+        "{\"added_tokens\":[{\"id\":5,\"content\":\"<s>\",\"special\":true,\"lstrip\":false,"
+        "\"rstrip\":true,\"normalized\":false,\"single_word\":false}],"
+        "\"normalizer\":{\"type\":\"NFC\"},"
+        "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":true},"
+        "\"post_processor\":null,\"decoder\":{\"type\":\"ByteLevel\"},"
+        "\"model\":{\"type\":\"BPE\",\"unk_token\":null,\"ignore_merges\":false,"
+        "\"vocab\":{\"t\":0,\"h\":1,\"e\":2,\"th\":3,\"the\":4},"
+        "\"merges\":[\"t h\",[\"th\",\"e\"]]}}";
+    memcpy(out->bytes, text, sizeof text - 1);
+    out->size = sizeof text - 1;
+}
+
 #endif

@@ -1,0 +1,6 @@
+/* floor 6.3 - fuzz_tokenizer_model: SentencePiece's tokenizer.model. */
+#include "fuzzing.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    return fuzz_tokenizer_model(data, size);
+}
