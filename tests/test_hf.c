@@ -2,6 +2,7 @@
 #define _XOPEN_SOURCE 700
 #include "convert.h"
 #include "load.h"
+#include "memory.h"
 #include "session.h"
 #include "testing.h"
 
@@ -286,6 +287,25 @@ static void fields_that_are_left_out_have_the_defaults_of_transformers(void **st
     }
 }
 
+static void every_allocation_may_fail(void **state) {
+    (void)state;
+    static const char *const names[] = {"llama", "qwen2", "qwen3", "gpt2"};
+    for (size_t i = 0; i < 4; i++) {
+        char path[64];
+        snprintf(path, sizeof path, FIXTURES "%s", names[i]);
+        const pf_convert_options options = {.source = path, .output = output};
+        long n = 0;
+        for (bool good = false; !good && n < 3000; n++) {
+            pf_error error = {""};
+            pf_memory_fail_after(n + 1);
+            good = pf_convert(&options, &error);
+            pf_memory_fail_after(0);
+            if (!good) assert_true(error.message[0] != '\0');
+        }
+        assert_true(n > 100 && n < 3000);
+    }
+}
+
 static void folders_without_a_model_are_named(void **state) {
     (void)state;
     pf_error error = {""};
@@ -311,6 +331,7 @@ int main(void) {
         cmocka_unit_test(another_tokenizer_can_be_given),
         cmocka_unit_test(wrong_configs_are_refused),
         cmocka_unit_test(fields_that_are_left_out_have_the_defaults_of_transformers),
+        cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(folders_without_a_model_are_named),
     };
     return cmocka_run_group_tests_name("hf", tests, make_folder, remove_folder);

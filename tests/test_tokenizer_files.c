@@ -261,6 +261,42 @@ static void damaged_models_never_crash(void **state) {
     pf_file_close(&file);
 }
 
+/* Mutated files are read to their end or refused; allocations that fail, one after the other, too. */
+static void damaged_json_never_crashes(void **state) {
+    (void)state;
+    static const char *const names[] = {"llama2", "unigram", "custom", "llama3"};
+    static const char bytes[] = "{}[]\",:0-9\\ue";
+    pf_rng rng;
+    pf_rng_seed(&rng, 4, 0);
+    for (size_t i = 0; i < 4; i++) {
+        pf_error error = {""};
+        pf_file file;
+        char path[128];
+        snprintf(path, sizeof path, FIXTURES "%s.json", names[i]);
+        assert_true(pf_file_open(path, &file, &error));
+        char *copy = pf_strndup((const char *)file.bytes.data, file.bytes.size, &error);
+        assert_non_null(copy);
+        size_t refused = 0;
+        for (int round = 0; round < 400; round++) {
+            memcpy(copy, file.bytes.data, file.bytes.size);
+            for (int k = 0; k < 2; k++)
+                copy[pf_rng_u64(&rng) % file.bytes.size] = bytes[pf_rng_u64(&rng) % 14];
+            refused += !read_json(copy, &error);
+        }
+        assert_true(refused > 100);
+        memcpy(copy, file.bytes.data, file.bytes.size);
+        long n = 0;
+        for (bool good = false; !good && n < 100; n++) {
+            pf_memory_fail_after(n + 1);
+            good = read_json(copy, &error);
+            pf_memory_fail_after(0);
+        }
+        assert_true(n > 3 && n < 100);
+        pf_free(copy);
+        pf_file_close(&file);
+    }
+}
+
 static void merges_and_vocabularies_need_each_other(void **state) {
     (void)state;
     pf_error error = {""};
@@ -302,6 +338,7 @@ int main(void) {
         cmocka_unit_test(deep_and_huge_json_is_refused_at_once),
         cmocka_unit_test(wrong_protobuf_is_refused),
         cmocka_unit_test(damaged_models_never_crash),
+        cmocka_unit_test(damaged_json_never_crashes),
         cmocka_unit_test(merges_and_vocabularies_need_each_other),
     };
     return cmocka_run_group_tests_name("tokenizer_files", tests, NULL, NULL);
