@@ -10,6 +10,8 @@ BUILD    ?= build
 CFLAGS   ?= -O3 -g
 WERROR   ?= -Werror
 PREFIX   ?= /usr/local
+VERSION  := 0.1.0
+, := ,
 WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(WERROR)
 
 # One include path per folder; headers of others come in by -isystem, so that our warnings stay ours.
@@ -17,7 +19,7 @@ PKGS     := openblas jansson libpcre2-8 libutf8proc libzip libedit
 PKG_INC  := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags-only-I $(PKGS) 2>/dev/null))
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 CPPFLAGS += -iquote engine -iquote models -iquote tokenizer $(PKG_INC) -isystem /usr/include/stb
-ALL_CFLAGS = -std=c11 $(CFLAGS) $(WARN) -fopenmp -fvisibility=hidden -fPIC -MMD -MP
+ALL_CFLAGS = -std=c11 $(CFLAGS) $(WARN) -fopenmp -fPIC -fno-semantic-interposition -MMD -MP
 LDLIBS   += $(PKG_LIBS) -lm
 
 LIB_SRC  := $(sort $(wildcard engine/*.c models/*.c tokenizer/*.c))
@@ -47,6 +49,34 @@ $(PROGRAM): $(TOOL_OBJ) $(LIB)
 $(LIB): $(LIB_OBJ)
 	@rm -f $@
 	$(call RUN,AR,$(AR) rcs $@ $^)
+
+# The shared library shows what performer.h declares, and nothing else.
+SO_NAME := libperformer.so.0
+SHARED  := $(BUILD)/$(SO_NAME).1.0
+API     := scripts/api $(wildcard engine/*.h tokenizer/*.h models/*.h)
+MADE    := $(BUILD)/performer.h $(BUILD)/performer.pc $(BUILD)/performer.1 $(BUILD)/libperformer.3
+
+$(BUILD)/performer.map: $(API) | $(LIB)
+	$(call RUN,API,CC="$(CC)" scripts/api symbols >$@)
+
+$(SHARED): $(BUILD)/performer.map $(LIB_OBJ)
+	$(call RUN,LINK,$(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared -Wl$(,)-soname$(,)$(SO_NAME) \
+	    -Wl$(,)-Bsymbolic-functions -Wl$(,)--version-script=$< -o $@ $(LIB_OBJ) $(LDLIBS))
+
+$(BUILD)/performer.h: $(API) | $(LIB)
+	$(call RUN,API,scripts/api header >$@)
+
+$(BUILD)/libperformer.3: $(API) docs/man/libperformer.3 | $(LIB)
+	$(call RUN,MAN,CC="$(CC)" scripts/api man >$@)
+
+$(BUILD)/performer.1: $(PROGRAM) scripts/manual
+	$(call RUN,MAN,scripts/manual ./$(PROGRAM) >$@)
+
+$(BUILD)/performer.pc: Makefile | $(LIB)
+	$(call RUN,PC,printf '%s\n' 'prefix=$(PREFIX)' 'Name: performer' \
+	    'Description: transformer inference whose attention is a choice' 'Version: $(VERSION)' \
+	    'Cflags: -I$${prefix}/include' \
+	    'Libs: -L$${prefix}/lib -lperformer' 'Libs.private: $(PKG_LIBS) -fopenmp -lm' >$@)
 
 # Instruction sets live in their own files and are chosen at run time: only these get their flags.
 ifeq ($(shell uname -m),x86_64)
@@ -117,9 +147,21 @@ fuzz:
 smollm2:
 	@scripts/smollm2
 
-install: all
+install: all $(SHARED) $(MADE)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/performer
+	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig \
+	    $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man3 \
+	    $(DESTDIR)$(PREFIX)/share/doc/performer/examples
 	install -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/performer
+	install -m 644 $(LIB) $(DESTDIR)$(PREFIX)/lib
+	install -m 755 $(SHARED) $(DESTDIR)$(PREFIX)/lib
+	ln -sf $(notdir $(SHARED)) $(DESTDIR)$(PREFIX)/lib/$(SO_NAME)
+	ln -sf $(SO_NAME) $(DESTDIR)$(PREFIX)/lib/libperformer.so
+	install -m 644 $(BUILD)/performer.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 $(BUILD)/performer.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	install -m 644 $(BUILD)/performer.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 $(BUILD)/libperformer.3 $(DESTDIR)$(PREFIX)/share/man/man3
+	install -m 644 $(wildcard examples/*.c) $(DESTDIR)$(PREFIX)/share/doc/performer/examples
 	install -m 644 $(wildcard models/weights/*.gguf models/weights/*.txt models/weights/*.md) \
 	    $(DESTDIR)$(PREFIX)/share/performer
 
@@ -137,7 +179,7 @@ help:
 	@echo 'make format     let clang-format rewrite the sources'
 	@echo 'make smollm2    fetch a real language model (94 MiB) to models/downloads/'
 	@echo 'make deps       install everything that any of these needs (Debian)'
-	@echo 'make install    to $$PREFIX (/usr/local) below $$DESTDIR'
+	@echo 'make install    program, library, header, manuals to $$PREFIX (/usr/local) below $$DESTDIR'
 	@echo 'make clean      remove what was built'
 
 .PHONY: all tests check deps demo test lint format asan fuzz fuzzers smollm2 install clean help

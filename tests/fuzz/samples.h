@@ -99,6 +99,7 @@ static inline void sample_tokenizer_model(sample *out, int model_type) {
         int type;
     } pieces[] = {{"<unk>", 2}, {"<s>", 3}, {"</s>", 3}, {"<0x41>", 6}, {"\xE2\x96\x81", 1},
                   {"t", 1},     {"h", 1},   {"e", 1},    {"th", 1},     {"\xE2\x96\x81the", 1}};
+    memset(out, 0, sizeof *out);
     uint8_t *at = out->bytes;
     for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
         size_t n = strlen(pieces[i].text);

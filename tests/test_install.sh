@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# tests/test_install.sh - what `make install` installs: examples built and run against it, symbols, manuals.
+. tests/lib.sh
+
+if [ "$performer" != ./performer ]; then
+    skip "make install" "only for the usual build"
+    exit 0
+fi
+root=$tmp/root prefix=/opt/performer
+if ! make -s install DESTDIR="$root" PREFIX=$prefix >"$tmp/log" 2>&1; then
+    not_ok "make install" "$(cat "$tmp/log")"
+    exit 1
+fi
+ok "make install"
+lib=$root$prefix/lib
+model=$root$prefix/share/performer/tales-favor.gguf
+export PKG_CONFIG_PATH=$lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$root LD_LIBRARY_PATH=$lib
+unset MAKEFLAGS MAKELEVEL
+
+equal "the installed program runs" "performer 0.1.0" "$("$root$prefix/bin/performer" --version)"
+equal "the shared library's name" libperformer.so.0 \
+    "$(objdump -p "$lib/libperformer.so" | awk '/SONAME/ { print $2 }')"
+symbols=$(nm -D --defined-only "$lib/libperformer.so" | awk '{ print $3 }')
+equal "it shows nothing but pf_ symbols" "" "$(grep -v '^pf_' <<<"$symbols")"
+equal "... those that performer.h declares, all of them" "$(scripts/api symbols | grep -o 'pf_[a-z0-9_]*')" \
+    "$(LC_ALL=C sort <<<"$symbols")"
+equal "the static library has no other names either" "" \
+    "$(nm -g --defined-only "$lib/libperformer.a" 2>/dev/null | awk 'NF == 3 { print $3 }' | grep -v '^pf_')"
+
+read -ra flags <<<"$(pkg-config --cflags --libs performer)"
+build() { # EXAMPLE
+    check "examples/$1.c compiles without a warning" "${CC:-cc}" -std=c11 -Wall -Wextra -Wpedantic -Werror \
+        "$root$prefix/share/doc/performer/examples/$1.c" "${flags[@]}" -pthread -o "$tmp/$1"
+}
+build generate
+build many_sessions
+wanted=$("$performer" generate "$model" -p "Once upon a time" -n 30 -t 0 -q --no-echo --attention favor)
+equal "generate writes the program's text" "$wanted" "$("$tmp/generate" "$model" "Once upon a time" 30)"
+match "... and says what is wrong" 'nowhere.gguf' "$("$tmp/generate" /nowhere.gguf x 2>&1)"
+equal "64 sessions on 8 threads tell the same as one by one" \
+    "64 sessions on 8 threads: 64 texts the same, 0 wrong" "$("$tmp/many_sessions" "$model")"
+
+printf '#include <performer.h>\n' >"$tmp/alone.c"
+cp "$tmp/alone.c" "$tmp/alone.cc"
+check "performer.h stands alone" "${CC:-cc}" -std=c11 -Wall -Werror -fsyntax-only "${flags[0]}" "$tmp/alone.c"
+if command -v g++ >/dev/null; then
+    check "... in C++, too" g++ -std=c++17 -fsyntax-only "${flags[0]}" "$tmp/alone.cc"
+fi
+man=$root$prefix/share/man
+for word in 'PERFORMER GENERATE' 'save\\-state' 'SEE ALSO'; do
+    match "performer(1) has $word" "$word" "$(cat "$man/man1/performer.1")"
+done
+match "libperformer(3) has the functions" 'pf_session_append\(' "$(cat "$man/man3/libperformer.3")"
+if command -v groff >/dev/null; then
+    equal "the manuals are sound" "" \
+        "$(groff -man -ww -z "$man/man1/performer.1" "$man/man3/libperformer.3" 2>&1)"
+fi
