@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# FAVOR.md's tables, reproduced: divergence from softmax as mean over 12 attention seeds; and what a
+# FAVOR.md's tables, reproduced: divergence from softmax as mean over 12 attention seeds (4 on
+# tales-softmax, where they scatter by 1 %); and what a
 # model trained with FAVOR+ loses under features that it has never seen.
 . tests/lib.sh
 
@@ -19,10 +20,10 @@ near() {
     fi
 }
 
-# mean_kl MODEL TOKENS SETTING: over attention seeds 1 to 12
+# mean_kl MODEL TOKENS SETTING SEEDS: over attention seeds 1 to SEEDS
 mean_kl() {
     local seed against=()
-    for seed in 1 2 3 4 5 6 7 8 9 10 11 12; do against+=(--against "$3,attention-seed=$seed"); done
+    for seed in $(seq "$4"); do against+=(--against "$3,attention-seed=$seed"); done
     "$performer" compare "$1" --tokens "$2" "${against[@]}" --json -q | grep '"kl_mean"' |
         awk 'NR > 1 { sum += $2 + 0; n++ } END { print sum / n }'
 }
@@ -35,7 +36,7 @@ grep -o '"tokens": \[[^]]*\]' "$models/stories260K/golden_nll.json" |
 equal "golden_nll.json has its 12 texts" 12 "$(wc -l <"$tmp/golden_nll.jsonl")"
 while read -r setting want; do
     near "stories260K, $setting" "$want" 0.1 \
-        "$(mean_kl "$tmp/stories.gguf" "$tmp/golden_nll.jsonl" "$setting")"
+        "$(mean_kl "$tmp/stories.gguf" "$tmp/golden_nll.jsonl" "$setting" 12)"
 done <<'TABLE'
 favor,features=16 3.268
 favor,features=64 3.204
@@ -50,7 +51,7 @@ tales=$models/tales-softmax
 "$performer" convert "$tales/model.bin" -q -o "$tmp/tales-softmax.gguf"
 while read -r setting want; do
     near "tales-softmax, $setting" "$want" 0.1 \
-        "$(mean_kl "$tmp/tales-softmax.gguf" "$tales/tales_test.jsonl" "$setting")"
+        "$(mean_kl "$tmp/tales-softmax.gguf" "$tales/tales_test.jsonl" "$setting" 4)"
 done <<'TABLE'
 favor,features=16 2.051
 favor,features=64 1.907
