@@ -144,6 +144,10 @@ fuzz:
 	    -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined"
 	@scripts/fuzz build/fuzz $(SECONDS) $(TARGETS)
 
+# Every command that README.md and docs/ print, and what they print of its output.
+docs-check: $(PROGRAM)
+	@PERFORMER=./$(PROGRAM) scripts/docs-check
+
 smollm2:
 	@scripts/smollm2
 
@@ -176,11 +180,12 @@ help:
 	@echo 'make asan       the tests under the address, leak and undefined-behaviour sanitizers'
 	@echo 'make fuzz       libFuzzer on every reader of foreign bytes: SECONDS=20 for each of TARGETS'
 	@echo 'make lint       floors, clang-format, shellcheck, cppcheck, clang-tidy'
+	@echo 'make docs-check run the commands that README.md and docs/ print'
 	@echo 'make format     let clang-format rewrite the sources'
 	@echo 'make smollm2    fetch a real language model (94 MiB) to models/downloads/'
 	@echo 'make deps       install everything that any of these needs (Debian)'
 	@echo 'make install    program, library, header, manuals to $$PREFIX (/usr/local) below $$DESTDIR'
 	@echo 'make clean      remove what was built'
 
-.PHONY: all tests check deps demo test lint format asan fuzz fuzzers smollm2 install clean help
+.PHONY: all tests check deps demo test lint format asan docs-check fuzz fuzzers smollm2 install clean help
 -include $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(TESTS:=.d) $(FUZZERS:=.d)
