@@ -19,8 +19,9 @@ enum {
     FOR_BENCH = 1 << 5,
     FOR_COMPARE = 1 << 6,
     FOR_EXPLAIN = 1 << 8,
+    FOR_CHAT = 1 << 9,
     FOR_ALL = ~0,
-    FOR_SESSIONS = FOR_GENERATE | FOR_EVAL | FOR_COMPARE,
+    FOR_SESSIONS = FOR_GENERATE | FOR_EVAL | FOR_COMPARE | FOR_CHAT,
 };
 
 typedef enum flag_kind {
@@ -67,6 +68,7 @@ typedef enum flag_id {
     FLAG_MIN_P,
     FLAG_SEED,
     FLAG_IGNORE_EOS,
+    FLAG_SYSTEM,
     FLAG_SAVE_STATE,
     FLAG_LOAD_STATE,
 

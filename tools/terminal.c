@@ -13,16 +13,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t catching, interrupted;
+static volatile sig_atomic_t catching, keeping, interrupted, remembered;
+static struct termios mode; /* of the terminal, if it was remembered */
 
 static void on_signal(int signal_number) {
-    if (catching && !interrupted && signal_number == SIGINT) {
+    if (signal_number == SIGINT && (keeping || (catching && !interrupted))) {
         interrupted = 1;
         return;
     }
     pf_writer_remove_all_temporaries();
+    if (remembered) tcsetattr(STDIN_FILENO, TCSANOW, &mode);
     signal(signal_number, SIG_DFL);
     raise(signal_number);
 }
@@ -47,6 +50,7 @@ static void on_bus_error(int signal_number, siginfo_t *info, void *context) {
     say(" became unreadable while it was used; was it replaced or truncated? Put a new version in "
         "its place by renaming it there\n");
     pf_writer_remove_all_temporaries();
+    if (remembered) tcsetattr(STDIN_FILENO, TCSANOW, &mode);
     _exit(EXIT_FAILED);
 }
 
@@ -61,6 +65,19 @@ void terminal_start(void) {
     struct sigaction bus = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
     sigemptyset(&bus.sa_mask);
     sigaction(SIGBUS, &bus, NULL);
+}
+
+void terminal_keep_interrupts(void) {
+    struct sigaction action = {.sa_handler = on_signal}; /* no SA_RESTART: reads return */
+    sigemptyset(&action.sa_mask);
+    keeping = 1;
+    sigaction(SIGINT, &action, NULL);
+}
+
+void terminal_forget_interrupt(void) { interrupted = 0; }
+
+void terminal_remember_mode(void) {
+    if (tcgetattr(STDIN_FILENO, &mode) == 0) remembered = 1;
 }
 
 void terminal_catch_interrupt(void) { catching = 1; }

@@ -17,6 +17,11 @@ void terminal_reading(const char *path);
 /* From now on the first Ctrl-C only sets a flag, for a command that can end with what it has. */
 void terminal_catch_interrupt(void);
 bool terminal_interrupted(void);
+/* From now on every Ctrl-C only sets the flag, and interrupts a read; forget clears the flag. */
+void terminal_keep_interrupts(void);
+void terminal_forget_interrupt(void);
+/* Before something changes how the terminal reads: signals that end the program put it back. */
+void terminal_remember_mode(void);
 
 /* "performer COMMAND: sentence" on standard error; return EXIT_FAILED and EXIT_USAGE. */
 int complain(const pf_error *error);

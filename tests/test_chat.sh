@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# tests/test_chat.sh - performer chat: through a pipe, through a pseudo-terminal, and with a real model.
+. tests/lib.sh
+
+model=tests/fixtures/families/llama.gguf
+
+# say "lines" OPTIONS...: through a pipe -> $code, $out, $err
+say() {
+    printf '%b' "$1" | "$performer" chat "${@:2}" >"$tmp/out" 2>"$tmp/err"
+    code=${PIPESTATUS[1]}
+    out=$(cat "$tmp/out")
+    err=$(cat "$tmp/err")
+}
+
+# A model without a template goes on with what is said.
+text=$("$performer" generate $model -p "hello hat" -n 12 -t 0 -q --no-echo)
+say 'hello hat\n' $model -n 12 -t 0 -q
+equal "what is said is continued" "0 $text" "$code $out"
+say 'hello hat\n' $model -n 12 -t 0
+match "... and the lack of a template is noted" 'no chat template' "$err"
+say 'hello hat\nand\n/reset\nhello hat\n' $model -n 12 -t 0 -q
+equal "three turns, three answers" 3 "$(wc -l <<<"$out")"
+equal "/reset forgets" "$text" "$(tail -1 <<<"$out")"
+say 'hello hat\n/state\n' $model -n 12 -t 0 -q
+match "/state counts what was read" '^[0-9]+ tokens read, softmax attention, state' "$err"
+say 'hello hat\n/attention favor,features=16\n/attention softmax\n' $model -n 12 -t 0 -q
+match "/attention changes it" '[0-9]+ tokens read, favor attention' "$err"
+equal "... and reads everything again" 1 "$(grep -o '^[0-9]* tokens read' <<<"$err" | sort -u | wc -l)"
+say "hello hat\n/save $tmp/s\nand\n" $model -n 12 -t 0 -q --attention favor
+second=$(tail -1 <<<"$out")
+say 'and\n' $model -n 12 -t 0 -q --load-state "$tmp/s"
+equal "/save, and --load-state in another process: the same answer" "$second" "$out"
+say 'hello\n/attention local,window=4\n' $model -q --load-state "$tmp/s" -n 3
+match "... but no other attention" 'began with a saved state' "$err"
+say '/nonsense\n/save\n/attention sofmax\nhello hat\n' $model -n 12 -t 0 -q
+equal "mistakes are told, and the chat goes on" "1 3 $text" "$code $(wc -l <<<"$err") $out"
+match "... each with a sentence" 'softmax, favor or local' "$err"
+say "$(printf 'hat %.0s' {1..400})\n" $model -n 3 -q --attention softmax --context 64
+match "a line beyond the context: a sentence" 'context is 64' "$err"
+turns=$(printf 'hello hat %.0s\\n' {1..10})
+say "$turns/state\n" $model -n 40 -t 0 -q --attention favor
+ten=${err##*state }
+say "hello\n/state\n" $model -n 1 -t 0 -q --attention favor
+equal "ten turns under favor: a state of the same size" "${err##*state }" "$ten"
+"$performer" chat $model -q </dev/null >"$tmp/out" 2>&1
+equal "nothing said: exit 0" "0 " "$? $(cat "$tmp/out")"
+
+# At a terminal. typed: what is typed, a line at a time, with a pause behind each; -> $out
+if command -v script >/dev/null; then
+    at_terminal() { # COMMAND KEYS...
+        local command=$1 keys
+        shift
+        { sleep 0.5; for keys; do printf '%b' "$keys"; sleep 0.5; done; } |
+            TERM=xterm timeout 30 script -qec "$command" /dev/null >"$tmp/out" 2>&1
+        out=$(tr -d '\r' <"$tmp/out")
+    }
+    chat="$performer chat $model -t 0 -q --attention favor"
+    say 'hello hat\n' $model -t 0 -q --attention favor -n 12
+    cp "$tmp/out" "$tmp/piped"
+    at_terminal "$chat -n 12" 'hello hat\n' '/state\n' '\033[A\n' '\004'
+    match "terminal: an answer" "^$(head -1 "$tmp/piped" | sed 's/[][\.*^$]/./g')\$" "$out"
+    equal "terminal: the arrow brings back the line before" 2 "$(grep -c 'tokens read' <<<"$out")"
+    at_terminal "$chat -n 12" '/statx\177e\n' '\004'
+    equal "terminal: a typing error is mended" 1 "$(grep -c 'tokens read' <<<"$out")"
+    at_terminal "$chat -n 100000000" 'hello hat\n' '\003' '/state\n' '\004'
+    equal "terminal: Ctrl-C stops the answer, and the chat goes on" 1 "$(grep -c 'tokens read' <<<"$out")"
+    at_terminal "$chat -n 12" 'throw this away\003' '/state\n' '\003\003' '\004'
+    match "terminal: Ctrl-C throws a line away" '^0 tokens read' "$out"
+    at_terminal "stty -a >$tmp/before; $chat -n 12; stty -a >$tmp/after" 'hello\n' '\003' '\004'
+    check "terminal: is as it was after Ctrl-D" cmp "$tmp/before" "$tmp/after"
+    at_terminal "stty -a >$tmp/before; sh -c 'echo \$\$ >$tmp/pid; exec $chat'; stty -a >$tmp/after" \
+        'hello' '' '' '' &
+    sleep 1.5
+    kill -TERM "$(cat "$tmp/pid")"
+    wait
+    check "terminal: ... and after SIGTERM" cmp "$tmp/before" "$tmp/after"
+else
+    skip "at a terminal" "no script (bsdutils) here"
+fi
+
+# With a real model: the answer that the golden file has.
+smollm=models/downloads/smollm2-135m-instruct.gguf
+golden=$data/models/smollm2-135m-instruct/golden_greedy.json
+[ -f $smollm ] || smollm=../downloads/smollm2-135m-instruct.gguf
+if [ -f $smollm ] && [ -f "$golden" ]; then
+    ids=$(tr -d '\n' <"$golden" | grep -o '"chat".*"plain"' | grep -o '"greedy_tokens": *\[[^]]*' | tr -cd '0-9 ')
+    wanted=$(tr -s ' ' '\n' <<<"$ids" | "$performer" tokenize $smollm --decode)
+    say 'What is gravity?\nWho found it?\n' $smollm -t 0 -q --float-activations -n 100
+    equal "SmolLM2: What is gravity?" "${wanted%<|im_end|>}" "$(head -1 <<<"$out")"
+    match "SmolLM2: a second turn knows the first" 'Newton' "$(tail -n +2 <<<"$out")"
+else
+    skip "SmolLM2: What is gravity?" "make smollm2 was not run"
+fi

@@ -1,0 +1,193 @@
+/* floor 5.8 - chat: a dialogue at the terminal or through a pipe. */
+#include "commands.h"
+#include "common.h"
+#include "dialogue.h"
+#include "line_input.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+typedef struct chat {
+    const options *parsed;
+    pf_loaded loaded;
+    dialogue d;
+    line_input *input;
+    output out;
+} chat;
+
+static const char help[] =
+    "/attention KIND   softmax, favor or local from here on, with settings: favor,features=128\n"
+    "/reset            forget everything that was said\n"
+    "/save FILE        save where the dialogue stands (performer chat --load-state FILE)\n"
+    "/state            how much is read, and how large the state is\n"
+    "/help             this\n"
+    "Ctrl-C stops an answer, Ctrl-D ends the chat.\n";
+
+static pf_sampler_options sampling_of(const options *parsed) {
+    const option_value *values = parsed->values;
+    struct timespec now;
+    timespec_get(&now, TIME_UTC);
+    return (pf_sampler_options){
+        .temperature = (float)values[FLAG_TEMPERATURE].number,
+        .top_k = (size_t)values[FLAG_TOP_K].count,
+        .top_p = (float)values[FLAG_TOP_P].number,
+        .min_p = (float)values[FLAG_MIN_P].number,
+        .seed = parsed->given[FLAG_SEED] ? values[FLAG_SEED].count : (uint64_t)now.tv_nsec,
+    };
+}
+
+static bool open_chat(chat *c, pf_error *error) {
+    const options *parsed = c->parsed;
+    pf_session_options session;
+    if (!load_model(parsed, &c->loaded, error)) return false;
+    if (!c->loaded.tokenizer)
+        return pf_fail(error, "%s has no tokenizer; `performer convert --tokenizer FILE` adds one",
+                       parsed->model);
+    pf_sampler_options sampling = sampling_of(parsed);
+    const char *system = parsed->given[FLAG_SYSTEM] ? parsed->values[FLAG_SYSTEM].text : NULL;
+    if (!session_options_from(parsed, c->loaded.model, &session, error) ||
+        !dialogue_open(&c->d, &c->loaded, &session, &sampling, system, error))
+        return false;
+    if (!c->d.has_template)
+        note(parsed, "performer: %s has no chat template that is known; what you say is continued",
+             parsed->model);
+    if (parsed->given[FLAG_LOAD_STATE] &&
+        !dialogue_load(&c->d, parsed->values[FLAG_LOAD_STATE].text, parsed->given[FLAG_SEED],
+                       error))
+        return false;
+    c->input = line_input_new("> ", error);
+    return c->input != NULL;
+}
+
+/* ---- what begins with a slash ---- */
+
+/* The options as they were given, with "favor,features=64" in place of what they say of attention. */
+static bool switch_attention(chat *c, const char *setting, pf_error *error) {
+    char pieces[256];
+    options changed = *c->parsed;
+    pf_session_options session;
+    changed.given[FLAG_LOAD_STATE] = false;
+    if (snprintf(pieces, sizeof pieces, "%s", setting) >= (int)sizeof pieces)
+        return pf_fail(error, "that is too long for an attention");
+    return options_parse_setting(&changed, FLAG_ATTENTION, pieces, error) &&
+           session_options_from(&changed, c->loaded.model, &session, error) &&
+           dialogue_switch(&c->d, &session, error);
+}
+
+static void show_state(const chat *c) {
+    char size[16];
+    const pf_session *session = c->d.session;
+    fprintf(stderr, "%zu tokens read, %s attention, state %s\n", pf_session_position(session),
+            pf_attention_name(pf_session_get_options(session)->attention.kind),
+            human_bytes(pf_session_state_bytes(session), size));
+}
+
+/* The argument of a command, NULL if line is another one. */
+static const char *argument_of(const char *line, const char *name) {
+    size_t n = strlen(name);
+    if (strncmp(line, name, n) != 0 || (line[n] != ' ' && line[n] != '\0')) return NULL;
+    return line + n + strspn(line + n, " ");
+}
+
+static bool obey(chat *c, const char *line, pf_error *error) {
+    const char *argument;
+    if (argument_of(line, "/help")) {
+        fputs(help, stderr);
+    } else if (argument_of(line, "/reset")) {
+        dialogue_reset(&c->d);
+    } else if (argument_of(line, "/state")) {
+        show_state(c);
+    } else if ((argument = argument_of(line, "/save"))) {
+        if (!*argument) return pf_fail(error, "/save FILE: name a file");
+        if (!c->d.answered) return pf_fail(error, "nothing was said yet that could be saved");
+        return dialogue_save(&c->d, argument, error);
+    } else if ((argument = argument_of(line, "/attention"))) {
+        if (!*argument) return pf_fail(error, "/attention softmax, favor or local");
+        if (!switch_attention(c, argument, error)) return false;
+        show_state(c);
+    } else {
+        return pf_fail(error, "there is no %.*s; /help lists what there is",
+                       (int)strcspn(line, " "), line);
+    }
+    return true;
+}
+
+/* ---- the dialogue ---- */
+
+static bool print_answer(void *context, const char *bytes, size_t n) {
+    chat *c = context;
+    return output_write(&c->out, bytes, n);
+}
+
+static bool turn(chat *c, const char *line, pf_error *error) {
+    terminal_forget_interrupt();
+    bool good = dialogue_turn(&c->d, line, (size_t)c->parsed->values[FLAG_N_TOKENS].count,
+                              print_answer, c, error);
+    output_write(&c->out, "\n", 1);
+    return good;
+}
+
+/* A command or a turn that fails is told, and the chat goes on. Returns whether all went well. */
+static bool converse(chat *c) {
+    bool all_good = true;
+    const char *line;
+    size_t n;
+    for (line_result result; !c->out.failure; fflush(stdout)) {
+        result = line_input_read(c->input, &line, &n);
+        if (result == LINE_END) break;
+        if (result == LINE_INTERRUPTED) {
+            output_write(&c->out, "\n", 1);
+            continue;
+        }
+        pf_error error = {""};
+        if (n == 0) continue;
+        bool good = *line == '/' ? obey(c, line, &error) : turn(c, line, &error);
+        if (!good) complain(&error);
+        all_good = all_good && good;
+    }
+    return all_good;
+}
+
+static int run(const options *parsed) {
+    chat c = {.parsed = parsed};
+    pf_error error = {""};
+    int status = EXIT_FAILED;
+    if (open_chat(&c, &error)) {
+        terminal_keep_interrupts();
+        c.out.unbuffered = true; /* whoever asked is waiting */
+        if (output_is_terminal()) note(parsed, "/help lists the commands; Ctrl-D ends");
+        bool good = converse(&c);
+        status = output_finish(&c.out);
+        if (!good && !output_is_terminal()) status = EXIT_FAILED;
+    } else {
+        complain(&error);
+    }
+    line_input_free(c.input);
+    dialogue_close(&c.d);
+    pf_loaded_close(&c.loaded);
+    return status;
+}
+
+const command command_chat = {
+    .name = "chat",
+    .bit = FOR_CHAT,
+    .usage = "MODEL [options]",
+    .summary = "a dialogue, with line editing, history and the model's chat template",
+    .manual =
+        "Reads a line, answers, and keeps all that was said; each turn only reads what is new. At "
+        "a "
+        "terminal the line can be edited and the lines before are remembered; in a pipe every line "
+        "is a turn, and standard output carries nothing but the answers.\n\n"
+        "The words around a turn are those of the model's own chat template, if it is one of "
+        "ChatML, "
+        "Llama 2, Llama 3, Mistral, Zephyr, Gemma or Phi-3; otherwise what you type is continued "
+        "as "
+        "a text. An answer ends at the model's end of turn, after --tokens, or at Ctrl-C.\n\n"
+        "Lines that begin with a slash are commands: /attention favor goes on under another "
+        "attention, which reads the dialogue again; /reset forgets it; /save FILE saves where it "
+        "stands; /state tells its size; /help lists them. Ctrl-D ends.",
+    .examples = "performer chat models/downloads/smollm2-135m-instruct.gguf\n"
+                "echo \"What is gravity?\" | performer chat model.gguf -t 0 --attention favor",
+    .run = run,
+};

@@ -1,0 +1,157 @@
+/* floor 5.6 - dialogue: turns of a person and a model, over one session that keeps all of them. */
+#include "dialogue.h"
+
+#include "common.h"
+#include "memory.h"
+#include "saved_state.h"
+
+#include <string.h>
+
+static void find_template(dialogue *d) {
+    pf_text jinja = {0};
+    pf_error ignored = {""};
+    d->has_template = pf_checkpoint_get_text(d->loaded->checkpoint, "tokenizer.chat_template",
+                                             &jinja, &ignored) &&
+                      jinja.size > 0 &&
+                      pf_chat_template_find(jinja.bytes, jinja.size,
+                                            pf_tokenizer_vocabulary(d->loaded->tokenizer),
+                                            &d->template, &ignored);
+}
+
+bool dialogue_open(dialogue *d, const pf_loaded *loaded, const pf_session_options *session,
+                   const pf_sampler_options *sampling, const char *system, pf_error *error) {
+    *d = (dialogue){.loaded = loaded, .system = system, .whole = true};
+    size_t V = loaded->model->n_vocab;
+    find_template(d);
+    d->sampler = pf_sampler_new(sampling, V, error);
+    d->session = d->sampler ? pf_session_new(loaded->model, session, error) : NULL;
+    d->logits = d->session ? pf_calloc(V, sizeof *d->logits, "the logits", error) : NULL;
+    size_t room = pf_tokenizer_max_bytes(loaded->tokenizer) + 16;
+    d->piece = d->logits ? pf_calloc(room, 1, "a token", error) : NULL;
+    if (d->piece) return true;
+    dialogue_close(d);
+    return false;
+}
+
+void dialogue_close(dialogue *d) {
+    pf_session_free(d->session);
+    pf_sampler_free(d->sampler);
+    pf_free(d->logits);
+    pf_free(d->piece);
+    pf_tokens_free(&d->read);
+    *d = (dialogue){0};
+}
+
+/* What is to be read before the model answers. With turns before, their words do not matter: the text
+ * begins behind the last answer, so an empty turn stands for all of them. */
+static bool render(const dialogue *d, const char *text, pf_tokens *ids, pf_error *error) {
+    const pf_tokenizer *tokenizer = d->loaded->tokenizer;
+    if (!d->has_template)
+        return pf_tokenizer_encode(tokenizer, text, strlen(text),
+                                   d->answered ? PF_ENCODE_CONTINUED : PF_ENCODE_BOS, ids, error);
+    pf_chat_message messages[4];
+    size_t n = 0, known = 0, size = 0;
+    char *rendered = NULL;
+    if (d->system) messages[n++] = (pf_chat_message){"system", d->system};
+    if (d->answered) {
+        messages[n++] = (pf_chat_message){"user", "."};
+        messages[n++] = (pf_chat_message){"assistant", "."};
+        known = n;
+    }
+    messages[n++] = (pf_chat_message){"user", text};
+    if (!pf_chat_render(&d->template, messages, n, known, &rendered, &size, error)) return false;
+    unsigned how = pf_chat_encode_flags(&d->template, pf_tokenizer_vocabulary(tokenizer), known);
+    if (known) how |= PF_ENCODE_CONTINUED;
+    bool good = pf_tokenizer_encode(tokenizer, rendered, size, how, ids, error);
+    pf_free(rendered);
+    return good;
+}
+
+/* Reads ids in pieces, between which Ctrl-C is heard, and remembers them. */
+static bool read_ids(dialogue *d, const int32_t *ids, size_t n, pf_error *error) {
+    size_t chunk = pf_session_get_options(d->session)->chunk;
+    for (size_t done = 0; done < n;) {
+        size_t part = n - done < chunk ? n - done : chunk;
+        if (!pf_session_append(d->session, ids + done, part, d->logits, 1, error)) return false;
+        for (size_t i = 0; i < part; i++)
+            if (!pf_tokens_push(&d->read, ids[done + i], error)) return false;
+        done += part;
+    }
+    return true;
+}
+
+static bool answer(dialogue *d, size_t most_tokens, dialogue_listener listener, void *context,
+                   pf_error *error) {
+    const pf_tokenizer *tokenizer = d->loaded->tokenizer;
+    bool heard = true;
+    for (size_t i = 0; i < most_tokens && heard && !terminal_interrupted(); i++) {
+        int32_t id = pf_sampler_next(d->sampler, d->logits);
+        if (id < 0) return pf_fail(error, "the logits are no numbers any more; /reset begins anew");
+        if (pf_tokenizer_is_end(tokenizer, id)) break;
+        size_t n = pf_decoder_push(tokenizer, &d->decoder, id, d->piece);
+        heard = listener(context, d->piece, n);
+        if (!check_room(d->session, 1, error) || !read_ids(d, &id, 1, error)) return false;
+    }
+    size_t n = pf_decoder_finish(&d->decoder, d->piece);
+    if (heard) listener(context, d->piece, n);
+    return true;
+}
+
+bool dialogue_turn(dialogue *d, const char *text, size_t most_tokens, dialogue_listener listener,
+                   void *context, pf_error *error) {
+    pf_tokens ids = {0};
+    bool good = render(d, text, &ids, error) && check_room(d->session, ids.count + 1, error);
+    if (good && ids.count == 0)
+        good = pf_fail(error, "there is nothing to go on with; say something");
+    good = good && read_ids(d, ids.ids, ids.count, error);
+    pf_tokens_free(&ids);
+    if (!good) return false;
+    d->answered = true;
+    d->decoder = (pf_decoder){.started = !d->has_template};
+    return answer(d, most_tokens, listener, context, error);
+}
+
+void dialogue_reset(dialogue *d) {
+    pf_session_reset(d->session);
+    d->read.count = 0;
+    d->answered = false;
+    d->whole = true;
+}
+
+bool dialogue_switch(dialogue *d, const pf_session_options *session, pf_error *error) {
+    if (!d->whole)
+        return pf_fail(error, "this dialogue began with a saved state, which another attention "
+                              "cannot read; /reset first");
+    pf_session *other = pf_session_new(d->loaded->model, session, error);
+    if (!other) return false;
+    if (!check_room(other, d->read.count, error) ||
+        !pf_session_append(other, d->read.ids, d->read.count, d->logits, d->read.count > 0,
+                           error)) {
+        pf_session_free(other);
+        return false;
+    }
+    pf_session_free(d->session);
+    d->session = other;
+    return true;
+}
+
+static saved_state state_of(const dialogue *d, pf_decoder *decoder) {
+    return (saved_state){d->session, d->sampler, decoder, d->logits};
+}
+
+bool dialogue_save(const dialogue *d, const char *path, pf_error *error) {
+    pf_decoder decoder = d->decoder;
+    saved_state state = state_of(d, &decoder);
+    return saved_state_save(&state, NULL, 0, path, error);
+}
+
+bool dialogue_load(dialogue *d, const char *path, bool keep_seed, pf_error *error) {
+    pf_tokens pending = {0};
+    saved_state state = state_of(d, &d->decoder);
+    bool good = saved_state_load(&state, &pending, keep_seed, path, error) &&
+                read_ids(d, pending.ids, pending.count, error);
+    pf_tokens_free(&pending);
+    d->answered = pf_session_position(d->session) > 0;
+    d->whole = !d->answered;
+    return good;
+}
