@@ -57,7 +57,7 @@ static bool parse_setting(const char *setting, options *parsed, char *pieces, pf
     if (strlen(setting) >= SETTING_SIZE)
         return pf_fail(error, "--against \"%.40s...\" is longer than %d characters", setting,
                        (int)SETTING_SIZE - 1);
-    strcpy(pieces, setting);
+    snprintf(pieces, SETTING_SIZE, "%s", setting);
     return strcmp(setting, "mean") == 0 ||
            options_parse_setting(parsed, FLAG_ATTENTION, pieces, error) ||
            pf_fail(error, "--against \"%s\": %s", setting, error->message);
@@ -68,7 +68,7 @@ static bool set_row(const compare_run *run, const char *setting, compared *row, 
     options parsed = *run->parsed;
     const pf_model *model = run->loaded.model;
     if (!parse_setting(setting, &parsed, pieces, error)) return false;
-    strcpy(row->name, setting);
+    snprintf(row->name, sizeof row->name, "%s", setting);
     if (!session_options_from(&parsed, model, &row->options, error)) return false;
     if (strcmp(setting, "mean") == 0) set_mean(&row->options.attention);
     size_t needed = needed_context(run);
@@ -119,7 +119,7 @@ static bool measure_texts(compare_run *run, pf_error *error) {
         if (text->count > run->longest) run->longest = text->count;
         if (!first && text->count > 0) first = text;
     }
-    if (run->longest < 2)
+    if (!first || run->longest < 2)
         return pf_fail(error, "nothing is predicted: give a text of at least two tokens");
     comparison *c = &run->c;
     bool whole = run->parsed->given[FLAG_TEXT_ARGUMENT] || first->count <= WHOLE_PROMPT;
@@ -209,7 +209,7 @@ static bool measure_scaling(compare_run *run, size_t first, size_t n, double sec
     if (!s->rows || !set_contexts(run, s, error)) return false;
     for (size_t i = 0; i <= n; i++) {
         const compared *from = &run->c.rows[i ? first + i - 1 : 0];
-        strcpy(s->rows[i].name, from->name);
+        snprintf(s->rows[i].name, sizeof s->rows[i].name, "%s", from->name);
         s->rows[i].options = from->options;
     }
     bool good = scaling_run(s, error);

@@ -154,7 +154,7 @@ static void print_row(const comparison *c, const compared *row, int width, outpu
     bool reference = row == c->rows;
     if (c->n_write && !reference) {
         if (row->parts_at == SIZE_MAX)
-            strcpy(parts, "never");
+            snprintf(parts, sizeof parts, "never");
         else
             snprintf(parts, sizeof parts, "%zu", row->parts_at);
     }

@@ -25,13 +25,14 @@ prediction predict(const float *logits, size_t n, float *weights) {
     prediction p = {0};
     find_best(&p, logits, n);
     double top = (double)logits[p.best[0]], sum = 0;
-    for (size_t i = 0; i < n; i++) {
+    size_t i = 0; /* n >= 1 */
+    do {
         double e = exp((double)logits[i] - top);
         sum += e;
         if (!weights) continue;
         weights[i] = (float)e;
         p.weight_sum += (double)weights[i];
-    }
+    } while (++i < n);
     p.log_sum = top + log(sum);
     return p;
 }

@@ -195,7 +195,7 @@ static bool choose_head(feature_error *e, const head_rows *rows, pair *best, pf_
 static bool measure_kernel(feature_error *e, const head_rows *rows, pf_error *error) {
     const pf_model *m = rows->model;
     size_t D = m->head_dim, most = (size_t)e->sizes[FEATURE_SIZES - 1];
-    pair pairs[MOST_PAIRS];
+    pair pairs[MOST_PAIRS] = {0};
     if (D > MOST_DIMS) return true;
     if (!choose_head(e, rows, pairs, error)) return false;
     size_t n = e->n_pairs, floats = 2 * n * D + 2 * n * most + 2 * n;

@@ -106,8 +106,8 @@ static void add_tokens(head_z *z, uint32_t layer, size_t first, const float *k, 
         }
         double seen = (double)(first + t + 1);
         for (size_t h = 0; h < H; h++)
-            z->z_sum[layer * H + h] += (double)m->attention_scale *
-                                       pair_sum(z, layer * KV + h / (H / KV), q + h * D, seen);
+            z->z_sum[layer * H + h] +=
+                (double)m->attention_scale * pair_sum(z, layer * KV + h * KV / H, q + h * D, seen);
         z->pairs[layer] += seen;
     }
 }
@@ -145,9 +145,9 @@ static void compare_rows(layer_error *e, bool attention, const float *reference,
     }
 }
 
-void layer_watch_tap(void *context, pf_tap_point point, uint32_t layer, size_t first,
+void layer_watch_tap(void *watch, pf_tap_point point, uint32_t layer, size_t first,
                      const float *rows, size_t n, size_t cols) {
-    layer_watch *w = context;
+    layer_watch *w = watch;
     bool attention = point == PF_TAP_ATTENTION_OUTPUT;
     bool keys = w->z && (point == PF_TAP_Q || point == PF_TAP_K);
     if (!keys && !attention && point != PF_TAP_LAYER) return;

@@ -8,7 +8,7 @@ enum {
     WIDE = 1000,
     HALF = 480,
     HEIGHT = 300,
-    LEFT = 62,
+    LEFT = 70,
     RIGHT = 24,
     TOP = 10,
     BOTTOM = 46,
@@ -82,20 +82,23 @@ static frame make_frame(const chart *c) {
     return f;
 }
 
-/* The values that get a line: 1, 2, 5 of each decade, or of fewer decades all the fewer. */
-static size_t choose_ticks(const axis *a, double *ticks) {
+/* The values that get a line on a log axis: the more of each decade, the fewer decades there are. */
+static size_t choose_log_ticks(const axis *a, double *ticks) {
+    static const double mantissa[] = {1, 2, 5, 1.5, 3, 7};
+    double decades = a->high - a->low;
     size_t n = 0;
-    if (a->log) {
-        double decades = a->high - a->low;
-        for (double e = floor(a->low); e <= a->high; e++)
-            for (int m = 0; m < 3; m++) {
-                static const double mantissa[] = {1, 2, 5};
-                double value = mantissa[m] * pow(10, e), v = log10(value);
-                if (m > 0 && decades > 2.5) continue;
-                if (v >= a->low - 1e-9 && v <= a->high + 1e-9 && n < MOST_TICKS) ticks[n++] = value;
-            }
-        return n;
-    }
+    int used = decades > 2.5 ? 1 : decades > 0.8 ? 3 : 6;
+    for (double e = floor(a->low); e <= a->high; e++)
+        for (int m = 0; m < used; m++) {
+            double value = mantissa[m] * pow(10, e), v = log10(value);
+            if (v >= a->low - 1e-9 && v <= a->high + 1e-9 && n < MOST_TICKS) ticks[n++] = value;
+        }
+    return n;
+}
+
+static size_t choose_ticks(const axis *a, double *ticks) {
+    if (a->log) return choose_log_ticks(a, ticks);
+    size_t n = 0;
     double range = a->high - a->low;
     if (!(range > 0)) {
         ticks[0] = a->low;
