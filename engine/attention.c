@@ -63,6 +63,7 @@ static head_plan plan_head(const pf_attention_shape *shape, const pf_attention_o
     plan.floats = round_up(2 * plan.slots * D);
     if (options->kind != PF_ATTENTION_FAVOR) return plan;
     plan.M = of_head(shape->head_features, options->features, index);
+    plan.M = pf_map_whole_features(options->map, plan.M);
     if (options->map == PF_MAP_ELU) plan.M = D;
     if (plan.M == 0) return plan; /* this head has a window only */
     pf_head_place place = place_of(shape, index);

@@ -119,6 +119,10 @@ size_t pf_map_projections(pf_map_kind map, size_t M) {
     return info->per_projection ? M / info->per_projection + info->extra_rows : 0;
 }
 
+size_t pf_map_whole_features(pf_map_kind map, size_t M) {
+    return maps[map].per_projection > 1 ? M - M % maps[map].per_projection : M;
+}
+
 bool pf_map_is_signed(pf_map_kind map) { return maps[map].is_signed; }
 
 bool pf_map_check_features(pf_map_kind map, size_t D, uint32_t *M, char *message, size_t size) {

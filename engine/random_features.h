@@ -34,6 +34,8 @@ size_t pf_map_projections(pf_map_kind map, size_t M);
 /* False (with a message) if a head of D dims cannot have M features of this map: M must be even
  * for maps in pairs and is always D for elu. *M is set where the map leaves no choice. */
 bool pf_map_check_features(pf_map_kind map, size_t D, uint32_t *M, char *message, size_t size);
+/* The largest number of features up to M that this map can make of whole projections. */
+size_t pf_map_whole_features(pf_map_kind map, size_t M);
 /* True if features may be negative, and so the denominator too. */
 bool pf_map_is_signed(pf_map_kind map);
 

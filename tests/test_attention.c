@@ -396,6 +396,15 @@ static void heads_may_differ_in_window_and_features(void **state) {
     solve(&p, p.out);
     for (size_t t = 0; t < 150; t++)
         assert_true(largest_difference(p.out + t * 32 + 16, want + t * 32 + 16, 16) < 1e-5f);
+
+    /* sizes chosen for one map serve another that makes two features of a projection */
+    const uint32_t odd[] = {15, 15}, even[] = {14, 14};
+    p.options.kind = PF_ATTENTION_FAVOR, p.options.map = PF_MAP_HYPERBOLIC;
+    p.shape.head_features = odd;
+    solve(&p, want);
+    p.shape.head_features = even;
+    solve(&p, p.out);
+    assert_true(largest_difference(p.out, want, out_size(&p)) == 0);
     free(want);
     free_problem(&p);
 }
