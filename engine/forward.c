@@ -126,9 +126,7 @@ static float gelu_tanh(float x) {
     return 0.5f * x * (1 + tanhf(0.7978845608f * (x + 0.044715f * x * x * x)));
 }
 
-static float gelu_erf(float x) {
-    return 0.5f * x * (1 + erff(x * 0.7071067812f));
-}
+static float gelu_erf(float x) { return 0.5f * x * (1 + erff(x * 0.7071067812f)); }
 
 /* The MLP's nonlinearity on n values in place, gated by or gating `up`; the result is in `gate`
  * where there is one, else in `up`. */

@@ -18,9 +18,9 @@ struct pf_session {
     pf_session_options options;
     pf_favor_weights *favor; /* [n_layers] what attention reads of the layers */
     pf_attention *attention;
-    size_t position; /* tokens read */
+    size_t position;  /* tokens read */
     uint64_t weights; /* that a token meets: what a team has to share out */
-    size_t chunk;    /* most tokens at a time: rows of the activations below */
+    size_t chunk;     /* most tokens at a time: rows of the activations below */
 
     /* activations of one chunk */
     float *x;                 /* [chunk, C] the residual stream */
