@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#undef pf_fail /* see error.h */
 bool pf_fail(pf_error *error, const char *format, ...) {
     if (!error) return false;
     char text[sizeof error->message]; /* apart, since the arguments may quote the old message */

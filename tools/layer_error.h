@@ -43,7 +43,7 @@ typedef struct layer_watch {
     head_z *z;           /* or NULL */
     double seconds;      /* spent here, which the session's speed is not to blame for */
 } layer_watch;
-void layer_watch_tap(void *watch, pf_tap_point point, uint32_t layer, size_t first,
+void layer_watch_tap(void *context, pf_tap_point point, uint32_t layer, size_t first,
                      const float *rows, size_t n, size_t cols);
 
 #endif
