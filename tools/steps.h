@@ -8,6 +8,9 @@
 /* From tokens to logits, one heading a step. */
 void steps_print(const walk *w, page *p);
 
+/* Of these the middle: scores and softmax, features, S and z, and both side by side. */
+void steps_print_attention(const walk *w, page *p);
+
 /* phi of a map in one line, e.g. "phi(x)_m = exp(w_m.x - |x|^2/2) / sqrt(M)". */
 const char *map_formula(pf_map_kind map);
 
