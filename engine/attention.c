@@ -1,4 +1,4 @@
-/* floor 1.7 - attention of a whole model: the state of every layer and head, one interface for all kinds. */
+/* floor 1.8 - attention of a whole model: the state of every layer and head, one interface for all kinds. */
 #include "attention.h"
 
 #include "memory.h"
@@ -24,89 +24,11 @@ struct pf_attention {
     uint64_t *redraws;    /* [n_members] */
 };
 
-/* The number of slots, features and floats of one head. */
-typedef struct head_plan {
-    size_t window, slots, M, n_tails, floats;
-} head_plan;
-
-static size_t of_head(const uint32_t *per_head, uint32_t from_options, size_t index) {
-    return per_head ? per_head[index] : from_options;
-}
-
-static size_t round_up(size_t floats) {
-    return (floats + 15) / 16 * 16; /* every head's state starts on a cache line */
-}
-
-static pf_head_place place_of(const pf_attention_shape *shape, size_t index) {
-    return (pf_head_place){.layer = (uint32_t)(index / shape->n_kv_heads),
-                           .kv_head = (uint32_t)(index % shape->n_kv_heads),
-                           .n_heads = shape->n_heads,
-                           .n_kv_heads = shape->n_kv_heads,
-                           .D = shape->head_dim,
-                           .attention_scale = shape->scale};
-}
-
-static float tail_epsilon(const pf_attention_options *options) {
-    return options->map == PF_MAP_RELU ? 0 : options->epsilon;
-}
-
-static head_plan plan_head(const pf_attention_shape *shape, const pf_attention_options *options,
-                           size_t context, size_t index) {
-    size_t D = shape->head_dim;
-    head_plan plan = {0};
-    if (options->kind == PF_ATTENTION_SOFTMAX) {
-        plan.window = plan.slots = context;
-    } else {
-        plan.window = of_head(shape->windows, options->window, index);
-        plan.slots = options->sinks + plan.window;
-    }
-    plan.floats = round_up(2 * plan.slots * D);
-    if (options->kind != PF_ATTENTION_FAVOR) return plan;
-    plan.M = of_head(shape->head_features, options->features, index);
-    plan.M = pf_map_whole_features(options->map, plan.M);
-    if (options->map == PF_MAP_ELU) plan.M = D;
-    if (plan.M == 0) return plan; /* this head has a window only */
-    pf_head_place place = place_of(shape, index);
-    plan.n_tails = pf_head_n_tails(options, &shape->favor[place.layer], place);
-    plan.floats += plan.n_tails * round_up(pf_tail_floats(plan.M, D, tail_epsilon(options)));
-    return plan;
-}
-
-static size_t n_all_heads(const pf_attention_shape *shape) {
-    return (size_t)shape->n_layers * shape->n_kv_heads;
-}
-
-size_t pf_attention_planned_bytes(const pf_attention_shape *shape,
-                                  const pf_attention_options *options, size_t context) {
-    size_t floats = 0;
-    for (size_t i = 0; i < n_all_heads(shape); i++)
-        floats += plan_head(shape, options, context, i).floats;
-    return floats * sizeof(float);
-}
-
-static bool check(const pf_attention_shape *shape, const pf_attention_options *options,
-                  pf_error *error) {
-    char message[160];
-    uint32_t M = options->features;
-    if (options->kind == PF_ATTENTION_LOCAL && !shape->windows && options->window == 0)
-        return pf_fail(error,
-                       "--attention local needs a window of at least 1 token: give --window W");
-    if (options->kind != PF_ATTENTION_FAVOR) return true;
-    if (options->look_ahead &&
-        (options->window || options->sinks || shape->windows || options->redraw != PF_REDRAW_NEVER))
-        return pf_fail(error, "a stabiliser over the whole text serves plain features only: no "
-                              "window, no sinks, no redraws");
-    if (!shape->head_features &&
-        !pf_map_check_features(options->map, shape->head_dim, &M, message, sizeof message))
-        return pf_fail(error, "%s", message);
-    return true;
-}
-
 /* Points head i into the state and makes its features. */
-static bool set_up_head(pf_attention *a, size_t i, head_plan plan, float *state,
+static bool set_up_head(pf_attention *a, size_t i, pf_head_plan plan, float *state,
                         pf_tail **next_tail, pf_error *error) {
     pf_head *head = &a->heads[i];
-    pf_head_place place = place_of(&a->shape, i);
+    pf_head_place place = pf_head_place_of(&a->shape, i);
     size_t D = a->shape.head_dim;
     head->window = plan.window;
     head->slots = plan.slots;
@@ -119,16 +41,16 @@ static bool set_up_head(pf_attention *a, size_t i, head_plan plan, float *state,
     head->tails = *next_tail;
     *next_tail += plan.n_tails;
     float keep = a->options.forget > 0 ? 1 - 1 / (float)a->options.forget : 1;
-    float *tail_state = state + round_up(2 * plan.slots * D);
+    float *tail_state = state + pf_state_round_up(2 * plan.slots * D);
     for (size_t t = 0; t < plan.n_tails; t++) {
         head->tails[t] = pf_tail_at(tail_state, plan.M, D, head->features.tail_epsilon, keep);
-        tail_state += round_up(pf_tail_floats(plan.M, D, head->features.tail_epsilon));
+        tail_state += pf_state_round_up(pf_tail_floats(plan.M, D, head->features.tail_epsilon));
     }
     return true;
 }
 
 static void draw_head(pf_attention *a, size_t i, uint32_t draw, double *scratch) {
-    pf_head_place place = place_of(&a->shape, i);
+    pf_head_place place = pf_head_place_of(&a->shape, i);
     if (!a->heads[i].tails) return;
     a->draws[i] = draw;
     pf_head_features_draw(&a->heads[i].features, &a->options, &a->shape.favor[place.layer], place,
@@ -137,11 +59,12 @@ static void draw_head(pf_attention *a, size_t i, uint32_t draw, double *scratch)
 
 static bool allocate(pf_attention *a, size_t context, size_t max_tokens, pf_error *error) {
     const pf_attention_shape *shape = &a->shape;
-    size_t heads = n_all_heads(shape), D = shape->head_dim, n_tails = 0, max_slots = 0, max_M = 1;
+    size_t heads = pf_attention_n_heads(shape), D = shape->head_dim, n_tails = 0, max_slots = 0,
+           max_M = 1;
     size_t max_window = 0, members = (size_t)a->n_members;
     bool softmax = a->options.kind == PF_ATTENTION_SOFTMAX;
     for (size_t i = 0; i < heads; i++) {
-        head_plan plan = plan_head(shape, &a->options, context, i);
+        pf_head_plan plan = pf_head_plan_of(shape, &a->options, context, i);
         a->state_floats += plan.floats;
         n_tails += plan.n_tails;
         if (plan.slots > max_slots) max_slots = plan.slots;
@@ -175,7 +98,7 @@ static bool allocate(pf_attention *a, size_t context, size_t max_tokens, pf_erro
 
 pf_attention *pf_attention_new(const pf_attention_shape *shape, const pf_attention_options *options,
                                size_t context, size_t max_tokens, int n_threads, pf_error *error) {
-    if (!check(shape, options, error)) return NULL;
+    if (!pf_attention_check(shape, options, error)) return NULL;
     pf_attention *a = pf_calloc(1, sizeof *a, "the attention state", error);
     if (!a) return NULL;
     a->shape = *shape;
@@ -200,8 +123,8 @@ pf_attention *pf_attention_new(const pf_attention_shape *shape, const pf_attenti
                    shape->trained_context > 0 ? shape->trained_context - 1 : 0, a->sink_angles);
     float *state = a->state;
     pf_tail *next_tail = a->tails;
-    for (size_t i = 0; i < n_all_heads(shape); i++) {
-        head_plan plan = plan_head(shape, &a->options, context, i);
+    for (size_t i = 0; i < pf_attention_n_heads(shape); i++) {
+        pf_head_plan plan = pf_head_plan_of(shape, &a->options, context, i);
         if (!set_up_head(a, i, plan, state, &next_tail, error)) goto fail;
         draw_head(a, i, 0, a->draw_scratch);
         for (size_t t = 0; t < plan.n_tails; t++) pf_tail_reset(&a->heads[i].tails[t]);
@@ -215,7 +138,7 @@ fail:
 
 void pf_attention_free(pf_attention *a) {
     if (!a) return;
-    for (size_t i = 0; a->heads && i < n_all_heads(&a->shape); i++) {
+    for (size_t i = 0; a->heads && i < pf_attention_n_heads(&a->shape); i++) {
         pf_head_features_free(&a->heads[i].features);
         pf_free(a->heads[i].history.keys);
         pf_free(a->heads[i].history.values);
@@ -241,7 +164,7 @@ static bool redraws_in_text(const pf_attention *a) {
 
 void pf_attention_rewind(pf_attention *a) {
     bool redrawn = redraws_in_text(a);
-    for (size_t i = 0; i < n_all_heads(&a->shape); i++) {
+    for (size_t i = 0; i < pf_attention_n_heads(&a->shape); i++) {
         pf_head *head = &a->heads[i];
         head->history.count = 0;
         if (a->options.kind != PF_ATTENTION_SOFTMAX) /* slots not used yet are saved as zeros */
@@ -256,7 +179,7 @@ void pf_attention_reset(pf_attention *a) {
     bool draw = a->options.kind == PF_ATTENTION_FAVOR && a->options.redraw != PF_REDRAW_NEVER;
     if (draw) a->draw++;
     if (draw && !redraws_in_text(a))
-        for (size_t i = 0; i < n_all_heads(&a->shape); i++)
+        for (size_t i = 0; i < pf_attention_n_heads(&a->shape); i++)
             draw_head(a, i, a->draw, a->draw_scratch);
     pf_attention_rewind(a);
 }
@@ -287,7 +210,7 @@ static void compute_angles(pf_attention *a, size_t position, size_t T) {
 bool pf_attention_begin(pf_attention *a, size_t position, size_t T, pf_error *error) {
     compute_angles(a, position, T);
     if (!redraws_in_text(a)) return true;
-    for (size_t i = 0; i < n_all_heads(&a->shape); i++) {
+    for (size_t i = 0; i < pf_attention_n_heads(&a->shape); i++) {
         pf_head *head = &a->heads[i];
         if (head->tails &&
             !reserve(&head->history, head->history.count + T, a->shape.head_dim, error))
@@ -363,7 +286,7 @@ void pf_attention_append(pf_attention *a, pf_member member, uint32_t layer, size
 
 size_t pf_attention_state_bytes(const pf_attention *a) {
     size_t floats = a->state_floats;
-    for (size_t i = 0; i < n_all_heads(&a->shape); i++)
+    for (size_t i = 0; i < pf_attention_n_heads(&a->shape); i++)
         floats += 2 * a->heads[i].history.capacity * a->shape.head_dim;
     return floats * sizeof(float);
 }
@@ -381,24 +304,33 @@ uint64_t pf_attention_redraws(const pf_attention *a) {
     return sum;
 }
 
-bool pf_attention_copy(pf_attention *to, const pf_attention *from, pf_error *error) {
-    size_t D = from->shape.head_dim;
-    memcpy(to->state, from->state, from->state_floats * sizeof *to->state);
+static bool copy_head(pf_head *to, const pf_head *from, size_t position, size_t D,
+                      pf_error *error) {
+    size_t used = position < from->slots ? position : from->slots, n = from->history.count;
+    memcpy(to->keys, from->keys, used * D * sizeof(float));
+    memcpy(to->values, from->values, used * D * sizeof(float));
+    for (size_t t = 0; from->tails && t < from->features.n_tails; t++)
+        memcpy(to->tails[t].S, from->tails[t].S,
+               pf_tail_floats(from->tails[t].M, D, from->tails[t].epsilon) * sizeof(float));
+    if (from->features.memory) pf_head_features_copy(&to->features, &from->features);
+    if (!from->history.keys) return true;
+    if (!reserve(&to->history, n, D, error)) return false;
+    memcpy(to->history.keys, from->history.keys, n * D * sizeof(float));
+    memcpy(to->history.values, from->history.values, n * D * sizeof(float));
+    to->history.count = n;
+    return true;
+}
+
+bool pf_attention_copy(pf_attention *to, const pf_attention *from, size_t position,
+                       pf_error *error) {
+    size_t heads = pf_attention_n_heads(&from->shape);
     memcpy(to->angles, from->angles,
            from->head_shape.angle_rows * 2 * from->head_shape.pairs * sizeof(float));
+    memcpy(to->draws, from->draws, heads * sizeof *to->draws);
     to->draw = from->draw;
-    memcpy(to->draws, from->draws, n_all_heads(&from->shape) * sizeof *to->draws);
-    for (size_t i = 0; i < n_all_heads(&from->shape); i++) {
-        const pf_head *source = &from->heads[i];
-        pf_head *head = &to->heads[i];
-        if (source->features.memory) pf_head_features_copy(&head->features, &source->features);
-        if (!source->history.keys) continue;
-        if (!reserve(&head->history, source->history.count, D, error)) return false;
-        memcpy(head->history.keys, source->history.keys, source->history.count * D * sizeof(float));
-        memcpy(head->history.values, source->history.values,
-               source->history.count * D * sizeof(float));
-        head->history.count = source->history.count;
-    }
+    for (size_t i = 0; i < heads; i++)
+        if (!copy_head(&to->heads[i], &from->heads[i], position, from->shape.head_dim, error))
+            return false;
     return true;
 }
 
@@ -432,18 +364,18 @@ static bool visit_head(pf_attention *a, size_t i, size_t position, pf_attention_
 bool pf_attention_visit(pf_attention *a, size_t position, pf_attention_visitor visit, void *context,
                         pf_error *error) {
     if (!visit(context, &a->draw, sizeof a->draw, error)) return false;
-    for (size_t i = 0; i < n_all_heads(&a->shape); i++)
+    for (size_t i = 0; i < pf_attention_n_heads(&a->shape); i++)
         if (!visit_head(a, i, position, visit, context, error)) return false;
     return true;
 }
 
 bool pf_attention_reserve(pf_attention *a, size_t position, pf_error *error) {
-    for (size_t i = 0; i < n_all_heads(&a->shape); i++) {
+    for (size_t i = 0; i < pf_attention_n_heads(&a->shape); i++) {
         pf_head *head = &a->heads[i];
         size_t count = history_count(a, head, position);
         if (count > 0 && !reserve(&head->history, count, a->shape.head_dim, error)) return false;
     }
-    for (size_t i = 0; i < n_all_heads(&a->shape); i++)
+    for (size_t i = 0; i < pf_attention_n_heads(&a->shape); i++)
         a->heads[i].history.count = history_count(a, &a->heads[i], position);
     return true;
 }
@@ -451,6 +383,6 @@ bool pf_attention_reserve(pf_attention *a, size_t position, pf_error *error) {
 void pf_attention_restored(pf_attention *a, size_t position) {
     size_t back = a->head_shape.angle_rows < position ? a->head_shape.angle_rows : position;
     compute_angles(a, position - back, back);
-    for (size_t i = 0; i < n_all_heads(&a->shape); i++)
+    for (size_t i = 0; i < pf_attention_n_heads(&a->shape); i++)
         draw_head(a, i, a->draws[i], a->draw_scratch);
 }

@@ -1,4 +1,4 @@
-/* floor 1.7 - attention of a whole model: the state of every layer and head, one interface for all kinds.
+/* floor 1.8 - attention of a whole model: the state of every layer and head, one interface for all kinds.
  *
  * Sizes. Per layer and KV head a session keeps
  *   softmax       2 D context floats (untouched pages cost nothing until they are used)
@@ -10,23 +10,8 @@
 #ifndef PF_ATTENTION_H
 #define PF_ATTENTION_H
 
-#include "attention_head.h"
+#include "attention_plan.h"
 #include "threads.h"
-
-/* The model as attention sees it. All pointers are borrowed. */
-typedef struct pf_attention_shape {
-    uint32_t n_layers, n_heads, n_kv_heads, head_dim;
-    uint32_t trained_context;
-    float scale; /* of the scores, 1 / sqrt(D) in most models */
-    pf_position_kind position;
-    uint32_t rope_dim;
-    float rope_base;
-    const float *rope_factors;
-    bool tail_rope;
-    const uint32_t *windows;       /* [n_layers, n_kv_heads] or NULL: options.window */
-    const uint32_t *head_features; /* [n_layers, n_kv_heads] or NULL: options.features */
-    const pf_favor_weights *favor; /* [n_layers] */
-} pf_attention_shape;
 
 typedef struct pf_attention pf_attention;
 
@@ -58,16 +43,16 @@ typedef struct pf_head_view {
 } pf_head_view;
 pf_head_view pf_attention_view(const pf_attention *attention, uint32_t layer, uint32_t kv_head);
 
-/* Bytes of state allocated per sequence; and what pf_attention_new would allocate. */
+/* Bytes of state allocated per sequence (pf_attention_planned_bytes tells before). */
 size_t pf_attention_state_bytes(const pf_attention *attention);
-size_t pf_attention_planned_bytes(const pf_attention_shape *shape,
-                                  const pf_attention_options *options, size_t context);
 
 uint64_t pf_attention_bad_denominators(const pf_attention *attention);
 uint64_t pf_attention_redraws(const pf_attention *attention); /* in mid-text, summed over layers */
 
-/* Copies the state (not the working memory) of a twin made with the same arguments. */
-bool pf_attention_copy(pf_attention *to, const pf_attention *from, pf_error *error);
+/* Copies the state of a text of `position` tokens (not the working memory) from a twin made with the same
+ * arguments; of a KV cache only the part in use. */
+bool pf_attention_copy(pf_attention *to, const pf_attention *from, size_t position,
+                       pf_error *error);
 
 /* For snapshots: hands all that makes up the state of a text of `position` tokens to `visit`, piece by
  * piece and always in the same order, so that it is written out, counted, or overwritten. Of a KV

@@ -205,7 +205,7 @@ void pf_session_reset(pf_session *s) {
 pf_session *pf_session_clone(const pf_session *s, pf_error *error) {
     pf_session *clone = pf_session_new(s->model, &s->options, error);
     if (!clone) return NULL;
-    if (!pf_attention_copy(clone->attention, s->attention, error)) {
+    if (!pf_attention_copy(clone->attention, s->attention, s->position, error)) {
         pf_session_free(clone);
         return NULL;
     }
