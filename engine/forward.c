@@ -23,7 +23,7 @@ static void show(pf_session *s, pf_member me, pf_tap_point point, size_t layer, 
     pf_barrier(me);
 }
 
-static void embed(pf_session *s, pf_member me) {
+void pf_forward_embed(pf_session *s, pf_member me) {
     const pf_model *model = s->model;
     const pf_kernels *kernels = pf_kernels_get();
     size_t C = model->width, begin, end;
@@ -97,8 +97,9 @@ static void norm_heads(pf_session *s, pf_member me, const float *weight, float *
         kernels->rms_norm(rows + i * D, rows + i * D, weight, s->model->norm_eps, D);
 }
 
-static void attend(pf_session *s, pf_member me, const pf_layer *layer, size_t index) {
+void pf_forward_project(pf_session *s, pf_member me, size_t index) {
     const pf_model *model = s->model;
+    const pf_layer *layer = &model->layers[index];
     size_t D = model->head_dim, HD = model->n_heads * D, kvD = model->n_kv_heads * D;
     const float *x = norm(s, me, &layer->attention_norm, 0, s->n);
     show(s, me, PF_TAP_ATTENTION_NORM, index, x, s->n, model->width);
@@ -114,12 +115,12 @@ static void attend(pf_session *s, pf_member me, const pf_layer *layer, size_t in
     show(s, me, PF_TAP_Q, index, s->q, s->n, HD);
     show(s, me, PF_TAP_K, index, s->k, s->n, kvD);
     show(s, me, PF_TAP_V, index, s->v, s->n, kvD);
+}
+
+static void attend(pf_session *s, pf_member me, size_t index) {
     pf_attention_append(s->attention, me, (uint32_t)index, s->position, s->n, s->q, s->k, s->v,
                         s->heads);
     pf_barrier(me);
-    show(s, me, PF_TAP_ATTENTION_HEADS, index, s->heads, s->n, HD);
-    add_linear(s, me, &layer->output, s->heads, PF_TAP_ATTENTION_OUTPUT, index);
-    show(s, me, PF_TAP_ATTENTION_RESIDUAL, index, s->x, s->n, model->width);
 }
 
 static float gelu_tanh(float x) {
@@ -166,14 +167,24 @@ static void mlp(pf_session *s, pf_member me, const pf_layer *layer, size_t index
     show(s, me, PF_TAP_LAYER, index, s->x, s->n, model->width);
 }
 
+void pf_forward_finish(pf_session *s, pf_member me, size_t index) {
+    const pf_layer *layer = &s->model->layers[index];
+    show(s, me, PF_TAP_ATTENTION_HEADS, index, s->heads, s->n,
+         s->model->n_heads * s->model->head_dim);
+    add_linear(s, me, &layer->output, s->heads, PF_TAP_ATTENTION_OUTPUT, index);
+    show(s, me, PF_TAP_ATTENTION_RESIDUAL, index, s->x, s->n, s->model->width);
+    mlp(s, me, layer, index);
+}
+
 void pf_forward(void *context, pf_member me) {
     pf_session *s = context;
     const pf_model *model = s->model;
-    embed(s, me);
+    pf_forward_embed(s, me);
     show(s, me, PF_TAP_EMBEDDING, 0, s->x, s->n, model->width);
     for (size_t i = 0; i < model->n_layers; i++) {
-        attend(s, me, &model->layers[i], i);
-        mlp(s, me, &model->layers[i], i);
+        pf_forward_project(s, me, i);
+        attend(s, me, i);
+        pf_forward_finish(s, me, i);
     }
     if (s->n_logits == 0) return;
     const float *x = norm(s, me, &model->final_norm, s->n - s->n_logits, s->n_logits);

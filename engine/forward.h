@@ -8,4 +8,13 @@
  * from token ids to logits. context is the pf_session; see pf_parallel. */
 void pf_forward(void *context, pf_member me);
 
+/* The same in pieces, for whoever computes layer by layer over whole texts with an attention of its own
+ * (layerwise.h). Each is for the session's current chunk; barriers are inside.
+ *   embed    tokens -> s->x
+ *   project  s->x -> s->q, s->k, s->v of a layer, before RoPE
+ *   finish   s->heads -> s->x after the layer */
+void pf_forward_embed(pf_session *s, pf_member me);
+void pf_forward_project(pf_session *s, pf_member me, size_t layer);
+void pf_forward_finish(pf_session *s, pf_member me, size_t layer);
+
 #endif

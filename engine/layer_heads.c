@@ -1,0 +1,270 @@
+/* floor 2.5 - layer heads: what the heads of one layer see exactly, over all texts of a calibration. */
+#include "layer_heads.h"
+
+#include "attention_exact.h"
+#include "kernels.h"
+#include "memory.h"
+#include "rope.h"
+#include "threads.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { BLOCK = 64 }; /* queries that are taken together */
+
+/* ---- memory ---- */
+
+static size_t scratch_floats(const pf_layer_heads *h) {
+    return 2 * h->w->longest * h->D + BLOCK * (3 * h->D + 2 + PF_EXACT_BLOCK);
+}
+
+static void choose_measured(pf_layer_heads *h) {
+    for (size_t i = 0; i < h->measure.n_texts; i++) {
+        size_t first = h->w->first[i], n = h->w->first[i + 1] - first;
+        size_t rows = n < h->measure.per_text ? n : h->measure.per_text;
+        for (size_t r = 0; r < rows; r++)
+            h->measured_row[h->n_measured++] = first + (r * n + n / 2) / rows;
+        h->measured_first[i + 1] = h->n_measured;
+    }
+}
+
+static void carve(pf_part *part, float **next, size_t rows, size_t H, size_t D) {
+    part->out = *next;
+    part->den = part->out + rows * H * D;
+    part->scale = part->den + rows * H;
+    *next = part->scale + rows * H;
+}
+
+static bool allocate(pf_layer_heads *h, pf_error *error) {
+    const char *what = "what the heads see of the calibration texts (fewer texts help)";
+    size_t rows = h->w->n_rows, HD = h->H * h->D, most = h->measure.n_texts * h->measure.per_text;
+    size_t floats = rows * (2 * HD + 2 * h->H);
+    floats += h->measure.n_windows * most * (HD + 2 * h->H);
+    h->scratch_floats = scratch_floats(h);
+    h->angles = pf_calloc(h->w->longest, 2 * h->pairs * sizeof(float), "rotary angles", error);
+    h->memory = pf_calloc(floats, sizeof(float), what, error);
+    h->scratch = pf_calloc((size_t)h->n_threads, h->scratch_floats * sizeof(float), what, error);
+    h->windows = pf_calloc(h->KV, sizeof *h->windows, what, error);
+    h->outside = pf_calloc(h->KV, sizeof *h->outside, what, error);
+    h->outside_of = pf_calloc(h->w->n_texts, h->KV * sizeof *h->outside_of, what, error);
+    h->measured_row = pf_calloc(most, sizeof *h->measured_row, what, error);
+    h->measured_first =
+        pf_calloc(h->measure.n_texts + 1, sizeof *h->measured_first, what, error);
+    h->measured = pf_calloc(h->measure.n_windows, sizeof *h->measured, what, error);
+    return h->angles && h->memory && h->scratch && h->windows && h->outside && h->outside_of && h->measured_row &&
+           h->measured_first && h->measured;
+}
+
+pf_layer_heads *pf_layer_heads_new(const pf_layerwise *w, size_t sinks,
+                                   const pf_measured_rows *measure, int n_threads,
+                                   pf_error *error) {
+    pf_layer_heads *h = pf_calloc(1, sizeof *h, "a calibration", error);
+    if (!h) return NULL;
+    const pf_model *model = w->model;
+    h->w = w;
+    h->H = model->n_heads;
+    h->KV = model->n_kv_heads;
+    h->G = h->H / h->KV;
+    h->D = model->head_dim;
+    h->sinks = sinks;
+    h->n_threads = n_threads;
+    if (measure) h->measure = *measure;
+    if (h->measure.n_texts > w->n_texts) h->measure.n_texts = w->n_texts;
+    h->pairs = pf_position_rotates(model->position) ? model->rope_dim / 2 : 0;
+    double *frequency = pf_calloc(h->pairs, sizeof *frequency, "rotary angles", error);
+    if (!frequency || !allocate(h, error)) {
+        pf_free(frequency);
+        pf_layer_heads_free(h);
+        return NULL;
+    }
+    pf_rope_frequencies(model->rope_base, model->rope_factors, 2 * h->pairs, frequency);
+    for (size_t p = 0; p < w->longest; p++)
+        pf_rope_angles(frequency, h->pairs, p, h->angles + p * 2 * h->pairs);
+    pf_free(frequency);
+    float *next = h->memory;
+    h->target = next;
+    next += w->n_rows * h->H * h->D;
+    carve(&h->part, &next, w->n_rows, h->H, h->D);
+    choose_measured(h);
+    for (size_t i = 0; i < h->measure.n_windows; i++)
+        carve(&h->measured[i], &next, h->n_measured, h->H, h->D);
+    return h;
+}
+
+void pf_layer_heads_free(pf_layer_heads *h) {
+    if (!h) return;
+    pf_free(h->angles);
+    pf_free(h->memory);
+    pf_free(h->scratch);
+    pf_free(h->windows);
+    pf_free(h->outside);
+    pf_free(h->outside_of);
+    pf_free(h->measured_row);
+    pf_free(h->measured_first);
+    pf_free(h->measured);
+    pf_free(h);
+}
+
+/* ---- rows ---- */
+
+static void turn(const pf_layer_heads *h, size_t position, float *x) {
+    if (h->pairs > 0)
+        pf_rope_turn(h->w->model->position, h->pairs, h->angles + position * 2 * h->pairs, x,
+                     false);
+}
+
+/* n rows of one head, `stride` floats apart, from position p of their text. */
+static void take(const pf_layer_heads *h, const float *rows, size_t stride, size_t p, size_t n,
+                 bool turned, float scale, float *out) {
+    const pf_kernels *kernels = pf_kernels_get();
+    for (size_t t = 0; t < n; t++) {
+        memcpy(out + t * h->D, rows + t * stride, h->D * sizeof *out);
+        if (turned) turn(h, p + t, out + t * h->D);
+        if (scale != 1) kernels->scale(out + t * h->D, scale, h->D);
+    }
+}
+
+void pf_layer_heads_queries(const pf_layer_heads *h, size_t text, size_t head, bool turned,
+                            float scale, float *out) {
+    size_t first = h->w->first[text], n = h->w->first[text + 1] - first, stride = h->H * h->D;
+    take(h, h->w->q + first * stride + head * h->D, stride, 0, n, turned, scale, out);
+}
+
+void pf_layer_heads_keys(const pf_layer_heads *h, size_t text, size_t head, bool turned,
+                         float scale, float *out) {
+    size_t first = h->w->first[text], n = h->w->first[text + 1] - first, stride = h->KV * h->D;
+    take(h, h->w->k + first * stride + head * h->D, stride, 0, n, turned, scale, out);
+}
+
+/* ---- the walk ---- */
+
+/* One block of queries of one query head on its way through the bands. */
+typedef struct block {
+    size_t text, head, kv_head; /* whose */
+    size_t p, n;                /* positions p ... p + n - 1 of the text */
+    float *q, *q_sink, *scores; /* [BLOCK, D] x 2, [BLOCK, PF_EXACT_BLOCK] */
+    const float *K, *V;         /* [tokens of the text, D] */
+    pf_part part;
+} block;
+
+/* Adds the keys (not sinks) that are at least `from` and less than `to` tokens back. */
+static void add_band(const pf_layer_heads *h, block *b, size_t from, size_t to) {
+    size_t S = h->sinks, end = b->p + b->n;
+    if (end <= S) return;
+    if (to > end) to = end;
+    if (from >= to) return;
+    ptrdiff_t origin = (ptrdiff_t)b->p + 1 - (ptrdiff_t)S;
+    pf_exact_rows(b->q, b->n, b->K + S * h->D, b->V + S * h->D, end - S, origin - (ptrdiff_t)to,
+                  origin - (ptrdiff_t)from, h->D, h->w->model->attention_scale, b->scores,
+                  b->part);
+}
+
+static void save_row(const pf_layer_heads *h, const block *b, size_t t, const pf_part *to,
+                     size_t row) {
+    size_t at = row * h->H + b->head;
+    memcpy(to->out + at * h->D, b->part.out + t * h->D, h->D * sizeof *to->out);
+    to->den[at] = b->part.den[t];
+    to->scale[at] = b->part.scale[t];
+}
+
+static void save_measured(const pf_layer_heads *h, const block *b, size_t window) {
+    if (b->text >= h->measure.n_texts) return;
+    size_t first = h->w->first[b->text] + b->p;
+    for (size_t i = h->measured_first[b->text]; i < h->measured_first[b->text + 1]; i++)
+        if (h->measured_row[i] >= first && h->measured_row[i] < first + b->n)
+            save_row(h, b, h->measured_row[i] - first, &h->measured[window], i);
+}
+
+/* The whole row: the target, and how much of it the kept part has. */
+static double save_target(const pf_layer_heads *h, const block *b) {
+    const pf_kernels *kernels = pf_kernels_get();
+    double outside = 0;
+    for (size_t t = 0; t < b->n; t++) {
+        size_t row = h->w->first[b->text] + b->p + t, at = row * h->H + b->head;
+        float *target = h->target + at * h->D;
+        memcpy(target, b->part.out + t * h->D, h->D * sizeof *target);
+        kernels->scale(target, 1 / b->part.den[t], h->D);
+        if (h->part.den[at] > 0)
+            outside += 1 - (double)(h->part.den[at] / b->part.den[t] *
+                                    expf(h->part.scale[at] - b->part.scale[t]));
+        else
+            outside += 1;
+    }
+    return outside;
+}
+
+static double walk_block(const pf_layer_heads *h, block *b) {
+    size_t D = h->D, S = h->sinks, stride = h->H * D, seen = 0, i = 0;
+    const float *q = h->w->q + (h->w->first[b->text] + b->p) * stride + b->head * D;
+    size_t context = h->w->model->context, kept = h->windows[b->kv_head];
+    take(h, q, stride, b->p, b->n, true, 1, b->q);
+    memset(b->part.out, 0, b->n * D * sizeof(float));
+    memset(b->part.den, 0, b->n * sizeof(float));
+    for (size_t t = 0; t < b->n; t++) b->part.scale[t] = -INFINITY;
+    if (S > 0) { /* beyond the trained context a sink stays as far as that (attention_head.h) */
+        take(h, q, stride, b->p, b->n, false, 1, b->q_sink);
+        for (size_t t = 0; t < b->n; t++)
+            turn(h, b->p + t < context ? b->p + t : context - 1, b->q_sink + t * D);
+        size_t end = b->p + b->n < S ? b->p + b->n : S;
+        pf_exact_rows(b->q_sink, b->n, b->K, b->V, end, -(ptrdiff_t)b->n, (ptrdiff_t)b->p + 1, D,
+                      h->w->model->attention_scale, b->scores, b->part);
+    }
+    /* the windows to be measured and the one that is kept, in rising order */
+    for (bool kept_is_done = false; i < h->measure.n_windows || !kept_is_done;) {
+        bool measured = i < h->measure.n_windows && (kept_is_done || h->measure.windows[i] <= kept);
+        size_t window = measured ? h->measure.windows[i] : kept;
+        add_band(h, b, seen, window);
+        seen = window;
+        if (measured) {
+            save_measured(h, b, i++);
+        } else {
+            for (size_t t = 0; t < b->n; t++)
+                save_row(h, b, t, &h->part, h->w->first[b->text] + b->p + t);
+            kept_is_done = true;
+        }
+    }
+    add_band(h, b, seen, SIZE_MAX);
+    return save_target(h, b);
+}
+
+/* All queries of one KV head in one text; returns the sum of shares outside. */
+static double walk_head(const pf_layer_heads *h, size_t text, size_t kv_head, float *scratch) {
+    size_t D = h->D, first = h->w->first[text], n = h->w->first[text + 1] - first;
+    size_t stride = h->KV * D;
+    float *K = scratch, *V = K + n * D, *next = V + n * D;
+    take(h, h->w->k + first * stride + kv_head * D, stride, 0, n, true, 1, K);
+    take(h, h->w->v + first * stride + kv_head * D, stride, 0, n, false, 1, V);
+    block b = {.text = text, .kv_head = kv_head, .K = K, .V = V};
+    b.q = next;
+    b.q_sink = b.q + BLOCK * D;
+    b.part.out = b.q_sink + BLOCK * D;
+    b.part.den = b.part.out + BLOCK * D;
+    b.part.scale = b.part.den + BLOCK;
+    b.scores = b.part.scale + BLOCK;
+    double outside = 0;
+    for (size_t g = 0; g < h->G; g++)
+        for (b.p = 0; b.p < n; b.p += BLOCK) {
+            b.head = kv_head * h->G + g;
+            b.n = n - b.p < BLOCK ? n - b.p : BLOCK;
+            outside += walk_block(h, &b);
+        }
+    return outside;
+}
+
+static void walk_share(void *context, pf_member me) {
+    const pf_layer_heads *h = context;
+    size_t begin, end;
+    pf_share(me, h->w->n_texts * h->KV, 1, &begin, &end);
+    float *scratch = h->scratch + (size_t)me.index * h->scratch_floats;
+    for (size_t i = begin; i < end; i++)
+        h->outside_of[i] = walk_head(h, i / h->KV, i % h->KV, scratch);
+}
+
+void pf_layer_heads_walk(pf_layer_heads *h) {
+    pf_parallel(h->n_threads, walk_share, h);
+    for (size_t k = 0; k < h->KV; k++) {
+        h->outside[k] = 0;
+        for (size_t i = 0; i < h->w->n_texts; i++) h->outside[k] += h->outside_of[i * h->KV + k];
+        h->outside[k] /= (double)(h->w->n_rows * h->G);
+    }
+}

@@ -1,0 +1,46 @@
+/* floor 2.4 - layerwise: a model computed layer by layer over whole texts, the attention left out.
+ *
+ *   for (layer = 0; layer < L; layer++) {
+ *       pf_layerwise_project(w, layer);      // residual stream -> q, k, v of all tokens of all texts
+ *       ... whatever attention: q, k, v -> heads ...
+ *       pf_layerwise_finish(w, layer);       // residual stream after the layer
+ *   }
+ *
+ * Only the residual stream and one layer's q, k, v and heads are kept, (C + 2 H D + 2 n_kv_heads D)
+ * floats a token: 8 KB for SmolLM2-135M. No layer is computed twice.
+ */
+#ifndef PF_LAYERWISE_H
+#define PF_LAYERWISE_H
+
+#include "session.h"
+
+/* One text. */
+typedef struct pf_text_ids {
+    const int32_t *ids;
+    size_t n;
+} pf_text_ids;
+
+/* Rows of all texts, one text behind the other: text i has the rows first[i] ... first[i + 1] - 1. */
+typedef struct pf_layerwise {
+    const pf_model *model;
+    size_t n_texts, n_rows, longest; /* of one text, tokens */
+    size_t *first;                   /* [n_texts + 1] */
+    float *x;                        /* [n_rows, C] the residual stream before or after a layer */
+    float *q, *heads;                /* [n_rows, H D] queries before RoPE; what attention gave */
+    float *k, *v;                    /* [n_rows, n_kv_heads D] keys before RoPE, values */
+    pf_session *session;             /* lends its activations */
+} pf_layerwise;
+
+/* Embeds the texts, which may then go. NULL with a message if an id is no token of the model or a text
+ * is empty or longer than its positions. */
+pf_layerwise *pf_layerwise_new(const pf_model *model, const pf_text_ids *texts, size_t n_texts,
+                               int n_threads, pf_error *error);
+void pf_layerwise_free(pf_layerwise *layerwise); /* NULL is allowed */
+
+/* Back to the embeddings of the same texts. */
+void pf_layerwise_embed(pf_layerwise *layerwise, const pf_text_ids *texts);
+
+void pf_layerwise_project(pf_layerwise *layerwise, size_t layer);
+void pf_layerwise_finish(pf_layerwise *layerwise, size_t layer);
+
+#endif
