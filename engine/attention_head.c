@@ -3,6 +3,7 @@
 
 #include "matmul.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -118,7 +119,7 @@ static void finish_row(const pf_head_shape *shape, pf_head_scratch *s, size_t ro
 
 static float denominator_floor(const pf_head *head) {
     const pf_features *features = &head->features.k[0];
-    return pf_map_is_signed(features->map) ? 1e-6f * (float)features->M : 0;
+    return pf_map_is_signed(features->map) ? 1e-6f * (float)features->M : FLT_MIN;
 }
 
 static void set_empty(pf_part part, size_t rows, size_t D) {

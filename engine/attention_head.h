@@ -86,7 +86,7 @@ pf_head_scratch pf_head_scratch_at(float *memory, const pf_head_shape *shape, si
  * true sum is positive, so what the tail claims is then noise: it is dropped and the exact part
  * answers alone; where there is no exact part, the row is the token's own value. Counted in
  * scratch->bad_denominators. For signed maps a denominator below 1e-6 M (of a single key that equals
- * the query, at the running maximum) counts as vanished. */
+ * the query, at the running maximum) counts as vanished, for others one below float's normal range. */
 void pf_head_append(const pf_head_shape *shape, pf_head *head, pf_head_scratch *scratch, size_t p,
                     size_t T, const float *q, const float *k, const float *v, float *out);
 

@@ -18,22 +18,27 @@ pf_session_options pf_session_options_default(const pf_model *model) {
                                 .chunk = 256};
 }
 
-/* The checkpoint's sizes per head hold as long as nobody asks for others. */
+/* The checkpoint's sizes per head hold as long as nobody asks for others. Whoever gives a context beyond
+ * the trained one trusts the positions that far, sinks included. Fitted features may read q and k
+ * before RoPE; the estimators of softmax, which a fitted file can still run, read what softmax reads. */
 static pf_attention_shape shape_of(const pf_model *model, const pf_attention_options *options,
-                                   const pf_favor_weights *favor) {
+                                   size_t context, const pf_favor_weights *favor) {
+    bool fitted = model->attention.map == PF_MAP_NORMALIZED;
+    bool other_map = fitted && options->map != PF_MAP_NORMALIZED;
     bool same_window = options->window == model->attention.window && !options->uncalibrated;
     bool same_features = options->features == model->attention.features && !options->uncalibrated;
     return (pf_attention_shape){.n_layers = model->n_layers,
                                 .n_heads = model->n_heads,
                                 .n_kv_heads = model->n_kv_heads,
                                 .head_dim = model->head_dim,
-                                .trained_context = model->context,
+                                .trained_context =
+                                    context > model->context ? (uint32_t)context : model->context,
                                 .scale = model->attention_scale,
                                 .position = model->position,
                                 .rope_dim = model->rope_dim,
                                 .rope_base = model->rope_base,
                                 .rope_factors = model->rope_factors,
-                                .tail_rope = model->tail_rope || options->uncalibrated,
+                                .tail_rope = model->tail_rope || options->uncalibrated || other_map,
                                 .windows = same_window ? model->windows : NULL,
                                 .head_features = same_features ? model->head_features : NULL,
                                 .favor = favor};
@@ -130,7 +135,7 @@ pf_session *pf_session_new(const pf_model *model, const pf_session_options *opti
     if (!s->favor || !s->workspaces || !allocate_activations(s, error)) goto fail;
     for (int i = 0; i < options->n_threads; i++)
         if (!allocate_workspace(s, &s->workspaces[i], error)) goto fail;
-    pf_attention_shape shape = shape_of(model, &s->options.attention, s->favor);
+    pf_attention_shape shape = shape_of(model, &s->options.attention, options->context, s->favor);
     s->attention = pf_attention_new(&shape, &s->options.attention, options->context, s->chunk,
                                     options->n_threads, error);
     if (!s->attention) goto fail;
@@ -224,7 +229,7 @@ size_t pf_state_bytes(const pf_model *model, const pf_session_options *options) 
     pf_favor_weights *favor = gather_favor(model, NULL);
     if (!favor) return 0;
     pf_attention_options attention = resolve(model, options->attention);
-    pf_attention_shape shape = shape_of(model, &attention, favor);
+    pf_attention_shape shape = shape_of(model, &attention, options->context, favor);
     size_t bytes = pf_attention_planned_bytes(&shape, &attention, options->context);
     pf_free(favor);
     return bytes;

@@ -19,7 +19,8 @@
 typedef struct pf_session_options {
     pf_attention_options attention;
     size_t context; /* tokens a text may have: the KV cache of softmax; favor and local with rotary
-                         (or no) positions have no limit and ignore it */
+                         (or no) positions have no limit, and take from it only how far away a
+                         sink may seem, if that is more than the trained context */
     int n_threads;  /* >= 1 */
     size_t team_work; /* weights times tokens from which all threads work: below, their meetings
                                cost more than they bring. 0: always. Numbers do not depend on it */
