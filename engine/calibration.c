@@ -8,10 +8,11 @@
 
 #include <math.h>
 #include <string.h>
+#include <time.h>
 
 /* Windows that heads may choose from; and numbers of features, of which 0 means a window only. */
-static const size_t WINDOWS[] = {1,  2,  4,  6,   8,   12,  16,  24,  32,  40,  48,
-                                 64, 80, 96, 128, 160, 192, 256, 320, 384, 512, 768, 1024};
+static const size_t WINDOWS[] = {1,  2,  4,   6,   8,   12,  16,  24,  32,  40,  48,  64,
+                                 80, 96, 128, 160, 192, 256, 320, 384, 512, 768, 1024};
 static const size_t SIZES[] = {16, 32, 64, 128};
 enum { N_WINDOWS = sizeof WINDOWS / sizeof WINDOWS[0], N_SIZES = sizeof SIZES / sizeof SIZES[0] };
 enum { MEASURED_ROWS = 96 };
@@ -25,8 +26,8 @@ typedef struct run {
     pf_feature_fit *fit;
     size_t windows[N_WINDOWS + 1], n_windows, mean_window; /* mean_window: its place */
     size_t sizes[N_SIZES + 1], n_sizes;
-    double *errors;    /* [n_sizes + 1, L, KV, n_windows]: without a tail, then by size */
-    size_t *M;         /* [KV] of the layer at work */
+    double *errors;     /* [n_sizes + 1, L, KV, n_windows]: without a tail, then by size */
+    size_t *M;          /* [KV] of the layer at work */
     double done, total; /* units of work, for the progress */
 } run;
 
@@ -39,9 +40,7 @@ pf_calibration_options pf_calibration_options_default(void) {
                                     .steps = pf_fit_options_default()};
 }
 
-static size_t n_all(const run *r) {
-    return (size_t)r->model->n_layers * r->model->n_kv_heads;
-}
+static size_t n_all(const run *r) { return (size_t)r->model->n_layers * r->model->n_kv_heads; }
 
 /* Errors of one layer [KV, n_windows]; size 0: without a tail, else of sizes[size - 1]. */
 static double *errors_of(const run *r, size_t size, size_t layer) {
@@ -158,7 +157,7 @@ static bool fit_closed_form(run *r, size_t layer, pf_error *error) {
                                         .proposal = at + (2 * KV + k) * D,
                                         .q_map = at + 3 * KV * D + k * D * D,
                                         .k_map = at + (3 + D) * KV * D + k * D * D};
-        closed_job job = {r, layer, forms, scratch, scratch + threads * rows * r->heads->G * D,
+        closed_job job = {r,    layer, forms, scratch, scratch + threads * rows * r->heads->G * D,
                           false};
         pf_parallel(r->options->steps.n_threads, closed_share, &job);
         if (job.failed)
@@ -193,8 +192,7 @@ static bool survey_layer(run *r, size_t layer, pf_error *error) {
     take_sizes(r, layer);
     pf_layer_heads_walk(r->heads);
     if (!fit_closed_form(r, layer, error)) return false;
-    for (size_t k = 0; k < KV; k++)
-        r->result->heads[layer * KV + k].outside = r->heads->outside[k];
+    for (size_t k = 0; k < KV; k++) r->result->heads[layer * KV + k].outside = r->heads->outside[k];
     if (r->fit) {
         if (!pf_feature_fit_begin(r->fit, layer, r->M, error)) return false;
         pf_feature_fit_measure(r->fit, false, errors_of(r, 0, layer));
@@ -278,11 +276,20 @@ static bool fit_layer(run *r, size_t layer, pf_error *error) {
     return store_fit(r, layer, error);
 }
 
-static bool all_layers(run *r, const pf_text_ids *texts, double work,
+static double now(void) {
+    struct timespec time;
+    timespec_get(&time, TIME_UTC);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+/* One pass over all layers, each so much work; *seconds: how long it took. */
+static bool all_layers(run *r, const pf_text_ids *texts, double work, double *seconds,
                        bool (*layer_pass)(run *r, size_t layer, pf_error *error), pf_error *error) {
+    double start = now();
     pf_layerwise_embed(r->w, texts);
     for (size_t layer = 0; layer < r->model->n_layers; layer++)
         if (!layer_pass(r, layer, error) || !advance(r, work, error)) return false;
+    *seconds = now() - start;
     return true;
 }
 
@@ -366,11 +373,22 @@ static void plan(run *r) {
         if (SIZES[i] != o->features && o->budget) r->sizes[r->n_sizes++] = SIZES[i];
 }
 
+static bool check_budget(const run *r, pf_error *error) {
+    const pf_calibration_options *o = r->options;
+    double least = (double)n_all(r) * state_floats(r, r->windows[0], o->fit ? 0 : o->features);
+    if (!o->budget || whole_budget(r) >= least) return true;
+    return pf_fail(error,
+                   "a state of %.0f bytes is too small: %zu sinks and the smallest window of %zu "
+                   "heads take %.0f",
+                   whole_budget(r) * sizeof(float), o->sinks, n_all(r), least * sizeof(float));
+}
+
 static bool prepare(run *r, const pf_text_ids *texts, size_t n_texts, pf_error *error) {
     int n_threads = r->options->steps.n_threads;
     r->w = pf_layerwise_new(r->model, texts, n_texts, n_threads, error);
     if (!r->w) return false;
     plan(r);
+    if (!check_budget(r, error)) return false;
     pf_measured_rows measure = {r->n_windows, r->windows, n_texts, MEASURED_ROWS};
     r->errors = pf_calloc(r->n_sizes + 2, n_all(r) * r->n_windows * sizeof *r->errors,
                           "a calibration", error);
@@ -387,31 +405,36 @@ static bool prepare(run *r, const pf_text_ids *texts, size_t n_texts, pf_error *
 
 static bool calibrate(run *r, const pf_text_ids *texts, pf_error *error) {
     const pf_calibration_options *o = r->options;
+    double *seconds = r->result->seconds;
     r->total = r->model->n_layers * (1 + (o->fit ? 2.0 : 0) + (o->fit && o->budget ? 5.0 : 0));
-    if (!all_layers(r, texts, 1, survey_layer, error)) return false;
+    if (!all_layers(r, texts, 1, &seconds[0], survey_layer, error)) return false;
     if (o->budget && !choose_windows(r, o->features, error)) return false;
     if (!o->fit) return true;
-    if (o->budget && (!all_layers(r, texts, 5, trial_layer, error) || !choose_both(r, error)))
+    if (o->budget &&
+        (!all_layers(r, texts, 5, &seconds[1], trial_layer, error) || !choose_both(r, error)))
         return false;
-    return all_layers(r, texts, 2, fit_layer, error);
+    return all_layers(r, texts, 2, &seconds[2], fit_layer, error);
 }
 
-static bool check(const pf_model *model, const pf_calibration_options *o, pf_error *error) {
+static bool check(const pf_calibration_options *o, pf_error *error) {
     if (o->features == 0 || o->features > 4096)
         return pf_fail(error, "%zu features: choose 1 to 4096 with --features", o->features);
+    if (!o->budget && o->state_bytes > 0)
+        return pf_fail(error, "--state-bytes is a budget, which --no-budget switches off: give "
+                              "--window W and --features M");
     if (o->budget && o->window == 0)
-        return pf_fail(error, "a mean window of 0 leaves no budget: give --window W, or --no-budget");
+        return pf_fail(error,
+                       "a mean window of 0 leaves no budget: give --window W, or --no-budget");
     if (o->steps.steps <= o->steps.warm_up)
         return pf_fail(error, "%zu steps are no more than the warm-up; give at least --steps %zu",
                        o->steps.steps, o->steps.warm_up + 1);
-    (void)model;
     return true;
 }
 
 pf_calibration *pf_calibrate(const pf_model *model, const pf_text_ids *texts, size_t n_texts,
                              const pf_calibration_options *options, pf_error *error) {
     run r = {.model = model, .options = options};
-    bool good = check(model, options, error);
+    bool good = check(options, error);
     if (good) r.result = new_result(model, options, error);
     good = r.result && prepare(&r, texts, n_texts, error) && calibrate(&r, texts, error);
     pf_feature_fit_free(r.fit);
@@ -419,6 +442,10 @@ pf_calibration *pf_calibrate(const pf_model *model, const pf_text_ids *texts, si
     pf_layerwise_free(r.w);
     pf_free(r.errors);
     pf_free(r.M);
+    for (size_t i = 0; good && i < n_all(&r); i++) {
+        r.result->heads[i].window = r.result->windows[i];
+        r.result->heads[i].features = r.result->head_features[i];
+    }
     if (good) return r.result;
     pf_calibration_free(r.result);
     return NULL;

@@ -34,13 +34,13 @@ typedef struct pf_calibrated_head {
     double Z_before, Z_after;               /* closed form, see closed_form.h */
     double variance_before, variance_after; /* logs */
     double outside;                         /* share of attention outside sinks and window */
-    double error_same;   /* the mean window for all, no tail */
-    double error_window; /* its own window, no tail */
-    double error_fitted; /* its own window and features */
+    double error_same;                      /* the mean window for all, no tail */
+    double error_window;                    /* its own window, no tail */
+    double error_fitted;                    /* its own window and features */
 } pf_calibrated_head;
 
 typedef struct pf_calibrated_layer {
-    pf_favor_weights favor; /* pointers into the calibration */
+    pf_favor_weights favor;            /* pointers into the calibration */
     double error_window, error_fitted; /* of the whole layer, relative to its exact output */
 } pf_calibrated_layer;
 
@@ -48,13 +48,13 @@ typedef struct pf_calibration {
     uint32_t n_layers, n_kv_heads;
     pf_attention_options attention; /* as it is to run */
     bool tail_rope;
-    bool per_head;             /* windows and features differ between heads */
-    uint32_t *windows;         /* [n_layers, n_kv_heads] */
-    uint32_t *head_features;   /* [n_layers, n_kv_heads] */
+    bool per_head;               /* windows and features differ between heads */
+    uint32_t *windows;           /* [n_layers, n_kv_heads] */
+    uint32_t *head_features;     /* [n_layers, n_kv_heads] */
     pf_calibrated_layer *layers; /* [n_layers] */
-    pf_calibrated_head *heads; /* [n_layers, n_kv_heads] */
-    double seconds[3];         /* of survey, trial and fit */
-    float **blocks;            /* what the layers point into */
+    pf_calibrated_head *heads;   /* [n_layers, n_kv_heads] */
+    double seconds[3];           /* of survey, trial and fit */
+    float **blocks;              /* what the layers point into */
     size_t n_blocks;
 } pf_calibration;
 

@@ -11,10 +11,10 @@
 enum { BLOCK = 1024 }; /* rows whose products are summed in float before they go to double */
 
 typedef struct workspace {
-    double *q_mean, *k_mean;           /* [D] */
-    double *q_cov, *k_cov;             /* [D, D]; then L_q^-1, L_k^-1 */
+    double *q_mean, *k_mean; /* [D] */
+    double *q_cov, *k_cov;   /* [D, D]; then L_q^-1, L_k^-1 */
     double *product, *U, *Vt, *s, *work;
-    float *centred, *block;            /* [BLOCK, D], [D, D] */
+    float *centred, *block; /* [BLOCK, D], [D, D] */
 } workspace;
 
 /* mean [D] and covariance [D, D] of X [n, D]; returns mean |x|^2. */
@@ -67,8 +67,8 @@ static double log_second_moment(double f, double A) {
 }
 
 /* map [D, D] = S^1/2 W L^-1, where W's rows are the singular vectors (transposed: its columns). */
-static void balance(bool transpose, const double *W, const double *inverse, const double *s, size_t D,
-                    double *scratch, float *map) {
+static void balance(bool transpose, const double *W, const double *inverse, const double *s,
+                    size_t D, double *scratch, float *map) {
     multiply(transpose, W, inverse, scratch, D);
     for (size_t i = 0; i < D; i++)
         for (size_t j = 0; j < D; j++) map[i * D + j] = (float)(sqrt(s[i]) * scratch[i * D + j]);
@@ -96,8 +96,8 @@ static double *carve(double **next, size_t n) {
 bool pf_closed_form_fit(const float *q, size_t n_q, const float *k, size_t n_k, size_t D,
                         pf_closed_form *result, pf_error *error) {
     workspace w;
-    double *memory = pf_calloc(6 * D * D + 3 * D + pf_svd_work(D), sizeof *memory, "covariances",
-                               error);
+    double *memory =
+        pf_calloc(6 * D * D + 3 * D + pf_svd_work(D), sizeof *memory, "covariances", error);
     w.centred = pf_calloc(BLOCK + D, D * sizeof(float), "covariances", error);
     bool good = memory && w.centred;
     if (good) {

@@ -89,12 +89,12 @@ static bool allocate(pf_feature_fit *f, pf_error *error) {
     f->errors = pf_calloc(sampled, HD * sizeof(float), what, error);
     f->products = pf_calloc(sampled, HD * sizeof(float), what, error);
     f->losses = pf_calloc((size_t)f->options.n_threads, 2 * sizeof *f->losses, what, error);
-    f->measured = pf_calloc(h->measure.n_texts * KV, h->measure.n_windows * sizeof *f->measured, what,
-                            error);
+    f->measured =
+        pf_calloc(h->measure.n_texts * KV, h->measure.n_windows * sizeof *f->measured, what, error);
     f->draw = pf_calloc(D, D * sizeof *f->draw, what, error);
-    if (!f->draw || !f->measured || !f->M || !f->X_q || !f->X_k || !f->V || !f->output || !f->gram || !f->balanced ||
-        !f->closed_memory || !f->parameters || !f->order || !f->text || !f->n_sampled ||
-        !f->position || !f->errors || !f->products || !f->losses)
+    if (!f->draw || !f->measured || !f->M || !f->X_q || !f->X_k || !f->V || !f->output ||
+        !f->gram || !f->balanced || !f->closed_memory || !f->parameters || !f->order || !f->text ||
+        !f->n_sampled || !f->position || !f->errors || !f->products || !f->losses)
         return false;
     f->moment1 = f->parameters + KV * f->kv_floats;
     f->moment2 = f->moment1 + KV * f->kv_floats;

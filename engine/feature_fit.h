@@ -23,9 +23,9 @@
 #include "layer_heads.h"
 
 typedef struct pf_fit_options {
-    size_t steps, warm_up;   /* 120, 20 */
-    size_t texts, rows;      /* per step: 2 texts, 128 random rows of each */
-    float rate;              /* 0.02 after the warm-up, falling to 0 */
+    size_t steps, warm_up; /* 120, 20 */
+    size_t texts, rows;    /* per step: 2 texts, 128 random rows of each */
+    float rate;            /* 0.02 after the warm-up, falling to 0 */
     uint64_t seed;
     int n_threads;
 } pf_fit_options;

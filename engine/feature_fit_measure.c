@@ -66,8 +66,7 @@ static void measure_head(const measuring *m, size_t text, size_t k, pf_fit_task 
         }
         for (size_t r = 0; r < rows; r++)
             pf_fit_finish_row(f, t, &h->measured[i], (first + r) * h->H + k * h->G, r);
-        m->sums[(text * h->KV + k) * h->measure.n_windows + i] =
-            relative_error(f, k, t, row, rows);
+        m->sums[(text * h->KV + k) * h->measure.n_windows + i] = relative_error(f, k, t, row, rows);
     }
 }
 
@@ -75,8 +74,7 @@ static void measure_share(void *context, pf_member me) {
     const measuring *m = context;
     size_t KV = m->fit->h->KV, begin, end;
     pf_share(me, m->fit->h->measure.n_texts * KV, 1, &begin, &end);
-    for (size_t i = begin; i < end; i++)
-        measure_head(m, i / KV, i % KV, &m->fit->tasks[me.index]);
+    for (size_t i = begin; i < end; i++) measure_head(m, i / KV, i % KV, &m->fit->tasks[me.index]);
 }
 
 void pf_feature_fit_measure(pf_feature_fit *f, bool tails, double *errors) {

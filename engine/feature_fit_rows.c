@@ -78,7 +78,8 @@ void pf_fit_finish_row(const pf_feature_fit *f, pf_fit_task *t, const pf_part *e
         size_t i = r * G + g;
         const float *N = t->N + i * (D + 1);
         bool tail = t->top > -INFINITY && N[D] > 0;
-        float exact_scale = exact->scale[at], tail_scale = tail ? t->scale_q[i] + t->top : -INFINITY;
+        float exact_scale = exact->scale[at],
+              tail_scale = tail ? t->scale_q[i] + t->top : -INFINITY;
         float common = tail_scale > exact_scale ? tail_scale : exact_scale;
         float exact_weight = exact_scale > -INFINITY ? expf(exact_scale - common) : 0;
         t->weight[i] = tail ? expf(tail_scale - common) : 0;

@@ -1,4 +1,4 @@
-/* floor 2.6 - what a fit of features is made of; private to feature_fit*.c.
+/* floor 2.6 - feature fit, inside: what a fit is made of; private to feature_fit*.c.
  *
  * Parameters of a KV head: G sets for its query heads, then one for its keys; a set is the rows
  * w_0 ... w_{M-1}, u [M + 1, D], then b_0 ... b_{M-1}, c [M + 1].
@@ -12,21 +12,21 @@
 
 /* The working memory of one task. R: rows at most. */
 typedef struct pf_fit_task {
-    float *X;             /* [R, G, D] the sampled queries, balanced */
-    float *U;             /* [max(R G, keys), M + 1] logits of features; then their gradients */
-    float *f_q, *df_q;    /* [R, G, M] */
-    float *f_k, *df_k;    /* [keys, M] times scale_k */
-    float *scale_q;       /* [R, G] log-scales */
-    float *scale_k;       /* [keys] log-scales less `top`, as exponentials */
-    float *weight;        /* [R, G] exp(scale_q + top - common scale of the row) */
-    float *inverse;       /* [R, G] 1 / denominator */
-    float *N, *dN;        /* [R, G, D + 1] */
-    float *out;           /* [R, G, D] */
+    float *X;          /* [R, G, D] the sampled queries, balanced */
+    float *U;          /* [max(R G, keys), M + 1] logits of features; then their gradients */
+    float *f_q, *df_q; /* [R, G, M] */
+    float *f_k, *df_k; /* [keys, M] times scale_k */
+    float *scale_q;    /* [R, G] log-scales */
+    float *scale_k;    /* [keys] log-scales less `top`, as exponentials */
+    float *weight;     /* [R, G] exp(scale_q + top - common scale of the row) */
+    float *inverse;    /* [R, G] 1 / denominator */
+    float *N, *dN;     /* [R, G, D + 1] */
+    float *out;        /* [R, G, D] */
     float *S, *scratch;
-    float *block;         /* [32, H D] */
-    float *gradient;      /* as the parameters */
-    size_t *limit;        /* [R] */
-    float top;            /* of the keys' log-scales */
+    float *block;    /* [32, H D] */
+    float *gradient; /* as the parameters */
+    size_t *limit;   /* [R] */
+    float top;       /* of the keys' log-scales */
 } pf_fit_task;
 
 struct pf_feature_fit {
@@ -48,7 +48,7 @@ struct pf_feature_fit {
     float *task_memory;
     size_t *limits;
     /* the sample of a step */
-    size_t *order;            /* [n_texts] a shuffled deck of texts */
+    size_t *order; /* [n_texts] a shuffled deck of texts */
     size_t deck;
     size_t *text;             /* [options.texts] */
     size_t *n_sampled;        /* [options.texts] */
@@ -57,15 +57,13 @@ struct pf_feature_fit {
     double *losses;           /* [n_threads, 2] */
     double *measured;         /* [measured texts, KV, windows] */
     pf_rng rng;
-    double *draw;             /* [n_threads, D, D] working memory of drawing */
+    double *draw; /* [n_threads, D, D] working memory of drawing */
     size_t step, n_steps;
     double loss; /* of the last step */
     bool fixed;  /* no update and the same rows again: for tests */
 };
 
-static inline size_t pf_fit_set_floats(size_t M, size_t D) {
-    return (M + 1) * (D + 1);
-}
+static inline size_t pf_fit_set_floats(size_t M, size_t D) { return (M + 1) * (D + 1); }
 
 /* Set number g of KV head k (g = G: the keys'). */
 static inline float *pf_fit_set(const pf_feature_fit *f, size_t k, size_t g) {

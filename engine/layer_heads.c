@@ -48,11 +48,10 @@ static bool allocate(pf_layer_heads *h, pf_error *error) {
     h->outside = pf_calloc(h->KV, sizeof *h->outside, what, error);
     h->outside_of = pf_calloc(h->w->n_texts, h->KV * sizeof *h->outside_of, what, error);
     h->measured_row = pf_calloc(most, sizeof *h->measured_row, what, error);
-    h->measured_first =
-        pf_calloc(h->measure.n_texts + 1, sizeof *h->measured_first, what, error);
+    h->measured_first = pf_calloc(h->measure.n_texts + 1, sizeof *h->measured_first, what, error);
     h->measured = pf_calloc(h->measure.n_windows, sizeof *h->measured, what, error);
-    return h->angles && h->memory && h->scratch && h->windows && h->outside && h->outside_of && h->measured_row &&
-           h->measured_first && h->measured;
+    return h->angles && h->memory && h->scratch && h->windows && h->outside && h->outside_of &&
+           h->measured_row && h->measured_first && h->measured;
 }
 
 pf_layer_heads *pf_layer_heads_new(const pf_layerwise *w, size_t sinks,
@@ -155,8 +154,7 @@ static void add_band(const pf_layer_heads *h, block *b, size_t from, size_t to) 
     if (from >= to) return;
     ptrdiff_t origin = (ptrdiff_t)b->p + 1 - (ptrdiff_t)S;
     pf_exact_rows(b->q, b->n, b->K + S * h->D, b->V + S * h->D, end - S, origin - (ptrdiff_t)to,
-                  origin - (ptrdiff_t)from, h->D, h->w->model->attention_scale, b->scores,
-                  b->part);
+                  origin - (ptrdiff_t)from, h->D, h->w->model->attention_scale, b->scores, b->part);
 }
 
 static void save_row(const pf_layer_heads *h, const block *b, size_t t, const pf_part *to,

@@ -21,29 +21,28 @@ typedef struct pf_measured_rows {
 
 typedef struct pf_layer_heads {
     const pf_layerwise *w;
-    size_t H, KV, G, D;  /* query heads, KV heads, H / KV, head dim */
+    size_t H, KV, G, D; /* query heads, KV heads, H / KV, head dim */
     size_t sinks;
-    size_t pairs;        /* of RoPE */
-    float *angles;       /* [longest, 2 pairs] */
-    float *target;       /* [n_rows, H D] exact attention */
-    size_t *windows;     /* [KV] the windows that `part` is for */
-    pf_part part;        /* out [n_rows, H D], den and scale [n_rows, H] */
-    double *outside;     /* [KV] mean share of attention that is in neither sinks nor window */
-    double *outside_of;  /* [texts, KV] the same, summed over one text's rows */
+    size_t pairs;       /* of RoPE */
+    float *angles;      /* [longest, 2 pairs] */
+    float *target;      /* [n_rows, H D] exact attention */
+    size_t *windows;    /* [KV] the windows that `part` is for */
+    pf_part part;       /* out [n_rows, H D], den and scale [n_rows, H] */
+    double *outside;    /* [KV] mean share of attention that is in neither sinks nor window */
+    double *outside_of; /* [texts, KV] the same, summed over one text's rows */
     pf_measured_rows measure;
-    size_t n_measured;    /* rows */
-    size_t *measured_row; /* [n_measured] their numbers among all rows, rising */
+    size_t n_measured;      /* rows */
+    size_t *measured_row;   /* [n_measured] their numbers among all rows, rising */
     size_t *measured_first; /* [measure.n_texts + 1] */
-    pf_part *measured;    /* [n_windows] out [n_measured, H D], den and scale [n_measured, H] */
+    pf_part *measured;      /* [n_windows] out [n_measured, H D], den and scale [n_measured, H] */
     int n_threads;
-    float *scratch;       /* per thread */
+    float *scratch; /* per thread */
     size_t scratch_floats;
     float *memory;
 } pf_layer_heads;
 
 pf_layer_heads *pf_layer_heads_new(const pf_layerwise *w, size_t sinks,
-                                   const pf_measured_rows *measure, int n_threads,
-                                   pf_error *error);
+                                   const pf_measured_rows *measure, int n_threads, pf_error *error);
 void pf_layer_heads_free(pf_layer_heads *heads); /* NULL is allowed */
 
 /* From w->q, k, v of a layer: target, part at heads->windows, outside, and `measured`. */

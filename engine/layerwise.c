@@ -8,7 +8,8 @@
 
 enum { CHUNK = 256 }; /* rows computed together */
 
-static bool check(const pf_model *model, const pf_text_ids *texts, size_t n_texts, pf_error *error) {
+static bool check(const pf_model *model, const pf_text_ids *texts, size_t n_texts,
+                  pf_error *error) {
     for (size_t i = 0; i < n_texts; i++) {
         if (texts[i].n == 0) return pf_fail(error, "calibration text %zu has no tokens", i + 1);
         if (model->position == PF_POSITION_LEARNED && texts[i].n > model->context)

@@ -7,7 +7,8 @@
 #include <omp.h>
 
 void dpotrf_(const char *uplo, const int *n, double *a, const int *lda, int *info);
-void dtrtri_(const char *uplo, const char *diag, const int *n, double *a, const int *lda, int *info);
+void dtrtri_(const char *uplo, const char *diag, const int *n, double *a, const int *lda,
+             int *info);
 void dgesvd_(const char *jobu, const char *jobvt, const int *m, const int *n, double *a,
              const int *lda, double *s, double *u, const int *ldu, double *vt, const int *ldvt,
              double *work, const int *lwork, int *info);
@@ -39,9 +40,7 @@ bool pf_invert_lower(double *L, size_t n) {
     return info == 0;
 }
 
-size_t pf_svd_work(size_t n) {
-    return 16 * n + 64;
-}
+size_t pf_svd_work(size_t n) { return 16 * n + 64; }
 
 bool pf_svd(double *A, size_t n, double *U, double *s, double *Vt, double *work) {
     int size = (int)n, room = (int)pf_svd_work(n), info = 0, threads = alone();

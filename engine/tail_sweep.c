@@ -11,9 +11,7 @@ size_t pf_tail_sweep_sums(size_t n_keys, size_t M, size_t D) {
     return (n_keys / B + 2) * M * (D + 1);
 }
 
-size_t pf_tail_sweep_scratch(size_t G, size_t M, size_t D) {
-    return 2 * G * B * B + M * (D + 1);
-}
+size_t pf_tail_sweep_scratch(size_t G, size_t M, size_t D) { return 2 * G * B * B + M * (D + 1); }
 
 /* The rows whose last key is in a chunk, and the products of their queries with its keys. */
 typedef struct chunk {
@@ -57,8 +55,8 @@ void pf_tail_sweep_forward(const pf_tail_sweep *s, float *N, float *S, float *sc
         pf_sgemm(false, true, queries, c.n_keys, M, 1, f_q, M, f_k, M, 0, scratch, c.n_keys);
         mask(s, c, scratch);
         pf_sgemm(false, false, queries, E, M, 1, f_q, M, S, E, 0, N + row * G * E, E);
-        pf_sgemm(false, false, queries, E, c.n_keys, 1, scratch, c.n_keys, V, E, 1,
-                 N + row * G * E, E);
+        pf_sgemm(false, false, queries, E, c.n_keys, 1, scratch, c.n_keys, V, E, 1, N + row * G * E,
+                 E);
         memcpy(S + M * E, S, M * E * sizeof *S);
         pf_sgemm(true, false, M, E, c.n_keys, 1, f_k, M, V, E, 1, S + M * E, E);
         row += c.n_rows;
@@ -91,8 +89,8 @@ void pf_tail_sweep_backward(const pf_tail_sweep *s, const float *dN, const float
         pf_sgemm(false, true, queries, c.n_keys, E, 1, dN_i, E, V, E, 0, dA, c.n_keys);
         mask(s, c, dA);
         pf_sgemm(false, true, queries, M, E, 1, dN_i, E, S_i, E, 0, df_q + row * G * M, M);
-        pf_sgemm(false, false, queries, M, c.n_keys, 1, dA, c.n_keys, f_k, M, 1,
-                 df_q + row * G * M, M);
+        pf_sgemm(false, false, queries, M, c.n_keys, 1, dA, c.n_keys, f_k, M, 1, df_q + row * G * M,
+                 M);
         pf_sgemm(true, false, c.n_keys, M, queries, 1, dA, c.n_keys, f_q, M, 1, df_k + key * M, M);
         pf_sgemm(true, false, M, E, queries, 1, f_q, M, dN_i, E, 1, dS, E);
     }

@@ -17,8 +17,8 @@ enum { PF_SWEEP_CHUNK = 64 }; /* keys */
 
 typedef struct pf_tail_sweep {
     size_t M, D, G;
-    const float *f_k;    /* [keys, M] */
-    const float *V;      /* [keys, D + 1] */
+    const float *f_k; /* [keys, M] */
+    const float *V;   /* [keys, D + 1] */
     size_t first, n_keys;
     size_t n_rows;
     const size_t *limit; /* [n_rows] rising strictly where above `first`, at most n_keys */
@@ -34,7 +34,7 @@ void pf_tail_sweep_forward(const pf_tail_sweep *sweep, float *N, float *S, float
 
 /* The gradients df_q [n_rows, G, M] and df_k [keys, M] (rows below `first` and behind the last limit
  * are zero) from dN [n_rows, G, D + 1], after a forward with the same S. */
-void pf_tail_sweep_backward(const pf_tail_sweep *sweep, const float *dN, const float *S, float *df_q,
-                            float *df_k, float *scratch);
+void pf_tail_sweep_backward(const pf_tail_sweep *sweep, const float *dN, const float *S,
+                            float *df_q, float *df_k, float *scratch);
 
 #endif

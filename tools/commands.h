@@ -15,6 +15,7 @@ typedef struct command {
 } command;
 
 extern const command command_generate, command_eval, command_convert, command_inspect,
-    command_tokenize, command_bench, command_compare, command_explain, command_chat;
+    command_tokenize, command_bench, command_compare, command_explain, command_chat,
+    command_calibrate;
 
 #endif

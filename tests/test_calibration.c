@@ -1,0 +1,409 @@
+/* floor 6.1 - tests of calibration: sums and their gradients, what is fitted against what runs, files. */
+#define _POSIX_C_SOURCE 200809L
+#include "testing.h"
+
+#include "calibration_write.h"
+#include "gguf_write.h"
+#include "load.h"
+#include "memory.h"
+#include "rng.h"
+#include "tail_sweep.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FIXTURE "tests/fixtures/families/llama.gguf"
+
+enum { T = 60, TEXTS = 3 };
+
+static pf_loaded fixture;
+static int32_t ids[TEXTS][T];
+static pf_text_ids texts[TEXTS];
+
+static int open_fixture(void **state) {
+    (void)state;
+    pf_error error = {""};
+    pf_rng rng;
+    pf_rng_seed(&rng, 5, 0);
+    if (!pf_loaded_open(FIXTURE, &fixture, &error)) print_message("%s\n", error.message);
+    if (!fixture.model) return 1;
+    for (int i = 0; i < TEXTS; i++) {
+        texts[i] = (pf_text_ids){ids[i], T - 7 * (size_t)i};
+        for (int t = 0; t < T; t++)
+            ids[i][t] = (int32_t)(pf_rng_uniform(&rng) * (double)fixture.model->n_vocab);
+    }
+    return 0;
+}
+
+static int close_fixture(void **state) {
+    (void)state;
+    pf_loaded_close(&fixture);
+    return 0;
+}
+
+/* ---- sums ---- */
+
+static void sums_are_those_of_the_definition(void **state) {
+    (void)state;
+    enum { M = 5, D = 3, G = 2, KEYS = 150, ROWS = 6, FIRST = 2 };
+    static float f_k[KEYS * M], V[KEYS * (D + 1)], f_q[ROWS * G * M], N[ROWS * G * (D + 1)];
+    const size_t limit[ROWS] = {0, 2, 3, 66, 67, 149};
+    pf_rng rng;
+    pf_rng_seed(&rng, 1, 0);
+    for (int i = 0; i < KEYS * M; i++) f_k[i] = (float)pf_rng_uniform(&rng);
+    for (int i = 0; i < KEYS * (D + 1); i++) V[i] = (float)pf_rng_normal(&rng);
+    for (int i = 0; i < ROWS * G * M; i++) f_q[i] = (float)pf_rng_uniform(&rng);
+    float *S = calloc(pf_tail_sweep_sums(KEYS, M, D), sizeof *S);
+    float *scratch = calloc(pf_tail_sweep_scratch(G, M, D), sizeof *scratch);
+    pf_tail_sweep sweep = {M, D, G, f_k, V, FIRST, KEYS, ROWS, limit, f_q};
+    pf_tail_sweep_forward(&sweep, N, S, scratch);
+    for (size_t r = 0; r < ROWS * G; r++)
+        for (size_t d = 0; d <= D; d++) {
+            double sum = 0;
+            for (size_t j = FIRST; j < limit[r / G]; j++)
+                for (size_t m = 0; m < M; m++)
+                    sum += (double)f_q[r * M + m] * (double)f_k[j * M + m] *
+                           (double)V[j * (D + 1) + d];
+            assert_true(fabs((double)N[r * (D + 1) + d] - sum) < 1e-3);
+        }
+    free(S);
+    free(scratch);
+}
+
+/* ---- one layer ---- */
+
+typedef struct layer {
+    pf_layerwise *w;
+    pf_layer_heads *heads;
+    pf_feature_fit *fit;
+} layer;
+
+/* Layer 0 of the fixture, ready to be fitted: 2 sinks; KV heads with windows 4 and 7, and M features. */
+static layer open_layer(const size_t M[2], int threads) {
+    static const size_t windows[] = {2, 4, 9};
+    pf_error error = {""};
+    layer l;
+    pf_measured_rows measure = {3, windows, TEXTS, 20};
+    pf_fit_options options = pf_fit_options_default();
+    options.rows = 24;
+    options.n_threads = threads;
+    l.w = pf_layerwise_new(fixture.model, texts, TEXTS, threads, &error);
+    assert_non_null(l.w);
+    l.heads = pf_layer_heads_new(l.w, 2, &measure, threads, &error);
+    l.fit = pf_feature_fit_new(l.heads, 8, &options, &error);
+    assert_true(l.heads && l.fit);
+    pf_layerwise_project(l.w, 0);
+    l.heads->windows[0] = 4;
+    l.heads->windows[1] = 7;
+    pf_layer_heads_walk(l.heads);
+    assert_true(pf_feature_fit_begin(l.fit, 0, M, &error));
+    return l;
+}
+
+static void close_layer(layer l) {
+    pf_feature_fit_free(l.fit);
+    pf_layer_heads_free(l.heads);
+    pf_layerwise_free(l.w);
+}
+
+static void gradients_agree_with_finite_differences(void **state) {
+    (void)state;
+    const size_t M[2] = {5, 8};
+    layer l = open_layer(M, 1);
+    pf_feature_fit_run(l.fit, 30); /* away from where all heads of a group are the same */
+    for (size_t k = 0; k < 2; k++) {
+        size_t n;
+        float *p = pf_feature_fit_parameters(l.fit, k, &n);
+        float *gradient = calloc(n, sizeof *gradient);
+        double largest = 0;
+        pf_feature_fit_loss(l.fit, k, gradient);
+        for (size_t i = 0; i < n; i++) largest = fmax(largest, fabs((double)gradient[i]));
+        assert_true(largest > 1e-4);
+        for (size_t i = 0; i < n; i++) {
+            const float was = p[i], step = 0.02f;
+            p[i] = was + step;
+            double above = pf_feature_fit_loss(l.fit, k, NULL);
+            p[i] = was - step;
+            double below = pf_feature_fit_loss(l.fit, k, NULL);
+            p[i] = was;
+            double difference = (above - below) / (2 * (double)step);
+            if (fabs(difference - (double)gradient[i]) > 0.01 * largest)
+                fail_msg("KV head %zu, parameter %zu of %zu: %g, but by differences %g", k, i, n,
+                         (double)gradient[i], difference);
+        }
+        free(gradient);
+    }
+    close_layer(l);
+}
+
+static void a_fit_lowers_the_error(void **state) {
+    (void)state;
+    const size_t M[2] = {8, 8};
+    layer l = open_layer(M, 2);
+    size_t floats = l.w->n_rows * l.heads->H * l.heads->D;
+    float *out = calloc(floats, sizeof *out);
+    double window = pf_feature_fit_apply(l.fit, false, out), errors[2][2 * 3];
+    double start = pf_feature_fit_apply(l.fit, true, out);
+    pf_feature_fit_measure(l.fit, false, errors[0]);
+    pf_feature_fit_run(l.fit, 200);
+    double fitted = pf_feature_fit_apply(l.fit, true, out);
+    pf_feature_fit_measure(l.fit, true, errors[1]);
+    assert_true(fitted < 0.5 * start && fitted < 0.5 * window);
+    for (int i = 0; i < 2; i++) { /* without tails a larger window is better */
+        assert_true(errors[0][3 * i] > errors[0][3 * i + 1]);
+        assert_true(errors[0][3 * i + 1] > errors[0][3 * i + 2]);
+        assert_true(errors[1][3 * i + 1] < errors[0][3 * i + 1]);
+    }
+    free(out);
+    close_layer(l);
+}
+
+typedef struct watch {
+    const float *want; /* [T, H D] */
+    float difference;
+} watch;
+
+static void compare_heads(void *context, pf_tap_point point, uint32_t index, size_t first,
+                          const float *rows, size_t n_rows, size_t n_cols) {
+    watch *w = context;
+    if (point != PF_TAP_ATTENTION_HEADS || index != 0) return;
+    for (size_t i = 0; i < n_rows * n_cols; i++)
+        w->difference = fmaxf(w->difference, fabsf(rows[i] - w->want[first * n_cols + i]));
+}
+
+/* What the engine makes of the stored tensors is what the fit computed, in a prefill and token by
+ * token. */
+static void the_engine_runs_what_was_fitted(void **state) {
+    (void)state;
+    for (size_t least = 0; least < 2; least++) {
+        const size_t M[2] = {least == 0 ? 0 : 3, 8}; /* one head is a window only */
+        layer l = open_layer(M, 1);
+        size_t H = l.heads->H, KV = l.heads->KV, D = l.heads->D, rows = 8 + 1;
+        float *out = calloc(l.w->n_rows * H * D, sizeof *out);
+        float *q = calloc((H + KV) * rows * (D + 1), sizeof *q);
+        float *q_bias = q + H * rows * D, *k = q_bias + H * rows, *k_bias = k + KV * rows * D;
+        pf_feature_fit_run(l.fit, 60);
+        pf_feature_fit_apply(l.fit, true, out);
+        pf_feature_fit_store(l.fit, 8, q, q_bias, k, k_bias);
+
+        pf_model model = *fixture.model;
+        pf_layer layers[2] = {fixture.model->layers[0], fixture.model->layers[1]};
+        uint32_t windows[] = {4, 7, 4, 7}, features[] = {(uint32_t)M[0], 8, (uint32_t)M[0], 8};
+        for (int i = 0; i < 2; i++)
+            layers[i].favor = (pf_favor_weights){.q_weight = q,
+                                                 .q_bias = q_bias,
+                                                 .k_weight = k,
+                                                 .k_bias = k_bias,
+                                                 .fitted_features = 8};
+        model.layers = layers;
+        model.windows = windows;
+        model.head_features = features;
+        model.tail_rope = false;
+        model.attention.kind = PF_ATTENTION_FAVOR;
+        model.attention.map = PF_MAP_NORMALIZED;
+        model.attention.sinks = 2;
+        for (size_t chunk = 1; chunk <= T; chunk += T - 1) {
+            pf_session_options options = pf_session_options_default(&model);
+            options.chunk = chunk;
+            options.float_activations = true;
+            pf_session *session = pf_session_new(&model, &options, NULL);
+            assert_non_null(session);
+            watch w = {out, 0};
+            pf_session_set_tap(session, compare_heads, &w);
+            assert_true(pf_session_append(session, ids[0], T, NULL, 0, NULL));
+            if (!(w.difference < 2e-4f)) fail_msg("largest difference %g", (double)w.difference);
+            pf_session_free(session);
+        }
+        free(out);
+        free(q);
+        close_layer(l);
+    }
+}
+
+/* ---- all of it ---- */
+
+static pf_calibration_options few_steps(void) {
+    pf_calibration_options options = pf_calibration_options_default();
+    options.window = 6;
+    options.features = 8;
+    options.sinks = 1;
+    options.steps.steps = 25;
+    options.steps.n_threads = 2;
+    return options;
+}
+
+static pf_calibration *calibrate(const pf_calibration_options *options) {
+    pf_error error = {""};
+    pf_calibration *c = pf_calibrate(fixture.model, texts, TEXTS, options, &error);
+    if (!c) fail_msg("%s", error.message);
+    return c;
+}
+
+static void a_seed_gives_the_same_again(void **state) {
+    (void)state;
+    pf_calibration_options options = few_steps();
+    pf_calibration *a = calibrate(&options), *b = calibrate(&options);
+    size_t heads = (size_t)a->n_layers * a->n_kv_heads;
+    assert_memory_equal(a->windows, b->windows, heads * sizeof *a->windows);
+    assert_memory_equal(a->head_features, b->head_features, heads * sizeof *a->head_features);
+    for (uint32_t i = 0; i < a->n_layers; i++) {
+        size_t rows = a->layers[i].favor.fitted_features + 1;
+        if (rows == 1) continue;
+        assert_memory_equal(a->layers[i].favor.q_weight, b->layers[i].favor.q_weight,
+                            rows * fixture.model->n_heads * fixture.model->head_dim *
+                                sizeof(float));
+    }
+    pf_calibration_free(a);
+    pf_calibration_free(b);
+}
+
+static void a_budget_is_kept(void **state) {
+    (void)state;
+    size_t D = fixture.model->head_dim;
+    pf_calibration_options options = few_steps();
+    options.state_bytes = 6000;
+    pf_calibration *c = calibrate(&options);
+    size_t floats = 0;
+    for (size_t i = 0; i < (size_t)c->n_layers * c->n_kv_heads; i++)
+        floats += 2 * D * (options.sinks + c->windows[i]) +
+                  (c->head_features[i] > 0 ? c->head_features[i] * (D + 1) + 1 : 0);
+    assert_true(floats * sizeof(float) <= 6000);
+    assert_true(floats * sizeof(float) > 5000);
+    pf_calibration_free(c);
+    pf_error error = {""};
+    options.state_bytes = 100;
+    assert_null(pf_calibrate(fixture.model, texts, TEXTS, &options, &error));
+    assert_non_null(strstr(error.message, "too small"));
+}
+
+static bool never(void *context, double done) {
+    (void)context;
+    return done < 0.3;
+}
+
+static void it_can_be_interrupted(void **state) {
+    (void)state;
+    pf_calibration_options options = few_steps();
+    pf_error error = {""};
+    options.progress = never;
+    assert_null(pf_calibrate(fixture.model, texts, TEXTS, &options, &error));
+    assert_string_equal(error.message, "interrupted");
+}
+
+static void every_failing_allocation_is_a_clean_error(void **state) {
+    (void)state;
+    pf_calibration_options options = few_steps();
+    for (long n = 1;; n++) {
+        pf_error error = {""};
+        pf_memory_fail_after(n);
+        pf_calibration *c = pf_calibrate(fixture.model, texts, TEXTS, &options, &error);
+        pf_memory_fail_after(0);
+        pf_calibration_free(c);
+        if (c) break;
+        assert_true(error.message[0] != '\0');
+        assert_true(n < 2000);
+    }
+}
+
+/* Writes c to a file of its own and opens it. */
+static pf_loaded round_trip(const pf_calibration *c, char *path) {
+    pf_error error = {""};
+    pf_gguf_options as_it_is = {0};
+    int file = mkstemp(path);
+    assert_true(file >= 0);
+    close(file);
+    pf_checkpoint *out = pf_calibration_to_checkpoint(c, fixture.model, fixture.checkpoint, &error);
+    assert_non_null(out);
+    assert_true(pf_gguf_write(out, path, &as_it_is, &error));
+    pf_checkpoint_free(out);
+    pf_loaded loaded;
+    if (!pf_loaded_open(path, &loaded, &error)) fail_msg("%s", error.message);
+    return loaded;
+}
+
+static void assert_originals_untouched(const pf_checkpoint *written) {
+    for (size_t i = 0; i < pf_checkpoint_n_tensors(fixture.checkpoint); i++) {
+        const pf_tensor *was = pf_checkpoint_tensor(fixture.checkpoint, i);
+        const pf_tensor *is = pf_checkpoint_find(written, was->name);
+        assert_non_null(is);
+        assert_true(is->type == was->type && is->bytes == was->bytes);
+        assert_memory_equal(is->data, was->data, was->bytes);
+    }
+}
+
+static void a_file_runs_as_it_was_calibrated(void **state) {
+    (void)state;
+    for (int kind = 0; kind < 4; kind++) {
+        pf_calibration_options options = few_steps();
+        options.fit = kind & 1;
+        options.budget = kind & 2;
+        pf_calibration *c = calibrate(&options);
+        char path[] = "/tmp/test_calibration.XXXXXX";
+        pf_loaded written = round_trip(c, path);
+        const pf_model *model = written.model;
+        assert_originals_untouched(written.checkpoint);
+        assert_int_equal(model->attention.kind, PF_ATTENTION_FAVOR);
+        assert_int_equal(model->attention.map, options.fit ? PF_MAP_NORMALIZED : PF_MAP_FAVOR_PP);
+        assert_int_equal(model->tail_rope, !options.fit);
+        assert_int_equal(model->windows != NULL, options.budget);
+        for (uint32_t i = 0; i < model->n_layers; i++) {
+            assert_non_null(model->layers[i].favor.q_map);
+            assert_int_equal(model->layers[i].favor.fitted_features,
+                             c->layers[i].favor.fitted_features);
+        }
+        pf_session_options run = pf_session_options_default(model);
+        float *logits = calloc(model->n_vocab, sizeof *logits);
+        for (int map = 0; map < 2; map++) { /* as fitted, and the estimator that it can still run */
+            if (map == 1) run.attention.map = PF_MAP_FAVOR_PP;
+            pf_session *session = pf_session_new(model, &run, NULL);
+            assert_non_null(session);
+            assert_true(pf_session_append(session, ids[0], T, logits, 1, NULL));
+            for (uint32_t i = 0; i < model->n_vocab; i++) assert_true(isfinite(logits[i]));
+            pf_session_free(session);
+        }
+        free(logits);
+        pf_loaded_close(&written);
+        unlink(path);
+        pf_calibration_free(c);
+    }
+}
+
+/* A calibrated file can be calibrated again: nothing of the first time stays. */
+static void a_second_calibration_replaces_the_first(void **state) {
+    (void)state;
+    pf_calibration_options options = few_steps();
+    pf_calibration *c = calibrate(&options);
+    char path[] = "/tmp/test_calibration.XXXXXX";
+    pf_loaded first = round_trip(c, path);
+    pf_calibration_free(c);
+    options.fit = options.budget = false;
+    c = calibrate(&options);
+    pf_error error = {""};
+    pf_checkpoint *second = pf_calibration_to_checkpoint(c, first.model, first.checkpoint, &error);
+    assert_non_null(second);
+    assert_null(pf_checkpoint_find(second, "blk.0.favor.q.weight"));
+    assert_null(pf_checkpoint_find_meta(second, "performer.windows"));
+    assert_originals_untouched(second);
+    pf_checkpoint_free(second);
+    pf_loaded_close(&first);
+    pf_calibration_free(c);
+    unlink(path);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sums_are_those_of_the_definition),
+        cmocka_unit_test(gradients_agree_with_finite_differences),
+        cmocka_unit_test(a_fit_lowers_the_error),
+        cmocka_unit_test(the_engine_runs_what_was_fitted),
+        cmocka_unit_test(a_seed_gives_the_same_again),
+        cmocka_unit_test(a_budget_is_kept),
+        cmocka_unit_test(it_can_be_interrupted),
+        cmocka_unit_test(every_failing_allocation_is_a_clean_error),
+        cmocka_unit_test(a_file_runs_as_it_was_calibrated),
+        cmocka_unit_test(a_second_calibration_replaces_the_first),
+    };
+    return cmocka_run_group_tests_name("calibration", tests, open_fixture, close_fixture);
+}

@@ -1,0 +1,201 @@
+/* floor 5.5 - calibrate: a softmax checkpoint -> the same with Performer attention fitted to it. */
+#include "calibration_texts.h"
+#include "calibration_write.h"
+#include "commands.h"
+#include "gguf_write.h"
+#include "memory.h"
+
+#include <string.h>
+
+typedef struct calibrate_run {
+    const options *parsed;
+    pf_loaded loaded;
+    input_texts texts;
+    pf_calibration_options settings;
+    pf_calibration *calibration;
+    size_t n_tokens;
+    double start, seconds;
+    uint64_t state_bytes;
+    output out;
+} calibrate_run;
+
+/* ---- work ---- */
+
+static bool show_progress(void *context, double done) {
+    const calibrate_run *c = context;
+    static const char bar[] = "##############################";
+    int width = (int)sizeof bar - 1, full = (int)(done * width);
+    double passed = seconds_now() - c->start, left = done > 0 ? passed * (1 - done) / done : 0;
+    progress(c->parsed, "[%.*s%*s] %3.0f %%, %.0f s left", full, bar, width - full, "", 100 * done,
+             left);
+    return !terminal_interrupted();
+}
+
+static void read_settings(calibrate_run *c) {
+    const option_value *values = c->parsed->values;
+    pf_calibration_options *o = &c->settings;
+    *o = pf_calibration_options_default();
+    o->window = (size_t)values[FLAG_MEAN_WINDOW].count;
+    o->features = (size_t)values[FLAG_MEAN_FEATURES].count;
+    o->sinks = (size_t)values[FLAG_KEPT_SINKS].count;
+    o->state_bytes = values[FLAG_STATE_BYTES].count;
+    o->budget = !c->parsed->given[FLAG_NO_BUDGET];
+    o->fit = !c->parsed->given[FLAG_NO_FIT];
+    o->steps.steps = (size_t)values[FLAG_STEPS].count;
+    o->steps.seed = values[FLAG_CALIBRATION_SEED].count;
+    if (c->parsed->given[FLAG_THREADS]) o->steps.n_threads = (int)values[FLAG_THREADS].count;
+    o->progress = show_progress;
+    o->context = c;
+}
+
+static bool gather_texts(calibrate_run *c, pf_error *error) {
+    const options *parsed = c->parsed;
+    if (parsed->given[FLAG_CALIBRATION_FILE] || parsed->given[FLAG_CALIBRATION_TOKENS])
+        return read_calibration_texts(parsed, &c->loaded, &c->texts, error);
+    note(parsed,
+         "performer: no --file is given, so the model writes the text to calibrate on; real "
+         "text serves better");
+    return write_calibration_texts(parsed, &c->loaded, &c->texts, error);
+}
+
+static bool calibrate(calibrate_run *c, pf_error *error) {
+    pf_text_ids *texts = pf_calloc(c->texts.count, sizeof *texts, "the texts", error);
+    if (!texts) return false;
+    for (size_t i = 0; i < c->texts.count; i++) {
+        texts[i] = (pf_text_ids){c->texts.texts[i].ids, c->texts.texts[i].count};
+        c->n_tokens += texts[i].n;
+    }
+    c->start = seconds_now();
+    c->calibration = pf_calibrate(c->loaded.model, texts, c->texts.count, &c->settings, error);
+    c->seconds = seconds_now() - c->start;
+    progress(c->parsed, "%s", "");
+    pf_free(texts);
+    return c->calibration != NULL;
+}
+
+static bool write_result(calibrate_run *c, pf_error *error) {
+    const char *path = c->parsed->values[FLAG_OUTPUT].text;
+    pf_gguf_options as_it_is = {0};
+    pf_checkpoint *checkpoint =
+        pf_calibration_to_checkpoint(c->calibration, c->loaded.model, c->loaded.checkpoint, error);
+    bool good = checkpoint && pf_gguf_write(checkpoint, path, &as_it_is, error);
+    pf_checkpoint_free(checkpoint);
+    pf_loaded written = {0};
+    if (!good || strncmp(path, "/dev/", 5) == 0) return good;
+    if (!pf_loaded_open(path, &written, error)) return false; /* as whoever uses it will */
+    pf_session_options session = pf_session_options_default(written.model);
+    c->state_bytes = pf_state_bytes(written.model, &session);
+    pf_loaded_close(&written);
+    return true;
+}
+
+/* ---- report ---- */
+
+static json_t *head_json(const pf_calibrated_head *h) {
+    return json_pack("{s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "window",
+                     (json_int_t)h->window, "features", (json_int_t)h->features, "z_before",
+                     h->Z_before, "z_after", h->Z_after, "log_variance_before", h->variance_before,
+                     "log_variance_after", h->variance_after, "share_outside", h->outside,
+                     "error_same_window", h->error_same, "error_own_window", h->error_window,
+                     "error_fitted", h->error_fitted);
+}
+
+static json_t *layers_json(const pf_calibration *c) {
+    json_t *layers = json_array();
+    for (uint32_t i = 0; i < c->n_layers; i++) {
+        json_t *heads = json_array();
+        for (uint32_t k = 0; k < c->n_kv_heads; k++)
+            json_array_append_new(heads, head_json(&c->heads[i * c->n_kv_heads + k]));
+        json_array_append_new(layers,
+                              json_pack("{s:I, s:f, s:f, s:o}", "layer", (json_int_t)i,
+                                        "error_window", c->layers[i].error_window, "error_fitted",
+                                        c->layers[i].error_fitted, "heads", heads));
+    }
+    return layers;
+}
+
+static void print_json(calibrate_run *c) {
+    const pf_calibration *result = c->calibration;
+    const char *path = c->parsed->values[FLAG_OUTPUT].text;
+    output_json(&c->out,
+                json_pack("{s:o, s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:I, s:o}", "output",
+                          json_text(path, strlen(path)), "map", pf_map_name(result->attention.map),
+                          "texts", (json_int_t)c->texts.count, "tokens", (json_int_t)c->n_tokens,
+                          "state_bytes", (json_int_t)c->state_bytes, "seconds", c->seconds,
+                          "survey_seconds", result->seconds[0], "trial_seconds", result->seconds[1],
+                          "fit_seconds", result->seconds[2], "peak_rss_bytes",
+                          (json_int_t)peak_rss_bytes(), "layers", layers_json(result)));
+}
+
+/* One line for every KV head. */
+static void print_table(calibrate_run *c) {
+    const pf_calibration *result = c->calibration;
+    output_printf(&c->out, "%5s %4s %6s %8s %14s %16s %8s", "layer", "head", "window", "features",
+                  "Z", "log variance", "outside");
+    bool fitted = c->settings.fit;
+    output_printf(&c->out, fitted ? " %28s\n" : "%s\n", fitted ? "error: same, own, fitted" : "");
+    for (uint32_t i = 0; i < result->n_layers * result->n_kv_heads; i++) {
+        const pf_calibrated_head *h = &result->heads[i];
+        output_printf(&c->out, "%5u %4u %6zu %8zu %6.1f > %5.1f %7.1f > %6.1f %6.1f %%",
+                      i / result->n_kv_heads, i % result->n_kv_heads, h->window, h->features,
+                      h->Z_before, h->Z_after, h->variance_before, h->variance_after,
+                      100 * h->outside);
+        if (fitted)
+            output_printf(&c->out, "  %8.2e %8.2e %8.2e", h->error_same, h->error_window,
+                          h->error_fitted);
+        output_printf(&c->out, "\n");
+    }
+}
+
+static int run(const options *parsed) {
+    if (!parsed->given[FLAG_OUTPUT])
+        return complain_usage("calibrate", "no output is named: add -o FILE.gguf");
+    calibrate_run c = {.parsed = parsed};
+    pf_error error = {0};
+    char bytes[16];
+    terminal_catch_interrupt();
+    read_settings(&c);
+    bool good = load_model(parsed, &c.loaded, &error) && gather_texts(&c, &error) &&
+                calibrate(&c, &error) && write_result(&c, &error);
+    if (good) {
+        if (parsed->given[FLAG_JSON])
+            print_json(&c);
+        else
+            print_table(&c);
+        note(parsed, "%s: %zu texts, %zu tokens, %.0f s; state of a text: %s",
+             parsed->values[FLAG_OUTPUT].text, c.texts.count, c.n_tokens, c.seconds,
+             human_bytes(c.state_bytes, bytes));
+    }
+    pf_calibration_free(c.calibration);
+    input_texts_free(&c.texts);
+    pf_loaded_close(&c.loaded);
+    return good ? output_finish(&c.out) : complain(&error);
+}
+
+const command command_calibrate = {
+    .name = "calibrate",
+    .bit = FOR_CALIBRATE,
+    .usage = "MODEL --file TEXT -o FILE.gguf [options]",
+    .summary = "makes a softmax checkpoint run in constant memory, without training",
+    .manual =
+        "Fits Performer attention to a checkpoint's own queries and keys, layer by layer, and "
+        "writes "
+        "a GGUF file that runs under it by default. None of the model's weights changes: other "
+        "programs read the file as the softmax model that it was, and so does --attention "
+        "softmax.\n\n"
+        "Each KV head gets a window of exact attention and a number of features for everything "
+        "older, chosen together under one budget; the features are fitted so that a layer's output "
+        "stays what exact attention makes of it. Calibrate on text of the kind that the model is "
+        "to "
+        "read, several times longer than the window.\n\n"
+        "Errors in the report are squared errors of a head's output relative to the residual "
+        "stream: with the mean window for all heads and no features, with the head's own window, "
+        "and with its own window and features.",
+    .examples =
+        "performer calibrate model.gguf --file book.txt -o calibrated.gguf\n"
+        "performer calibrate model.gguf --file a.txt --file b.txt --state-bytes 4608000 -o "
+        "calibrated.gguf --json\n"
+        "performer calibrate model.gguf --file book.txt --no-fit --no-budget --window 32 -o "
+        "unbiased.gguf",
+    .run = run,
+};
