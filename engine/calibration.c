@@ -1,4 +1,4 @@
-/* floor 2.8 - calibration: Performer attention for a pretrained softmax model, from its own queries and
+/* floor 2.9 - calibration: Performer attention for a pretrained softmax model, from its own queries and
  * keys. */
 #include "calibration.h"
 

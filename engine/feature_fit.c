@@ -1,4 +1,4 @@
-/* floor 2.7 - feature fit: memory, and the beginning and end of a layer. */
+/* floor 2.8 - feature fit: memory, and the beginning and end of a layer. */
 #include "feature_fit_state.h"
 
 #include "matmul.h"

@@ -1,4 +1,4 @@
-/* floor 2.7 - feature fit: the features of map `normalized`, fitted to one layer at a time (FAVOR.md, "A
+/* floor 2.6 - feature fit: the features of map `normalized`, fitted to one layer at a time (FAVOR.md, "A
  * pretrained softmax model under FAVOR+", 4).
  *
  *   log phi(x)_m = w_m.x + b_m - logsumexp_m'(w_m'.x + b_m') + u.x + c

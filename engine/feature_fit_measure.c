@@ -1,4 +1,4 @@
-/* floor 2.7 - feature fit: what the features are worth, and the attention they give on all rows. */
+/* floor 2.8 - feature fit: what the features are worth, and the attention they give on all rows. */
 #include "feature_fit_state.h"
 
 #include "matmul.h"

@@ -1,4 +1,4 @@
-/* floor 2.7 - feature fit: rows, forward: features of queries and keys, and the hybrid rows they give. */
+/* floor 2.8 - feature fit: rows, forward: features of queries and keys, and the hybrid rows they give. */
 #include "feature_fit_state.h"
 
 #include "matmul.h"

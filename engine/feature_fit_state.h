@@ -1,4 +1,4 @@
-/* floor 2.6 - feature fit, inside: what a fit is made of; private to feature_fit*.c.
+/* floor 2.7 - feature fit, inside: what a fit is made of; private to feature_fit*.c.
  *
  * Parameters of a KV head: G sets for its query heads, then one for its keys; a set is the rows
  * w_0 ... w_{M-1}, u [M + 1, D], then b_0 ... b_{M-1}, c [M + 1].

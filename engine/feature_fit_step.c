@@ -1,4 +1,4 @@
-/* floor 2.7 - feature fit: the steps.
+/* floor 2.8 - feature fit: the steps.
  *
  * A step has four parts with a barrier behind each; what a text and a KV head make together is a task:
  *   forward   features of keys and of the sampled queries, sums, outputs; their errors to f->errors

@@ -9,10 +9,9 @@
 #define PF_VERSION "0.1.0"
 #endif
 
-static const command *const commands[] = {&command_generate, &command_chat,    &command_eval,
-                                          &command_convert,  &command_inspect, &command_tokenize,
-                                          &command_bench,    &command_compare, &command_explain,
-                                          &command_calibrate};
+static const command *const commands[] = {
+    &command_generate, &command_chat,  &command_eval,    &command_convert, &command_inspect,
+    &command_tokenize, &command_bench, &command_compare, &command_explain, &command_calibrate};
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 static const command *find_command(const char *name) {
