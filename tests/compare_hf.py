@@ -5,7 +5,7 @@
 
 Cases whose package (safetensors, transformers, torch) is not installed are skipped.
 """
-import importlib
+import importlib.util
 import os
 import subprocess
 import sys

@@ -45,13 +45,14 @@ equal "ten turns under favor: a state of the same size" "${err##*state }" "$ten"
 "$performer" chat $model -q </dev/null >"$tmp/out" 2>&1
 equal "nothing said: exit 0" "0 " "$? $(cat "$tmp/out")"
 
-# At a terminal. typed: what is typed, a line at a time, with a pause behind each; -> $out
+# At a terminal. typed: what is typed, a line at a time, with a pause behind each; -> $out. The shell
+# is bash since dash dies of a Ctrl-C that its child has dealt with.
 if command -v script >/dev/null; then
     at_terminal() { # COMMAND KEYS...
         local command=$1 keys
         shift
         { sleep 0.5; for keys; do printf '%b' "$keys"; sleep 0.5; done; } |
-            TERM=xterm timeout 30 script -qec "$command" /dev/null >"$tmp/out" 2>&1
+            TERM=xterm SHELL=/bin/bash timeout 30 script -qec "$command" /dev/null >"$tmp/out" 2>&1
         out=$(tr -d '\r' <"$tmp/out")
     }
     chat="$performer chat $model -t 0 -q --attention favor"
