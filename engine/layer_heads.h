@@ -48,11 +48,11 @@ void pf_layer_heads_free(pf_layer_heads *heads); /* NULL is allowed */
 /* From w->q, k, v of a layer: target, part at heads->windows, outside, and `measured`. */
 void pf_layer_heads_walk(pf_layer_heads *heads);
 
-/* Rows [first, first + n) of query head h (of KV head h / G) or of KV head h's keys, turned to their
- * positions in text i, scaled: out [n, D]. turned false: as they are before RoPE. */
-void pf_layer_heads_queries(const pf_layer_heads *heads, size_t text, size_t h, bool turned,
+/* All n rows of a text: of one query head (of KV head `head` / G), or of one KV head's keys, turned to
+ * their positions, scaled: out [n, D]. turned false: as they are before RoPE. */
+void pf_layer_heads_queries(const pf_layer_heads *layer, size_t text, size_t head, bool turned,
                             float scale, float *out);
-void pf_layer_heads_keys(const pf_layer_heads *heads, size_t text, size_t h, bool turned,
+void pf_layer_heads_keys(const pf_layer_heads *layer, size_t text, size_t head, bool turned,
                          float scale, float *out);
 
 #endif
