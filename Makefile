@@ -148,6 +148,10 @@ fuzz:
 docs-check: $(PROGRAM)
 	@PERFORMER=./$(PROGRAM) scripts/docs-check
 
+# The tables of docs/calibration.md, in minutes: not part of CI.
+evidence: $(PROGRAM)
+	scripts/evidence
+
 smollm2:
 	@scripts/smollm2
 
@@ -187,5 +191,5 @@ help:
 	@echo 'make install    program, library, header, manuals to $$PREFIX (/usr/local) below $$DESTDIR'
 	@echo 'make clean      remove what was built'
 
-.PHONY: all tests check deps demo test lint format asan docs-check fuzz fuzzers smollm2 install clean help
+.PHONY: all tests check deps demo test lint format asan docs-check evidence fuzz fuzzers smollm2 install clean help
 -include $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(TESTS:=.d) $(FUZZERS:=.d)
