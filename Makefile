@@ -136,6 +136,32 @@ asan:
 	+@ASAN_OPTIONS=allocator_may_return_null=1 $(AGAIN) check BUILD=build/asan WERROR= \
 	    CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined"
 
+# What threads share, under ThreadSanitizer: with clang, whose OpenMP tells it of its synchronisation
+# (gcc's does not, and every region would look like a race).
+TSAN_TESTS := threads session snapshot attention matmul out_of_memory
+tsan:
+	@CC=clang scripts/deps build test lint
+	+@TSAN_OPTIONS="ignore_noninstrumented_modules=1 suppressions=$(CURDIR)/scripts/tsan.supp" $(AGAIN) tsan-check BUILD=build/tsan CC=clang \
+	    WERROR= CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=thread"
+
+tsan-check: $(TSAN_TESTS:%=$(BUILD)/tests/test_%) $(BUILD)/examples/many_sessions
+	@tests/run $(TSAN_TESTS:%=$(BUILD)/tests/test_%)
+	@$(BUILD)/examples/many_sessions models/weights/tales-favor.gguf
+
+$(BUILD)/examples/%: examples/%.c $(BUILD)/performer.h $(LIB)
+	@mkdir -p $(@D)
+	$(call RUN,CC,$(CC) -isystem $(BUILD) $(ALL_CFLAGS) -pthread -o $@ $< $(LIB) $(LDLIBS))
+
+# One run from the file to the text, and on from a saved state, with every byte watched.
+VALGRIND := valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
+    --errors-for-leak-kinds=definite
+valgrind: all
+	@scripts/deps valgrind
+	OMP_NUM_THREADS=1 $(VALGRIND) ./$(PROGRAM) generate models/weights/tales-favor.gguf --threads 2 \
+	    -p "Once upon a time" -n 8 -s 1 --save-state build/valgrind.state
+	OMP_NUM_THREADS=1 $(VALGRIND) ./$(PROGRAM) generate models/weights/tales-favor.gguf --threads 2 \
+	    -n 8 --load-state build/valgrind.state
+
 # Every reader of foreign bytes under libFuzzer: SECONDS for each target, or TARGETS="gguf pth" alone.
 SECONDS ?= 20
 fuzz:
@@ -182,6 +208,7 @@ help:
 	@echo 'make test       install what is missing, build, and run every test'
 	@echo 'make check      the tests alone: installs nothing'
 	@echo 'make asan       the tests under the address, leak and undefined-behaviour sanitizers'
+	@echo 'make tsan       what threads share under ThreadSanitizer; make valgrind: one whole run'
 	@echo 'make fuzz       libFuzzer on every reader of foreign bytes: SECONDS=20 for each of TARGETS'
 	@echo 'make lint       floors, clang-format, shellcheck, cppcheck, clang-tidy'
 	@echo 'make docs-check run the commands that README.md and docs/ print'
@@ -191,5 +218,6 @@ help:
 	@echo 'make install    program, library, header, manuals to $$PREFIX (/usr/local) below $$DESTDIR'
 	@echo 'make clean      remove what was built'
 
-.PHONY: all tests check deps demo test lint format asan docs-check evidence fuzz fuzzers smollm2 install clean help
+.PHONY: all tests check deps demo test lint format asan docs-check evidence tsan tsan-check valgrind fuzz fuzzers \
+    smollm2 install clean help
 -include $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(TESTS:=.d) $(FUZZERS:=.d)
