@@ -133,7 +133,7 @@ format:
 # Every test under AddressSanitizer, UndefinedBehaviorSanitizer and LeakSanitizer.
 asan:
 	@CC="$(CC)" scripts/deps build test
-	+@ASAN_OPTIONS=allocator_may_return_null=1 $(AGAIN) check BUILD=build/asan WERROR= \
+	+@ASAN_OPTIONS=allocator_may_return_null=1 PF_TEST_SECONDS=1200 $(AGAIN) check BUILD=build/asan WERROR= \
 	    CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined"
 
 # What threads share, under ThreadSanitizer: with clang, whose OpenMP tells it of its synchronisation

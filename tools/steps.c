@@ -49,7 +49,7 @@ static void embedding(const walk *w, page *p) {
     page_line(p, "x = %sE[id]%s", m->embedding_scale != 1 ? "sqrt(C) " : "",
               m->position_embedding ? " + P[position]" : "");
     page_numbers(p, "x", w->embedding, m->width);
-    page_code(p, "engine/forward.c", "embed");
+    page_code(p, "engine/forward.c", "pf_forward_embed");
 }
 
 static void norm(const walk *w, page *p) {
