@@ -335,7 +335,7 @@ static bool choose_both(run *r, pf_error *error) {
             for (size_t head = 0; head < n; head++)
                 errors[head * n_choices + c] = r->errors[(size * n + head) * r->n_windows + i];
         }
-    if (good) {
+    if (good && r->n_windows > 0) {
         pf_head_choices choices = {n, n_choices, cost, errors};
         pf_head_budget_choose(&choices, whole_budget(r), chosen);
         for (size_t i = 0; i < n; i++) {

@@ -20,22 +20,23 @@ typedef struct workspace {
 /* mean [D] and covariance [D, D] of X [n, D]; returns mean |x|^2. */
 static double moments(const float *X, size_t n, size_t D, double *mean, double *cov, float *centred,
                       float *block) {
-    double square = 0;
+    if (n == 0 || D == 0) return 0;
+    double square = 0, share = 1 / (double)n;
     memset(mean, 0, D * sizeof *mean);
     memset(cov, 0, D * D * sizeof *cov);
     for (size_t i = 0; i < n * D; i++) {
         mean[i % D] += (double)X[i];
         square += (double)X[i] * (double)X[i];
     }
-    for (size_t d = 0; d < D; d++) mean[d] /= (double)n;
+    for (size_t d = 0; d < D; d++) mean[d] *= share;
     for (size_t first = 0; first < n; first += BLOCK) {
         size_t rows = n - first < BLOCK ? n - first : BLOCK;
         for (size_t i = 0; i < rows * D; i++)
             centred[i] = (float)((double)X[first * D + i] - mean[i % D]);
         pf_sgemm(true, false, D, D, rows, 1, centred, D, centred, D, 0, block, D);
-        for (size_t i = 0; i < D * D; i++) cov[i] += (double)block[i] / (double)n;
+        for (size_t i = 0; i < D * D; i++) cov[i] += (double)block[i] * share;
     }
-    return square / (double)n;
+    return square * share;
 }
 
 static void add_ridge(double *cov, size_t D) {

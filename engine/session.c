@@ -68,11 +68,18 @@ static bool check(const pf_model *model, const pf_session_options *options, pf_e
     return true;
 }
 
-/* The layers' favor tensors side by side; they must outlive the attention made from them. */
-static pf_favor_weights *gather_favor(const pf_model *model, pf_error *error) {
+/* The layers' favor tensors side by side; they must outlive the attention made from them. Whoever asks
+ * for another seed or kind of projection than the checkpoint's wants features drawn anew. */
+static pf_favor_weights *gather_favor(const pf_model *model, const pf_attention_options *options,
+                                      pf_error *error) {
+    bool drawn = options->seed != model->attention.seed ||
+                 options->projection != model->attention.projection;
     pf_favor_weights *favor =
         pf_calloc(model->n_layers, sizeof *favor, "the attention state", error);
-    for (size_t i = 0; favor && i < model->n_layers; i++) favor[i] = model->layers[i].favor;
+    for (size_t i = 0; favor && i < model->n_layers; i++) {
+        favor[i] = model->layers[i].favor;
+        if (drawn) favor[i].projection = NULL;
+    }
     return favor;
 }
 
@@ -129,7 +136,7 @@ pf_session *pf_session_new(const pf_model *model, const pf_session_options *opti
     s->options.attention = resolve(model, options->attention);
     s->chunk = options->chunk;
     s->weights = pf_model_parameters(model);
-    s->favor = gather_favor(model, error);
+    s->favor = gather_favor(model, &s->options.attention, error);
     s->workspaces =
         pf_calloc((size_t)options->n_threads, sizeof *s->workspaces, "working memory", error);
     if (!s->favor || !s->workspaces || !allocate_activations(s, error)) goto fail;
@@ -226,9 +233,9 @@ size_t pf_session_state_bytes(const pf_session *s) {
 }
 
 size_t pf_state_bytes(const pf_model *model, const pf_session_options *options) {
-    pf_favor_weights *favor = gather_favor(model, NULL);
-    if (!favor) return 0;
     pf_attention_options attention = resolve(model, options->attention);
+    pf_favor_weights *favor = gather_favor(model, &attention, NULL);
+    if (!favor) return 0;
     pf_attention_shape shape = shape_of(model, &attention, options->context, favor);
     size_t bytes = pf_attention_planned_bytes(&shape, &attention, options->context);
     pf_free(favor);
