@@ -1,35 +1,14 @@
 /* floor 2.9 - calibration: Performer attention for a pretrained softmax model, from its own queries and
  * keys. */
-#include "calibration.h"
+#include "calibration_state.h"
 
-#include "head_budget.h"
 #include "memory.h"
-#include "threads.h"
 
 #include <math.h>
 #include <string.h>
 #include <time.h>
 
-/* Windows that heads may choose from; and numbers of features, of which 0 means a window only. */
-static const size_t WINDOWS[] = {1,  2,  4,   6,   8,   12,  16,  24,  32,  40,  48,  64,
-                                 80, 96, 128, 160, 192, 256, 320, 384, 512, 768, 1024};
-static const size_t SIZES[] = {16, 32, 64, 128};
-enum { N_WINDOWS = sizeof WINDOWS / sizeof WINDOWS[0], N_SIZES = sizeof SIZES / sizeof SIZES[0] };
-enum { MEASURED_ROWS = 96 };
-
-typedef struct run {
-    const pf_model *model;
-    const pf_calibration_options *options;
-    pf_calibration *result;
-    pf_layerwise *w;
-    pf_layer_heads *heads;
-    pf_feature_fit *fit;
-    size_t windows[N_WINDOWS + 1], n_windows, mean_window; /* mean_window: its place */
-    size_t sizes[N_SIZES + 1], n_sizes;
-    double *errors;     /* [n_sizes + 1, L, KV, n_windows]: without a tail, then by size */
-    size_t *M;          /* [KV] of the layer at work */
-    double done, total; /* units of work, for the progress */
-} run;
+enum { MEASURED_ROWS = 96 }; /* of each text */
 
 pf_calibration_options pf_calibration_options_default(void) {
     return (pf_calibration_options){.window = 64,
@@ -40,14 +19,13 @@ pf_calibration_options pf_calibration_options_default(void) {
                                     .steps = pf_fit_options_default()};
 }
 
-static size_t n_all(const run *r) { return (size_t)r->model->n_layers * r->model->n_kv_heads; }
-
 /* Errors of one layer [KV, n_windows]; size 0: without a tail, else of sizes[size - 1]. */
-static double *errors_of(const run *r, size_t size, size_t layer) {
-    return r->errors + (size * n_all(r) + layer * r->model->n_kv_heads) * r->n_windows;
+static double *errors_of(const pf_calibration_run *r, size_t size, size_t layer) {
+    return r->errors +
+           (size * pf_calibration_heads(r) + layer * r->model->n_kv_heads) * r->n_windows;
 }
 
-static bool advance(run *r, double work, pf_error *error) {
+static bool advance(pf_calibration_run *r, double work, pf_error *error) {
     r->done += work;
     if (!r->options->progress || r->options->progress(r->options->context, r->done / r->total))
         return true;
@@ -56,8 +34,7 @@ static bool advance(run *r, double work, pf_error *error) {
 
 /* ---- what it makes ---- */
 
-/* Memory that lives as long as the result. */
-static float *keep(pf_calibration *c, size_t floats, pf_error *error) {
+float *pf_calibration_keep(pf_calibration *c, size_t floats, pf_error *error) {
     float **blocks = pf_realloc(c->blocks, c->n_blocks + 1, sizeof *blocks, "a calibration", error);
     if (!blocks) return NULL;
     c->blocks = blocks;
@@ -108,77 +85,10 @@ static pf_calibration *new_result(const pf_model *model, const pf_calibration_op
     return c;
 }
 
-/* ---- closed form ---- */
-
-typedef struct closed_job {
-    const run *r;
-    size_t layer;
-    pf_closed_form *forms; /* [KV] */
-    float *q, *k;          /* [threads, rows G, D], [threads, rows, D] */
-    bool failed;           /* written by any member, always to true */
-} closed_job;
-
-static void closed_share(void *context, pf_member me) {
-    closed_job *job = context;
-    const pf_layer_heads *h = job->r->heads;
-    size_t begin, end, rows = h->w->n_rows, D = h->D, G = h->G;
-    float scale = sqrtf(job->r->model->attention_scale);
-    float *q = job->q + (size_t)me.index * rows * G * D, *k = job->k + (size_t)me.index * rows * D;
-    pf_share(me, h->KV, 1, &begin, &end);
-    for (size_t i = begin; i < end; i++) {
-        for (size_t t = 0; t < h->w->n_texts; t++) {
-            size_t first = h->w->first[t];
-            for (size_t g = 0; g < G; g++)
-                pf_layer_heads_queries(h, t, i * G + g, true, scale, q + (g * rows + first) * D);
-            pf_layer_heads_keys(h, t, i, true, scale, k + first * D);
-        }
-        if (!pf_closed_form_fit(q, rows * G, k, rows, D, &job->forms[i], NULL)) job->failed = true;
-    }
-}
-
-/* Of q and k after RoPE, which is what the estimators of softmax read. */
-static bool fit_closed_form(run *r, size_t layer, pf_error *error) {
-    size_t KV = r->model->n_kv_heads, D = r->model->head_dim, rows = r->w->n_rows;
-    size_t threads = (size_t)r->options->steps.n_threads, floats = rows * (r->heads->G + 1) * D;
-    pf_favor_weights *favor = &r->result->layers[layer].favor;
-    float *at = keep(r->result, KV * (3 * D + 2 * D * D), error);
-    float *scratch = pf_calloc(threads, floats * sizeof *scratch, "a calibration", error);
-    pf_closed_form *forms = pf_calloc(KV, sizeof *forms, "a calibration", error);
-    bool good = at && scratch && forms;
-    if (good) {
-        favor->q_center = at;
-        favor->k_center = at + KV * D;
-        favor->proposal = at + 2 * KV * D;
-        favor->q_map = at + 3 * KV * D;
-        favor->k_map = favor->q_map + KV * D * D;
-        for (size_t k = 0; k < KV; k++)
-            forms[k] = (pf_closed_form){.q_center = at + k * D,
-                                        .k_center = at + (KV + k) * D,
-                                        .proposal = at + (2 * KV + k) * D,
-                                        .q_map = at + 3 * KV * D + k * D * D,
-                                        .k_map = at + (3 + D) * KV * D + k * D * D};
-        closed_job job = {r,    layer, forms, scratch, scratch + threads * rows * r->heads->G * D,
-                          false};
-        pf_parallel(r->options->steps.n_threads, closed_share, &job);
-        if (job.failed)
-            good = pf_fail(error, "queries or keys of layer %zu are no finite numbers", layer);
-        for (size_t k = 0; k < KV; k++) {
-            pf_calibrated_head *head = &r->result->heads[layer * KV + k];
-            head->Z_before = forms[k].Z_before;
-            head->Z_after = forms[k].Z_after;
-            head->variance_before = forms[k].variance_before;
-            head->variance_after = forms[k].variance_after;
-        }
-    }
-    pf_free(scratch);
-    pf_free(forms);
-    return good;
-}
-
 /* ---- the passes ---- */
 
 /* The windows and features of the layer at work. */
-static void take_sizes(run *r, size_t layer) {
+static void take_sizes(pf_calibration_run *r, size_t layer) {
     size_t KV = r->model->n_kv_heads;
     for (size_t k = 0; k < KV; k++) {
         r->heads->windows[k] = r->result->windows[layer * KV + k];
@@ -186,14 +96,15 @@ static void take_sizes(run *r, size_t layer) {
     }
 }
 
-static bool survey_layer(run *r, size_t layer, pf_error *error) {
+static bool survey_layer(pf_calibration_run *r, size_t layer, pf_error *error) {
     size_t KV = r->model->n_kv_heads;
     pf_layerwise_project(r->w, layer);
     take_sizes(r, layer);
     pf_layer_heads_walk(r->heads);
-    if (!fit_closed_form(r, layer, error)) return false;
+    if (!pf_calibration_close(r, layer, error)) return false;
     for (size_t k = 0; k < KV; k++) r->result->heads[layer * KV + k].outside = r->heads->outside[k];
     if (r->fit) {
+        memset(r->M, 0, KV * sizeof *r->M); /* nothing is fitted yet */
         if (!pf_feature_fit_begin(r->fit, layer, r->M, error)) return false;
         pf_feature_fit_measure(r->fit, false, errors_of(r, 0, layer));
     }
@@ -203,7 +114,7 @@ static bool survey_layer(run *r, size_t layer, pf_error *error) {
 }
 
 /* Fits every size of tail, measures all of them, and goes on with the first, which the options ask for. */
-static bool trial_layer(run *r, size_t layer, pf_error *error) {
+static bool trial_layer(pf_calibration_run *r, size_t layer, pf_error *error) {
     size_t KV = r->model->n_kv_heads;
     pf_layerwise_project(r->w, layer);
     take_sizes(r, layer);
@@ -224,14 +135,14 @@ static bool trial_layer(run *r, size_t layer, pf_error *error) {
     return true;
 }
 
-static bool store_fit(run *r, size_t layer, pf_error *error) {
+static bool store_fit(pf_calibration_run *r, size_t layer, pf_error *error) {
     const pf_model *model = r->model;
     size_t H = model->n_heads, KV = model->n_kv_heads, D = model->head_dim, most = 0;
     for (size_t k = 0; k < KV; k++)
         if (r->M[k] > most) most = r->M[k];
     if (most == 0) return true;
     size_t set = (most + 1) * D;
-    float *at = keep(r->result, (H + KV) * (most + 1) * (D + 1), error);
+    float *at = pf_calibration_keep(r->result, (H + KV) * (most + 1) * (D + 1), error);
     if (!at) return false;
     float *k_weight = at + H * set, *q_bias = k_weight + KV * set;
     float *k_bias = q_bias + H * (most + 1);
@@ -245,13 +156,7 @@ static bool store_fit(run *r, size_t layer, pf_error *error) {
     return true;
 }
 
-static size_t window_place(const run *r, size_t window) {
-    size_t i = 0;
-    while (i + 1 < r->n_windows && r->windows[i] < window) i++;
-    return i;
-}
-
-static bool fit_layer(run *r, size_t layer, pf_error *error) {
+static bool fit_layer(pf_calibration_run *r, size_t layer, pf_error *error) {
     size_t KV = r->model->n_kv_heads, n = r->n_windows;
     pf_calibrated_layer *result = &r->result->layers[layer];
     pf_layerwise_project(r->w, layer);
@@ -266,7 +171,7 @@ static bool fit_layer(run *r, size_t layer, pf_error *error) {
     result->error_fitted = pf_feature_fit_apply(r->fit, true, r->w->heads);
     for (size_t k = 0; k < KV; k++) {
         pf_calibrated_head *head = &r->result->heads[layer * KV + k];
-        size_t place = window_place(r, r->heads->windows[k]);
+        size_t place = pf_calibration_place(r, r->heads->windows[k]);
         head->outside = r->heads->outside[k];
         head->error_same = without[k * n + r->mean_window];
         head->error_window = without[k * n + place];
@@ -283,8 +188,10 @@ static double now(void) {
 }
 
 /* One pass over all layers, each so much work; *seconds: how long it took. */
-static bool all_layers(run *r, const pf_text_ids *texts, double work, double *seconds,
-                       bool (*layer_pass)(run *r, size_t layer, pf_error *error), pf_error *error) {
+static bool all_layers(pf_calibration_run *r, const pf_text_ids *texts, double work,
+                       double *seconds,
+                       bool (*layer_pass)(pf_calibration_run *r, size_t layer, pf_error *error),
+                       pf_error *error) {
     double start = now();
     pf_layerwise_embed(r->w, texts);
     for (size_t layer = 0; layer < r->model->n_layers; layer++)
@@ -293,107 +200,22 @@ static bool all_layers(run *r, const pf_text_ids *texts, double work, double *se
     return true;
 }
 
-/* ---- choosing ---- */
-
-static double state_floats(const run *r, size_t window, size_t features) {
-    double D = (double)r->model->head_dim;
-    double tail = features > 0 ? (double)features * (D + 1) + 1 : 0;
-    return 2 * D * (double)(r->options->sinks + window) + tail;
-}
-
-/* Floats of state for all heads. */
-static double whole_budget(const run *r) {
-    if (r->options->state_bytes > 0) return (double)r->options->state_bytes / sizeof(float);
-    return (double)n_all(r) * state_floats(r, r->options->window, r->options->features);
-}
-
-/* Windows for all heads, with tails of `features` paid for (0: none), by the errors without tails. */
-static bool choose_windows(run *r, size_t features, pf_error *error) {
-    size_t n = n_all(r);
-    double cost[N_WINDOWS + 1];
-    size_t *chosen = pf_calloc(n, sizeof *chosen, "a calibration", error);
-    if (!chosen) return false;
-    for (size_t i = 0; i < r->n_windows; i++) cost[i] = state_floats(r, r->windows[i], features);
-    pf_head_choices choices = {n, r->n_windows, cost, r->errors};
-    pf_head_budget_choose(&choices, whole_budget(r), chosen);
-    for (size_t i = 0; i < n; i++) r->result->windows[i] = (uint32_t)r->windows[chosen[i]];
-    pf_free(chosen);
-    return true;
-}
-
-/* Windows and tails together. */
-static bool choose_both(run *r, pf_error *error) {
-    size_t n = n_all(r), sizes = r->n_sizes + 1, n_choices = sizes * r->n_windows;
-    size_t *chosen = pf_calloc(n, sizeof *chosen, "a calibration", error);
-    double *cost = pf_calloc(n_choices, sizeof *cost, "a calibration", error);
-    double *errors = pf_calloc(n, n_choices * sizeof *errors, "a calibration", error);
-    bool good = chosen && cost && errors;
-    for (size_t size = 0; good && size < sizes; size++)
-        for (size_t i = 0; i < r->n_windows; i++) {
-            size_t c = size * r->n_windows + i;
-            cost[c] = state_floats(r, r->windows[i], size > 0 ? r->sizes[size - 1] : 0);
-            for (size_t head = 0; head < n; head++)
-                errors[head * n_choices + c] = r->errors[(size * n + head) * r->n_windows + i];
-        }
-    if (good && r->n_windows > 0) {
-        pf_head_choices choices = {n, n_choices, cost, errors};
-        pf_head_budget_choose(&choices, whole_budget(r), chosen);
-        for (size_t i = 0; i < n; i++) {
-            size_t size = chosen[i] / r->n_windows;
-            r->result->windows[i] = (uint32_t)r->windows[chosen[i] % r->n_windows];
-            r->result->head_features[i] = size > 0 ? (uint32_t)r->sizes[size - 1] : 0;
-        }
-    }
-    pf_free(chosen);
-    pf_free(cost);
-    pf_free(errors);
-    return good;
-}
-
 /* ---- all of it ---- */
 
-static void plan(run *r) {
-    const pf_calibration_options *o = r->options;
-    bool placed = false;
-    for (size_t i = 0; i < N_WINDOWS; i++) {
-        if (!placed && o->window <= WINDOWS[i]) {
-            placed = true;
-            r->mean_window = r->n_windows;
-            r->windows[r->n_windows++] = o->window;
-        }
-        if (WINDOWS[i] != o->window && WINDOWS[i] < r->w->longest && o->budget)
-            r->windows[r->n_windows++] = WINDOWS[i];
-    }
-    if (!placed) {
-        r->mean_window = r->n_windows;
-        r->windows[r->n_windows++] = o->window;
-    }
-    r->sizes[r->n_sizes++] = o->features;
-    for (size_t i = 0; i < N_SIZES; i++)
-        if (SIZES[i] != o->features && o->budget) r->sizes[r->n_sizes++] = SIZES[i];
-}
-
-static bool check_budget(const run *r, pf_error *error) {
-    const pf_calibration_options *o = r->options;
-    double least = (double)n_all(r) * state_floats(r, r->windows[0], o->fit ? 0 : o->features);
-    if (!o->budget || whole_budget(r) >= least) return true;
-    return pf_fail(error,
-                   "a state of %.0f bytes is too small: %zu sinks and the smallest window of %zu "
-                   "heads take %.0f",
-                   whole_budget(r) * sizeof(float), o->sinks, n_all(r), least * sizeof(float));
-}
-
-static bool prepare(run *r, const pf_text_ids *texts, size_t n_texts, pf_error *error) {
+static bool prepare(pf_calibration_run *r, const pf_text_ids *texts, size_t n_texts,
+                    pf_error *error) {
     int n_threads = r->options->steps.n_threads;
     r->w = pf_layerwise_new(r->model, texts, n_texts, n_threads, error);
     if (!r->w) return false;
-    plan(r);
-    if (!check_budget(r, error)) return false;
+    if (!pf_calibration_plan(r, error)) return false;
     pf_measured_rows measure = {r->n_windows, r->windows, n_texts, MEASURED_ROWS};
-    r->errors = pf_calloc(r->n_sizes + 2, n_all(r) * r->n_windows * sizeof *r->errors,
-                          "a calibration", error);
+    r->errors =
+        pf_calloc(r->n_sizes + 2, pf_calibration_heads(r) * r->n_windows * sizeof *r->errors,
+                  "a calibration", error);
+    r->weight = pf_calloc(pf_calibration_heads(r), sizeof *r->weight, "a calibration", error);
     r->M = pf_calloc(r->model->n_kv_heads, sizeof *r->M, "a calibration", error);
-    if (!r->errors || !r->M) return false;
+    if (!r->errors || !r->weight || !r->M) return false;
+    for (size_t i = 0; i < pf_calibration_heads(r); i++) r->weight[i] = 1;
     r->heads = pf_layer_heads_new(r->w, r->options->sinks, &measure, n_threads, error);
     if (!r->heads) return false;
     if (!r->options->fit && !r->options->budget) return true;
@@ -403,15 +225,20 @@ static bool prepare(run *r, const pf_text_ids *texts, size_t n_texts, pf_error *
     return r->fit != NULL;
 }
 
-static bool calibrate(run *r, const pf_text_ids *texts, pf_error *error) {
+static bool calibrate(pf_calibration_run *r, const pf_text_ids *texts, pf_error *error) {
     const pf_calibration_options *o = r->options;
     double *seconds = r->result->seconds;
-    r->total = r->model->n_layers * (1 + (o->fit ? 2.0 : 0) + (o->fit && o->budget ? 5.0 : 0));
+    double L = r->model->n_layers;
+    r->probe_work = o->budget ? L : 0;
+    r->total = L + r->probe_work + (o->fit ? 2 * L : 0) + (o->fit && o->budget ? 5 * L : 0);
     if (!all_layers(r, texts, 1, &seconds[0], survey_layer, error)) return false;
-    if (o->budget && !choose_windows(r, o->features, error)) return false;
+    if (o->budget && (!pf_calibration_choose_windows(r, o->features, error) ||
+                      !pf_calibration_weigh(r, texts, r->w->n_texts, error) ||
+                      !pf_calibration_choose_windows(r, o->features, error)))
+        return false;
     if (!o->fit) return true;
-    if (o->budget &&
-        (!all_layers(r, texts, 5, &seconds[1], trial_layer, error) || !choose_both(r, error)))
+    if (o->budget && (!all_layers(r, texts, 5, &seconds[1], trial_layer, error) ||
+                      !pf_calibration_choose(r, error)))
         return false;
     return all_layers(r, texts, 2, &seconds[2], fit_layer, error);
 }
@@ -433,7 +260,7 @@ static bool check(const pf_calibration_options *o, pf_error *error) {
 
 pf_calibration *pf_calibrate(const pf_model *model, const pf_text_ids *texts, size_t n_texts,
                              const pf_calibration_options *options, pf_error *error) {
-    run r = {.model = model, .options = options};
+    pf_calibration_run r = {.model = model, .options = options};
     bool good = check(options, error);
     if (good) r.result = new_result(model, options, error);
     good = r.result && prepare(&r, texts, n_texts, error) && calibrate(&r, texts, error);
@@ -441,8 +268,9 @@ pf_calibration *pf_calibrate(const pf_model *model, const pf_text_ids *texts, si
     pf_layer_heads_free(r.heads);
     pf_layerwise_free(r.w);
     pf_free(r.errors);
+    pf_free(r.weight);
     pf_free(r.M);
-    for (size_t i = 0; good && i < n_all(&r); i++) {
+    for (size_t i = 0; good && i < pf_calibration_heads(&r); i++) {
         r.result->heads[i].window = r.result->windows[i];
         r.result->heads[i].features = r.result->head_features[i];
     }

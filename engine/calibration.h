@@ -1,4 +1,4 @@
-/* floor 2.9 - calibration: Performer attention for a pretrained softmax model, from its own queries and
+/* floor 2.7 - calibration: Performer attention for a pretrained softmax model, from its own queries and
  * keys (FAVOR.md, "A pretrained softmax model under FAVOR+"). None of the model's weights changes.
  *
  * Layer by layer over the calibration texts, two or three times:

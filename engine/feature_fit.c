@@ -9,11 +9,11 @@
 #include <string.h>
 
 pf_fit_options pf_fit_options_default(void) {
-    return (pf_fit_options){.steps = 120,
+    return (pf_fit_options){.steps = 300,
                             .warm_up = 20,
                             .texts = 2,
                             .rows = 128,
-                            .rate = 0.02f,
+                            .rate = 0.05f,
                             .seed = 1,
                             .n_threads = pf_threads_default()};
 }
@@ -181,6 +181,7 @@ static void transform(float *X, size_t n, size_t D, const float *center, const f
 
 typedef struct balance_job {
     pf_feature_fit *fit;
+    const size_t *M;
     bool failed; /* written by any member, always to true */
 } balance_job;
 
@@ -194,6 +195,7 @@ static void balance_share(void *context, pf_member me) {
     for (size_t k = begin; k < end; k++) {
         float *X_q = f->X_q + k * rows * h->G * D, *X_k = f->X_k + k * rows * D;
         pf_closed_form *c = &f->balanced[k];
+        if (job->M[k] == 0) continue;
         gather(f, k);
         if (!pf_closed_form_fit(X_q, rows * h->G, X_k, rows, D, c, NULL)) {
             job->failed = true;
@@ -269,7 +271,7 @@ void pf_feature_fit_start(pf_feature_fit *f, const size_t *M) {
 
 bool pf_feature_fit_begin(pf_feature_fit *f, size_t layer, const size_t *M, pf_error *error) {
     f->layer = layer;
-    balance_job job = {f, false};
+    balance_job job = {f, M, false};
     pf_parallel(f->options.n_threads, balance_share, &job);
     if (job.failed)
         return pf_fail(error, "queries or keys of layer %zu are no finite numbers", layer);

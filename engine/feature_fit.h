@@ -23,9 +23,9 @@
 #include "layer_heads.h"
 
 typedef struct pf_fit_options {
-    size_t steps, warm_up; /* 120, 20 */
+    size_t steps, warm_up; /* 300, 20 */
     size_t texts, rows;    /* per step: 2 texts, 128 random rows of each */
-    float rate;            /* 0.02 after the warm-up, falling to 0 */
+    float rate;            /* 0.05 after the warm-up, falling to 0 */
     uint64_t seed;
     int n_threads;
 } pf_fit_options;
@@ -39,7 +39,8 @@ pf_feature_fit *pf_feature_fit_new(const pf_layer_heads *heads, size_t max_M,
                                    const pf_fit_options *options, pf_error *error);
 void pf_feature_fit_free(pf_feature_fit *fit); /* NULL is allowed */
 
-/* After pf_layer_heads_walk: takes over its layer, with M [KV] features per KV head (0: window only). */
+/* After pf_layer_heads_walk: takes over its layer, with M [KV] features per KV head (0: window only,
+ * and nothing is prepared for a later start with more). */
 bool pf_feature_fit_begin(pf_feature_fit *fit, size_t layer, const size_t *M, pf_error *error);
 /* Starts over with other numbers of features, on what begin prepared. */
 void pf_feature_fit_start(pf_feature_fit *fit, const size_t *M);

@@ -176,6 +176,13 @@ void pf_forward_finish(pf_session *s, pf_member me, size_t index) {
     mlp(s, me, layer, index);
 }
 
+void pf_forward_logits(pf_session *s, pf_member me) {
+    const pf_model *model = s->model;
+    const float *x = norm(s, me, &model->final_norm, s->n - s->n_logits, s->n_logits);
+    show(s, me, PF_TAP_FINAL_NORM, model->n_layers, x, s->n_logits, model->width);
+    linear(s, me, &model->logits, x, s->logits, s->n_logits);
+}
+
 void pf_forward(void *context, pf_member me) {
     pf_session *s = context;
     const pf_model *model = s->model;
@@ -186,8 +193,5 @@ void pf_forward(void *context, pf_member me) {
         attend(s, me, i);
         pf_forward_finish(s, me, i);
     }
-    if (s->n_logits == 0) return;
-    const float *x = norm(s, me, &model->final_norm, s->n - s->n_logits, s->n_logits);
-    show(s, me, PF_TAP_FINAL_NORM, model->n_layers, x, s->n_logits, model->width);
-    linear(s, me, &model->logits, x, s->logits, s->n_logits);
+    if (s->n_logits > 0) pf_forward_logits(s, me);
 }

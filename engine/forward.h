@@ -12,9 +12,11 @@ void pf_forward(void *context, pf_member me);
  * (layerwise.h). Each is for the session's current chunk; barriers are inside.
  *   embed    tokens -> s->x
  *   project  s->x -> s->q, s->k, s->v of a layer, before RoPE
- *   finish   s->heads -> s->x after the layer */
+ *   finish   s->heads -> s->x after the layer
+ *   logits   the last n_logits rows of s->x after all layers -> s->logits */
 void pf_forward_embed(pf_session *s, pf_member me);
 void pf_forward_project(pf_session *s, pf_member me, size_t layer);
 void pf_forward_finish(pf_session *s, pf_member me, size_t layer);
+void pf_forward_logits(pf_session *s, pf_member me);
 
 #endif

@@ -110,6 +110,24 @@ void pf_layerwise_embed(pf_layerwise *w, const pf_text_ids *texts) {
         }
 }
 
+static void logits_piece(pf_session *s, pf_member me, size_t layer) {
+    (void)layer;
+    pf_forward_logits(s, me);
+}
+
+void pf_layerwise_logits(pf_layerwise *w, const size_t *row, size_t n, float *logits) {
+    pf_session *s = w->session;
+    size_t C = w->model->width;
+    job piece = {s, logits_piece, 0};
+    for (size_t first = 0; first < n; first += s->n) {
+        s->n = s->n_logits = n - first < CHUNK ? n - first : CHUNK;
+        s->logits = logits + first * w->model->n_vocab;
+        for (size_t i = 0; i < s->n; i++)
+            memcpy(s->x + i * C, w->x + row[first + i] * C, C * sizeof *s->x);
+        pf_parallel(s->options.n_threads, work, &piece);
+    }
+}
+
 /* Copies `cols` columns of the chunk that begins at row `first`, from or to the session. */
 static void copy(float *to, const float *from, size_t rows, size_t cols) {
     memcpy(to, from, rows * cols * sizeof *to);

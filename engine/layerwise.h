@@ -43,4 +43,7 @@ void pf_layerwise_embed(pf_layerwise *layerwise, const pf_text_ids *texts);
 void pf_layerwise_project(pf_layerwise *layerwise, size_t layer);
 void pf_layerwise_finish(pf_layerwise *layerwise, size_t layer);
 
+/* After the last layer: logits [n, V] of the rows `row` [n]. */
+void pf_layerwise_logits(pf_layerwise *layerwise, const size_t *row, size_t n, float *logits);
+
 #endif

@@ -4,6 +4,7 @@
 
 #include "calibration_write.h"
 #include "gguf_write.h"
+#include "head_sensitivity.h"
 #include "load.h"
 #include "memory.h"
 #include "rng.h"
@@ -222,6 +223,53 @@ static void the_engine_runs_what_was_fitted(void **state) {
     }
 }
 
+/* ---- what heads matter ---- */
+
+static double mean_divergence(const float *p, const float *q, size_t rows, size_t V) {
+    double sum = 0;
+    for (size_t r = 3; r < rows; r += 4) { /* the rows that are probed */
+        double sum_p = 0, sum_q = 0, mean = 0;
+        for (size_t i = 0; i < V; i++) sum_p += exp((double)p[r * V + i]);
+        for (size_t i = 0; i < V; i++) sum_q += exp((double)q[r * V + i]);
+        for (size_t i = 0; i < V; i++)
+            mean += exp((double)p[r * V + i]) / sum_p * ((double)p[r * V + i] - (double)q[r * V + i]);
+        sum += mean - log(sum_p) + log(sum_q);
+    }
+    return sum / (double)(rows / 4);
+}
+
+/* The session's own `local` attention, where one head has a small window and the others all of the
+ * text, is what a probe measures. */
+static void a_probe_is_one_head_without_its_tail(void **state) {
+    (void)state;
+    uint32_t windows[] = {4, 5, T, 3};
+    double probed[4];
+    pf_sensitivity_options options = {.sinks = 1, .windows = windows, .n_threads = 2};
+    assert_true(pf_head_sensitivity(fixture.model, texts, 1, &options, probed, NULL));
+    size_t V = fixture.model->n_vocab;
+    float *exact = calloc(2 * T * V, sizeof *exact), *local = exact + T * V;
+    for (size_t head = 0; head < 4; head++) {
+        uint32_t own[] = {T, T, T, T};
+        own[head] = windows[head];
+        pf_model model = *fixture.model;
+        model.windows = own;
+        for (int kind = 0; kind < 2; kind++) {
+            pf_session_options run = pf_session_options_default(&model);
+            run.attention.kind = kind == 0 ? PF_ATTENTION_SOFTMAX : PF_ATTENTION_LOCAL;
+            run.attention.sinks = 1;
+            pf_session *session = pf_session_new(&model, &run, NULL);
+            assert_non_null(session);
+            float *logits = kind == 0 ? exact : local;
+            assert_true(pf_session_append(session, ids[0], T, logits, T, NULL));
+            pf_session_free(session);
+        }
+        double want = mean_divergence(exact, local, T, V);
+        assert_true(fabs(probed[head] - want) < 1e-3 * want + 1e-6);
+        if (head != 2) assert_true(want > 1e-5);
+    }
+    free(exact);
+}
+
 /* ---- all of it ---- */
 
 static pf_calibration_options few_steps(void) {
@@ -398,6 +446,7 @@ int main(void) {
         cmocka_unit_test(gradients_agree_with_finite_differences),
         cmocka_unit_test(a_fit_lowers_the_error),
         cmocka_unit_test(the_engine_runs_what_was_fitted),
+        cmocka_unit_test(a_probe_is_one_head_without_its_tail),
         cmocka_unit_test(a_seed_gives_the_same_again),
         cmocka_unit_test(a_budget_is_kept),
         cmocka_unit_test(it_can_be_interrupted),

@@ -422,7 +422,7 @@ const flag flags[FLAG_END] = {
                     .argument = "N",
                     .least = 21,
                     .most = 100000,
-                    .fallback = "120",
+                    .fallback = "300",
                     .help = "Steps of each fit of a layer's features."},
     [FLAG_CALIBRATION_SEED] = {.name = "seed",
                                .letter = 's',

@@ -1,0 +1,168 @@
+/* floor 2.9 - calibration: which windows and tails the heads get. */
+#include "calibration_state.h"
+
+#include "head_budget.h"
+#include "head_sensitivity.h"
+#include "memory.h"
+
+/* Windows that heads may choose from; and numbers of features, of which 0 means a window only. */
+static const size_t WINDOWS[] = {1,  2,  4,   6,   8,   12,  16,  24,  32,  40,  48,  64,
+                                 80, 96, 128, 160, 192, 256, 320, 384, 512, 768, 1024};
+static const size_t SIZES[] = {8, 16, 32, 64, 128};
+enum { N_WINDOWS = sizeof WINDOWS / sizeof WINDOWS[0], N_SIZES = sizeof SIZES / sizeof SIZES[0] };
+
+static double state_floats(const pf_calibration_run *r, size_t window, size_t features) {
+    double D = (double)r->model->head_dim;
+    double tail = features > 0 ? (double)features * (D + 1) + 1 : 0;
+    return 2 * D * (double)(r->options->sinks + window) + tail;
+}
+
+/* Floats of state for all heads. */
+static double whole_budget(const pf_calibration_run *r) {
+    if (r->options->state_bytes > 0) return (double)r->options->state_bytes / sizeof(float);
+    return (double)pf_calibration_heads(r) *
+           state_floats(r, r->options->window, r->options->features);
+}
+
+/* Windows for all heads, with tails of `features` paid for (0: none), by the errors without tails. */
+bool pf_calibration_choose_windows(pf_calibration_run *r, size_t features, pf_error *error) {
+    size_t n = pf_calibration_heads(r);
+    double cost[PF_MOST_WINDOWS];
+    size_t *chosen = pf_calloc(n, sizeof *chosen, "a calibration", error);
+    if (!chosen) return false;
+    for (size_t i = 0; i < r->n_windows; i++) cost[i] = state_floats(r, r->windows[i], features);
+    double *errors = pf_calloc(n, r->n_windows * sizeof *errors, "a calibration", error);
+    if (!errors) {
+        pf_free(chosen);
+        return false;
+    }
+    for (size_t i = 0; i < n * r->n_windows; i++)
+        errors[i] = r->errors[i] * r->weight[i / r->n_windows];
+    pf_head_choices choices = {n, r->n_windows, cost, errors};
+    pf_head_budget_choose(&choices, whole_budget(r), chosen);
+    for (size_t i = 0; i < n; i++) r->result->windows[i] = (uint32_t)r->windows[chosen[i]];
+    pf_free(errors);
+    pf_free(chosen);
+    return true;
+}
+
+/* A head's error at its present window, without a tail. */
+static double error_at(const pf_calibration_run *r, size_t head) {
+    return r->errors[head * r->n_windows + pf_calibration_place(r, r->result->windows[head])];
+}
+
+static bool show_probe(void *context, double done) {
+    const pf_calibration_run *r = context;
+    const pf_calibration_options *o = r->options;
+    return !o->progress || o->progress(o->context, (r->done + done * r->probe_work) / r->total);
+}
+
+/* Weights from what each head's missing tail costs, nats [L, KV]: a head's own where they were probed one
+ * by one, drawn towards its layer's mean, as heads with little error say little. */
+static void weigh_layer(pf_calibration_run *r, size_t layer, const double *nats, bool together) {
+    size_t KV = r->model->n_kv_heads, first = layer * KV;
+    double layer_nats = 0, layer_error = 0, own_share = together ? 0 : 1, layer_share = 0.25;
+    for (size_t i = first; i < first + KV; i++) {
+        layer_nats += nats[i] / (double)KV;
+        layer_error += error_at(r, i) / (double)KV;
+    }
+    for (size_t i = first; i < first + KV; i++)
+        r->weight[i] = (own_share * nats[i] + layer_share * layer_nats + 1e-9) /
+                       (own_share * error_at(r, i) + layer_share * layer_error + 1e-9);
+}
+
+bool pf_calibration_weigh(pf_calibration_run *r, const pf_text_ids *texts, size_t n_texts,
+                          pf_error *error) {
+    enum { PROBES = 3, PROBE_TOKENS = 384 };
+    size_t n = pf_calibration_heads(r), L = r->model->n_layers;
+    size_t count = n_texts < PROBES ? n_texts : PROBES, tokens = 0;
+    pf_text_ids probes[PROBES];
+    for (size_t i = 0; i < count; i++) {
+        probes[i] = texts[i * n_texts / count];
+        if (probes[i].n > PROBE_TOKENS) probes[i].n = PROBE_TOKENS;
+        tokens += probes[i].n;
+    }
+    double *nats = pf_calloc(n, sizeof *nats, "a calibration", error);
+    if (!nats) return false;
+    /* a probe passes through half of the layers: one by one only where that is less than a survey */
+    pf_sensitivity_options options = {.sinks = r->options->sinks,
+                                      .windows = r->result->windows,
+                                      .together = n * tokens / 2 > r->w->n_rows,
+                                      .n_threads = r->options->steps.n_threads,
+                                      .progress = show_probe,
+                                      .context = r};
+    bool good = pf_head_sensitivity(r->model, probes, count, &options, nats, error);
+    for (size_t layer = 0; good && layer < L; layer++)
+        weigh_layer(r, layer, nats, options.together);
+    r->done += r->probe_work;
+    pf_free(nats);
+    return good;
+}
+
+/* Windows and tails together. */
+bool pf_calibration_choose(pf_calibration_run *r, pf_error *error) {
+    size_t n = pf_calibration_heads(r), sizes = r->n_sizes + 1, n_choices = sizes * r->n_windows;
+    size_t *chosen = pf_calloc(n, sizeof *chosen, "a calibration", error);
+    double *cost = pf_calloc(n_choices, sizeof *cost, "a calibration", error);
+    double *errors = pf_calloc(n, n_choices * sizeof *errors, "a calibration", error);
+    bool good = chosen && cost && errors;
+    for (size_t size = 0; good && size < sizes; size++)
+        for (size_t i = 0; i < r->n_windows; i++) {
+            size_t c = size * r->n_windows + i;
+            cost[c] = state_floats(r, r->windows[i], size > 0 ? r->sizes[size - 1] : 0);
+            for (size_t head = 0; head < n; head++)
+                errors[head * n_choices + c] =
+                    r->weight[head] * r->errors[(size * n + head) * r->n_windows + i];
+        }
+    if (good && r->n_windows > 0) {
+        pf_head_choices choices = {n, n_choices, cost, errors};
+        pf_head_budget_choose(&choices, whole_budget(r), chosen);
+        for (size_t i = 0; i < n; i++) {
+            size_t size = chosen[i] / r->n_windows;
+            r->result->windows[i] = (uint32_t)r->windows[chosen[i] % r->n_windows];
+            r->result->head_features[i] = size > 0 ? (uint32_t)r->sizes[size - 1] : 0;
+        }
+    }
+    pf_free(chosen);
+    pf_free(cost);
+    pf_free(errors);
+    return good;
+}
+
+static void list_choices(pf_calibration_run *r) {
+    const pf_calibration_options *o = r->options;
+    bool placed = false;
+    for (size_t i = 0; i < N_WINDOWS; i++) {
+        if (!placed && o->window <= WINDOWS[i]) {
+            placed = true;
+            r->mean_window = r->n_windows;
+            r->windows[r->n_windows++] = o->window;
+        }
+        if (WINDOWS[i] != o->window && WINDOWS[i] < r->w->longest && o->budget)
+            r->windows[r->n_windows++] = WINDOWS[i];
+    }
+    if (!placed) {
+        r->mean_window = r->n_windows;
+        r->windows[r->n_windows++] = o->window;
+    }
+    r->sizes[r->n_sizes++] = o->features;
+    for (size_t i = 0; i < N_SIZES; i++)
+        if (SIZES[i] != o->features && o->budget) r->sizes[r->n_sizes++] = SIZES[i];
+}
+
+static bool check_budget(const pf_calibration_run *r, pf_error *error) {
+    const pf_calibration_options *o = r->options;
+    double least =
+        (double)pf_calibration_heads(r) * state_floats(r, r->windows[0], o->fit ? 0 : o->features);
+    if (!o->budget || whole_budget(r) >= least) return true;
+    return pf_fail(error,
+                   "a state of %.0f bytes is too small: %zu sinks and the smallest window of %zu "
+                   "heads take %.0f",
+                   whole_budget(r) * sizeof(float), o->sinks, pf_calibration_heads(r),
+                   least * sizeof(float));
+}
+
+bool pf_calibration_plan(pf_calibration_run *r, pf_error *error) {
+    list_choices(r);
+    return check_budget(r, error);
+}

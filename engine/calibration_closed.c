@@ -1,0 +1,72 @@
+/* floor 2.9 - calibration: the closed form of every KV head of a layer. */
+#include "calibration_state.h"
+
+#include "memory.h"
+#include "threads.h"
+
+#include <math.h>
+
+typedef struct closed_job {
+    const pf_calibration_run *r;
+    size_t layer;
+    pf_closed_form *forms; /* [KV] */
+    float *q, *k;          /* [threads, rows G, D], [threads, rows, D] */
+    bool failed;           /* written by any member, always to true */
+} closed_job;
+
+static void closed_share(void *context, pf_member me) {
+    closed_job *job = context;
+    const pf_layer_heads *h = job->r->heads;
+    size_t begin, end, rows = h->w->n_rows, D = h->D, G = h->G;
+    float scale = sqrtf(job->r->model->attention_scale);
+    float *q = job->q + (size_t)me.index * rows * G * D, *k = job->k + (size_t)me.index * rows * D;
+    pf_share(me, h->KV, 1, &begin, &end);
+    for (size_t i = begin; i < end; i++) {
+        for (size_t t = 0; t < h->w->n_texts; t++) {
+            size_t first = h->w->first[t];
+            for (size_t g = 0; g < G; g++)
+                pf_layer_heads_queries(h, t, i * G + g, true, scale, q + (g * rows + first) * D);
+            pf_layer_heads_keys(h, t, i, true, scale, k + first * D);
+        }
+        if (!pf_closed_form_fit(q, rows * G, k, rows, D, &job->forms[i], NULL)) job->failed = true;
+    }
+}
+
+/* Of q and k after RoPE, which is what the estimators of softmax read. */
+bool pf_calibration_close(pf_calibration_run *r, size_t layer, pf_error *error) {
+    size_t KV = r->model->n_kv_heads, D = r->model->head_dim, rows = r->w->n_rows;
+    size_t threads = (size_t)r->options->steps.n_threads, floats = rows * (r->heads->G + 1) * D;
+    pf_favor_weights *favor = &r->result->layers[layer].favor;
+    float *at = pf_calibration_keep(r->result, KV * (3 * D + 2 * D * D), error);
+    float *scratch = pf_calloc(threads, floats * sizeof *scratch, "a calibration", error);
+    pf_closed_form *forms = pf_calloc(KV, sizeof *forms, "a calibration", error);
+    bool good = at && scratch && forms;
+    if (good) {
+        favor->q_center = at;
+        favor->k_center = at + KV * D;
+        favor->proposal = at + 2 * KV * D;
+        favor->q_map = at + 3 * KV * D;
+        favor->k_map = favor->q_map + KV * D * D;
+        for (size_t k = 0; k < KV; k++)
+            forms[k] = (pf_closed_form){.q_center = at + k * D,
+                                        .k_center = at + (KV + k) * D,
+                                        .proposal = at + (2 * KV + k) * D,
+                                        .q_map = at + 3 * KV * D + k * D * D,
+                                        .k_map = at + (3 + D) * KV * D + k * D * D};
+        closed_job job = {r,    layer, forms, scratch, scratch + threads * rows * r->heads->G * D,
+                          false};
+        pf_parallel(r->options->steps.n_threads, closed_share, &job);
+        if (job.failed)
+            good = pf_fail(error, "queries or keys of layer %zu are no finite numbers", layer);
+        for (size_t k = 0; k < KV; k++) {
+            pf_calibrated_head *head = &r->result->heads[layer * KV + k];
+            head->Z_before = forms[k].Z_before;
+            head->Z_after = forms[k].Z_after;
+            head->variance_before = forms[k].variance_before;
+            head->variance_after = forms[k].variance_after;
+        }
+    }
+    pf_free(scratch);
+    pf_free(forms);
+    return good;
+}
