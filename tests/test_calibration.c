@@ -232,7 +232,8 @@ static double mean_divergence(const float *p, const float *q, size_t rows, size_
         for (size_t i = 0; i < V; i++) sum_p += exp((double)p[r * V + i]);
         for (size_t i = 0; i < V; i++) sum_q += exp((double)q[r * V + i]);
         for (size_t i = 0; i < V; i++)
-            mean += exp((double)p[r * V + i]) / sum_p * ((double)p[r * V + i] - (double)q[r * V + i]);
+            mean +=
+                exp((double)p[r * V + i]) / sum_p * ((double)p[r * V + i] - (double)q[r * V + i]);
         sum += mean - log(sum_p) + log(sum_q);
     }
     return sum / (double)(rows / 4);
