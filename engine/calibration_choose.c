@@ -11,10 +11,11 @@ static const size_t WINDOWS[] = {1,  2,  4,   6,   8,   12,  16,  24,  32,  40, 
 static const size_t SIZES[] = {8, 16, 32, 64, 128};
 enum { N_WINDOWS = sizeof WINDOWS / sizeof WINDOWS[0], N_SIZES = sizeof SIZES / sizeof SIZES[0] };
 
+/* What a session keeps for one head, in whole cache lines each (attention.h). */
 static double state_floats(const pf_calibration_run *r, size_t window, size_t features) {
-    double D = (double)r->model->head_dim;
-    double tail = features > 0 ? (double)features * (D + 1) + 1 : 0;
-    return 2 * D * (double)(r->options->sinks + window) + tail;
+    size_t D = r->model->head_dim, exact = 2 * D * (r->options->sinks + window);
+    size_t tail = features > 0 ? features * (D + 1) + 1 : 0;
+    return (double)((exact + 15) / 16 * 16 + (tail + 15) / 16 * 16);
 }
 
 /* Floats of state for all heads. */
