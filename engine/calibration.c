@@ -26,10 +26,11 @@ static double *errors_of(const pf_calibration_run *r, size_t size, size_t layer)
 }
 
 static bool advance(pf_calibration_run *r, double work, pf_error *error) {
+    const pf_calibration_options *o = r->options;
     r->done += work;
-    if (!r->options->progress || r->options->progress(r->options->context, r->done / r->total))
-        return true;
-    return pf_fail(error, "interrupted");
+    bool go_on = !o->steps.stop || !o->steps.stop(o->steps.context);
+    if (o->progress) go_on = o->progress(o->context, r->done / r->total) && go_on;
+    return go_on || pf_fail(error, "interrupted");
 }
 
 /* ---- what it makes ---- */

@@ -19,7 +19,9 @@ typedef struct pf_calibration_options {
     uint64_t state_bytes;    /* the budget; 0: what `window` and `features` for all heads need */
     bool budget;             /* false: the same window and features for all heads */
     bool fit;                /* false: closed form only, map favor++ */
-    pf_fit_options steps;    /* of the fits, and the seed and threads of everything */
+    /* Of the fits, and the seed and threads of everything. Its `stop` is asked between layers, too, and
+     * ends the calibration with an error, within a step of a fit. */
+    pf_fit_options steps;
     /* Called now and then with the share that is done; returning false ends the calibration with an
      * error. May be NULL. */
     bool (*progress)(void *context, double done);

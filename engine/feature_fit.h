@@ -28,6 +28,9 @@ typedef struct pf_fit_options {
     float rate;            /* 0.05 after the warm-up, falling to 0 */
     uint64_t seed;
     int n_threads;
+    /* Asked before every step; true leaves out the rest of them. May be NULL. */
+    bool (*stop)(void *context);
+    void *context;
 } pf_fit_options;
 
 pf_fit_options pf_fit_options_default(void);

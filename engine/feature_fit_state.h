@@ -59,8 +59,9 @@ struct pf_feature_fit {
     pf_rng rng;
     double *draw; /* [n_threads, D, D] working memory of drawing */
     size_t step, n_steps;
-    double loss; /* of the last step */
-    bool fixed;  /* no update and the same rows again: for tests */
+    double loss;  /* of the last step */
+    bool fixed;   /* no update and the same rows again: for tests */
+    bool stopped; /* options.stop said so */
 };
 
 static inline size_t pf_fit_set_floats(size_t M, size_t D) { return (M + 1) * (D + 1); }

@@ -191,9 +191,11 @@ static void run(void *context, pf_member me) {
     for (size_t step = 0; step < f->n_steps; step++) {
         if (me.index == 0) {
             f->step = step;
-            sample(f);
+            f->stopped = f->options.stop && f->options.stop(f->options.context);
+            if (!f->stopped) sample(f);
         }
         pf_barrier(me);
+        if (f->stopped) return;
         pf_share(me, n, 1, &begin, &end);
         for (size_t i = begin; i < end; i++) forward(f, i / KV, i % KV);
         pf_barrier(me);

@@ -78,3 +78,35 @@ PYTHON
 else
     skip "the package gguf reads the file" "python3 has no gguf"
 fi
+
+# Ctrl-C: a sentence, and what stood under the output's name stands there still. The options make the pass
+# that is interrupted by far the longest.
+cat models/weights/sample.txt models/weights/sample.txt >"$tmp/long.txt"
+interrupt() { # "what" OPTIONS...
+    local what=$1 pid
+    shift
+    mkdir "$tmp/there"
+    printf old >"$tmp/there/out.gguf"
+    set -m
+    "$performer" calibrate $model -o "$tmp/there/out.gguf" -q "$@" >"$tmp/out" 2>"$tmp/err" &
+    pid=$!
+    set +m
+    for _ in {1..200}; do # until the model is mapped; Ctrl-C is heard by then
+        grep -q tales-softmax /proc/$pid/maps 2>/dev/null && break
+        sleep 0.02
+    done
+    sleep "$pause"
+    kill -INT $pid
+    wait $pid
+    equal "Ctrl-C in $what: exit 1, a sentence, no output" "1  old out.gguf" \
+        "$? $(cat "$tmp/out") $(cat "$tmp/there/out.gguf") $(ls "$tmp/there")"
+    equal "... one" "performer: interrupted; $tmp/there/out.gguf is not written" "$(cat "$tmp/err")"
+    rm -r "$tmp/there"
+}
+pause=0.1
+interrupt "the survey" --file "$tmp/long.txt" --no-fit --no-budget --length 512 --texts 100
+pause=1
+interrupt "the trial" --file "$tmp/text.txt" --length 64 --texts 2 --features 8 --window 8 --steps 100000
+interrupt "the fit" --file "$tmp/text.txt" --length 64 --texts 2 --features 8 --window 8 --steps 100000 \
+    --no-budget
+interrupt "the texts that the model writes" --length 100000

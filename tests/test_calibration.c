@@ -10,6 +10,7 @@
 #include "rng.h"
 #include "tail_sweep.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -322,6 +323,31 @@ static void it_can_be_interrupted(void **state) {
     assert_string_equal(error.message, "interrupted");
 }
 
+static bool stop_after(void *context) {
+    long *left = context;
+    return --*left < 0;
+}
+
+/* Between any two steps and layers: of the survey, the trial and the fit. */
+static void it_stops_wherever_it_is_asked_to(void **state) {
+    (void)state;
+    pf_calibration_options options = few_steps();
+    long left = LONG_MAX, most = LONG_MAX;
+    options.steps.steps = 4;
+    options.steps.warm_up = 1;
+    options.steps.stop = stop_after;
+    options.steps.context = &left;
+    pf_calibration_free(calibrate(&options));
+    most -= left; /* so often is it asked */
+    assert_true(most > 20);
+    for (long n = 0; n < most; n += 1 + n / 4) {
+        pf_error error = {""};
+        left = n;
+        assert_null(pf_calibrate(fixture.model, texts, TEXTS, &options, &error));
+        assert_string_equal(error.message, "interrupted");
+    }
+}
+
 static void every_failing_allocation_is_a_clean_error(void **state) {
     (void)state;
     pf_calibration_options options = few_steps();
@@ -454,6 +480,7 @@ int main(void) {
         cmocka_unit_test(a_seed_gives_the_same_again),
         cmocka_unit_test(a_budget_is_kept),
         cmocka_unit_test(it_can_be_interrupted),
+        cmocka_unit_test(it_stops_wherever_it_is_asked_to),
         cmocka_unit_test(every_failing_allocation_is_a_clean_error),
         cmocka_unit_test(a_file_runs_as_it_was_calibrated),
         cmocka_unit_test(a_second_calibration_replaces_the_first),

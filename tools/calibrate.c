@@ -31,6 +31,11 @@ static bool show_progress(void *context, double done) {
     return !terminal_interrupted();
 }
 
+static bool interrupted(void *context) {
+    (void)context;
+    return terminal_interrupted();
+}
+
 static void read_settings(calibrate_run *c) {
     const option_value *values = c->parsed->values;
     pf_calibration_options *o = &c->settings;
@@ -44,6 +49,7 @@ static void read_settings(calibrate_run *c) {
     o->steps.steps = (size_t)values[FLAG_STEPS].count;
     o->steps.seed = values[FLAG_CALIBRATION_SEED].count;
     if (c->parsed->given[FLAG_THREADS]) o->steps.n_threads = (int)values[FLAG_THREADS].count;
+    o->steps.stop = interrupted;
     o->progress = show_progress;
     o->context = c;
 }
@@ -157,6 +163,8 @@ static int run(const options *parsed) {
     read_settings(&c);
     bool good = load_model(parsed, &c.loaded, &error) && gather_texts(&c, &error) &&
                 calibrate(&c, &error) && write_result(&c, &error);
+    if (!good && strcmp(error.message, "interrupted") == 0)
+        pf_fail(&error, "interrupted; %s is not written", parsed->values[FLAG_OUTPUT].text);
     if (good) {
         if (parsed->given[FLAG_JSON])
             print_json(&c);
