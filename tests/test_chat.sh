@@ -36,12 +36,39 @@ say '/nonsense\n/save\n/attention sofmax\nhello hat\n' $model -n 12 -t 0 -q
 equal "mistakes are told, and the chat goes on" "1 3 $text" "$code $(wc -l <<<"$err") $out"
 match "... each with a sentence" 'softmax, favor or local' "$err"
 say "$(printf 'hat %.0s' {1..400})\n" $model -n 3 -q --attention softmax --context 64
-match "a line beyond the context: a sentence" 'context is 64' "$err"
-turns=$(printf 'hello hat %.0s\\n' {1..10})
-say "$turns/state\n" $model -n 40 -t 0 -q --attention favor
-ten=${err##*state }
-say "hello\n/state\n" $model -n 1 -t 0 -q --attention favor
-equal "ten turns under favor: a state of the same size" "${err##*state }" "$ten"
+match "a line beyond the context: a sentence" 'context is 64; /attention favor' "$err"
+say 'hello hat\nand\nthe hat\n/state\n/attention favor\nthe\n/state\n/reset\n/attention softmax\nhello hat\n' \
+    $model -n 40 -t 0 -q --attention softmax --context 64
+equal "softmax: an answer ends where the context does, and the next turn is not read" \
+    "65 tokens, but the context is 64 70 tokens, but the context is 64 64 tokens read, softmax" \
+    "$(grep -oE '^[0-9]+ tokens read, softmax|[0-9]+ tokens, but the context is 64' <<<"$err" | head -3 | xargs)"
+equal "... /attention favor goes on" "64 105" "$(grep -oE '^[0-9]+ tokens read, favor' <<<"$err" | cut -d' ' -f1 | xargs)"
+equal "... and after /reset it is as at first" "$(head -3 <<<"$out")" "$(tail -3 <<<"$out")"
+
+# What /state says after turn N of ten, the memory as a number of MB: state_at N "$err" -> "STATE MEMORY"
+state_at() {
+    grep 'tokens read' <<<"$2" | sed -n "$1p" | sed -E 's/.*state (.*); memory (.*) at most.*/\1 \2/' |
+        awk '{ print $1 $2, $4 == "MB" ? $3 : $4 == "GB" ? 1000 * $3 : $3 / 1000 }'
+}
+# ten_turns "what" MODEL OPTIONS...: the state after turn 10 as after turn 2, and memory within 1 MB
+ten_turns() {
+    local what=$1 questions
+    shift
+    questions=$(printf '%s\\n/state\\n' 'What is gravity?' 'Who found it?' 'Tell me more.' 'Why?' 'Where was he born?' \
+        'And when?' 'What is light?' 'Is it heavy?' 'Tell me about the sun.' 'Thank you!')
+    say "$questions" "$@" -t 0 -q
+    local second tenth
+    read -r -a second <<<"$(state_at 2 "$err")"
+    read -r -a tenth <<<"$(state_at 10 "$err")"
+    equal "$what: the state after ten turns is as large as after two" "${second[0]}" "${tenth[0]-none}"
+    if awk -v a="${second[1]-}" -v b="${tenth[1]-}" 'BEGIN { exit !(a > 0 && b <= a + 1) }'; then
+        ok "... and memory, too: ${second[1]} MB"
+    else not_ok "... and memory, too" "${second[*]-} MB, ${tenth[*]-} MB" "$err"; fi
+    equal "... with ten answers" 10 "$(grep -c 'tokens read' <<<"$err")"
+}
+ten_turns "favor" $model -n 200 --attention favor
+tales=models/weights/tales-favor.gguf
+if [ -f $tales ]; then ten_turns "tales-favor" $tales -n 100; else skip "ten turns" "$tales is not there"; fi
 "$performer" chat $model -q </dev/null >"$tmp/out" 2>&1
 equal "nothing said: exit 0" "0 " "$? $(cat "$tmp/out")"
 
@@ -91,4 +118,18 @@ if [ -f $smollm ] && [ -f "$golden" ]; then
     match "SmolLM2: a second turn knows the first" 'Newton' "$(tail -n +2 <<<"$out")"
 else
     skip "SmolLM2: What is gravity?" "make smollm2 was not run"
+fi
+
+# Ten turns of a real dialogue in constant memory, after a quick calibration.
+if [ -f $smollm ]; then
+    head -c 6000 models/weights/sample.txt >"$tmp/text.txt"
+    run calibrate $smollm --file "$tmp/text.txt" --no-fit --no-budget --window 64 --features 64 --length 256 --texts 2 \
+        -o "$tmp/calibrated.gguf" -q
+    equal "SmolLM2: calibrates" "0 " "$code $err"
+    ten_turns "SmolLM2, calibrated" "$tmp/calibrated.gguf" -n 40
+    match "... that make sense" 'physics|force|mass' "$(head -1 <<<"$out")"
+    match "... the second of what the first was about" 'Newton' "$(sed -n 2p <<<"$out")"
+    match "... under Performer attention" 'tokens read, favor attention' "$(grep 'tokens read' <<<"$err" | tail -1)"
+else
+    skip "SmolLM2: ten turns under calibrated Performer attention" "make smollm2 was not run"
 fi

@@ -20,7 +20,7 @@ static const char help[] =
     "/attention KIND   softmax, favor or local from here on, with settings: favor,features=128\n"
     "/reset            forget everything that was said\n"
     "/save FILE        save where the dialogue stands (performer chat --load-state FILE)\n"
-    "/state            how much is read, and how large the state is\n"
+    "/state            how much is read, and what memory that takes\n"
     "/help             this\n"
     "Ctrl-C stops an answer, Ctrl-D ends the chat.\n";
 
@@ -76,11 +76,13 @@ static bool switch_attention(chat *c, const char *setting, pf_error *error) {
 }
 
 static void show_state(const chat *c) {
-    char size[16];
+    char size[16], peak[16];
     const pf_session *session = c->d.session;
-    fprintf(stderr, "%zu tokens read, %s attention, state %s\n", pf_session_position(session),
+    fprintf(stderr, "%zu tokens read, %s attention, state %s; memory %s at most so far\n",
+            pf_session_position(session),
             pf_attention_name(pf_session_get_options(session)->attention.kind),
-            human_bytes(pf_session_state_bytes(session), size));
+            human_bytes(pf_session_state_bytes(session), size),
+            human_bytes(peak_rss_bytes(), peak));
 }
 
 /* The argument of a command, NULL if line is another one. */
@@ -186,7 +188,11 @@ const command command_chat = {
         "a text. An answer ends at the model's end of turn, after --tokens, or at Ctrl-C.\n\n"
         "Lines that begin with a slash are commands: /attention favor goes on under another "
         "attention, which reads the dialogue again; /reset forgets it; /save FILE saves where it "
-        "stands; /state tells its size; /help lists them. Ctrl-D ends.",
+        "stands; /state tells its size; /help lists them. Ctrl-D ends.\n\n"
+        "Softmax keeps keys and values of --context tokens. Where a turn would go beyond them, it "
+        "is "
+        "not read, and an answer ends there; nothing is forgotten silently. /attention favor then "
+        "goes on without a limit (with learned positions it has the same), /reset begins anew.",
     .examples = "performer chat models/downloads/smollm2-135m-instruct.gguf\n"
                 "echo \"What is gravity?\" | performer chat model.gguf -t 0 --attention favor",
     .run = run,

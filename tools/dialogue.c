@@ -67,6 +67,17 @@ static bool render(const dialogue *d, const char *text, pf_tokens *ids, pf_error
     return good;
 }
 
+/* check_room, with what can be done about it in a dialogue. */
+static bool check_dialogue_room(const dialogue *d, size_t n, pf_error *error) {
+    bool learned = d->loaded->model->position_embedding != NULL;
+    if (check_room(d->session, n, error)) return true;
+    size_t position = pf_session_position(d->session), room = pf_session_room(d->session);
+    return pf_fail(error, "the dialogue has %zu tokens, but the context is %zu; %s", position + n,
+                   position + room,
+                   learned ? "/reset begins anew"
+                           : "/attention favor goes on without a limit, /reset begins anew");
+}
+
 /* Reads ids in pieces, between which Ctrl-C is heard, and remembers them. */
 static bool read_ids(dialogue *d, const int32_t *ids, size_t n, pf_error *error) {
     size_t chunk = pf_session_get_options(d->session)->chunk;
@@ -90,7 +101,7 @@ static bool answer(dialogue *d, size_t most_tokens, dialogue_listener listener, 
         if (pf_tokenizer_is_end(tokenizer, id)) break;
         size_t n = pf_decoder_push(tokenizer, &d->decoder, id, d->piece);
         heard = listener(context, d->piece, n);
-        if (!check_room(d->session, 1, error) || !read_ids(d, &id, 1, error)) return false;
+        if (!check_dialogue_room(d, 1, error) || !read_ids(d, &id, 1, error)) return false;
     }
     size_t n = pf_decoder_finish(&d->decoder, d->piece);
     if (heard) listener(context, d->piece, n);
@@ -100,7 +111,7 @@ static bool answer(dialogue *d, size_t most_tokens, dialogue_listener listener, 
 bool dialogue_turn(dialogue *d, const char *text, size_t most_tokens, dialogue_listener listener,
                    void *context, pf_error *error) {
     pf_tokens ids = {0};
-    bool good = render(d, text, &ids, error) && check_room(d->session, ids.count + 1, error);
+    bool good = render(d, text, &ids, error) && check_dialogue_room(d, ids.count + 1, error);
     if (good && ids.count == 0)
         good = pf_fail(error, "there is nothing to go on with; say something");
     good = good && read_ids(d, ids.ids, ids.count, error);
