@@ -10,18 +10,19 @@
 
 #include <stddef.h>
 
-enum { PF_EXACT_BLOCK = 256 }; /* keys at a time in pf_exact_rows */
-
 /* One token, G queries q [G, D] that share keys: row g of part over all n keys (n >= 1; order does not
  * matter). The first n_sinks keys are met by q_sink [G, D] instead (the same queries turned to
  * another position). Scores are q.k * scale. scores: scratch [G, n]. */
 void pf_exact_token(const float *q, const float *q_sink, size_t G, const float *K, const float *V,
                     size_t n, size_t n_sinks, size_t D, float scale, float *scores, pf_part part);
 
+/* Floats of scratch for up to T queries in pf_exact_rows. */
+size_t pf_exact_scratch(size_t T, size_t D);
+
 /* Adds to part what the T queries q [T, D] see of n keys: query t sees those from
- * max(0, first + t) to min(n, last + t) (exclusive). scores: scratch [T, PF_EXACT_BLOCK]. */
+ * max(0, first + t) to min(n, last + t) (exclusive). */
 void pf_exact_rows(const float *q, size_t T, const float *K, const float *V, size_t n,
-                   ptrdiff_t first, ptrdiff_t last, size_t D, float scale, float *scores,
+                   ptrdiff_t first, ptrdiff_t last, size_t D, float scale, float *scratch,
                    pf_part part);
 
 #endif

@@ -30,7 +30,7 @@ static size_t lay_out(pf_head_scratch *s, float *memory, const pf_head_shape *sh
         {&s->k_scale, block},
         {&s->drop, block},
         {&s->products, larger(block * block, D)},
-        {&s->scores, larger(block * PF_EXACT_BLOCK, shape->G * max_slots)},
+        {&s->scores, larger(pf_exact_scratch(block, D), shape->G * max_slots)},
         {&s->features, pf_features_scratch(D, max_M, rows)},
         {&s->exact.out, rows * D},
         {&s->exact.den, rows},

@@ -66,7 +66,7 @@ typedef struct pf_head_scratch {
     float *phi_q, *phi_k;  /* [max(PF_QUERY_BLOCK, G), M], [PF_QUERY_BLOCK, M] */
     float *k_scale, *drop; /* [PF_QUERY_BLOCK] */
     float *products;       /* [PF_QUERY_BLOCK^2, at least D] */
-    float *scores;         /* [max(PF_QUERY_BLOCK * PF_EXACT_BLOCK, G * max slots)] */
+    float *scores;         /* [max(pf_exact_scratch, G * max slots)] */
     float *features;       /* pf_features_scratch */
     pf_part exact, tail;   /* [max(PF_QUERY_BLOCK, G)] rows */
     uint64_t bad_denominators;

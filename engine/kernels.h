@@ -22,6 +22,17 @@ typedef struct pf_activation {
 /* Sizes for `gemm`: tokens in one call; floats of workspace per column for weights and tokens. */
 enum { PF_GEMM_TOKENS = 256, PF_GEMM_PANEL_FLOATS = 52 };
 
+/* Softmax attention on its way through the keys, a tile of queries at a time. All that belongs to query t
+ * is column t. out and den hold sum_j exp(q.k_j - top) v_j and sum_j exp(q.k_j - top) over the keys
+ * seen so far, top the largest q.k_j among them (-INFINITY with out = den = 0 at first). */
+enum { PF_TILE_QUERIES = 32, PF_TILE_KEYS = 128 };
+typedef struct pf_query_tile {
+    size_t n; /* queries, <= PF_TILE_QUERIES; in the columns beyond are numbers of no meaning */
+    float *q, *out;   /* [D, PF_TILE_QUERIES]; q times the scale of the scores */
+    float *den, *top; /* [PF_TILE_QUERIES] */
+    float *scores;    /* [PF_TILE_KEYS, PF_TILE_QUERIES] scratch */
+} pf_query_tile;
+
 typedef struct pf_kernels {
     const char *name; /* "plain", "avx2", "avx512", "avx512-vnni" */
 
@@ -51,6 +62,11 @@ typedef struct pf_kernels {
      * weights [G, n]; out [G, D]. */
     void (*weighted_rows)(const float *weights, size_t G, const float *V, size_t n, size_t D,
                           float *out);
+
+    /* The tile's queries meet n <= PF_TILE_KEYS more keys, rows of K and V [n, D]: query t those from
+     * max(0, first + t) to min(n, last + t) (exclusive). (Online softmax, Milakov & Gimelshein 2018.) */
+    void (*attend)(const pf_query_tile *tile, const float *K, const float *V, size_t n, size_t D,
+                   ptrdiff_t first, ptrdiff_t last);
 
     /* Quantises x [n] into a.q, a.scale, a.sum (n: multiple of 32): scale = max|x| / 127 per block,
      * round to nearest. a.x must be set. */

@@ -1,6 +1,8 @@
 /* floor 1.4 - kernels for AVX2 + FMA: eight floats at a time, tails by masked loads and stores. */
 #if defined(__x86_64__)
 
+#include "attend_x86.h"
+#include "exp_x86.h"
 #include "kernels.h"
 #include "matvec_x86.h"
 
@@ -79,30 +81,10 @@ static float max(const float *x, size_t n) {
 
 /* ---- exp ---- */
 
-/* exp(x) for x <= 88, as in kernels_avx512.c; 2^n is added to the exponent's bits. */
-INLINE __m256 exp_ps(__m256 x) {
-    const __m256 n = _mm256_round_ps(_mm256_mul_ps(x, _mm256_set1_ps(0x1.715476p+0f)),
-                                     _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    __m256 r = _mm256_fnmadd_ps(n, _mm256_set1_ps(0x1.62e4p-1f), x);
-    r = _mm256_fnmadd_ps(n, _mm256_set1_ps(0x1.7f7d1cp-20f), r);
-    __m256 p = _mm256_set1_ps(1.0f / 5040);
-    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 720));
-    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 120));
-    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 24));
-    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 6));
-    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(0.5f));
-    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1));
-    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1));
-    __m256i power = _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23);
-    p = _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p), power));
-    p = _mm256_andnot_ps(_mm256_cmp_ps(x, _mm256_set1_ps(-87), _CMP_LT_OQ), p);
-    return _mm256_blendv_ps(p, x, _mm256_cmp_ps(x, x, _CMP_UNORD_Q)); /* NaN's bits were added to */
-}
-
 static float exp_sum(float *y, const float *x, float shift, size_t n) {
     __m256 sum = _mm256_setzero_ps(), offset = _mm256_set1_ps(shift);
     for (size_t i = 0; i < n; i += 8) {
-        __m256 e = exp_ps(_mm256_sub_ps(load(x + i, n - i), offset));
+        __m256 e = pf_exp8(_mm256_sub_ps(load(x + i, n - i), offset));
         store(y + i, n - i, e);
         sum = _mm256_add_ps(sum, _mm256_and_ps(e, _mm256_castsi256_ps(lanes(n - i))));
     }
@@ -113,7 +95,7 @@ static void swiglu(float *gate, const float *up, size_t n) {
     const __m256 one = _mm256_set1_ps(1), most = _mm256_set1_ps(88), zero = _mm256_setzero_ps();
     for (size_t i = 0; i < n; i += 8) {
         __m256 x = load(gate + i, n - i);
-        __m256 e = exp_ps(_mm256_min_ps(most, _mm256_sub_ps(zero, x)));
+        __m256 e = pf_exp8(_mm256_min_ps(most, _mm256_sub_ps(zero, x)));
         __m256 silu = _mm256_div_ps(x, _mm256_add_ps(one, e));
         store(gate + i, n - i, _mm256_mul_ps(silu, load(up + i, n - i)));
     }
@@ -274,6 +256,7 @@ const pf_kernels pf_kernels_avx2 = {
     .swiglu = swiglu,
     .favor_step = favor_step,
     .weighted_rows = weighted_rows,
+    .attend = pf_attend_avx2,
     .quantize_activation = quantize_activation,
     .matvec = pf_matvec_avx2,
     .dequantize_row = pf_dequantize_row_avx2,

@@ -4,6 +4,8 @@
  * in one more step of the same kind instead of a slow scalar tail. */
 #if defined(__x86_64__)
 
+#include "attend_x86.h"
+#include "exp_x86.h"
 #include "gemm_x86.h"
 #include "kernels.h"
 #include "matvec_x86.h"
@@ -63,30 +65,11 @@ static float max(const float *x, size_t n) {
 
 /* ---- exp ---- */
 
-/* exp(x) for x <= 88: 2^n e^r with n = round(x / ln 2), |r| <= ln 2 / 2, r in two steps because
- * n * (leading bits of ln 2) is exact. e^r by its Taylor series to degree 7, whose remainder,
- * r^8 / 8! < 6e-9, is a tenth of an ulp. Within 1 ulp; 0 below -87; NaN stays NaN. */
-INLINE __m512 exp_ps(__m512 x) {
-    const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(0x1.715476p+0f)), 0);
-    __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0x1.62e4p-1f), x);
-    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0x1.7f7d1cp-20f), r);
-    __m512 p = _mm512_set1_ps(1.0f / 5040);
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 720));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 120));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 24));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 6));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.5f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1));
-    __mmask16 kept = _mm512_cmp_ps_mask(x, _mm512_set1_ps(-87), _CMP_NLT_UQ);
-    return _mm512_maskz_scalef_ps(kept, p, n);
-}
-
 static float exp_sum(float *y, const float *x, float shift, size_t n) {
     __m512 sum = _mm512_setzero_ps(), offset = _mm512_set1_ps(shift);
     for (size_t i = 0; i < n; i += 16) {
         __mmask16 mask = lanes(n - i);
-        __m512 e = exp_ps(_mm512_sub_ps(_mm512_maskz_loadu_ps(mask, x + i), offset));
+        __m512 e = pf_exp16(_mm512_sub_ps(_mm512_maskz_loadu_ps(mask, x + i), offset));
         _mm512_mask_storeu_ps(y + i, mask, e);
         sum = _mm512_mask_add_ps(sum, mask, sum, e);
     }
@@ -99,7 +82,7 @@ static void swiglu(float *gate, const float *up, size_t n) {
     for (size_t i = 0; i < n; i += 16) {
         __mmask16 mask = lanes(n - i);
         __m512 x = _mm512_maskz_loadu_ps(mask, gate + i), u = _mm512_maskz_loadu_ps(mask, up + i);
-        __m512 e = exp_ps(_mm512_min_ps(most, _mm512_sub_ps(zero, x)));
+        __m512 e = pf_exp16(_mm512_min_ps(most, _mm512_sub_ps(zero, x)));
         _mm512_mask_storeu_ps(gate + i, mask,
                               _mm512_mul_ps(_mm512_div_ps(x, _mm512_add_ps(one, e)), u));
     }
@@ -275,8 +258,8 @@ static void quantize_activation(pf_activation a, size_t n) {
 #define AVX512_KERNELS                                                                             \
     .dot = dot, .axpy = axpy, .scale = scale, .max = max, .exp_sum = exp_sum,                      \
     .rms_norm = rms_norm, .layer_norm = layer_norm, .swiglu = swiglu, .favor_step = favor_step,    \
-    .weighted_rows = weighted_rows, .quantize_activation = quantize_activation,                    \
-    .dequantize_row = pf_dequantize_row_avx2
+    .weighted_rows = weighted_rows, .attend = pf_attend_avx512,                                    \
+    .quantize_activation = quantize_activation, .dequantize_row = pf_dequantize_row_avx2
 
 const pf_kernels pf_kernels_avx512 = {
     .name = "avx512", AVX512_KERNELS, .matvec = pf_matvec_avx512, .gemm = pf_gemm_avx512};

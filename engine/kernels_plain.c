@@ -91,6 +91,39 @@ static void plain_favor_step(float *S, float *z, size_t M, size_t D, float decay
     }
 }
 
+/* One query, its numbers PF_TILE_QUERIES apart; keys begin <= j < end. */
+static void attend_one(const pf_query_tile *tile, size_t t, const float *K, const float *V,
+                       size_t D, ptrdiff_t begin, ptrdiff_t end) {
+    enum { TILE = PF_TILE_QUERIES };
+    const float *q = tile->q + t;
+    float *out = tile->out + t, *scores = tile->scores + t, top = tile->top[t];
+    for (ptrdiff_t j = begin; j < end; j++) {
+        float sum = 0;
+        for (size_t d = 0; d < D; d++) sum += K[(size_t)j * D + d] * q[d * TILE];
+        scores[j * TILE] = sum;
+        if (sum > top) top = sum;
+    }
+    float keep = tile->top[t] - top < -87 ? 0 : expf(tile->top[t] - top);
+    tile->top[t] = top;
+    tile->den[t] *= keep;
+    for (size_t d = 0; d < D; d++) out[d * TILE] *= keep;
+    for (ptrdiff_t j = begin; j < end; j++) {
+        float exponent = scores[j * TILE] - top, weight = exponent < -87 ? 0 : expf(exponent);
+        tile->den[t] += weight;
+        for (size_t d = 0; d < D; d++) out[d * TILE] += weight * V[(size_t)j * D + d];
+    }
+}
+
+static void plain_attend(const pf_query_tile *tile, const float *K, const float *V, size_t n,
+                         size_t D, ptrdiff_t first, ptrdiff_t last) {
+    for (size_t t = 0; t < tile->n; t++) {
+        ptrdiff_t begin = first + (ptrdiff_t)t, end = last + (ptrdiff_t)t;
+        if (begin < 0) begin = 0;
+        if (end > (ptrdiff_t)n) end = (ptrdiff_t)n;
+        if (begin < end) attend_one(tile, t, K, V, D, begin, end);
+    }
+}
+
 static void plain_quantize_activation(pf_activation a, size_t n) {
     for (size_t b = 0; b < n / 32; b++) {
         const float *x = a.x + 32 * b;
@@ -143,6 +176,7 @@ const pf_kernels pf_kernels_plain = {
     .swiglu = plain_swiglu,
     .favor_step = plain_favor_step,
     .weighted_rows = plain_weighted_rows,
+    .attend = plain_attend,
     .quantize_activation = plain_quantize_activation,
     .matvec = plain_matvec,
     .dequantize_row = pf_dequantize_row,

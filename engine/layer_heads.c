@@ -15,7 +15,7 @@ enum { BLOCK = 64 }; /* queries that are taken together */
 /* ---- memory ---- */
 
 static size_t scratch_floats(const pf_layer_heads *h) {
-    return 2 * h->w->longest * h->D + BLOCK * (3 * h->D + 2 + PF_EXACT_BLOCK);
+    return 2 * h->w->longest * h->D + BLOCK * (3 * h->D + 2) + pf_exact_scratch(BLOCK, h->D);
 }
 
 static void choose_measured(pf_layer_heads *h) {
@@ -141,7 +141,7 @@ void pf_layer_heads_keys(const pf_layer_heads *h, size_t text, size_t head, bool
 typedef struct block {
     size_t text, head, kv_head; /* whose */
     size_t p, n;                /* positions p ... p + n - 1 of the text */
-    float *q, *q_sink, *scores; /* [BLOCK, D] x 2, [BLOCK, PF_EXACT_BLOCK] */
+    float *q, *q_sink, *scores; /* [BLOCK, D] x 2, pf_exact_scratch */
     const float *K, *V;         /* [tokens of the text, D] */
     pf_part part;
 } block;

@@ -189,6 +189,80 @@ static void test_weighted_rows(void **state) {
     for_each_table(weighted);
 }
 
+/* ---- attention of a tile of queries ---- */
+
+typedef struct guarded_tile {
+    guarded q, out, den, top, scores;
+    pf_query_tile tile;
+} guarded_tile;
+
+static guarded_tile tile_new(size_t D) {
+    enum { TILE = PF_TILE_QUERIES };
+    guarded_tile g = {guarded_new(D * TILE),
+                      guarded_new(D * TILE),
+                      guarded_new(TILE),
+                      guarded_new(TILE),
+                      guarded_new(PF_TILE_KEYS * TILE),
+                      {0}};
+    g.tile = (pf_query_tile){TILE, g.q.x, g.out.x, g.den.x, g.top.x, g.scores.x};
+    memset(g.out.x, 0, D * TILE * sizeof(float));
+    memset(g.den.x, 0, TILE * sizeof(float));
+    for (size_t t = 0; t < TILE; t++) g.top.x[t] = -INFINITY;
+    return g;
+}
+
+static void tile_free(guarded_tile g) {
+    guarded_free(g.q), guarded_free(g.out), guarded_free(g.den), guarded_free(g.top);
+    guarded_free(g.scores);
+}
+
+/* Sums of n terms of size s differ by some n ulps of s from one order to another. */
+static void tiles_agree(const pf_query_tile *a, const pf_query_tile *b, size_t D, double size) {
+    for (size_t t = 0; t < a->n; t++) {
+        if (b->top[t] == -INFINITY) {
+            assert_true(a->top[t] == -INFINITY && a->den[t] == 0);
+            continue;
+        }
+        close_to("top", D, a->top[t], (double)b->top[t], 2e-6 * size * (double)D);
+        double scale = exp((double)a->top[t] - (double)b->top[t]);
+        double off = 2e-5 * (1 + size) * fabs((double)b->den[t]);
+        close_to("den", D, a->den[t], (double)b->den[t] / scale, off);
+        for (size_t d = 0; d < D; d++)
+            close_to("out", D, a->out[d * PF_TILE_QUERIES + t],
+                     (double)b->out[d * PF_TILE_QUERIES + t] / scale, 4 * off + 1e-6);
+    }
+}
+
+/* Three calls one after the other: all keys, some queries none of them, a band through the block. */
+static void attend(const pf_kernels *fast) {
+    const size_t dims[] = {1, 7, 8, 12, 16, 33, 48, 64, 80, 128, 130};
+    for (size_t i = 0; i < 3 * sizeof dims / sizeof dims[0]; i++) {
+        size_t D = dims[i / 3], queries = 1 + pf_rng_u64(&rng) % PF_TILE_QUERIES;
+        float size = i % 3 == 0 ? 0.1f : i % 3 == 1 ? 1 : 20; /* 20: almost all weights vanish */
+        guarded_tile a = tile_new(D), b = tile_new(D);
+        a.tile.n = b.tile.n = queries;
+        float *q = floats(D * PF_TILE_QUERIES);
+        for (size_t j = 0; j < D * PF_TILE_QUERIES; j++) a.q.x[j] = b.q.x[j] = size * q[j];
+        for (int call = 0; call < 3; call++) {
+            size_t n = call == 0 ? PF_TILE_KEYS : 1 + pf_rng_u64(&rng) % PF_TILE_KEYS;
+            ptrdiff_t first = call == 2 ? -(ptrdiff_t)(pf_rng_u64(&rng) % 20) : -100;
+            ptrdiff_t last = call == 0 ? (ptrdiff_t)n : (ptrdiff_t)(pf_rng_u64(&rng) % n) - 10;
+            float *K = floats(n * D + 1), *V = floats(n * D + 1);
+            fast->attend(&a.tile, K + 1, V + 1, n, D, first, last);
+            plain()->attend(&b.tile, K + 1, V + 1, n, D, first, last);
+            tiles_agree(&a.tile, &b.tile, D, (double)size);
+            pf_free(K), pf_free(V);
+        }
+        tile_free(a), tile_free(b);
+        pf_free(q);
+    }
+}
+
+static void test_attend(void **state) {
+    (void)state;
+    for_each_table(attend);
+}
+
 static void test_the_choice_is_one_of_the_tables(void **state) {
     (void)state;
     size_t count, found = 0;
@@ -205,6 +279,7 @@ int main(void) {
         cmocka_unit_test(test_exp),
         cmocka_unit_test(test_favor_step),
         cmocka_unit_test(test_weighted_rows),
+        cmocka_unit_test(test_attend),
         cmocka_unit_test(test_the_choice_is_one_of_the_tables),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

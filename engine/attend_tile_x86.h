@@ -1,0 +1,93 @@
+/* floor 1.3 - attention of a query tile, for any vector width: included by the attend files only.
+ *
+ * The includer defines VECTOR, LANES and ROWS (rows of a register tile) and the operations LOAD, STORE,
+ * SPREAD (one float to all lanes), FMA (a b + c), MUL, SUB, ADD, MAX and EXP.
+ *
+ * Both products, K Q^T and V^T P^T, have queries in their lanes: a number of K or V is read from where
+ * it lies and spread over them, so neither is ever packed or turned over, whatever the number of query
+ * heads that share them; and softmax goes down the columns, with nothing to sum across a register. */
+#ifndef PF_ATTEND_TILE_X86_H
+#define PF_ATTEND_TILE_X86_H
+
+#include <float.h>
+#include <math.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+enum { TILE = PF_TILE_QUERIES };
+
+/* C[r][t] = (C[r][t] +) sum_k A[r * row + k * step] B[k][t] for n rows r and the queries t of N registers. */
+INLINE void register_tile(const float *A, size_t row, size_t step, size_t K, const float *B,
+                          float *C, bool add, const size_t n, const size_t N) {
+    VECTOR sum[ROWS][2];
+    for (size_t r = 0; r < n; r++)
+        for (size_t v = 0; v < N; v++) sum[r][v] = add ? LOAD(C + r * TILE + v * LANES) : SPREAD(0);
+    for (size_t k = 0; k < K; k++, A += step, B += TILE) {
+        VECTOR b[2];
+        for (size_t v = 0; v < N; v++) b[v] = LOAD(B + v * LANES);
+#pragma GCC unroll 8
+        for (size_t r = 0; r < n; r++) {
+            VECTOR a = SPREAD(A[r * row]);
+            for (size_t v = 0; v < N; v++) sum[r][v] = FMA(a, b[v], sum[r][v]);
+        }
+    }
+    for (size_t r = 0; r < n; r++)
+        for (size_t v = 0; v < N; v++) STORE(C + r * TILE + v * LANES, sum[r][v]);
+}
+
+INLINE void products(const float *A, size_t rows, size_t row, size_t step, size_t K, const float *B,
+                     float *C, bool add, const size_t N) {
+    size_t r = 0;
+    for (; r + ROWS <= rows; r += ROWS)
+        register_tile(A + r * row, row, step, K, B, C + r * TILE, add, ROWS, N);
+    for (; r + 2 <= rows; r += 2)
+        register_tile(A + r * row, row, step, K, B, C + r * TILE, add, 2, N);
+    if (r < rows) register_tile(A + r * row, row, step, K, B, C + r * TILE, add, 1, N);
+}
+
+/* Scores of n keys to weights, for the queries of one register. A query that has seen nothing yet has
+ * top = -inf: its shift is finite all the same, and exp(-inf - shift) = 0. */
+INLINE void column_softmax(float *scores, size_t n, size_t D, float *out, float *den, float *top) {
+    const VECTOR before = LOAD(top);
+    VECTOR best = before;
+    for (size_t j = 0; j < n; j++) best = MAX(LOAD(scores + j * TILE), best);
+    const VECTOR shift = MAX(best, SPREAD(-FLT_MAX)), keep = EXP(SUB(before, shift));
+    VECTOR sum = MUL(LOAD(den), keep);
+    for (size_t j = 0; j < n; j++) {
+        VECTOR weight = EXP(SUB(LOAD(scores + j * TILE), shift));
+        STORE(scores + j * TILE, weight);
+        sum = ADD(sum, weight);
+    }
+    STORE(den, sum);
+    STORE(top, best);
+    for (size_t d = 0; d < D; d++) STORE(out + d * TILE, MUL(LOAD(out + d * TILE), keep));
+}
+
+INLINE size_t clamp_to_tile(ptrdiff_t t) {
+    return t < 0 ? 0 : t > (ptrdiff_t)TILE ? (size_t)TILE : (size_t)t;
+}
+
+/* -inf where a query must not see a key: only near the ends of the range are there any. */
+static void mask_scores(float *scores, size_t n, ptrdiff_t first, ptrdiff_t last) {
+    for (size_t j = 0; j < n; j++, scores += TILE) {
+        size_t low = clamp_to_tile((ptrdiff_t)j - last + 1);
+        size_t high = clamp_to_tile((ptrdiff_t)j - first + 1);
+        for (size_t t = 0; t < low; t++) scores[t] = -INFINITY;
+        for (size_t t = high; t < TILE; t++) scores[t] = -INFINITY;
+    }
+}
+
+/* The queries from `lane` on that N registers hold. */
+INLINE void attend_columns(const pf_query_tile *tile, const float *K, const float *V, size_t n,
+                           size_t D, ptrdiff_t first, ptrdiff_t last, size_t lane, const size_t N) {
+    float *scores = tile->scores + lane, *out = tile->out + lane;
+    products(K, n, D, 1, D, tile->q + lane, scores, false, N);
+    if (first + (ptrdiff_t)TILE > 1 || last < (ptrdiff_t)n)
+        mask_scores(tile->scores, n, first, last);
+    for (size_t v = 0; v < N; v++)
+        column_softmax(scores + v * LANES, n, D, out + v * LANES, tile->den + lane + v * LANES,
+                       tile->top + lane + v * LANES);
+    products(V, D, 1, D, n, scores, out, true, N);
+}
+
+#endif
