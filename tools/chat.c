@@ -21,6 +21,7 @@ static const char help[] =
     "/reset            forget everything that was said\n"
     "/save FILE        save where the dialogue stands (performer chat --load-state FILE)\n"
     "/state            how much is read, and what memory that takes\n"
+    "/text, /ids       what the model has read: with all markers, or as token ids\n"
     "/help             this\n"
     "Ctrl-C stops an answer, Ctrl-D ends the chat.\n";
 
@@ -85,6 +86,22 @@ static void show_state(const chat *c) {
             human_bytes(peak_rss_bytes(), peak));
 }
 
+/* What the session has read, behind a state that was loaded. */
+static void show_text(const chat *c) {
+    for (size_t i = 0; i < c->d.read.count; i++) {
+        size_t n = 0;
+        const char *bytes = pf_tokenizer_bytes(c->loaded.tokenizer, c->d.read.ids[i], true, &n);
+        if (bytes) fwrite(bytes, 1, n, stderr);
+    }
+    fputc('\n', stderr);
+}
+
+static void show_ids(const chat *c) {
+    for (size_t i = 0; i < c->d.read.count; i++)
+        fprintf(stderr, "%s%d", i ? " " : "", c->d.read.ids[i]);
+    fputc('\n', stderr);
+}
+
 /* The argument of a command, NULL if line is another one. */
 static const char *argument_of(const char *line, const char *name) {
     size_t n = strlen(name);
@@ -100,6 +117,10 @@ static bool obey(chat *c, const char *line, pf_error *error) {
         dialogue_reset(&c->d);
     } else if (argument_of(line, "/state")) {
         show_state(c);
+    } else if (argument_of(line, "/text")) {
+        show_text(c);
+    } else if (argument_of(line, "/ids")) {
+        show_ids(c);
     } else if ((argument = argument_of(line, "/save"))) {
         if (!*argument) return pf_fail(error, "/save FILE: name a file");
         if (!c->d.answered) return pf_fail(error, "nothing was said yet that could be saved");
@@ -188,7 +209,8 @@ const command command_chat = {
         "a text. An answer ends at the model's end of turn, after --tokens, or at Ctrl-C.\n\n"
         "Lines that begin with a slash are commands: /attention favor goes on under another "
         "attention, which reads the dialogue again; /reset forgets it; /save FILE saves where it "
-        "stands; /state tells its size; /help lists them. Ctrl-D ends.\n\n"
+        "stands; /state tells its size, /text and /ids what the model has read, markers and all; "
+        "/help lists them. Ctrl-D ends.\n\n"
         "Softmax keeps keys and values of --context tokens. Where a turn would go beyond them, it "
         "is "
         "not read, and an answer ends there; nothing is forgotten silently. /attention favor then "

@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# tests/test_chat_templates.sh - chat with models of every form of template: what they read, where they end.
+. tests/lib.sh
+
+if ! python3 tests/make_chat_models.py "$tmp" >"$tmp/names" 2>"$tmp/err"; then
+    not_ok "models with templates" "$(cat "$tmp/err")"
+    exit 1
+fi
+
+# chat MODEL "lines" OPTIONS... -> $out, $err
+chat() {
+    printf '%b' "$2" | "$performer" chat "$1" -t 0 -q -n 40 "${@:3}" >"$tmp/out" 2>"$tmp/err"
+    out=$(cat "$tmp/out")
+    err=$(cat "$tmp/err")
+}
+# The ids of a text and the answer behind it, all in one go: whole FILE
+whole() { cat "$1" "$talk.answer" | "$performer" tokenize "$model" --ids; }
+
+while read -r name; do
+    model=$tmp/$name.gguf
+    talk=$tmp/$name
+    chat "$model" 'Hi there.\n/ids\nAnd who\tare you?\n/ids\n/reset\nHi there.\n/ids\n'
+    equal "$name: two turns and another, each to its end" "$(printf 'Hey!\n%.0s' 1 2 3)" "$out"
+    equal "$name: reads its template" "$(whole "$talk.first")" "$(sed -n 1p <<<"$err")"
+    equal "$name: ... of two turns, the first answer in it" "$(whole "$talk.second")" "$(sed -n 2p <<<"$err")"
+    equal "$name: ... and again after /reset" "$(whole "$talk.first")" "$(sed -n 3p <<<"$err")"
+    chat "$model" 'Hi there.\n/ids\n' --system 'Be brief.'
+    equal "$name: a system prompt" "$(whole "$talk.system")" "$err"
+    chat "$model" 'Hi there.\n/ids\nAnd who\tare you?\n/ids\n' -n $(($(wc -c <"$talk.answer") - 2))
+    equal "$name: an answer that is cut short ends there" "He" "$(head -1 <<<"$out")"
+    equal "$name: ... and its turn is closed" \
+        "$(cat "$talk.second" "$talk.answer" | sed 's/Hey!/He/g' | "$performer" tokenize "$model" --ids)" \
+        "$(sed -n 2p <<<"$err")"
+    run generate "$model" -f "$talk.second" -t 0 -q --no-echo -n 40
+    equal "$name: generate answers the same" "$(cat "$talk.answer")" "$out"
+    if [ -f "$talk.oracle" ]; then equal "$name: jinja2 writes the same" same "$(cat "$talk.oracle")"
+    else skip "$name: jinja2 writes the same" "python3 has no jinja2"; fi
+done <"$tmp/names"
+equal "all forms" 7 "$(wc -l <"$tmp/names")"
+
+# The template of a real file, as jinja2 runs it.
+smollm=models/downloads/smollm2-135m-instruct.gguf
+[ -f $smollm ] || smollm=../downloads/smollm2-135m-instruct.gguf
+if [ ! -f $smollm ]; then
+    skip "SmolLM2's own template" "make smollm2 was not run"
+elif ! python3 -c 'import jinja2' 2>"$tmp/err"; then
+    skip "SmolLM2's own template" "python3 has no jinja2"
+else
+    chat $smollm 'What is gravity?\n/text\nWho found it?\n/text\n' -n 8
+    "$performer" inspect $smollm --json >"$tmp/json"
+    first=$(sed -n 1p <<<"$out") second=$(sed -n 2p <<<"$out")
+    python3 - "$tmp/json" "$first" >"$tmp/wanted" <<'PYTHON'
+import json
+import sys
+import jinja2.sandbox
+
+template = json.load(open(sys.argv[1]))["chat_template"]
+environment = jinja2.sandbox.ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+messages = [{"role": "user", "content": "What is gravity?"}, {"role": "assistant", "content": sys.argv[2]},
+            {"role": "user", "content": "Who found it?"}]
+print(environment.from_string(template).render(messages=messages, add_generation_prompt=True), end="")
+PYTHON
+    printf '%s\n' "$second" >>"$tmp/wanted"
+    equal "SmolLM2's own template, two turns" "$(cat "$tmp/wanted")" "$(tail -n "$(wc -l <"$tmp/wanted")" <<<"$err")"
+fi
