@@ -31,7 +31,7 @@ size_t pf_row_bytes(pf_type type, size_t n) {
 }
 
 pf_matrix pf_matrix_rows(pf_matrix matrix, size_t first, size_t count) {
-    const char *data = matrix.data;
-    return (pf_matrix){matrix.type, count, matrix.cols,
-                       data + first * pf_row_bytes(matrix.type, matrix.cols)};
+    const char *data = matrix.data; /* NULL where a model is only checked */
+    if (data) data += first * pf_row_bytes(matrix.type, matrix.cols);
+    return (pf_matrix){matrix.type, count, matrix.cols, data};
 }

@@ -95,6 +95,18 @@ static bool read_snapshot(pf_slice bytes, pf_error *error) {
     return good;
 }
 
+/* A Hugging Face folder with one file of these bytes, the others being whole. */
+static const char *hf_damaged;
+
+static bool read_hf(pf_slice bytes, pf_error *error) {
+    pf_loaded loaded;
+    hf_put(hf_damaged, bytes.data, bytes.size);
+    if (!pf_loaded_open(hf_folder(), &loaded, error)) return false;
+    fuzz_session(loaded.model, PF_ATTENTION_SOFTMAX);
+    pf_loaded_close(&loaded);
+    return true;
+}
+
 static double seconds(void) {
     struct timespec now;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
@@ -187,6 +199,28 @@ static void safetensors(void **state) {
     corrupt_sample("safetensors", read_checkpoint, &made);
 }
 
+static void hf(void **state) {
+    (void)state;
+    static const char *const names[] = {"config.json", "model.safetensors", "tokenizer_config.json",
+                                        "generation_config.json"};
+    enum { NAMES = sizeof names / sizeof *names };
+    pf_error error = {""};
+    pf_file files[NAMES + 1];
+    for (size_t i = 0; i <= NAMES; i++) {
+        char path[128];
+        snprintf(path, sizeof path, "tests/fixtures/hf/llama/%s",
+                 i < NAMES ? names[i] : "tokenizer.json");
+        if (!pf_file_open(path, &files[i], &error)) fail_msg("%s", error.message);
+        hf_put(strrchr(path, '/') + 1, files[i].bytes.data, files[i].bytes.size);
+    }
+    for (size_t i = 0; i < NAMES; i++) {
+        hf_damaged = names[i];
+        corrupt(names[i], read_hf, files[i].bytes);
+        hf_put(names[i], files[i].bytes.data, files[i].bytes.size);
+    }
+    for (size_t i = 0; i <= NAMES; i++) pf_file_close(&files[i]);
+}
+
 static void pth(void **state) {
     (void)state;
     sample made;
@@ -242,10 +276,15 @@ static void snapshot(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gguf),           cmocka_unit_test(llama2c),
-        cmocka_unit_test(safetensors),    cmocka_unit_test(pth),
-        cmocka_unit_test(tokenizer_bin),  cmocka_unit_test(tokenizer_model),
-        cmocka_unit_test(tokenizer_json), cmocka_unit_test(snapshot),
+        cmocka_unit_test(gguf),
+        cmocka_unit_test(llama2c),
+        cmocka_unit_test(safetensors),
+        cmocka_unit_test(hf),
+        cmocka_unit_test(pth),
+        cmocka_unit_test(tokenizer_bin),
+        cmocka_unit_test(tokenizer_model),
+        cmocka_unit_test(tokenizer_json),
+        cmocka_unit_test(snapshot),
     };
     return cmocka_run_group_tests_name("corruption", tests, NULL, NULL);
 }

@@ -21,6 +21,7 @@
 
 #include "checksum.h"
 #include "fingerprint.h"
+#include "hf_folder.h"
 #include "zip_writing.h"
 
 #include <stdio.h>
@@ -99,15 +100,20 @@ static inline void fuzz_session(const pf_model *model, pf_attention_kind kind) {
     pf_session_free(session);
 }
 
+/* Runs a few tokens, and closes it. */
+static inline void fuzz_model(pf_loaded *loaded) {
+    fuzz_session(loaded->model, PF_ATTENTION_SOFTMAX);
+    fuzz_session(loaded->model, PF_ATTENTION_FAVOR);
+    if (loaded->tokenizer) fuzz_encode(loaded->tokenizer, "Hello  world\n\xC3\xA9", 15);
+    pf_loaded_close(loaded);
+}
+
 /* Opens bytes as a model, or failing that as a checkpoint whose tensors are all asked for. */
 static inline void fuzz_open(const uint8_t *bytes, size_t size) {
     pf_error error = {""};
     pf_loaded loaded;
     if (pf_loaded_open_bytes((pf_slice){bytes, size}, "fuzz", &loaded, &error)) {
-        fuzz_session(loaded.model, PF_ATTENTION_SOFTMAX);
-        fuzz_session(loaded.model, PF_ATTENTION_FAVOR);
-        if (loaded.tokenizer) fuzz_encode(loaded.tokenizer, "Hello  world\n\xC3\xA9", 15);
-        pf_loaded_close(&loaded);
+        fuzz_model(&loaded);
         return;
     }
     pf_checkpoint *checkpoint = pf_checkpoint_open_bytes((pf_slice){bytes, size}, "fuzz", &error);
@@ -131,6 +137,23 @@ static inline int fuzz_gguf(const uint8_t *data, size_t size) {
 
 static inline int fuzz_checkpoint(const uint8_t *data, size_t size) {
     fuzz_open(data, size);
+    return 0;
+}
+
+/* The tokenizer is one of ours: tokenizer.json has a target of its own. */
+static inline int fuzz_hf(const uint8_t *data, size_t size) {
+    static bool has_tokenizer;
+    pf_error error = {""};
+    pf_loaded loaded;
+    pf_file file;
+    if (!has_tokenizer) {
+        if (!pf_file_open("tests/fixtures/hf/llama/tokenizer.json", &file, &error)) abort();
+        hf_put("tokenizer.json", file.bytes.data, file.bytes.size);
+        pf_file_close(&file);
+        has_tokenizer = true;
+    }
+    hf_put_parts(data, size);
+    if (pf_loaded_open(hf_folder(), &loaded, &error)) fuzz_model(&loaded);
     return 0;
 }
 
@@ -280,6 +303,7 @@ static const struct {
     {"gguf", fuzz_gguf},
     {"llama2c", fuzz_checkpoint},
     {"safetensors", fuzz_checkpoint},
+    {"hf", fuzz_hf},
     {"pickle", fuzz_pickle},
     {"pth", fuzz_pth},
     {"tokenizer_bin", fuzz_tokenizer_bin},

@@ -6,6 +6,7 @@
 #include "fuzzing.h"
 #include "samples.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -109,6 +110,77 @@ static void tokenizer_json_seeds(void) {
     }
 }
 
+/* ---- Hugging Face folders, as the parts of hf_folder.h ---- */
+
+static uint8_t parts[1 << 16];
+static size_t parts_used;
+
+static void add_bytes(const void *bytes, size_t n) {
+    if (n > sizeof parts - parts_used) die("a Hugging Face seed is too large");
+    memcpy(parts + parts_used, bytes, n);
+    parts_used += n;
+}
+
+static void add_file(const char *folder_name, const char *name) {
+    char path[256];
+    pf_error error = {""};
+    pf_file file;
+    snprintf(path, sizeof path, "tests/fixtures/hf/%s/%s", folder_name, name);
+    if (access(path, F_OK) != 0) return;
+    if (!pf_file_open(path, &file, &error)) die(error.message);
+    uint64_t head = file.bytes.size;
+    bool weights = strcmp(name, "model.safetensors") == 0;
+    if (weights) memcpy(&head, file.bytes.data, 8);
+    add_bytes(file.bytes.data + (weights ? 8 : 0), (size_t)head);
+    pf_file_close(&file);
+}
+
+/* An index that puts every tensor of a head into the shard. */
+static void add_index(const char *head, size_t n) {
+    json_t *tensors = json_loadb(head, n, 0, NULL), *map = json_object();
+    const char *name;
+    json_t *tensor;
+    json_object_foreach(tensors, name, tensor) {
+        if (strcmp(name, "__metadata__") != 0)
+            json_object_set_new(map, name, json_string("shard.safetensors"));
+    }
+    json_t *index = json_pack("{s:o}", "weight_map", map);
+    char *text = json_dumps(index, JSON_COMPACT);
+    if (!tensors || !text) die("no index");
+    add_bytes(text, strlen(text));
+    free(text);
+    json_decref(index);
+    json_decref(tensors);
+}
+
+static void hf_seed(const char *source, const char *name, bool sharded) {
+    parts_used = 0;
+    add_file(source, "config.json");
+    add_bytes("", 1);
+    size_t head = parts_used;
+    add_file(source, "model.safetensors");
+    size_t head_size = parts_used - head;
+    add_bytes("", 1);
+    if (!strcmp(source, "llama")) add_file(source, "tokenizer_config.json"); /* fuzz_hf's own */
+    add_bytes("", 1);
+    add_file(source, "generation_config.json");
+    add_bytes("", 1);
+    if (sharded) add_index((const char *)parts + head, head_size);
+    write_seed("hf", name, parts, parts_used);
+    pf_error error = {""};
+    pf_loaded loaded;
+    fuzz_hf(parts, parts_used);
+    if (!pf_loaded_open(hf_folder(), &loaded, &error)) die(error.message);
+    pf_loaded_close(&loaded);
+}
+
+static void hf_seeds(void) {
+    hf_seed("llama", "llama", false);
+    hf_seed("qwen3", "qwen3", false);
+    hf_seed("qwen3", "sharded", true);
+    hf_seed("gpt2", "gpt2", false);
+}
+
 static void snapshot_seeds(void) {
     pf_error error = {""};
     pf_file file;
@@ -150,6 +222,7 @@ int main(int argc, char **argv) {
     gguf_seeds();
     made_seeds();
     tokenizer_json_seeds();
+    hf_seeds();
     snapshot_seeds();
     prompt_seeds();
     return 0;

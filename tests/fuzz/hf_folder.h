@@ -1,0 +1,91 @@
+/* floor 6.1 - hf folder: a Hugging Face folder on disk whose files come from memory, one per process.
+ *
+ * Weights would be most of it. A part is therefore only the head of a safetensors file; its length goes
+ * before it and moderate numbers behind it.
+ */
+#ifndef PF_HF_FOLDER_H
+#define PF_HF_FOLDER_H
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { HF_WEIGHTS = 100000 }; /* as much as our fixtures have */
+
+static const char *const hf_names[] = {"config.json",
+                                       "model.safetensors",
+                                       "tokenizer_config.json",
+                                       "generation_config.json",
+                                       "model.safetensors.index.json",
+                                       "shard.safetensors",
+                                       "tokenizer.json"};
+enum { HF_NAMES = sizeof hf_names / sizeof *hf_names };
+
+static char hf_path[64];
+
+static inline const char *hf_file(const char *name) {
+    static char path[128];
+    snprintf(path, sizeof path, "%s/%s", hf_path, name);
+    return path;
+}
+
+static inline void hf_remove_folder(void) {
+    for (size_t i = 0; i < HF_NAMES; i++) unlink(hf_file(hf_names[i]));
+    rmdir(hf_path);
+}
+
+/* Makes it with the first call; it goes when the process ends. */
+static inline const char *hf_folder(void) {
+    if (hf_path[0]) return hf_path;
+    const char *memory = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+    snprintf(hf_path, sizeof hf_path, "%s/performer-hf-%ld", memory, (long)getpid());
+    if (mkdir(hf_path, 0700) != 0) abort();
+    atexit(hf_remove_folder);
+    return hf_path;
+}
+
+/* NULL: there is no such file. */
+static inline void hf_put(const char *name, const uint8_t *bytes, size_t n) {
+    hf_folder();
+    unlink(hf_file(name));
+    FILE *file = bytes ? fopen(hf_file(name), "wb") : NULL;
+    if (!file && bytes) abort();
+    if (file && (fwrite(bytes, 1, n, file) != n || fclose(file) != 0)) abort();
+}
+
+static inline void hf_put_weights(const char *name, const uint8_t *head, size_t n) {
+    uint64_t length = n;
+    uint8_t *bytes = malloc(8 + n + HF_WEIGHTS);
+    if (!bytes) abort();
+    memcpy(bytes, &length, 8);
+    if (n) memcpy(bytes + 8, head, n);
+    for (size_t i = 0; i < HF_WEIGHTS; i++) /* of any type: bytes of 0x38 to 0x3B and anything */
+        bytes[8 + n + i] = (uint8_t)(i % 2 ? 0x38 + (i * 7919 >> 5 & 3) : i * 31 >> 3);
+    hf_put(name, bytes, 8 + n + HF_WEIGHTS);
+    free(bytes);
+}
+
+/* Parts with a NUL between: config.json, the head of the weights, tokenizer_config.json,
+ * generation_config.json, model.safetensors.index.json; those that are empty are not there. With an index
+ * the weights are in shard.safetensors. */
+static inline void hf_put_parts(const uint8_t *data, size_t size) {
+    const uint8_t *part[5] = {NULL};
+    size_t length[5] = {0};
+    for (size_t i = 0, at = 0; i < 5 && at < size; i++) {
+        const uint8_t *end = i < 4 ? memchr(data + at, 0, size - at) : NULL;
+        length[i] = end ? (size_t)(end - data) - at : size - at;
+        if (length[i]) part[i] = data + at;
+        at += length[i] + 1;
+    }
+    hf_put("config.json", part[0], length[0]);
+    for (size_t i = 2; i < 5; i++) hf_put(hf_names[i], part[i], length[i]);
+    hf_put("model.safetensors", NULL, 0);
+    hf_put("shard.safetensors", NULL, 0);
+    if (part[1])
+        hf_put_weights(part[4] ? "shard.safetensors" : "model.safetensors", part[1], length[1]);
+}
+
+#endif
