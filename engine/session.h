@@ -43,7 +43,12 @@ void pf_session_free(pf_session *session); /* NULL is allowed */
 
 /* Reads n tokens (ids < V) behind those already read. Writes the logits after the last n_logits of
  * them (0 <= n_logits <= n) to logits [n_logits, V], unnormalised; logits may be NULL if n_logits is
- * 0. On failure (id out of range, context full) nothing is read and the session stays usable. */
+ * 0. On failure (id out of range, context full) nothing is read and the session stays usable.
+ *
+ * One failure comes in the middle: with options.attention.redraw every N tokens, keys and values of the
+ * whole text are kept, and memory for them can run out. The chunks before have then been read, wholly, and
+ * their logits written; pf_session_position tells how many tokens that is, and the session can go on from
+ * there, be saved, or be reset. */
 bool pf_session_append(pf_session *session, const int32_t *tokens, size_t n, float *logits,
                        size_t n_logits, pf_error *error);
 

@@ -204,6 +204,40 @@ static void every_failing_allocation_is_a_clean_error(void **state) {
     }
 }
 
+/* A redraw in mid-text needs memory as the text grows. What was read before it ran out stays read. */
+static void memory_that_runs_out_in_a_text_leaves_whole_chunks(void **state) {
+    (void)state;
+    enum { CHUNK = 8, LONG = 600 };
+    int32_t text[LONG];
+    for (int i = 0; i < LONG; i++) text[i] = ids[i % N];
+    pf_session_options options = options_of(fixture.model);
+    options.attention.kind = PF_ATTENTION_FAVOR;
+    options.attention.redraw = 200;
+    options.chunk = CHUNK;
+    size_t V = fixture.model->n_vocab, stopped = 0;
+    float *want = run(&options, text, LONG, 1), *logits = malloc(V * sizeof *logits);
+    assert_non_null(logits);
+    bool done = false;
+    for (long n = 1; !done; n++) {
+        pf_error error = {""};
+        pf_session *session = open_session(&options);
+        pf_memory_fail_after(n);
+        done = pf_session_append(session, text, LONG, logits, 1, &error);
+        pf_memory_fail_after(0);
+        size_t read = pf_session_position(session);
+        assert_true(done ? read == LONG : read % CHUNK == 0);
+        if (!done) assert_non_null(strstr(error.message, "not enough memory"));
+        if (!done && read > 0) stopped++;
+        assert_true(
+            pf_session_append(session, text + read, LONG - read, logits, LONG > read, &error));
+        assert_true(largest_difference(logits, want, V) == 0);
+        pf_session_free(session);
+    }
+    assert_true(stopped > 1);
+    free(want);
+    free(logits);
+}
+
 static void planned_state_is_what_is_allocated(void **state) {
     (void)state;
     for (int kind = 0; kind < 3; kind++) {
@@ -285,6 +319,7 @@ int main(void) {
         cmocka_unit_test(bad_calls_change_nothing),
         cmocka_unit_test(the_token_loop_allocates_nothing),
         cmocka_unit_test(every_failing_allocation_is_a_clean_error),
+        cmocka_unit_test(memory_that_runs_out_in_a_text_leaves_whole_chunks),
         cmocka_unit_test(planned_state_is_what_is_allocated),
         cmocka_unit_test(a_tap_sees_every_layer),
         cmocka_unit_test(golden_logits_of_stories260K),

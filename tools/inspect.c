@@ -171,9 +171,13 @@ static void print_states(inspection *in) {
     char size[16];
     output_printf(&in->out, "\nState per sequence, context %zu\n", in->session.context);
     for (int kind = PF_ATTENTION_SOFTMAX; kind <= PF_ATTENTION_LOCAL; kind++) {
+        const char *name = pf_attention_name((pf_attention_kind)kind);
         size_t bytes = state_bytes(in, (pf_attention_kind)kind);
-        output_printf(&in->out, "  %-28s %zu bytes (%s)\n",
-                      pf_attention_name((pf_attention_kind)kind), bytes, human_bytes(bytes, size));
+        if (bytes == 0) /* local, with neither window nor sinks */
+            output_printf(&in->out, "  %-28s none: no --window is given\n", name);
+        else
+            output_printf(&in->out, "  %-28s %zu bytes (%s)\n", name, bytes,
+                          human_bytes(bytes, size));
     }
 }
 
