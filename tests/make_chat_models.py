@@ -9,7 +9,7 @@ does, then its token for the end of a turn, and then babbles. NAME.first, .secon
 is to have read when it answers: the first message; a second one after its answer; the first one behind a
 system prompt. NAME.answer: what it then writes. All of this is written by hand here; where jinja2 is
 installed, the template in the file is run as transformers runs it, and NAME.oracle holds "same", or what
-differed. Needs no numpy.
+differed. larger.gguf: a ChatML model with 7 tokens more than its tokenizer has. Needs no numpy.
 """
 import os
 import struct
@@ -186,13 +186,16 @@ def chain(form, pieces):
     last = form["write"]([("user", SAID)])[-1]
     path = [newline if last == "\n" else last]
     path += [space if c == " " else c for c in answer_of(form)] + [form["stop"], "Z"]
+    if "more" in form:  # in mid-answer a token that the tokenizer does not know
+        path.insert(3, pieces[-1])
     follows = {path[i]: path[i + 1] for i in range(len(path) - 1)}
     return [pieces.index(follows.get(piece, "Z")) for piece in pieces]
 
 
 def make(name, form, folder):
     pieces, keys = vocabulary(form)
-    follows, V = chain(form, pieces), len(pieces)
+    names = pieces + [f"unknown {i}" for i in range(form.get("more", 0))]
+    follows, V = chain(form, names), len(names)
     keys = {"general.architecture": "llama", "general.name": name, "llama.block_count": 1,
             "llama.context_length": 512, "llama.embedding_length": V, "llama.feed_forward_length": 2,
             "llama.attention.head_count": 1, "llama.attention.key_length": 2, "llama.attention.value_length": 2,
@@ -243,6 +246,7 @@ def main():
             with open(os.path.join(folder, name + ".oracle"), "w") as file:
                 file.write(oracle)
         print(name)
+    make("larger", {**FORMS["chatml"], "more": 7}, folder)
 
 
 if __name__ == "__main__":

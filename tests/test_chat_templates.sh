@@ -7,9 +7,10 @@ if ! python3 tests/make_chat_models.py "$tmp" >"$tmp/names" 2>"$tmp/err"; then
     exit 1
 fi
 
-# chat MODEL "lines" OPTIONS... -> $out, $err
+# chat MODEL "lines" OPTIONS... -> $code, $out, $err
 chat() {
     printf '%b' "$2" | "$performer" chat "$1" -t 0 -q -n 40 "${@:3}" >"$tmp/out" 2>"$tmp/err"
+    code=${PIPESTATUS[1]}
     out=$(cat "$tmp/out")
     err=$(cat "$tmp/err")
 }
@@ -37,6 +38,32 @@ while read -r name; do
     else skip "$name: jinja2 writes the same" "python3 has no jinja2"; fi
 done <"$tmp/names"
 equal "all forms" 7 "$(wc -l <"$tmp/names")"
+
+# The text that was read, and a dialogue that goes on in another process.
+model=$tmp/chatml.gguf talk=$tmp/chatml
+chat "$model" "Hi there.\n/text\n/save $tmp/state\n"
+equal "/text writes the markers out" "$(cat "$talk.first" "$talk.answer")" "$err"
+chat "$model" 'And who\tare you?\n/ids\n' --load-state "$tmp/state"
+equal "--load-state: the next turn is answered" "Hey!" "$out"
+equal "... and closes the one before" "$(whole "$talk.second")" "$(whole "$talk.first") $err"
+chat "$model" 'Hi there.\n/save /nowhere/state\n/save\n/attention performer\n/attention favor,features=0\n/ids\n'
+match "/save where nothing can be written: a sentence" '^performer: cannot create /nowhere/state' "$(sed -n 1p <<<"$err")"
+match "/save without a file" 'name a file' "$(sed -n 2p <<<"$err")"
+match "/attention that there is not" 'softmax, favor or local' "$(sed -n 3p <<<"$err")"
+match "/attention with a setting that cannot be" 'features' "$(sed -n 4p <<<"$err")"
+equal "... and nothing has changed" "$(whole "$talk.first")" "$(sed -n 5p <<<"$err")"
+
+# A vocabulary larger than the tokenizer's: such a token is read and written like any other, as no text.
+model=$tmp/larger.gguf
+chat "$model" 'Hi there.\n/ids\n'
+equal "a token that the tokenizer does not have: no text" "0 Hey!" "$code $out"
+equal "... but it is read" "$(whole "$talk.first" | sed 's/\( [0-9]*\) \([0-9]*\)$/ 106\1 \2/')" "$err"
+run generate "$model" -f "$talk.first" -t 0 -q --no-echo
+equal "... in generate, too" "0 Hey!" "$code $out"
+refused "... and is no id to decode" 1 'id 106 is not in the vocabulary' tokenize "$model" --decode -p "106"
+printf '4 100 106 4\n' >"$tmp/ids"
+run eval "$model" --tokens "$tmp/ids" --json
+equal "... but one to evaluate" 0 "$code"
 
 # The template of a real file, as jinja2 runs it.
 smollm=models/downloads/smollm2-135m-instruct.gguf
