@@ -51,9 +51,12 @@ static bool check_vocabulary(const pf_loaded *loaded, pf_error *error) {
         pf_tokenizer_size(loaded->tokenizer), loaded->model->n_vocab);
 }
 
+static bool load_vocabulary(pf_loaded *loaded, pf_error *error) {
+    return load_tokenizer(loaded, error) && check_vocabulary(loaded, error);
+}
+
 static bool load_both(pf_loaded *loaded, pf_error *error) {
-    return load_model(loaded, error) && load_tokenizer(loaded, error) &&
-           check_vocabulary(loaded, error);
+    return load_model(loaded, error) && load_vocabulary(loaded, error);
 }
 
 static bool load_only_tokenizer(pf_loaded *loaded, pf_error *error) {
@@ -61,22 +64,39 @@ static bool load_only_tokenizer(pf_loaded *loaded, pf_error *error) {
     return loaded->tokenizer || pf_fail(error, "the file has no tokenizer");
 }
 
-/* Takes the checkpoint (NULL: failed already) and puts its path in front of what `load` says. */
+/* Puts the path in front of what `load` says. */
+static bool load_named(bool (*load)(pf_loaded *loaded, pf_error *error), pf_loaded *loaded,
+                       pf_error *error) {
+    pf_error reason = {""};
+    return load(loaded, &reason) ||
+           pf_fail(error, "%s: %s", pf_checkpoint_path(loaded->checkpoint), reason.message);
+}
+
+/* Takes the checkpoint (NULL: failed already). */
 static bool open_with(pf_checkpoint *checkpoint, bool (*load)(pf_loaded *loaded, pf_error *error),
                       pf_loaded *loaded, pf_error *error) {
-    pf_error reason = {""};
     *loaded = (pf_loaded){.checkpoint = checkpoint};
     if (!checkpoint) return false;
-    loaded->owned = pf_calloc(1, sizeof *loaded->owned, "a model", &reason);
-    if (loaded->owned && load(loaded, &reason)) return true;
-    pf_fail(error, "%s: %s", pf_checkpoint_path(checkpoint), reason.message);
+    loaded->owned = pf_calloc(1, sizeof *loaded->owned, pf_checkpoint_path(checkpoint), error);
+    if (loaded->owned && load_named(load, loaded, error)) return true;
     pf_loaded_close(loaded);
     return false;
 }
 
+static pf_checkpoint *open_any(const char *path, pf_error *error) {
+    return pf_foreign_adopt(pf_hf_or_file_open(path, true, error), NULL, error);
+}
+
 bool pf_loaded_open(const char *path, pf_loaded *loaded, pf_error *error) {
-    return open_with(pf_foreign_adopt(pf_hf_or_file_open(path, true, error), NULL, error),
-                     load_both, loaded, error);
+    return open_with(open_any(path, error), load_both, loaded, error);
+}
+
+bool pf_loaded_open_model(const char *path, pf_loaded *loaded, pf_error *error) {
+    return open_with(open_any(path, error), load_model, loaded, error);
+}
+
+bool pf_loaded_read_tokenizer(pf_loaded *loaded, pf_error *error) {
+    return load_named(load_vocabulary, loaded, error);
 }
 
 bool pf_loaded_open_bytes(pf_slice bytes, const char *name, pf_loaded *loaded, pf_error *error) {

@@ -20,6 +20,9 @@ typedef struct pf_loaded {
 bool pf_loaded_open(const char *path, pf_loaded *loaded, pf_error *error);
 /* The same for bytes in memory, which must outlive it; `name` stands for the path in messages. */
 bool pf_loaded_open_bytes(pf_slice bytes, const char *name, pf_loaded *loaded, pf_error *error);
+/* pf_loaded_open in two steps, for whoever has something to do beside the second (numbers.h). */
+bool pf_loaded_open_model(const char *path, pf_loaded *loaded, pf_error *error);
+bool pf_loaded_read_tokenizer(pf_loaded *loaded, pf_error *error); /* leaves *loaded open */
 /* Only the tokenizer, which must be there: the file may have no tensors, or a family that is not
  * supported. */
 bool pf_loaded_open_tokenizer(const char *path, pf_loaded *loaded, pf_error *error);

@@ -9,4 +9,7 @@
  * n_threads share the work. */
 bool pf_loaded_check_numbers(const pf_loaded *loaded, int n_threads, pf_error *error);
 
+/* pf_loaded_open and pf_loaded_check_numbers, side by side: one of the threads makes the tokenizer first. */
+bool pf_loaded_open_checked(const char *path, int n_threads, pf_loaded *loaded, pf_error *error);
+
 #endif

@@ -147,7 +147,7 @@ equal "bench: two attentions, two contexts, prefill and decode" 8 \
     "$(grep -c '"tokens_per_second"' "$tmp/out")"
 match "bench: limits are named" '"limit": "bandwidth"' "$out"
 run bench $model --context 8 --repeat 1 --csv --attention favor -q
-equal "bench --csv: a heading and a line each" 3 "$(wc -l <"$tmp/out")"
+equal "bench --csv: a heading and a line each for load, prefill, decode" 4 "$(wc -l <"$tmp/out")"
 refused "bench: rows that fill no blocks" 1 'multiple of 32' \
     bench --shape 24x1x2x64x100 --type q8_0 --context 8 -q
 

@@ -105,7 +105,8 @@ static bool decode_all(pf_tokenizer *tokenizer, pf_error *error) {
         decoded->bytes = text;
         decoded->size = decode_piece(vocabulary, &tokenizer->pieces[id], text);
         text += decoded->size;
-        size_t bound = decoded_bound(decoded);
+        /* Few pieces could raise the bound at all; only those are looked at byte by byte. */
+        size_t bound = 3 * decoded->size > tokenizer->max_bytes ? decoded_bound(decoded) : 0;
         if (bound > tokenizer->max_bytes) tokenizer->max_bytes = bound;
     }
     return true;

@@ -6,9 +6,11 @@
 #include "load.h"
 #include "matmul.h"
 #include "memory.h"
+#include "numbers.h"
 #include "rng.h"
 #include "shape.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +19,7 @@ static const double MAX_SECONDS = 20;
 enum { MAX_REPEAT = 1000, MAX_DECODE = 256 };
 
 typedef struct bench_result {
-    const char *test; /* "prefill" or "decode" */
+    const char *test; /* "load", "prefill" or "decode" */
     pf_attention_kind attention;
     size_t context, rounds;
     double tokens_per_second; /* median */
@@ -84,7 +86,8 @@ static bool prepare(bench *b, pf_error *error) {
     uint64_t contexts[OPTIONS_MAX_LIST];
     char names[OPTIONS_MAX_LIST][32];
     size_t n = options_counts(b->parsed, FLAG_CONTEXTS, contexts) *
-               options_choices(b->parsed, FLAG_ATTENTIONS, names) * 2;
+                   options_choices(b->parsed, FLAG_ATTENTIONS, names) * 2 +
+               1;
     size_t longest = longest_context(b->parsed);
     b->results = pf_calloc(n, sizeof *b->results, "the results", error);
     b->tokens = pf_calloc(longest, sizeof *b->tokens, "the prompt", error);
@@ -131,11 +134,41 @@ static bool finish_shares(bench *b, pf_error *error) {
     double flops = (b->int8 ? b->limits.int8_gops : b->limits.sgemm_gflops) * 1e9;
     for (size_t i = 0; i < b->n_results; i++) {
         bench_result *r = &b->results[i];
-        bool decode = r->test[0] == 'd';
-        r->limit = decode ? "bandwidth" : "compute";
+        bool compute = r->test[0] == 'p';
+        r->limit = compute ? "compute" : "bandwidth";
         r->share = r->tokens_per_second *
-                   (decode ? r->bytes_per_token / bytes : r->flops_per_token / flops);
+                   (compute ? r->flops_per_token / flops : r->bytes_per_token / bytes);
     }
+    return true;
+}
+
+/* One round: the file opened and checked, a session made, one token read. False if that fails. */
+static bool load_once(bench *b, bench_result *r, double *rates, pf_error *error) {
+    pf_loaded loaded;
+    double start = seconds_now();
+    if (!pf_loaded_open_checked(b->parsed->model, b->session.n_threads, &loaded, error))
+        return false;
+    pf_session *session = pf_session_new(loaded.model, &b->session, error);
+    bool good = session && pf_session_append(session, b->tokens, 1, b->logits, 1, error);
+    rates[r->rounds++] = 1 / (seconds_now() - start);
+    if (good) finish_result(b, r, rates, session);
+    pf_session_free(session);
+    pf_loaded_close(&loaded);
+    return good;
+}
+
+/* From the file, in the page cache by now, to the first logits. */
+static bool measure_load(bench *b, pf_error *error) {
+    if (b->random) return true;
+    double rates[MAX_REPEAT], start = seconds_now();
+    bench_result load = {.test = "load", .attention = b->session.attention.kind, .context = 1};
+    size_t repeat = (size_t)b->parsed->values[FLAG_REPEAT].count;
+    progress(b->parsed, "loading");
+    do {
+        if (!load_once(b, &load, rates, error)) return false;
+    } while (load.rounds < repeat && seconds_now() - start < MAX_SECONDS &&
+             !terminal_interrupted());
+    b->results[b->n_results++] = load;
     return true;
 }
 
@@ -216,7 +249,7 @@ static bool measure_all(bench *b, pf_error *error) {
     char names[OPTIONS_MAX_LIST][32];
     size_t n_contexts = options_counts(b->parsed, FLAG_CONTEXTS, contexts);
     size_t n_names = options_choices(b->parsed, FLAG_ATTENTIONS, names);
-    bool good = true;
+    bool good = measure_load(b, error);
     for (size_t i = 0; i < n_names; i++)
         for (size_t j = 0; good && j < n_contexts && !terminal_interrupted(); j++) {
             pf_attention_kind kind = PF_ATTENTION_SOFTMAX;
@@ -288,9 +321,13 @@ static void print_table(bench *b) {
                   "context", "tokens/s", "share", "limit", "bytes/token", "state", "memory");
     for (size_t i = 0; i < b->n_results; i++) {
         const bench_result *r = &b->results[i];
-        output_printf(&b->out, "%-8s %-9s %8zu %12.1f %5.1f %% of %-9s %12s %10s %10s\n", r->test,
-                      pf_attention_name(r->attention), r->context, r->tokens_per_second,
-                      100 * r->share, r->limit, human_bytes((uint64_t)r->bytes_per_token, bytes),
+        char speed[32];
+        bool load = r->test[0] == 'l';
+        snprintf(speed, sizeof speed, load ? "%.1f ms" : "%.1f",
+                 load ? 1000 / r->tokens_per_second : r->tokens_per_second);
+        output_printf(&b->out, "%-8s %-9s %8zu %12s %5.1f %% of %-9s %12s %10s %10s\n", r->test,
+                      pf_attention_name(r->attention), r->context, speed, 100 * r->share, r->limit,
+                      human_bytes((uint64_t)r->bytes_per_token, bytes),
                       human_bytes(r->state_bytes, state), human_bytes(r->rss_bytes, rss));
     }
 }
@@ -330,7 +367,9 @@ const command command_bench = {
     .manual =
         "Measures, for each attention and context length, prefill (tokens/s of reading a prompt of "
         "that length) and decode (tokens/s one by one behind such a prompt), as medians of "
-        "--repeat rounds. In the same run, before and after, it measures what the machine can do: "
+        "--repeat rounds; for a file also load: from opening it, already in memory, to the logits "
+        "of the first token (--json and --csv: how many times a second). In the same run, before "
+        "and after, it measures what the machine can do: "
         "read bandwidth, "
         "single-precision matrix products, int8 multiply-adds.\n\n"
         "Each figure is shown with its share of the limit that bounds it. Decode: bytes per token "

@@ -102,8 +102,7 @@ bool session_options_from(const options *parsed, const pf_model *model, pf_sessi
 bool load_model(const options *parsed, pf_loaded *loaded, pf_error *error) {
     int n_threads = parsed->given[FLAG_THREADS] ? (int)parsed->values[FLAG_THREADS].count
                                                 : pf_threads_default();
-    return pf_loaded_open(parsed->model, loaded, error) &&
-           pf_loaded_check_numbers(loaded, n_threads, error);
+    return pf_loaded_open_checked(parsed->model, n_threads, loaded, error);
 }
 
 pf_tokenizer *tokenizer_from_checkpoint(const pf_checkpoint *checkpoint, pf_error *error) {
