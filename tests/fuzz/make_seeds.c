@@ -2,8 +2,10 @@
  *
  *   make_seeds FOLDER      writes FOLDER/TARGET/NAME for every target of fuzzing.h
  */
+#include "calibration_write.h"
 #include "convert.h"
 #include "fuzzing.h"
+#include "gguf_write.h"
 #include "samples.h"
 
 #include <jansson.h>
@@ -68,6 +70,35 @@ static void gguf_seeds(void) {
     if (!pf_convert(&convert, &error)) die(error.message);
     gguf_head(path, "favor");
     unlink(path);
+}
+
+/* All that a calibration adds: keys and tensors per head, with fitted features and without. */
+static void calibrated_seeds(void) {
+    pf_error error = {""};
+    const pf_loaded *from = fuzz_fixture(0);
+    int32_t ids[48];
+    for (int i = 0; i < 48; i++) ids[i] = (i * 37 + 5) % (int32_t)from->model->n_vocab;
+    const pf_text_ids text = {ids, 48};
+    for (int fit = 0; fit < 2; fit++) {
+        char path[512];
+        pf_calibration_options options = pf_calibration_options_default();
+        options.window = 6;
+        options.features = 8;
+        options.sinks = 1;
+        options.fit = fit;
+        options.steps.steps = 25;
+        options.steps.n_threads = 1;
+        pf_gguf_options as_it_is = {0};
+        snprintf(path, sizeof path, "%s/calibrated.gguf", folder);
+        pf_calibration *c = pf_calibrate(from->model, &text, 1, &options, &error);
+        pf_checkpoint *checkpoint =
+            c ? pf_calibration_to_checkpoint(c, from->model, from->checkpoint, &error) : NULL;
+        if (!checkpoint || !pf_gguf_write(checkpoint, path, &as_it_is, &error)) die(error.message);
+        gguf_head(path, fit ? "fitted" : "closed");
+        pf_checkpoint_free(checkpoint);
+        pf_calibration_free(c);
+        unlink(path);
+    }
 }
 
 static void made_seeds(void) {
@@ -220,6 +251,7 @@ int main(int argc, char **argv) {
     folder = argv[1];
     mkdir(folder, 0777);
     gguf_seeds();
+    calibrated_seeds();
     made_seeds();
     tokenizer_json_seeds();
     hf_seeds();
