@@ -138,10 +138,10 @@ asan:
 
 # What threads share, under ThreadSanitizer: with clang, whose OpenMP tells it of its synchronisation
 # (gcc's does not, and every region would look like a race).
-TSAN_TESTS := threads session snapshot attention matmul out_of_memory
+TSAN_TESTS := threads session snapshot attention matmul out_of_memory calibration
 tsan:
 	@CC=clang scripts/deps build test lint
-	+@TSAN_OPTIONS="ignore_noninstrumented_modules=1 suppressions=$(CURDIR)/scripts/tsan.supp" $(AGAIN) tsan-check BUILD=build/tsan CC=clang \
+	+@PF_TEST_SECONDS=1200 TSAN_OPTIONS="ignore_noninstrumented_modules=1 suppressions=$(CURDIR)/scripts/tsan.supp" $(AGAIN) tsan-check BUILD=build/tsan CC=clang \
 	    WERROR= CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=thread"
 
 tsan-check: $(TSAN_TESTS:%=$(BUILD)/tests/test_%) $(BUILD)/examples/many_sessions

@@ -5,13 +5,14 @@
 #include "threads.h"
 
 #include <math.h>
+#include <stdatomic.h>
 
 typedef struct closed_job {
     const pf_calibration_run *r;
-    size_t layer;
     pf_closed_form *forms; /* [KV] */
     float *q, *k;          /* [threads, rows G, D], [threads, rows, D] */
-    bool failed;           /* written by any member, always to true */
+    atomic_bool failed;
+    pf_error why; /* of the first member that failed */
 } closed_job;
 
 static void closed_share(void *context, pf_member me) {
@@ -28,7 +29,10 @@ static void closed_share(void *context, pf_member me) {
                 pf_layer_heads_queries(h, t, i * G + g, true, scale, q + (g * rows + first) * D);
             pf_layer_heads_keys(h, t, i, true, scale, k + first * D);
         }
-        if (!pf_closed_form_fit(q, rows * G, k, rows, D, &job->forms[i], NULL)) job->failed = true;
+        pf_error why;
+        if (!pf_closed_form_fit(q, rows * G, k, rows, D, &job->forms[i], &why) &&
+            !atomic_exchange(&job->failed, true))
+            job->why = why;
     }
 }
 
@@ -53,11 +57,10 @@ bool pf_calibration_close(pf_calibration_run *r, size_t layer, pf_error *error) 
                                         .proposal = at + (2 * KV + k) * D,
                                         .q_map = at + 3 * KV * D + k * D * D,
                                         .k_map = at + (3 + D) * KV * D + k * D * D};
-        closed_job job = {r,    layer, forms, scratch, scratch + threads * rows * r->heads->G * D,
-                          false};
+        closed_job job = {
+            .r = r, .forms = forms, .q = scratch, .k = scratch + threads * rows * r->heads->G * D};
         pf_parallel(r->options->steps.n_threads, closed_share, &job);
-        if (job.failed)
-            good = pf_fail(error, "queries or keys of layer %zu are no finite numbers", layer);
+        if (job.failed) good = pf_fail(error, "layer %zu: %s", layer, job.why.message);
         for (size_t k = 0; k < KV; k++) {
             pf_calibrated_head *head = &r->result->heads[layer * KV + k];
             head->Z_before = forms[k].Z_before;

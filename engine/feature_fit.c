@@ -6,6 +6,7 @@
 #include "random_features.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <string.h>
 
 pf_fit_options pf_fit_options_default(void) {
@@ -182,7 +183,8 @@ static void transform(float *X, size_t n, size_t D, const float *center, const f
 typedef struct balance_job {
     pf_feature_fit *fit;
     const size_t *M;
-    bool failed; /* written by any member, always to true */
+    atomic_bool failed;
+    pf_error why; /* of the first member that failed */
 } balance_job;
 
 static void balance_share(void *context, pf_member me) {
@@ -197,8 +199,9 @@ static void balance_share(void *context, pf_member me) {
         pf_closed_form *c = &f->balanced[k];
         if (job->M[k] == 0) continue;
         gather(f, k);
-        if (!pf_closed_form_fit(X_q, rows * h->G, X_k, rows, D, c, NULL)) {
-            job->failed = true;
+        pf_error why;
+        if (!pf_closed_form_fit(X_q, rows * h->G, X_k, rows, D, c, &why)) {
+            if (!atomic_exchange(&job->failed, true)) job->why = why;
             continue;
         }
         transform(X_q, rows * h->G, D, c->q_center, c->q_map, block, h->w->longest);
@@ -271,10 +274,9 @@ void pf_feature_fit_start(pf_feature_fit *f, const size_t *M) {
 
 bool pf_feature_fit_begin(pf_feature_fit *f, size_t layer, const size_t *M, pf_error *error) {
     f->layer = layer;
-    balance_job job = {f, M, false};
+    balance_job job = {.fit = f, .M = M};
     pf_parallel(f->options.n_threads, balance_share, &job);
-    if (job.failed)
-        return pf_fail(error, "queries or keys of layer %zu are no finite numbers", layer);
+    if (job.failed) return pf_fail(error, "layer %zu: %s", layer, job.why.message);
     measure_output(f);
     pf_feature_fit_start(f, M);
     return true;

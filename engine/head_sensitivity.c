@@ -57,10 +57,10 @@ static void forget_tails(const probe *p, size_t first, size_t n) {
 
 static double log_sum_exp(const float *x, size_t n) {
     float top = x[0];
-    double sum = 0;
     for (size_t i = 1; i < n; i++)
         if (x[i] > top) top = x[i];
-    for (size_t i = 0; i < n; i++) sum += (double)expf(x[i] - top);
+    double sum = (double)expf(x[0] - top);
+    for (size_t i = 1; i < n; i++) sum += (double)expf(x[i] - top);
     return (double)top + log(sum);
 }
 

@@ -229,9 +229,9 @@ static void the_engine_runs_what_was_fitted(void **state) {
 static double mean_divergence(const float *p, const float *q, size_t rows, size_t V) {
     double sum = 0;
     for (size_t r = 3; r < rows; r += 4) { /* the rows that are probed */
-        double sum_p = 0, sum_q = 0, mean = 0;
-        for (size_t i = 0; i < V; i++) sum_p += exp((double)p[r * V + i]);
-        for (size_t i = 0; i < V; i++) sum_q += exp((double)q[r * V + i]);
+        double sum_p = exp((double)p[r * V]), sum_q = exp((double)q[r * V]), mean = 0;
+        for (size_t i = 1; i < V; i++) sum_p += exp((double)p[r * V + i]);
+        for (size_t i = 1; i < V; i++) sum_q += exp((double)q[r * V + i]);
         for (size_t i = 0; i < V; i++)
             mean +=
                 exp((double)p[r * V + i]) / sum_p * ((double)p[r * V + i] - (double)q[r * V + i]);
@@ -358,7 +358,7 @@ static void every_failing_allocation_is_a_clean_error(void **state) {
         pf_memory_fail_after(0);
         pf_calibration_free(c);
         if (c) break;
-        assert_true(error.message[0] != '\0');
+        assert_non_null(strstr(error.message, "memory"));
         assert_true(n < 2000);
     }
 }

@@ -12,12 +12,14 @@ enum { MAX_COLS = 2048, MEMBERS = 3 };
 
 static pf_rng rng;
 
-static float *floats(size_t n) {
+static float *drawn_from(pf_rng *source, size_t n) {
     float *x = pf_calloc(n + 1, sizeof *x, "floats", NULL);
     assert_non_null(x);
-    for (size_t i = 0; i < n; i++) x[i] = (float)pf_rng_normal(&rng);
+    for (size_t i = 0; i < n; i++) x[i] = (float)pf_rng_normal(source);
     return x;
 }
+
+static float *floats(size_t n) { return drawn_from(&rng, n); }
 
 /* A matrix of any type: quantised normal values, or random blocks with small scales. */
 static pf_matrix matrix_new(pf_type type, size_t rows, size_t cols) {
@@ -52,9 +54,11 @@ typedef struct {
 
 static void work(void *context, pf_member member) {
     const job *j = context;
-    pf_matmul_scratch scratch = {.panel = floats(pf_matmul_panel_floats(j->W.cols))};
-    scratch.activation.scale = floats(j->W.cols / 32 + 1);
-    scratch.activation.sum = floats(j->W.cols / 32 + 1);
+    pf_rng own; /* what is in working memory must not matter */
+    pf_rng_seed(&own, 5, (uint64_t)member.index);
+    pf_matmul_scratch scratch = {.panel = drawn_from(&own, pf_matmul_panel_floats(j->W.cols))};
+    scratch.activation.scale = drawn_from(&own, j->W.cols / 32 + 1);
+    scratch.activation.sum = drawn_from(&own, j->W.cols / 32 + 1);
     int8_t *q = pf_calloc(j->W.cols + 32, 1, "q", NULL);
     if (j->quantised) scratch.activation.q = q;
     pf_matmul(member, &scratch, j->Y, j->ldy, j->X, j->ldx, j->T, j->W, j->bias);

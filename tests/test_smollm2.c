@@ -44,8 +44,8 @@ static size_t best_of(const float *logits) {
 }
 
 static double log_p(const float *logits, int32_t target) {
-    double top = (double)logits[best_of(logits)], sum = 0;
-    for (size_t i = 0; i < loaded.model->n_vocab; i++) sum += exp((double)logits[i] - top);
+    double top = (double)logits[best_of(logits)], sum = exp((double)logits[0] - top);
+    for (size_t i = 1; i < loaded.model->n_vocab; i++) sum += exp((double)logits[i] - top);
     return (double)logits[target] - top - log(sum);
 }
 

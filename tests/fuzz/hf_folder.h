@@ -51,9 +51,9 @@ static inline const char *hf_folder(void) {
 static inline void hf_put(const char *name, const uint8_t *bytes, size_t n) {
     hf_folder();
     unlink(hf_file(name));
-    FILE *file = bytes ? fopen(hf_file(name), "wb") : NULL;
-    if (!file && bytes) abort();
-    if (file && (fwrite(bytes, 1, n, file) != n || fclose(file) != 0)) abort();
+    if (!bytes) return;
+    FILE *file = fopen(hf_file(name), "wb");
+    if (!file || fwrite(bytes, 1, n, file) != n || fclose(file) != 0) abort();
 }
 
 static inline void hf_put_weights(const char *name, const uint8_t *head, size_t n) {
