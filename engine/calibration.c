@@ -8,7 +8,14 @@
 #include <string.h>
 #include <time.h>
 
-enum { MEASURED_ROWS = 96 }; /* of each text */
+enum {
+    MEASURED_ROWS = 96, /* of each text */
+    TRIAL_SHARE = 4     /* a trial takes one of so many steps */
+};
+
+static size_t trial_steps(const pf_calibration_options *options) {
+    return options->steps.steps / TRIAL_SHARE;
+}
 
 pf_calibration_options pf_calibration_options_default(void) {
     return (pf_calibration_options){.window = 64,
@@ -74,13 +81,14 @@ static pf_calibration *new_result(const pf_model *model, const pf_calibration_op
         c->windows[i] = (uint32_t)options->window;
         c->head_features[i] = (uint32_t)options->features;
     }
+    bool tails = options->features > 0;
     c->tail_rope = !options->fit;
     c->per_head = options->budget;
     c->attention = pf_attention_options_default();
-    c->attention.kind = PF_ATTENTION_FAVOR;
+    c->attention.kind = tails ? PF_ATTENTION_FAVOR : PF_ATTENTION_LOCAL;
     c->attention.map = options->fit ? PF_MAP_NORMALIZED : PF_MAP_FAVOR_PP;
     c->attention.window = (uint32_t)options->window;
-    c->attention.features = (uint32_t)options->features;
+    if (tails) c->attention.features = (uint32_t)options->features;
     c->attention.sinks = (uint32_t)options->sinks;
     c->attention.seed = options->steps.seed;
     return c;
@@ -128,7 +136,7 @@ static bool trial_layer(pf_calibration_run *r, size_t layer, pf_error *error) {
         } else {
             pf_feature_fit_start(r->fit, r->M);
         }
-        pf_feature_fit_run(r->fit, r->options->steps.steps);
+        pf_feature_fit_run(r->fit, trial_steps(r->options));
         pf_feature_fit_measure(r->fit, true, errors_of(r, size, layer));
     }
     pf_feature_fit_apply(r->fit, true, r->w->heads);
@@ -222,7 +230,10 @@ static bool prepare(pf_calibration_run *r, const pf_text_ids *texts, size_t n_te
     if (!r->options->fit && !r->options->budget) return true;
     size_t most = 0;
     for (size_t i = 0; i < r->n_sizes; i++) most = r->sizes[i] > most ? r->sizes[i] : most;
-    r->fit = pf_feature_fit_new(r->heads, most, &r->options->steps, error);
+    pf_fit_options steps = r->options->steps;
+    if (r->options->fit) /* sums over far more keys than they were fitted to drift */
+        steps.forget = r->result->attention.forget = (uint32_t)(r->w->longest * 3 / 4);
+    r->fit = pf_feature_fit_new(r->heads, most, &steps, error);
     return r->fit != NULL;
 }
 
@@ -231,39 +242,44 @@ static bool calibrate(pf_calibration_run *r, const pf_text_ids *texts, pf_error 
     double *seconds = r->result->seconds;
     double L = r->model->n_layers;
     r->probe_work = o->budget ? L : 0;
-    r->total = L + r->probe_work + (o->fit ? 2 * L : 0) + (o->fit && o->budget ? 5 * L : 0);
+    bool trial = o->fit && o->budget && !o->same_features;
+    r->total = L + r->probe_work + (o->fit ? 2 * L : 0) + (trial ? 3 * L : 0);
     if (!all_layers(r, texts, 1, &seconds[0], survey_layer, error)) return false;
     if (o->budget && (!pf_calibration_choose_windows(r, o->features, error) ||
                       !pf_calibration_weigh(r, texts, r->w->n_texts, error) ||
                       !pf_calibration_choose_windows(r, o->features, error)))
         return false;
     if (!o->fit) return true;
-    if (o->budget && (!all_layers(r, texts, 5, &seconds[1], trial_layer, error) ||
-                      !pf_calibration_choose(r, error)))
+    if (trial && (!all_layers(r, texts, 3, &seconds[1], trial_layer, error) ||
+                  !pf_calibration_choose(r, error)))
         return false;
     return all_layers(r, texts, 2, &seconds[2], fit_layer, error);
 }
 
 static bool check(const pf_calibration_options *o, pf_error *error) {
-    if (o->features == 0 || o->features > 4096)
-        return pf_fail(error, "%zu features: choose 1 to 4096 with --features", o->features);
+    if (o->features > 4096)
+        return pf_fail(error, "%zu features: choose at most 4096 with --features", o->features);
+    if (!o->budget && o->features == 0)
+        return pf_fail(error,
+                       "one window for all heads and no features needs no calibration: "
+                       "run the model with --attention local --window %zu",
+                       o->window);
     if (!o->budget && o->state_bytes > 0)
         return pf_fail(error, "--state-bytes is a budget, which --no-budget switches off: give "
                               "--window W and --features M");
     if (o->budget && o->window == 0)
         return pf_fail(error,
                        "a mean window of 0 leaves no budget: give --window W, or --no-budget");
-    if (o->steps.steps <= o->steps.warm_up)
-        return pf_fail(error, "%zu steps are no more than the warm-up; give at least --steps %zu",
-                       o->steps.steps, o->steps.warm_up + 1);
     return true;
 }
 
 pf_calibration *pf_calibrate(const pf_model *model, const pf_text_ids *texts, size_t n_texts,
                              const pf_calibration_options *options, pf_error *error) {
-    pf_calibration_run r = {.model = model, .options = options};
-    bool good = check(options, error);
-    if (good) r.result = new_result(model, options, error);
+    pf_calibration_options used = *options;
+    used.fit = used.fit && used.features > 0;
+    pf_calibration_run r = {.model = model, .options = &used};
+    bool good = check(&used, error);
+    if (good) r.result = new_result(model, &used, error);
     good = r.result && prepare(&r, texts, n_texts, error) && calibrate(&r, texts, error);
     pf_feature_fit_free(r.fit);
     pf_layer_heads_free(r.heads);

@@ -6,7 +6,8 @@
  *   trial    features fitted at first windows, each layer on what the approximated layers below give;
  *            what every window would cost with tails of several sizes; windows and sizes are chosen
  *   fit      features fitted at what was chosen
- * Without a budget there is no trial, without a fit only the survey.
+ * Without a budget, and with the same features for all heads, there is no trial; without a fit only the
+ * survey. Fitted tails forget (attention_options.h) three quarters of the longest text.
  */
 #ifndef PF_CALIBRATION_H
 #define PF_CALIBRATION_H
@@ -14,10 +15,11 @@
 #include "feature_fit.h"
 
 typedef struct pf_calibration_options {
-    size_t window, features; /* means over all KV heads; 64 and 64 */
+    size_t window, features; /* means over all KV heads; 64 and 64. 0 features: windows alone */
     size_t sinks;            /* 4 */
     uint64_t state_bytes;    /* the budget; 0: what `window` and `features` for all heads need */
     bool budget;             /* false: the same window and features for all heads */
+    bool same_features;      /* the budget gives out windows only, all heads have `features` */
     bool fit;                /* false: closed form only, map favor++ */
     /* Of the fits, and the seed and threads of everything. Its `stop` is asked between layers, too, and
      * ends the calibration with an error, within a step of a fit. */

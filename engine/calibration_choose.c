@@ -8,7 +8,8 @@
 /* Windows that heads may choose from; and numbers of features, of which 0 means a window only. */
 static const size_t WINDOWS[] = {1,  2,  4,   6,   8,   12,  16,  24,  32,  40,  48,  64,
                                  80, 96, 128, 160, 192, 256, 320, 384, 512, 768, 1024};
-static const size_t SIZES[] = {8, 16, 32, 64, 128};
+static const size_t SIZES[] = {4, 8, 16, 32,
+                               64}; /* larger ones are hardly ever worth their bytes */
 enum { N_WINDOWS = sizeof WINDOWS / sizeof WINDOWS[0], N_SIZES = sizeof SIZES / sizeof SIZES[0] };
 
 /* What a session keeps for one head, in whole cache lines each (attention.h). */
@@ -148,7 +149,8 @@ static void list_choices(pf_calibration_run *r) {
     }
     r->sizes[r->n_sizes++] = o->features;
     for (size_t i = 0; i < N_SIZES; i++)
-        if (SIZES[i] != o->features && o->budget) r->sizes[r->n_sizes++] = SIZES[i];
+        if (SIZES[i] != o->features && o->fit && o->budget && !o->same_features)
+            r->sizes[r->n_sizes++] = SIZES[i];
 }
 
 static bool check_budget(const pf_calibration_run *r, pf_error *error) {

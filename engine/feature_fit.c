@@ -10,7 +10,7 @@
 #include <string.h>
 
 pf_fit_options pf_fit_options_default(void) {
-    return (pf_fit_options){.steps = 300,
+    return (pf_fit_options){.steps = 900,
                             .warm_up = 20,
                             .texts = 2,
                             .rows = 128,
@@ -116,6 +116,7 @@ pf_feature_fit *pf_feature_fit_new(const pf_layer_heads *heads, size_t max_M,
     if (!f) return NULL;
     f->h = heads;
     f->options = *options;
+    f->fade = options->forget > 1 ? -log1pf(-1 / (float)options->forget) : 0;
     if (f->options.texts > heads->w->n_texts) f->options.texts = heads->w->n_texts;
     f->max_M = max_M > 0 ? max_M : 1;
     f->set_floats = pf_fit_set_floats(f->max_M, heads->D);

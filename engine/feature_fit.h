@@ -23,9 +23,10 @@
 #include "layer_heads.h"
 
 typedef struct pf_fit_options {
-    size_t steps, warm_up; /* 300, 20 */
+    size_t steps, warm_up; /* 900; 20, at most a quarter of the steps */
     size_t texts, rows;    /* per step: 2 texts, 128 random rows of each */
     float rate;            /* 0.05 after the warm-up, falling to 0 */
+    size_t forget;         /* the tails' (attention_options.h); 0: nothing is forgotten */
     uint64_t seed;
     int n_threads;
     /* Asked before every step; true leaves out the rest of them. May be NULL. */

@@ -30,6 +30,8 @@ void pf_fit_map_keys(const pf_feature_fit *f, pf_fit_task *t, size_t k, size_t t
     if (end <= S) return;
     map_rows(pf_fit_set(f, k, h->G), M, D, f->X_k + (first + S) * D, end - S, 1, t->U,
              t->f_k + S * M, t->scale_k + S);
+    /* a row divides by the fading of its youngest key, so a key has faded by its age */
+    for (size_t j = S; j < end; j++) t->scale_k[j] += (float)j * f->fade;
     t->top = kernels->max(t->scale_k + S, end - S);
     kernels->exp_sum(t->scale_k + S, t->scale_k + S, t->top, end - S);
     for (size_t j = S; j < end; j++) kernels->scale(t->f_k + j * M, t->scale_k[j], M);
@@ -78,8 +80,8 @@ void pf_fit_finish_row(const pf_feature_fit *f, pf_fit_task *t, const pf_part *e
         size_t i = r * G + g;
         const float *N = t->N + i * (D + 1);
         bool tail = t->top > -INFINITY && N[D] > 0;
-        float exact_scale = exact->scale[at],
-              tail_scale = tail ? t->scale_q[i] + t->top : -INFINITY;
+        float exact_scale = exact->scale[at], tail_scale = -INFINITY;
+        if (tail) tail_scale = t->scale_q[i] + t->top - (float)(t->limit[r] - 1) * f->fade;
         float common = tail_scale > exact_scale ? tail_scale : exact_scale;
         float exact_weight = exact_scale > -INFINITY ? expf(exact_scale - common) : 0;
         t->weight[i] = tail ? expf(tail_scale - common) : 0;

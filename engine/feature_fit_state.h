@@ -60,6 +60,7 @@ struct pf_feature_fit {
     double *draw; /* [n_threads, D, D] working memory of drawing */
     size_t step, n_steps;
     double loss;  /* of the last step */
+    float fade;   /* log of what is left of a key when the next one comes, negated */
     bool fixed;   /* no update and the same rows again: for tests */
     bool stopped; /* options.stop said so */
 };

@@ -164,7 +164,8 @@ static void backward(pf_feature_fit *f, size_t b, size_t k) {
 /* ---- update ---- */
 
 static float rate_at(const pf_feature_fit *f) {
-    float step = (float)f->step + 1, warm = (float)f->options.warm_up, all = (float)f->n_steps;
+    size_t most = f->n_steps / 4, warm_up = f->options.warm_up < most ? f->options.warm_up : most;
+    float step = (float)f->step + 1, warm = (float)warm_up, all = (float)f->n_steps;
     if (step <= warm) return f->options.rate * step / warm;
     return f->options.rate * (all - step + 1) / (all - warm + 1);
 }

@@ -35,10 +35,12 @@ static bool add_keys(const pf_calibration *c, pf_checkpoint *out, pf_error *erro
     if (!pf_attention_to_checkpoint(&c->attention, out, error) ||
         !pf_checkpoint_set_bool(out, "performer.tail_rope", c->tail_rope, error))
         return false;
-    return !c->per_head ||
-           (pf_checkpoint_set_array(out, "performer.windows", PF_META_U32, c->windows, n, error) &&
-            pf_checkpoint_set_array(out, "performer.head_features", PF_META_U32, c->head_features,
-                                    n, error));
+    if (!c->per_head) return true;
+    if (!pf_checkpoint_set_array(out, "performer.windows", PF_META_U32, c->windows, n, error))
+        return false;
+    return c->attention.kind != PF_ATTENTION_FAVOR ||
+           pf_checkpoint_set_array(out, "performer.head_features", PF_META_U32, c->head_features, n,
+                                   error);
 }
 
 /* blk.N.favor.NAME, float32, shape {a, b, e} without trailing ones. */

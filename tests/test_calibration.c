@@ -76,6 +76,8 @@ static void sums_are_those_of_the_definition(void **state) {
 
 /* ---- one layer ---- */
 
+enum { FORGET = 15 };
+
 typedef struct layer {
     pf_layerwise *w;
     pf_layer_heads *heads;
@@ -90,6 +92,7 @@ static layer open_layer(const size_t M[2], int threads) {
     pf_measured_rows measure = {3, windows, TEXTS, 20};
     pf_fit_options options = pf_fit_options_default();
     options.rows = 24;
+    options.forget = FORGET;
     options.n_threads = threads;
     l.w = pf_layerwise_new(fixture.model, texts, TEXTS, threads, &error);
     assert_non_null(l.w);
@@ -206,6 +209,7 @@ static void the_engine_runs_what_was_fitted(void **state) {
         model.attention.kind = PF_ATTENTION_FAVOR;
         model.attention.map = PF_MAP_NORMALIZED;
         model.attention.sinks = 2;
+        model.attention.forget = FORGET;
         for (size_t chunk = 1; chunk <= T; chunk += T - 1) {
             pf_session_options options = pf_session_options_default(&model);
             options.chunk = chunk;
@@ -401,6 +405,36 @@ static void a_budget_is_kept(void **state) {
     assert_non_null(strstr(error.message, "too small"));
 }
 
+/* Windows alone, and windows beside the same tail for all, spend the same bytes. */
+static void a_budget_can_leave_the_tails_alone(void **state) {
+    (void)state;
+    for (size_t features = 0; features <= 5; features += 5) {
+        pf_calibration_options options = few_steps();
+        options.state_bytes = 7000;
+        options.features = features;
+        options.same_features = true;
+        pf_calibration *c = calibrate(&options);
+        char path[] = "/tmp/test_calibration.XXXXXX";
+        pf_loaded written = round_trip(c, path);
+        const pf_model *model = written.model;
+        pf_session_options run = pf_session_options_default(model);
+        size_t bytes = pf_state_bytes(model, &run), heads = model->n_layers * model->n_kv_heads;
+        bool differ = false;
+        assert_true(bytes <= options.state_bytes && bytes > options.state_bytes * 9 / 10);
+        assert_int_equal(model->attention.kind,
+                         features > 0 ? PF_ATTENTION_FAVOR : PF_ATTENTION_LOCAL);
+        assert_int_equal(model->head_features != NULL, features > 0);
+        for (size_t i = 0; i < heads; i++) {
+            if (features > 0) assert_int_equal(model->head_features[i], features);
+            differ = differ || model->windows[i] != model->windows[0];
+        }
+        assert_true(differ);
+        pf_loaded_close(&written);
+        unlink(path);
+        pf_calibration_free(c);
+    }
+}
+
 static void assert_originals_untouched(const pf_checkpoint *written) {
     for (size_t i = 0; i < pf_checkpoint_n_tensors(fixture.checkpoint); i++) {
         const pf_tensor *was = pf_checkpoint_tensor(fixture.checkpoint, i);
@@ -479,6 +513,7 @@ int main(void) {
         cmocka_unit_test(a_probe_is_one_head_without_its_tail),
         cmocka_unit_test(a_seed_gives_the_same_again),
         cmocka_unit_test(a_budget_is_kept),
+        cmocka_unit_test(a_budget_can_leave_the_tails_alone),
         cmocka_unit_test(it_can_be_interrupted),
         cmocka_unit_test(it_stops_wherever_it_is_asked_to),
         cmocka_unit_test(every_failing_allocation_is_a_clean_error),

@@ -45,6 +45,7 @@ static void read_settings(calibrate_run *c) {
     o->sinks = (size_t)values[FLAG_KEPT_SINKS].count;
     o->state_bytes = values[FLAG_STATE_BYTES].count;
     o->budget = !c->parsed->given[FLAG_NO_BUDGET];
+    o->same_features = c->parsed->given[FLAG_SAME_FEATURES];
     o->fit = !c->parsed->given[FLAG_NO_FIT];
     o->steps.steps = (size_t)values[FLAG_STEPS].count;
     o->steps.seed = values[FLAG_CALIBRATION_SEED].count;
@@ -138,7 +139,7 @@ static void print_table(calibrate_run *c) {
     const pf_calibration *result = c->calibration;
     output_printf(&c->out, "%5s %4s %6s %8s %14s %16s %8s", "layer", "head", "window", "features",
                   "Z", "log variance", "outside");
-    bool fitted = c->settings.fit;
+    bool fitted = c->settings.fit && c->settings.features > 0;
     output_printf(&c->out, fitted ? " %28s\n" : "%s\n", fitted ? "error: same, own, fitted" : "");
     for (uint32_t i = 0; i < result->n_layers * result->n_kv_heads; i++) {
         const pf_calibrated_head *h = &result->heads[i];
