@@ -1,6 +1,7 @@
 /* floor 1.8 - attention of a whole model: the state of every layer and head, one interface for all kinds. */
 #include "attention.h"
 
+#include "attention_share.h"
 #include "memory.h"
 
 #include <string.h>
@@ -18,6 +19,7 @@ struct pf_attention {
     int n_members;
     pf_head_scratch *scratch; /* [n_members] */
     float *scratch_memory;
+    float *parts;         /* of shared heads */
     double *draw_scratch; /* [n_members, D, D] */
     uint32_t draw;        /* sequences drawn for so far */
     uint32_t *draws;      /* [n_layers, n_kv_heads] the draw that a head's features are of */
@@ -31,9 +33,7 @@ static bool set_up_head(pf_attention *a, size_t i, pf_head_plan plan, float *sta
     pf_head_place place = pf_head_place_of(&a->shape, i);
     size_t D = a->shape.head_dim;
     head->window = plan.window;
-    head->slots = plan.slots;
-    head->keys = state;
-    head->values = state + plan.slots * D;
+    head->kept = pf_slots_at(state, a->options.kv, plan.slots, D);
     if (plan.M == 0) return true;
     if (!pf_head_features_new(&head->features, &a->options, &a->shape.favor[place.layer], place,
                               (uint32_t)plan.M, error))
@@ -41,7 +41,7 @@ static bool set_up_head(pf_attention *a, size_t i, pf_head_plan plan, float *sta
     head->tails = *next_tail;
     *next_tail += plan.n_tails;
     float keep = a->options.forget > 0 ? 1 - 1 / (float)a->options.forget : 1;
-    float *tail_state = state + pf_state_round_up(2 * plan.slots * D);
+    float *tail_state = state + plan.slot_floats;
     for (size_t t = 0; t < plan.n_tails; t++) {
         head->tails[t] = pf_tail_at(tail_state, plan.M, D, head->features.tail_epsilon, keep);
         tail_state += pf_state_round_up(pf_tail_floats(plan.M, D, head->features.tail_epsilon));
@@ -85,10 +85,13 @@ static bool allocate(pf_attention *a, size_t context, size_t max_tokens, pf_erro
     a->sink_angles = pf_calloc(2 * pairs, sizeof *a->sink_angles, "rotary angles", error);
     a->scratch = pf_calloc(members, sizeof *a->scratch, "working memory", error);
     a->scratch_memory = pf_calloc(members * floats, sizeof(float), "working memory", error);
+    a->parts = pf_calloc(pf_shared_parts_floats(&a->head_shape, shape->n_kv_heads, members),
+                         sizeof *a->parts, "working memory", error);
     a->draw_scratch = pf_calloc(members * D, D * sizeof(double), "working memory", error);
     a->redraws = pf_calloc(members * PF_ALIGN, 1, "working memory", error);
     if (!a->heads || !a->draws || !a->tails || !a->state || !a->frequency || !a->angles ||
-        !a->sink_angles || !a->scratch || !a->scratch_memory || !a->draw_scratch || !a->redraws)
+        !a->sink_angles || !a->scratch || !a->scratch_memory || !a->parts || !a->draw_scratch ||
+        !a->redraws)
         return false;
     for (size_t m = 0; m < members; m++)
         a->scratch[m] =
@@ -152,6 +155,7 @@ void pf_attention_free(pf_attention *a) {
     pf_free(a->sink_angles);
     pf_free(a->scratch);
     pf_free(a->scratch_memory);
+    pf_free(a->parts);
     pf_free(a->draw_scratch);
     pf_free(a->redraws);
     pf_free(a);
@@ -168,7 +172,7 @@ void pf_attention_rewind(pf_attention *a) {
         pf_head *head = &a->heads[i];
         head->history.count = 0;
         if (a->options.kind != PF_ATTENTION_SOFTMAX) /* slots not used yet are saved as zeros */
-            memset(head->keys, 0, 2 * head->slots * a->shape.head_dim * sizeof *head->keys);
+            memset(head->kept.keys, 0, 2 * head->kept.count * pf_slots_row_bytes(&head->kept));
         if (!head->tails) continue;
         if (redrawn) draw_head(a, i, a->draw, a->draw_scratch);
         for (size_t t = 0; t < head->features.n_tails; t++) pf_tail_reset(&head->tails[t]);
@@ -278,6 +282,13 @@ static void append_head(pf_attention *a, pf_member member, size_t index, size_t 
 void pf_attention_append(pf_attention *a, pf_member member, uint32_t layer, size_t position,
                          size_t T, const float *q, const float *k, const float *v, float *out) {
     size_t D = a->shape.head_dim, G = a->head_shape.G, n = a->shape.n_kv_heads, begin, end;
+    pf_shared_layer shared = {&a->head_shape, a->heads + layer * n, n, &a->scratch[member.index],
+                              a->parts};
+    bool whole_heads = redraws_in_text(a) || a->options.look_ahead; /* these go by heads alone */
+    if (!whole_heads && pf_shared_pays(&shared, member, position, T)) {
+        pf_shared_append(&shared, member, position, T, q, k, v, out);
+        return;
+    }
     pf_share(member, n, 1, &begin, &end);
     for (size_t h = begin; h < end; h++)
         append_head(a, member, (size_t)layer * n + h, position, T, q + h * G * D, k + h * D,
@@ -306,9 +317,10 @@ uint64_t pf_attention_redraws(const pf_attention *a) {
 
 static bool copy_head(pf_head *to, const pf_head *from, size_t position, size_t D,
                       pf_error *error) {
-    size_t used = position < from->slots ? position : from->slots, n = from->history.count;
-    memcpy(to->keys, from->keys, used * D * sizeof(float));
-    memcpy(to->values, from->values, used * D * sizeof(float));
+    size_t used = position < from->kept.count ? position : from->kept.count;
+    size_t n = from->history.count, row = pf_slots_row_bytes(&from->kept);
+    memcpy(to->kept.keys, from->kept.keys, used * row);
+    memcpy(to->kept.values, from->kept.values, used * row);
     for (size_t t = 0; from->tails && t < from->features.n_tails; t++)
         memcpy(to->tails[t].S, from->tails[t].S,
                pf_tail_floats(from->tails[t].M, D, from->tails[t].epsilon) * sizeof(float));
@@ -346,10 +358,11 @@ static bool visit_head(pf_attention *a, size_t i, size_t position, pf_attention_
                        void *context, pf_error *error) {
     pf_head *head = &a->heads[i];
     size_t row = a->shape.head_dim * sizeof(float), history = history_count(a, head, position);
-    size_t slots = a->options.kind == PF_ATTENTION_SOFTMAX ? position : head->slots;
+    size_t slots = a->options.kind == PF_ATTENTION_SOFTMAX ? position : head->kept.count;
+    size_t slot_bytes = slots * pf_slots_row_bytes(&head->kept);
     if (!visit(context, &a->draws[i], sizeof a->draws[i], error) ||
-        !visit(context, head->keys, slots * row, error) ||
-        !visit(context, head->values, slots * row, error) ||
+        !visit(context, head->kept.keys, slot_bytes, error) ||
+        !visit(context, head->kept.values, slot_bytes, error) ||
         !visit(context, head->history.keys, history * row, error) ||
         !visit(context, head->history.values, history * row, error))
         return false;

@@ -4,7 +4,8 @@
  *   softmax       2 D context floats (untouched pages cost nothing until they are used)
  *   local         2 D (S + W)
  *   favor         2 D (S + W) + M (D + 1) + 1   (+ D with a kernel epsilon), whatever the text's length;
- *                 W and M may differ from head to head. A redraw in mid-text needs 2 D floats per
+ *                 W and M may differ from head to head. With options.kv F16 the 2 D numbers of a slot
+ *                 take half the room. A redraw in mid-text needs 2 D floats per
  *                 token beside it, kept only if options.redraw asks for one every N tokens.
  */
 #ifndef PF_ATTENTION_H
@@ -30,7 +31,9 @@ void pf_attention_rewind(pf_attention *attention);
  * needs it, room for their keys. Fails only without memory. One thread. */
 bool pf_attention_begin(pf_attention *attention, size_t position, size_t T, pf_error *error);
 
-/* What a team member does for one layer: the KV heads that are its share. q [T, n_heads, D],
+/* What a team member does for one layer: the KV heads that are its share, or a share of all of them
+ * (attention_share.h); every member of the team must call it, and nobody may read out before a
+ * barrier. q [T, n_heads, D],
  * k, v [T, n_kv_heads, D] before RoPE -> out [T, n_heads, D]. */
 void pf_attention_append(pf_attention *attention, pf_member member, uint32_t layer, size_t position,
                          size_t T, const float *q, const float *k, const float *v, float *out);

@@ -6,47 +6,35 @@
 #include <math.h>
 #include <string.h>
 
-enum { KEYS_IN_CACHE = 64 }; /* met by all queries of a group before the next ones are read */
-
-/* scores [G, n]: row g from column `first` to `last` = scale * K q_g */
-static void score(const pf_kernels *kernels, const float *q, size_t G, const float *K, size_t n,
-                  size_t first, size_t last, size_t D, float scale, float *scores) {
-    for (size_t j = first; j < last; j += KEYS_IN_CACHE) {
-        size_t count = last - j < KEYS_IN_CACHE ? last - j : KEYS_IN_CACHE;
-        for (size_t g = 0; g < G; g++) {
-            float *row = scores + g * n + j;
-            kernels->matvec((pf_matrix){PF_F32, count, D, K + j * D},
-                            (pf_activation){.x = q + g * D}, row, 0, count);
-            kernels->scale(row, scale, count);
-        }
-    }
-}
-
-void pf_exact_token(const float *q, const float *q_sink, size_t G, const float *K, const float *V,
-                    size_t n, size_t n_sinks, size_t D, float scale, float *scores, pf_part part) {
+void pf_exact_token(const float *q, const float *q_sink, size_t G, pf_matrix K, pf_matrix V,
+                    size_t n_sinks, float scale, float *scores, pf_part part) {
     const pf_kernels *kernels = pf_kernels_get();
+    size_t n = K.rows;
     if (n_sinks > n) n_sinks = n;
-    score(kernels, q_sink, G, K, n, 0, n_sinks, D, scale, scores);
-    score(kernels, q, G, K, n, n_sinks, n, D, scale, scores);
+    kernels->scores(q_sink, G, pf_matrix_rows(K, 0, n_sinks), scale, scores, n);
+    kernels->scores(q, G, pf_matrix_rows(K, n_sinks, n - n_sinks), scale, scores + n_sinks, n);
     for (size_t g = 0; g < G; g++) {
         float *row = scores + g * n;
         part.scale[g] = kernels->max(row, n);
         part.den[g] = kernels->exp_sum(row, row, part.scale[g], n);
     }
-    kernels->weighted_rows(scores, G, V, n, D, part.out);
+    kernels->weighted_rows(scores, n, G, V, part.out);
 }
 
 enum { TILE = PF_TILE_QUERIES };
 
 static size_t tile_floats(size_t D) { return 2 * D * TILE + 2 * TILE; }
 
+/* First the scores, then keys and values of a block as floats, then the tiles. */
+static size_t tiles_begin(size_t D) { return PF_TILE_KEYS * (TILE + 2 * D); }
+
 size_t pf_exact_scratch(size_t T, size_t D) {
-    return (T + TILE - 1) / TILE * tile_floats(D) + PF_TILE_KEYS * TILE;
+    return tiles_begin(D) + (T + TILE - 1) / TILE * tile_floats(D);
 }
 
 /* Queries 32 i ... of T: their tile in the scratch. */
 static pf_query_tile tile_at(float *scratch, size_t i, size_t T, size_t D) {
-    float *q = scratch + PF_TILE_KEYS * TILE + i * tile_floats(D);
+    float *q = scratch + tiles_begin(D) + i * tile_floats(D);
     size_t left = T - i * TILE;
     return (pf_query_tile){.n = left < TILE ? left : TILE,
                            .q = q,
@@ -88,26 +76,38 @@ static ptrdiff_t clamp(ptrdiff_t x, ptrdiff_t low, ptrdiff_t high) {
     return x < low ? low : x > high ? high : x;
 }
 
+/* The rows [begin, end) of a matrix as floats: where they lie, or in `room`. */
+static const float *as_floats(pf_matrix rows, ptrdiff_t begin, ptrdiff_t end, float *room) {
+    pf_matrix part = pf_matrix_rows(rows, (size_t)begin, (size_t)(end - begin));
+    if (part.type == PF_F32) return part.data;
+    pf_kernels_get()->dequantize_row(part.type, part.data, room, part.rows * part.cols);
+    return room;
+}
+
 /* A block of keys stays in the cache while all tiles meet it. */
-void pf_exact_rows(const float *q, size_t T, const float *K, const float *V, size_t n,
-                   ptrdiff_t first, ptrdiff_t last, size_t D, float scale, float *scratch,
-                   pf_part part) {
+void pf_exact_rows(const float *q, size_t T, pf_matrix K, pf_matrix V, ptrdiff_t first,
+                   ptrdiff_t last, float scale, float *scratch, pf_part part) {
     const pf_kernels *kernels = pf_kernels_get();
-    ptrdiff_t keys = (ptrdiff_t)n;
+    size_t D = K.cols;
+    float *room = scratch + PF_TILE_KEYS * TILE;
+    ptrdiff_t keys = (ptrdiff_t)K.rows;
     ptrdiff_t begin = clamp(first, 0, keys), end = clamp(last + (ptrdiff_t)T - 1, 0, keys);
     if (begin >= end) return;
     for (size_t t = 0; t < T; t += TILE)
         load_tile(tile_at(scratch, t / TILE, T, D), q + t * D, D, scale, part_from(part, t, D));
     for (ptrdiff_t block = begin; block < end; block += PF_TILE_KEYS) {
         ptrdiff_t block_end = clamp(end, block, block + PF_TILE_KEYS);
+        const float *K_block = as_floats(K, block, block_end, room);
+        const float *V_block = as_floats(V, block, block_end, room + PF_TILE_KEYS * D);
         for (size_t t = 0; t < T; t += TILE) {
             pf_query_tile tile = tile_at(scratch, t / TILE, T, D);
             ptrdiff_t low = first + (ptrdiff_t)t, high = last + (ptrdiff_t)t;
             ptrdiff_t from = clamp(low, block, block_end);
             ptrdiff_t to = clamp(high + (ptrdiff_t)tile.n - 1, block, block_end);
+            size_t skipped = (size_t)(from - block) * D;
             if (from < to)
-                kernels->attend(&tile, K + (size_t)from * D, V + (size_t)from * D,
-                                (size_t)(to - from), D, low - from, high - from);
+                kernels->attend(&tile, K_block + skipped, V_block + skipped, (size_t)(to - from), D,
+                                low - from, high - from);
         }
     }
     for (size_t t = 0; t < T; t += TILE)

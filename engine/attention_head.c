@@ -7,57 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
-
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-
-/* Lays the arrays of a scratch out one after the other; memory NULL only counts. */
-static size_t lay_out(pf_head_scratch *s, float *memory, const pf_head_shape *shape,
-                      size_t max_slots, size_t max_M) {
-    size_t D = shape->D, block = PF_QUERY_BLOCK, rows = larger(block, shape->G);
-    struct {
-        float **array;
-        size_t floats;
-    } arrays[] = {
-        {&s->q, rows * D},
-        {&s->q_sink, rows * D},
-        {&s->q_features, rows * D},
-        {&s->K, (max_slots + block) * D},
-        {&s->V, (max_slots + block) * D},
-        {&s->K_folded, block * D},
-        {&s->phi_q, rows * max_M},
-        {&s->phi_k, block * max_M},
-        {&s->k_scale, block},
-        {&s->drop, block},
-        {&s->products, larger(block * block, D)},
-        {&s->scores, larger(pf_exact_scratch(block, D), shape->G * max_slots)},
-        {&s->features, pf_features_scratch(D, max_M, rows)},
-        {&s->exact.out, rows * D},
-        {&s->exact.den, rows},
-        {&s->exact.scale, rows},
-        {&s->tail.out, rows * D},
-        {&s->tail.den, rows},
-        {&s->tail.scale, rows},
-    };
-    size_t used = 0;
-    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) {
-        if (memory) *arrays[i].array = memory + used;
-        used += (arrays[i].floats + 15) / 16 * 16; /* whole cache lines */
-    }
-    return used;
-}
-
-size_t pf_head_scratch_floats(const pf_head_shape *shape, size_t max_slots, size_t max_M) {
-    pf_head_scratch ignored = {0};
-    return lay_out(&ignored, NULL, shape, max_slots, max_M);
-}
-
-pf_head_scratch pf_head_scratch_at(float *memory, const pf_head_shape *shape, size_t max_slots,
-                                   size_t max_M) {
-    pf_head_scratch scratch = {0};
-    lay_out(&scratch, memory, shape, max_slots, max_M);
-    return scratch;
-}
 
 static const float *angles_of(const pf_head_shape *shape, size_t position) {
     return shape->angles + position % shape->angle_rows * 2 * shape->pairs;
@@ -89,26 +39,26 @@ static void place_query(const pf_head_shape *shape, pf_head_scratch *s, size_t r
     }
 }
 
-/* The two parts of a row -> out [D]; `own` is the token's own value. */
-static void finish_row(const pf_head_shape *shape, pf_head_scratch *s, size_t row, float floor,
-                       const float *own, float *out) {
+/* The two parts of a row -> out [D], the exact one in the scratch; `own` is the token's own value. */
+static void finish_row(const pf_head_shape *shape, pf_head_scratch *s, size_t row, pf_part tail,
+                       float floor, const float *own, float *out) {
     const pf_kernels *kernels = pf_kernels_get();
     size_t D = shape->D;
-    float den = s->exact.den[row], tail_den = s->tail.den[row];
-    float scale = s->exact.scale[row], tail_scale = s->tail.scale[row];
+    float den = s->exact.den[row], tail_den = *tail.den;
+    float scale = s->exact.scale[row], tail_scale = *tail.scale;
     memcpy(out, s->exact.out + row * D, D * sizeof *out);
     if (tail_scale > -INFINITY) {
         if (!(tail_den > floor) || !isfinite(tail_den)) {
             s->bad_denominators++;
         } else if (scale == -INFINITY) {
-            memcpy(out, s->tail.out + row * D, D * sizeof *out);
+            memcpy(out, tail.out, D * sizeof *out);
             den = tail_den;
         } else {
             float top = scale > tail_scale ? scale : tail_scale;
             float exact_weight = expf(scale - top), tail_weight = expf(tail_scale - top);
             den = exact_weight * den + tail_weight * tail_den;
             kernels->scale(out, exact_weight, D);
-            kernels->axpy(out, tail_weight, s->tail.out + row * D, D);
+            kernels->axpy(out, tail_weight, tail.out, D);
         }
     }
     if (den > 0)
@@ -150,7 +100,7 @@ static size_t folded_before(const pf_head_shape *shape, const pf_head *head, siz
 
 /* The tail's part for the G queries of the token at p, after the key in K_folded with value v. */
 static void fold_and_read_token(const pf_head_shape *shape, pf_head *head, pf_head_scratch *s,
-                                size_t p, const float *v) {
+                                size_t p, const float *v, pf_part part) {
     size_t D = shape->D, M = head->tails[0].M, per_tail = shape->G / head->features.n_tails;
     for (size_t i = 0; i < head->features.n_tails; i++) {
         size_t first = i * per_tail;
@@ -158,83 +108,146 @@ static void fold_and_read_token(const pf_head_shape *shape, pf_head *head, pf_he
                           s->features);
         for (size_t g = first; g < first + per_tail; g++)
             pf_features_apply(&head->features.q[g], s->q_features + g * D, D, 1, s->phi_q + g * M,
-                              s->tail.scale + g, s->features);
+                              part.scale + g, s->features);
         pf_tail_step(&head->tails[i], s->phi_k, s->k_scale[0], v, s->phi_q + first * M, per_tail,
-                     folded_before(shape, head, p) + 1, part_rows(s->tail, first, D));
+                     folded_before(shape, head, p) + 1, part_rows(part, first, D));
     }
     remember(&head->history, s->K_folded, v, D, 1, D);
 }
 
-static void append_token(const pf_head_shape *shape, pf_head *head, pf_head_scratch *s, size_t p,
-                         const float *q, const float *k, const float *v, float *out) {
-    size_t D = shape->D, G = shape->G, kept = shape->sinks + head->window;
-    size_t bytes = D * sizeof(float);
-    for (size_t g = 0; g < G; g++) place_query(shape, s, g, q + g * D, p);
-    memcpy(s->K, k, bytes);
-    turn(shape, p, s->K, false);
+static void place_queries(const pf_head_shape *shape, pf_head_scratch *s, size_t p,
+                          const float *q) {
+    for (size_t g = 0; g < shape->G; g++) place_query(shape, s, g, q + g * shape->D, p);
+}
 
+size_t pf_head_slots_seen(const pf_head_shape *shape, const pf_head *head, size_t p) {
+    return smaller(p + 1, shape->sinks + head->window);
+}
+
+void pf_head_token_begin(const pf_head_shape *shape, pf_head *head, pf_head_scratch *s, size_t p,
+                         const float *q, const float *k, const float *v, pf_part tail) {
+    size_t D = shape->D, kept = shape->sinks + head->window;
+    memcpy(s->K, k, D * sizeof *k);
+    turn(shape, p, s->K, false);
     bool folds = shape->has_tail && p >= kept;
     if (folds) {
         size_t leaving = p - head->window;
-        size_t slot = head->window > 0 ? slot_of(shape, head, leaving) : 0;
-        memcpy(s->K_folded, head->window > 0 ? head->keys + slot * D : s->K, bytes);
+        if (head->window > 0) {
+            pf_slots_get(&head->kept, slot_of(shape, head, leaving), s->K_folded, s->V);
+        } else {
+            memcpy(s->K_folded, s->K, D * sizeof *k);
+            memcpy(s->V, v, D * sizeof *v);
+        }
         if (!shape->tail_rope) turn(shape, leaving, s->K_folded, true);
-        memcpy(s->V, head->window > 0 ? head->values + slot * D : v, bytes);
     }
-    if (p < shape->sinks || head->window > 0) {
-        size_t slot = slot_of(shape, head, p);
-        memcpy(head->keys + slot * D, s->K, bytes);
-        memcpy(head->values + slot * D, v, bytes);
+    if (p < shape->sinks || head->window > 0)
+        pf_slots_put(&head->kept, slot_of(shape, head, p), s->K, v);
+    if (folds) {
+        place_queries(shape, s, p, q);
+        fold_and_read_token(shape, head, s, p, s->V, tail);
+    } else {
+        set_empty(tail, shape->G, D);
     }
-    size_t n = smaller(p + 1, kept);
-    if (n > 0)
-        pf_exact_token(s->q, s->q_sink, G, head->keys, head->values, n, shape->sinks, D,
-                       shape->scale, s->scores, s->exact);
-    else
-        set_empty(s->exact, G, D);
-    if (folds)
-        fold_and_read_token(shape, head, s, p, s->V);
-    else
-        set_empty(s->tail, G, D);
+}
+
+/* With the queries in their places. */
+static void read_slots(const pf_head_shape *shape, const pf_head *head, pf_head_scratch *s,
+                       size_t begin, size_t end, pf_part part) {
+    if (begin == end) {
+        set_empty(part, shape->G, shape->D);
+        return;
+    }
+    size_t sinks = shape->sinks > begin ? shape->sinks - begin : 0;
+    pf_exact_token(s->q, s->q_sink, shape->G, pf_slots_keys(&head->kept, begin, end - begin),
+                   pf_slots_values(&head->kept, begin, end - begin), sinks, shape->scale, s->scores,
+                   part);
+}
+
+void pf_head_token_read(const pf_head_shape *shape, const pf_head *head, pf_head_scratch *s,
+                        size_t p, size_t begin, size_t end, const float *q, pf_part part) {
+    place_queries(shape, s, p, q);
+    read_slots(shape, head, s, begin, end, part);
+}
+
+/* Row g of n parts over different slots -> s->exact. */
+static void add_parts(pf_head_scratch *s, pf_part parts, size_t stride, size_t n, size_t g,
+                      size_t D) {
+    const pf_kernels *kernels = pf_kernels_get();
+    float top = -INFINITY, *out = s->exact.out + g * D;
+    for (size_t i = 0; i < n; i++)
+        top = parts.scale[i * stride + g] > top ? parts.scale[i * stride + g] : top;
+    set_empty(part_rows(s->exact, g, D), 1, D);
+    s->exact.scale[g] = top;
+    for (size_t i = 0; i < n; i++) {
+        float weight = expf(parts.scale[i * stride + g] - top);
+        kernels->axpy(out, weight, parts.out + i * stride + g * D, D);
+        s->exact.den[g] += weight * parts.den[i * stride + g];
+    }
+}
+
+void pf_head_token_end(const pf_head_shape *shape, const pf_head *head, pf_head_scratch *s,
+                       pf_part parts, size_t stride, size_t n, pf_part tail, const float *v,
+                       float *out) {
+    size_t D = shape->D;
     float floor = shape->has_tail ? denominator_floor(head) : 0;
-    for (size_t g = 0; g < G; g++) finish_row(shape, s, g, floor, v, out + g * D);
+    for (size_t g = 0; g < shape->G; g++) {
+        add_parts(s, parts, stride, n, g, D);
+        finish_row(shape, s, g, part_rows(tail, g, D), floor, v, out + g * D);
+    }
+}
+
+static void append_token(const pf_head_shape *shape, pf_head *head, pf_head_scratch *s, size_t p,
+                         const float *q, const float *k, const float *v, float *out) {
+    size_t D = shape->D;
+    pf_head_token_begin(shape, head, s, p, q, k, v, s->tail);
+    place_queries(shape, s, p, q);
+    read_slots(shape, head, s, 0, pf_head_slots_seen(shape, head, p), s->exact);
+    float floor = shape->has_tail ? denominator_floor(head) : 0;
+    for (size_t g = 0; g < shape->G; g++)
+        finish_row(shape, s, g, part_rows(s->tail, g, D), floor, v, out + g * D);
 }
 
 /* Stores T tokens at positions p ... in their slots; those that the rest push out again are skipped. */
 static void store_tokens(const pf_head_shape *shape, pf_head *head, const float *K, const float *V,
                          size_t p, size_t T) {
-    size_t D = shape->D, bytes = D * sizeof(float);
+    size_t D = shape->D;
     for (size_t t = 0; t < T; t++) {
         if (p + t >= shape->sinks && t + head->window < T) continue;
-        size_t slot = slot_of(shape, head, p + t);
-        memcpy(head->keys + slot * D, K + t * D, bytes);
-        memcpy(head->values + slot * D, V + t * D, bytes);
+        pf_slots_put(&head->kept, slot_of(shape, head, p + t), K + t * D, V + t * D);
     }
 }
 
-/* T tokens that all fit into the slots: position j is slot j, and nothing leaves. */
-static void append_filling(const pf_head_shape *shape, pf_head *head, pf_head_scratch *s, size_t p,
-                           size_t T, const float *q, const float *k, const float *v, float *out) {
-    size_t D = shape->D, S = smaller(shape->sinks, p + T), n = p + T;
+bool pf_head_fills(const pf_head_shape *shape, const pf_head *head, size_t p, size_t T) {
+    return p + T <= shape->sinks + head->window;
+}
+
+/* Position j is slot j as long as nothing leaves. */
+void pf_head_store(const pf_head_shape *shape, pf_head *head, pf_head_scratch *s, size_t p,
+                   size_t T, const float *k, const float *v) {
     for (size_t t = 0; t < T; t++) {
-        memcpy(head->keys + (p + t) * D, k + t * shape->stride_kv, D * sizeof *k);
-        memcpy(head->values + (p + t) * D, v + t * shape->stride_kv, D * sizeof *v);
-        turn(shape, p + t, head->keys + (p + t) * D, false);
+        memcpy(s->K, k + t * shape->stride_kv, shape->D * sizeof *k);
+        turn(shape, p + t, s->K, false);
+        pf_slots_put(&head->kept, p + t, s->K, v + t * shape->stride_kv);
     }
+}
+
+void pf_head_read(const pf_head_shape *shape, const pf_head *head, pf_head_scratch *s, size_t p,
+                  size_t T, size_t g, const float *q, const float *v, float *out) {
+    size_t D = shape->D, S = smaller(shape->sinks, p + T), rest = p + T - S;
     ptrdiff_t all = -(ptrdiff_t)T, position = (ptrdiff_t)p;
-    for (size_t g = 0; g < shape->G; g++) {
-        for (size_t t = 0; t < T; t++)
-            place_query(shape, s, t, q + t * shape->stride_q + g * D, p + t);
-        set_empty(s->exact, T, D);
-        set_empty(s->tail, T, D);
-        if (S > 0)
-            pf_exact_rows(s->q_sink, T, head->keys, head->values, S, all, position + 1, D,
-                          shape->scale, s->scores, s->exact);
-        pf_exact_rows(s->q, T, head->keys + S * D, head->values + S * D, n - S, all,
-                      position + 1 - (ptrdiff_t)S, D, shape->scale, s->scores, s->exact);
-        for (size_t t = 0; t < T; t++)
-            finish_row(shape, s, t, 0, v + t * shape->stride_kv, out + t * shape->stride_q + g * D);
-    }
+    for (size_t t = 0; t < T; t++) place_query(shape, s, t, q + t * shape->stride_q + g * D, p + t);
+    set_empty(s->exact, T, D);
+    set_empty(s->tail, T, D);
+    if (S > 0)
+        pf_exact_rows(s->q_sink, T, pf_slots_keys(&head->kept, 0, S),
+                      pf_slots_values(&head->kept, 0, S), all, position + 1, shape->scale,
+                      s->scores, s->exact);
+    pf_exact_rows(s->q, T, pf_slots_keys(&head->kept, S, rest),
+                  pf_slots_values(&head->kept, S, rest), all, position + 1 - (ptrdiff_t)S,
+                  shape->scale, s->scores, s->exact);
+    for (size_t t = 0; t < T; t++)
+        finish_row(shape, s, t, part_rows(s->tail, t, D), 0, v + t * shape->stride_kv,
+                   out + t * shape->stride_q + g * D);
 }
 
 /* K, V: rows 0 ... W-1 the window before position p, rows W ... W+T-1 the new tokens, keys turned.
@@ -242,15 +255,16 @@ static void append_filling(const pf_head_shape *shape, pf_head *head, pf_head_sc
 static void gather_window(const pf_head_shape *shape, const pf_head *head, pf_head_scratch *s,
                           size_t p, size_t T, const float *k, const float *v) {
     size_t D = shape->D, W = head->window, bytes = D * sizeof(float);
-    for (size_t i = 0; i < W; i++) {
-        size_t slot = slot_of(shape, head, p + i - W);
-        memcpy(s->K + i * D, head->keys + slot * D, bytes);
-        memcpy(s->V + i * D, head->values + slot * D, bytes);
-    }
+    for (size_t i = 0; i < W; i++)
+        pf_slots_get(&head->kept, slot_of(shape, head, p + i - W), s->K + i * D, s->V + i * D);
     for (size_t t = 0; t < T; t++) {
-        memcpy(s->K + (W + t) * D, k + t * shape->stride_kv, bytes);
-        memcpy(s->V + (W + t) * D, v + t * shape->stride_kv, bytes);
-        turn(shape, p + t, s->K + (W + t) * D, false);
+        float *key = s->K + (W + t) * D, *value = s->V + (W + t) * D;
+        memcpy(key, k + t * shape->stride_kv, bytes);
+        memcpy(value, v + t * shape->stride_kv, bytes);
+        turn(shape, p + t, key, false);
+        if (W == 0) continue; /* kept nowhere, so rounded nowhere */
+        pf_slots_round(&head->kept, key);
+        pf_slots_round(&head->kept, value);
     }
 }
 
@@ -287,11 +301,13 @@ static void append_steady_query(const pf_head_shape *shape, const pf_head *head,
     set_empty(s->exact, T, D);
     set_empty(s->tail, T, D);
     if (S > 0)
-        pf_exact_rows(s->q_sink, T, head->keys, head->values, S, -(ptrdiff_t)T, (ptrdiff_t)S, D,
-                      shape->scale, s->scores, s->exact);
+        pf_exact_rows(s->q_sink, T, pf_slots_keys(&head->kept, 0, S),
+                      pf_slots_values(&head->kept, 0, S), -(ptrdiff_t)T, (ptrdiff_t)S, shape->scale,
+                      s->scores, s->exact);
     if (W > 0) /* query t sees rows t + 1 ... t + W */
-        pf_exact_rows(s->q, T, s->K, s->V, W + T, 1, (ptrdiff_t)W + 1, D, shape->scale, s->scores,
-                      s->exact);
+        pf_exact_rows(s->q, T, (pf_matrix){PF_F32, W + T, D, s->K},
+                      (pf_matrix){PF_F32, W + T, D, s->V}, 1, (ptrdiff_t)W + 1, shape->scale,
+                      s->scores, s->exact);
     if (tail) {
         pf_features_apply(&head->features.q[g], s->q_features, D, T, s->phi_q, s->tail.scale,
                           s->features);
@@ -300,7 +316,8 @@ static void append_steady_query(const pf_head_shape *shape, const pf_head *head,
     }
     float floor = tail ? denominator_floor(head) : 0;
     for (size_t t = 0; t < T; t++)
-        finish_row(shape, s, t, floor, v + t * shape->stride_kv, out + t * shape->stride_q + g * D);
+        finish_row(shape, s, t, part_rows(s->tail, t, D), floor, v + t * shape->stride_kv,
+                   out + t * shape->stride_q + g * D);
 }
 
 /* At most T tokens, each of which pushes one out of the window; returns how many it took. */
@@ -350,7 +367,9 @@ void pf_head_append(const pf_head_shape *shape, pf_head *head, pf_head_scratch *
         size_t n = smaller(T, PF_QUERY_BLOCK);
         if (p < kept) {
             n = smaller(n, kept - p);
-            append_filling(shape, head, scratch, p, n, q, k, v, out);
+            pf_head_store(shape, head, scratch, p, n, k, v);
+            for (size_t g = 0; g < shape->G; g++)
+                pf_head_read(shape, head, scratch, p, n, g, q, v, out);
         } else {
             n = append_steady(shape, head, scratch, p, n, q, k, v, out);
         }

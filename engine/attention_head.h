@@ -21,6 +21,7 @@
 #define PF_ATTENTION_HEAD_H
 
 #include "attention_exact.h"
+#include "attention_slots.h"
 #include "attention_tail.h"
 #include "head_features.h"
 #include "rope.h"
@@ -50,9 +51,9 @@ typedef struct pf_history {
 } pf_history;
 
 typedef struct pf_head {
-    size_t window, slots; /* W; S + W */
-    float *keys, *values; /* [slots, D] */
-    pf_tail *tails;       /* [features.n_tails] */
+    size_t window;  /* W */
+    pf_slots kept;  /* S + W of them */
+    pf_tail *tails; /* [features.n_tails] */
     pf_head_features features;
     pf_history history;
 } pf_head;
@@ -89,6 +90,28 @@ pf_head_scratch pf_head_scratch_at(float *memory, const pf_head_shape *shape, si
  * the query, at the running maximum) counts as vanished, for others one below float's normal range. */
 void pf_head_append(const pf_head_shape *shape, pf_head *head, pf_head_scratch *scratch, size_t p,
                     size_t T, const float *q, const float *k, const float *v, float *out);
+
+/* The same in steps that a team takes together, with a barrier between them (attention_share.h).
+ *
+ * Tokens that push nothing out: once all members have stored what is theirs to store, any member can
+ * read for any of the T <= PF_QUERY_BLOCK tokens at p and for query head g of the group. q, v and out
+ * are those of the first of these tokens. */
+bool pf_head_fills(const pf_head_shape *shape, const pf_head *head, size_t p, size_t T);
+void pf_head_store(const pf_head_shape *shape, pf_head *head, pf_head_scratch *scratch, size_t p,
+                   size_t T, const float *k, const float *v);
+void pf_head_read(const pf_head_shape *shape, const pf_head *head, pf_head_scratch *scratch,
+                  size_t p, size_t T, size_t g, const float *q, const float *v, float *out);
+/* One token: one member begins, which stores the key and leaves in `tail` what the queries read of
+ * the tail; any members read the slots [begin, end) of those that the token sees, into parts of their
+ * own; one member ends, with all n parts [G rows each], `stride` floats from one to the next. */
+size_t pf_head_slots_seen(const pf_head_shape *shape, const pf_head *head, size_t p);
+void pf_head_token_begin(const pf_head_shape *shape, pf_head *head, pf_head_scratch *scratch,
+                         size_t p, const float *q, const float *k, const float *v, pf_part tail);
+void pf_head_token_read(const pf_head_shape *shape, const pf_head *head, pf_head_scratch *scratch,
+                        size_t p, size_t begin, size_t end, const float *q, pf_part part);
+void pf_head_token_end(const pf_head_shape *shape, const pf_head *head, pf_head_scratch *scratch,
+                       pf_part parts, size_t stride, size_t n, pf_part tail, const float *v,
+                       float *out);
 
 /* Raises the stabiliser of the tails to the largest that T keys from position p on will have
  * (pf_attention_options.look_ahead); for heads without sinks and window. */

@@ -8,6 +8,7 @@ static const char *const map_names[PF_MAP_COUNT] = {
     "positive", "hyperbolic", "trig", "trig-offset", "favor++", "relu", "elu", "normalized",
 };
 static const char *const projection_names[] = {"orthogonal", "iid"};
+static const char *const kv_names[] = {"f32", "f16"};
 
 #define COUNT(names) ((int)(sizeof(names) / sizeof((names)[0])))
 
@@ -32,6 +33,8 @@ const char *pf_projection_name(pf_projection_kind projection) {
     return projection_names[projection];
 }
 
+const char *pf_kv_name(pf_kv_kind kv) { return kv_names[kv]; }
+
 bool pf_attention_parse(const char *name, pf_attention_kind *kind) {
     int i = find(name, attention_names, COUNT(attention_names));
     if (i >= 0) *kind = (pf_attention_kind)i;
@@ -47,5 +50,11 @@ bool pf_map_parse(const char *name, pf_map_kind *map) {
 bool pf_projection_parse(const char *name, pf_projection_kind *projection) {
     int i = find(name, projection_names, COUNT(projection_names));
     if (i >= 0) *projection = (pf_projection_kind)i;
+    return i >= 0;
+}
+
+bool pf_kv_parse(const char *name, pf_kv_kind *kv) {
+    int i = find(name, kv_names, COUNT(kv_names));
+    if (i >= 0) *kv = (pf_kv_kind)i;
     return i >= 0;
 }

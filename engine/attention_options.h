@@ -25,6 +25,12 @@ typedef enum pf_map_kind {
 
 typedef enum pf_projection_kind { PF_PROJECTION_ORTHOGONAL, PF_PROJECTION_IID } pf_projection_kind;
 
+/* How keys and values that are kept exactly lie in memory. */
+typedef enum pf_kv_kind {
+    PF_KV_F32, /* as they are */
+    PF_KV_F16, /* half the bytes; rounded to 11 bits, largest 65504 */
+} pf_kv_kind;
+
 #define PF_REDRAW_NEVER 0
 #define PF_REDRAW_SEQUENCE UINT32_MAX
 
@@ -38,6 +44,7 @@ typedef struct pf_attention_options {
     uint32_t sinks;    /* S first tokens that stay exact */
     uint32_t forget;   /* tail: older keys weigh (1 - 1/forget)^age, at most `forget` keys together;
                           0: nothing is forgotten (FAVOR+ proper) */
+    pf_kv_kind kv;     /* of softmax's cache, sinks and window; never stored in a checkpoint */
     float epsilon;     /* kernel epsilon added to every feature, relative to the stabiliser */
     uint64_t seed;     /* of the projections; layer, head and redraw select streams of it */
     bool uncalibrated; /* ignore stored projections and calibration of the checkpoint */
@@ -65,8 +72,10 @@ typedef struct pf_favor_weights {
 const char *pf_attention_name(pf_attention_kind kind);
 const char *pf_map_name(pf_map_kind map);
 const char *pf_projection_name(pf_projection_kind projection);
+const char *pf_kv_name(pf_kv_kind kv);
 bool pf_attention_parse(const char *name, pf_attention_kind *kind);
 bool pf_map_parse(const char *name, pf_map_kind *map);
 bool pf_projection_parse(const char *name, pf_projection_kind *projection);
+bool pf_kv_parse(const char *name, pf_kv_kind *kv);
 
 #endif

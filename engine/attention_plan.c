@@ -32,7 +32,8 @@ pf_head_plan pf_head_plan_of(const pf_attention_shape *shape, const pf_attention
         plan.window = of_head(shape->windows, options->window, index);
         plan.slots = options->sinks + plan.window;
     }
-    plan.floats = pf_state_round_up(2 * plan.slots * D);
+    plan.slot_floats = pf_state_round_up(pf_slots_floats(options->kv, plan.slots, D));
+    plan.floats = plan.slot_floats;
     if (options->kind != PF_ATTENTION_FAVOR) return plan;
     plan.M = of_head(shape->head_features, options->features, index);
     plan.M = pf_map_whole_features(options->map, plan.M);

@@ -22,8 +22,9 @@ typedef struct pf_attention_shape {
 /* What one KV head keeps. */
 typedef struct pf_head_plan {
     size_t window, slots; /* W; S + W, or the context */
+    size_t slot_floats;   /* of state for the slots, in whole cache lines */
     size_t M, n_tails;    /* 0: the window is all that this head has */
-    size_t floats;        /* of state, in whole cache lines */
+    size_t floats;        /* of state in all */
 } pf_head_plan;
 
 /* False, with a sentence, if the model cannot have this attention. */

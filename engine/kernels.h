@@ -58,10 +58,12 @@ typedef struct pf_kernels {
     void (*favor_step)(float *S, float *z, size_t M, size_t D, float decay, const float *phi_k,
                        const float *v, const float *phi_q, size_t G, float *out, float *den);
 
-    /* out_g[D] = sum_j weights_g[j] V_j over the rows of V [n, D], read once for all G rows of
-     * weights [G, n]; out [G, D]. */
-    void (*weighted_rows)(const float *weights, size_t G, const float *V, size_t n, size_t D,
-                          float *out);
+    /* One token of G queries against rows that are kept, F32 or F16, each read once for all of them:
+     *   scores[g * ld + j] = scale * q_g . K_j      q [G, D], K [n, D], ld >= n
+     *   out_g[D] = sum_j weights[g * ld + j] V_j    out [G, D], V [n, D] */
+    void (*scores)(const float *q, size_t G, pf_matrix K, float scale, float *scores, size_t ld);
+    void (*weighted_rows)(const float *weights, size_t ld, size_t G, pf_matrix V, float *out);
+    void (*to_f16)(uint16_t *y, const float *x, size_t n); /* y = x to nearest even */
 
     /* The tile's queries meet n <= PF_TILE_KEYS more keys, rows of K and V [n, D]: query t those from
      * max(0, first + t) to min(n, last + t) (exclusive). (Online softmax, Milakov & Gimelshein 2018.) */

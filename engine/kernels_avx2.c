@@ -4,6 +4,7 @@
 #include "attend_x86.h"
 #include "exp_x86.h"
 #include "kernels.h"
+#include "keys_x86.h"
 #include "matvec_x86.h"
 
 #include <immintrin.h>
@@ -202,16 +203,6 @@ static void favor_step(float *S, float *z, size_t M, size_t D, float decay, cons
     for (size_t g = 0; g < G; g++) den[g] = dot(phi_q + g * M, z, M);
 }
 
-/* The second half of favor_step: V is only read. */
-static void weighted_rows(const float *weights, size_t G, const float *V, size_t n, size_t D,
-                          float *out) {
-    float *rows = (float *)(uintptr_t)V;
-    for (size_t d = 0; d < D; d += 16)
-        for (size_t g = 0; g < G; g += 4)
-            favor_columns(rows + d, n, D, D - d < 16 ? D - d : 16, 1, NULL, NULL, weights + g * n,
-                          out + g * D + d, G - g);
-}
-
 /* ---- activations to int8 ---- */
 
 static void quantize_activation(pf_activation a, size_t n) {
@@ -255,7 +246,9 @@ const pf_kernels pf_kernels_avx2 = {
     .layer_norm = layer_norm,
     .swiglu = swiglu,
     .favor_step = favor_step,
-    .weighted_rows = weighted_rows,
+    .scores = pf_scores_avx2,
+    .weighted_rows = pf_weighted_rows_avx2,
+    .to_f16 = pf_to_f16_avx2,
     .attend = pf_attend_avx2,
     .quantize_activation = quantize_activation,
     .matvec = pf_matvec_avx2,

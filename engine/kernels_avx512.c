@@ -8,6 +8,7 @@
 #include "exp_x86.h"
 #include "gemm_x86.h"
 #include "kernels.h"
+#include "keys_x86.h"
 #include "matvec_x86.h"
 
 #include <immintrin.h>
@@ -220,18 +221,6 @@ static void favor_step(float *S, float *z, size_t M, size_t D, float decay, cons
     for (size_t g = 0; g < G; g++) den[g] = dot(phi_q + g * M, z, M);
 }
 
-/* The second half of favor_step: V is only read. */
-static void weighted_rows(const float *weights, size_t G, const float *V, size_t n, size_t D,
-                          float *out) {
-    float *rows = (float *)(uintptr_t)V;
-    for (size_t d = 0; d < D; d += 64) {
-        size_t width = D - d < 64 ? D - d : 64;
-        for (size_t g = 0; g < G; g += 4)
-            favor_columns(rows + d, n, D, width, 1, NULL, NULL, weights + g * n, out + g * D + d,
-                          G - g);
-    }
-}
-
 /* ---- activations to int8 ---- */
 
 static void quantize_activation(pf_activation a, size_t n) {
@@ -258,7 +247,8 @@ static void quantize_activation(pf_activation a, size_t n) {
 #define AVX512_KERNELS                                                                             \
     .dot = dot, .axpy = axpy, .scale = scale, .max = max, .exp_sum = exp_sum,                      \
     .rms_norm = rms_norm, .layer_norm = layer_norm, .swiglu = swiglu, .favor_step = favor_step,    \
-    .weighted_rows = weighted_rows, .attend = pf_attend_avx512,                                    \
+    .scores = pf_scores_avx512, .weighted_rows = pf_weighted_rows_avx512,                          \
+    .to_f16 = pf_to_f16_avx512, .attend = pf_attend_avx512,                                        \
     .quantize_activation = quantize_activation, .dequantize_row = pf_dequantize_row_avx2
 
 const pf_kernels pf_kernels_avx512 = {

@@ -66,11 +66,44 @@ static void plain_swiglu(float *gate, const float *up, size_t n) {
     for (size_t i = 0; i < n; i++) gate[i] = gate[i] / (1 + expf(-gate[i])) * up[i];
 }
 
-static void plain_weighted_rows(const float *weights, size_t G, const float *V, size_t n, size_t D,
+/* n <= CHUNK floats of row r (F32 or F16) from column `first` on: where they lie, or in `room`. */
+static const float *part_of_row(pf_matrix m, size_t r, size_t first, size_t n, float *room) {
+    const char *row = (const char *)m.data + r * pf_row_bytes(m.type, m.cols);
+    const void *part = row + pf_row_bytes(m.type, first);
+    if (m.type == PF_F32) return part;
+    pf_dequantize_row(m.type, part, room, n);
+    return room;
+}
+
+static void plain_scores(const float *q, size_t G, pf_matrix K, float scale, float *scores,
+                         size_t ld) {
+    float room[CHUNK];
+    for (size_t j = 0; j < K.rows; j++) {
+        for (size_t g = 0; g < G; g++) scores[g * ld + j] = 0;
+        for (size_t d = 0; d < K.cols; d += CHUNK) {
+            size_t n = K.cols - d < CHUNK ? K.cols - d : CHUNK;
+            const float *key = part_of_row(K, j, d, n, room);
+            for (size_t g = 0; g < G; g++)
+                scores[g * ld + j] += scale * plain_dot(q + g * K.cols + d, key, n);
+        }
+    }
+}
+
+static void plain_weighted_rows(const float *weights, size_t ld, size_t G, pf_matrix V,
                                 float *out) {
-    for (size_t i = 0; i < G * D; i++) out[i] = 0;
-    for (size_t g = 0; g < G; g++)
-        for (size_t j = 0; j < n; j++) plain_axpy(out + g * D, weights[g * n + j], V + j * D, D);
+    float room[CHUNK];
+    for (size_t i = 0; i < G * V.cols; i++) out[i] = 0;
+    for (size_t j = 0; j < V.rows; j++)
+        for (size_t d = 0; d < V.cols; d += CHUNK) {
+            size_t n = V.cols - d < CHUNK ? V.cols - d : CHUNK;
+            const float *value = part_of_row(V, j, d, n, room);
+            for (size_t g = 0; g < G; g++)
+                plain_axpy(out + g * V.cols + d, weights[g * ld + j], value, n);
+        }
+}
+
+static void plain_to_f16(uint16_t *y, const float *x, size_t n) {
+    for (size_t i = 0; i < n; i++) y[i] = pf_f32_to_f16(x[i]);
 }
 
 static void plain_favor_step(float *S, float *z, size_t M, size_t D, float decay,
@@ -175,7 +208,9 @@ const pf_kernels pf_kernels_plain = {
     .layer_norm = plain_layer_norm,
     .swiglu = plain_swiglu,
     .favor_step = plain_favor_step,
+    .scores = plain_scores,
     .weighted_rows = plain_weighted_rows,
+    .to_f16 = plain_to_f16,
     .attend = plain_attend,
     .quantize_activation = plain_quantize_activation,
     .matvec = plain_matvec,

@@ -142,7 +142,7 @@ typedef struct block {
     size_t text, head, kv_head; /* whose */
     size_t p, n;                /* positions p ... p + n - 1 of the text */
     float *q, *q_sink, *scores; /* [BLOCK, D] x 2, pf_exact_scratch */
-    const float *K, *V;         /* [tokens of the text, D] */
+    pf_matrix K, V;             /* [tokens of the text, D] */
     pf_part part;
 } block;
 
@@ -153,8 +153,9 @@ static void add_band(const pf_layer_heads *h, block *b, size_t from, size_t to) 
     if (to > end) to = end;
     if (from >= to) return;
     ptrdiff_t origin = (ptrdiff_t)b->p + 1 - (ptrdiff_t)S;
-    pf_exact_rows(b->q, b->n, b->K + S * h->D, b->V + S * h->D, end - S, origin - (ptrdiff_t)to,
-                  origin - (ptrdiff_t)from, h->D, h->w->model->attention_scale, b->scores, b->part);
+    pf_exact_rows(b->q, b->n, pf_matrix_rows(b->K, S, end - S), pf_matrix_rows(b->V, S, end - S),
+                  origin - (ptrdiff_t)to, origin - (ptrdiff_t)from, h->w->model->attention_scale,
+                  b->scores, b->part);
 }
 
 static void save_row(const pf_layer_heads *h, const block *b, size_t t, const pf_part *to,
@@ -204,8 +205,9 @@ static double walk_block(const pf_layer_heads *h, block *b) {
         for (size_t t = 0; t < b->n; t++)
             turn(h, b->p + t < context ? b->p + t : context - 1, b->q_sink + t * D);
         size_t end = b->p + b->n < S ? b->p + b->n : S;
-        pf_exact_rows(b->q_sink, b->n, b->K, b->V, end, -(ptrdiff_t)b->n, (ptrdiff_t)b->p + 1, D,
-                      h->w->model->attention_scale, b->scores, b->part);
+        pf_exact_rows(b->q_sink, b->n, pf_matrix_rows(b->K, 0, end), pf_matrix_rows(b->V, 0, end),
+                      -(ptrdiff_t)b->n, (ptrdiff_t)b->p + 1, h->w->model->attention_scale,
+                      b->scores, b->part);
     }
     /* the windows to be measured and the one that is kept, in rising order */
     for (bool kept_is_done = false; i < h->measure.n_windows || !kept_is_done;) {
@@ -232,7 +234,7 @@ static double walk_head(const pf_layer_heads *h, size_t text, size_t kv_head, fl
     float *K = scratch, *V = K + n * D, *next = V + n * D;
     take(h, h->w->k + first * stride + kv_head * D, stride, 0, n, true, 1, K);
     take(h, h->w->v + first * stride + kv_head * D, stride, 0, n, false, 1, V);
-    block b = {.text = text, .kv_head = kv_head, .K = K, .V = V};
+    block b = {.text = text, .kv_head = kv_head, .K = {PF_F32, n, D, K}, .V = {PF_F32, n, D, V}};
     b.q = next;
     b.q_sink = b.q + BLOCK * D;
     b.part.out = b.q_sink + BLOCK * D;

@@ -200,6 +200,53 @@ static void chunks_and_teams_agree_with_single_tokens(void **state) {
     free_problem(&p);
 }
 
+/* Three KV heads and a text long enough that a team cuts the slots of a token, and the queries of a
+ * prompt, across heads. */
+static void check_sharing(problem *p, float *want, float *again) {
+    p->chunk = 1, p->threads = 1;
+    solve(p, want);
+    for (p->threads = 2; p->threads <= 5; p->threads++) {
+        const size_t chunks[] = {1, 64, 100, T_MAX};
+        for (size_t c = 0; c < 4; c++) {
+            p->chunk = chunks[c];
+            solve(p, p->out);
+            float most = p->chunk == 1 ? 1e-5f : 2e-4f;
+            float difference = largest_difference(p->out, want, out_size(p));
+            if (difference > most)
+                print_message("kind %d, kv %s, %d threads, chunk %zu: %g\n", p->options.kind,
+                              pf_kv_name(p->options.kv), p->threads, p->chunk, (double)difference);
+            assert_true(difference <= most);
+            solve(p, again);
+            assert_memory_equal(p->out, again, out_size(p) * sizeof *again);
+        }
+    }
+}
+
+static void teams_share_heads_that_do_not_come_out_even(void **state) {
+    (void)state;
+    problem p = make_problem(T_MAX, 6, 3, 64, 0.7f);
+    float *want = malloc(out_size(&p) * sizeof *want), *full = malloc(out_size(&p) * sizeof *full);
+    float *again = malloc(out_size(&p) * sizeof *again);
+    const variant shared[] = {
+        {PF_ATTENTION_SOFTMAX, PF_MAP_POSITIVE, 0, 0, 0, 0, true, 0},
+        {PF_ATTENTION_LOCAL, PF_MAP_POSITIVE, 270, 4, 0, 0, true, 0},
+        {PF_ATTENTION_FAVOR, PF_MAP_POSITIVE, 265, 2, 0, 0, false, 0},
+    };
+    for (size_t i = 0; i < 3; i++) {
+        apply_variant(&p, &shared[i]);
+        p.options.kv = PF_KV_F32;
+        check_sharing(&p, full, again);
+        p.options.kv = PF_KV_F16;
+        check_sharing(&p, want, again);
+        float rounding = largest_difference(want, full, out_size(&p));
+        assert_true(rounding > 1e-5f && rounding < 4e-3f);
+    }
+    free(want);
+    free(full);
+    free(again);
+    free_problem(&p);
+}
+
 /* A key much larger than all before must not wipe out what earlier queries of its block read. */
 static void a_sudden_large_key_does_not_disturb_the_past(void **state) {
     (void)state;
@@ -498,6 +545,7 @@ int main(void) {
         cmocka_unit_test(equal_keys_give_running_means),
         cmocka_unit_test(weights_are_causal_and_sum_to_one),
         cmocka_unit_test(chunks_and_teams_agree_with_single_tokens),
+        cmocka_unit_test(teams_share_heads_that_do_not_come_out_even),
         cmocka_unit_test(a_sudden_large_key_does_not_disturb_the_past),
         cmocka_unit_test(streaming_equals_the_quadratic_definition),
         cmocka_unit_test(an_endless_window_is_softmax),

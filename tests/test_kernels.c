@@ -167,26 +167,62 @@ static void test_favor_step(void **state) {
     for_each_table(favor);
 }
 
-static void weighted(const pf_kernels *fast) {
-    const size_t dims[] = {1, 8, 12, 16, 33, 48, 64, 80, 130};
-    for (size_t j = 0; j < sizeof dims / sizeof dims[0]; j++) {
+/* Rows as a session keeps them, at an odd address; scores and weighted sums over them. */
+static void kept_rows(const pf_kernels *fast, pf_type type, size_t n, size_t D, size_t G) {
+    size_t ld = n + pf_rng_u64(&rng) % 5;
+    float *rows = floats(n * D + 1), *q = floats(G * D), *weights = floats(G * ld);
+    float *scores = floats(G * ld), *out = floats(G * D);
+    pf_matrix kept = {type, n, D, rows + 1};
+    if (type == PF_F16) {
+        uint16_t *half = (uint16_t *)(void *)rows + 1;
+        float *values = floats(n * D);
+        plain()->to_f16(half, values, n * D);
+        kept.data = half;
+        pf_free(values);
+    }
+    guarded fast_scores = guarded_new(G * ld), fast_out = guarded_new(G * D);
+    plain()->scores(q, G, kept, 0.3f, scores, ld);
+    fast->scores(q, G, kept, 0.3f, fast_scores.x, ld);
+    plain()->weighted_rows(weights, ld, G, kept, out);
+    fast->weighted_rows(weights, ld, G, kept, fast_out.x);
+    for (size_t g = 0; g < G; g++)
+        for (size_t j = 0; j < n; j++)
+            close_to("scores", D, fast_scores.x[g * ld + j], (double)scores[g * ld + j], 1e-4);
+    for (size_t i = 0; i < G * D; i++) close_to("weighted", D, fast_out.x[i], (double)out[i], 1e-4);
+    guarded_free(fast_scores), guarded_free(fast_out);
+    pf_free(rows), pf_free(q), pf_free(weights), pf_free(scores), pf_free(out);
+}
+
+static void kept(const pf_kernels *fast) {
+    const size_t dims[] = {1, 8, 12, 16, 33, 48, 64, 80, 130, 300};
+    for (size_t j = 0; j < sizeof dims / sizeof dims[0]; j++)
         for (size_t G = 1; G <= 9; G++) {
-            size_t D = dims[j], n = 1 + pf_rng_u64(&rng) % 90;
-            float *weights = floats(G * n), *V = floats(n * D), *out = floats(G * D);
-            guarded fast_out = guarded_new(G * D);
-            plain()->weighted_rows(weights, G, V, n, D, out);
-            fast->weighted_rows(weights, G, V, n, D, fast_out.x);
-            for (size_t i = 0; i < G * D; i++)
-                close_to("weighted", D, fast_out.x[i], (double)out[i], 1e-4);
-            guarded_free(fast_out);
-            pf_free(weights), pf_free(V), pf_free(out);
+            kept_rows(fast, PF_F32, 1 + pf_rng_u64(&rng) % 90, dims[j], G);
+            kept_rows(fast, PF_F16, 1 + pf_rng_u64(&rng) % 90, dims[j], G);
         }
+}
+
+static void to_f16(const pf_kernels *fast) {
+    const float edges[] = {
+        0,     -0.0f,    65504,  65519.99f,       65520,           1e30f,   -INFINITY,
+        6e-8f, 2.98e-8f, 1e-30f, 1 + 1.0f / 2048, 1 + 3.0f / 2048, 6.1e-5f, -6.0e-5f};
+    for (size_t n = 1; n <= 70; n++) {
+        float *x = floats(n);
+        uint16_t fast_y[71], y[71];
+        for (size_t i = 0; i < n; i += 3) x[i] = edges[(i + n) % (sizeof edges / sizeof *edges)];
+        fast_y[n] = 0x5a5a;
+        plain()->to_f16(y, x, n);
+        fast->to_f16(fast_y, x, n);
+        for (size_t i = 0; i < n; i++) assert_int_equal(fast_y[i], y[i]);
+        assert_int_equal(fast_y[n], 0x5a5a);
+        pf_free(x);
     }
 }
 
-static void test_weighted_rows(void **state) {
+static void test_kept_rows(void **state) {
     (void)state;
-    for_each_table(weighted);
+    for_each_table(kept);
+    for_each_table(to_f16);
 }
 
 /* ---- attention of a tile of queries ---- */
@@ -278,7 +314,7 @@ int main(void) {
         cmocka_unit_test(test_norms_and_swiglu),
         cmocka_unit_test(test_exp),
         cmocka_unit_test(test_favor_step),
-        cmocka_unit_test(test_weighted_rows),
+        cmocka_unit_test(test_kept_rows),
         cmocka_unit_test(test_attend),
         cmocka_unit_test(test_the_choice_is_one_of_the_tables),
     };

@@ -29,7 +29,8 @@ static void trace_exact(head_trace *trace, const pf_head_view *view, size_t t, f
     for (size_t j = 0; j <= t; j++)
         trace->scores[t * T + j] = view->shape.scale * kernels->dot(q, trace->k + j * D, D);
     pf_part part = {scratch, trace->exact_den + t, trace->exact_scale + t};
-    pf_exact_token(q, q, 1, trace->k, trace->k, t + 1, 0, D, view->shape.scale, scratch + D, part);
+    pf_matrix keys = {PF_F32, t + 1, D, trace->k};
+    pf_exact_token(q, q, 1, keys, keys, 0, view->shape.scale, scratch + D, part);
 }
 
 static void trace_features(observer *o, const pf_head_view *view, size_t t, const float *q,

@@ -1,0 +1,165 @@
+/* floor 1.4 - one token against kept keys and values, AVX2 + F16C: a key is read once for all its queries.
+ *
+ * As in keys_avx512.c with registers of eight: R keys by G queries, R G <= 8, finish together. */
+#if defined(__x86_64__)
+
+#include "keys_x86.h"
+
+#include <immintrin.h>
+#include <string.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* min(n, 8) numbers of a row as floats; 0 in the other lanes. */
+typedef __m256 (*load_row)(const void *row, size_t i, size_t n);
+
+INLINE __m256i lanes(size_t n) {
+    const __m256i index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n >= 8 ? 8 : (int)n), index);
+}
+
+INLINE __m256 load_f32(const void *row, size_t i, size_t n) {
+    const float *x = (const float *)row + i;
+    return n >= 8 ? _mm256_loadu_ps(x) : _mm256_maskload_ps(x, lanes(n));
+}
+
+INLINE __m256 load_f16(const void *row, size_t i, size_t n) {
+    const uint16_t *x = (const uint16_t *)row + i;
+    uint16_t few[8] = {0};
+    if (n < 8) x = memcpy(few, x, n * sizeof *x);
+    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)x));
+}
+
+/* ---- scores ---- */
+
+/* Lane i = the sum of sum[i]. */
+INLINE __m256 sum_8(__m256 sum[8]) {
+    __m256 low = _mm256_hadd_ps(_mm256_hadd_ps(sum[0], sum[1]), _mm256_hadd_ps(sum[2], sum[3]));
+    __m256 high = _mm256_hadd_ps(_mm256_hadd_ps(sum[4], sum[5]), _mm256_hadd_ps(sum[6], sum[7]));
+    return _mm256_add_ps(_mm256_permute2f128_ps(low, high, 0x20),
+                         _mm256_permute2f128_ps(low, high, 0x31));
+}
+
+INLINE void score_tile(const char *K, size_t row_bytes, size_t D, const float *q, float scale,
+                       float *scores, size_t ld, load_row load, const size_t R, const size_t G) {
+    __m256 sum[8];
+    for (size_t i = 0; i < 8; i++) sum[i] = _mm256_setzero_ps();
+    for (size_t d = 0; d < D; d += 8)
+#pragma GCC unroll 8
+        for (size_t r = 0; r < R; r++) {
+            __m256 key = load(K + r * row_bytes, d, D - d);
+            for (size_t g = 0; g < G; g++)
+                sum[g * R + r] =
+                    _mm256_fmadd_ps(key, load_f32(q + g * D, d, D - d), sum[g * R + r]);
+        }
+    float all[8];
+    _mm256_storeu_ps(all, _mm256_mul_ps(sum_8(sum), _mm256_set1_ps(scale)));
+    for (size_t g = 0; g < G; g++) memcpy(scores + g * ld, all + g * R, R * sizeof *all);
+}
+
+/* All keys against G <= 4 queries. */
+INLINE void score_rows(pf_matrix K, const float *q, float scale, float *scores, size_t ld,
+                       load_row load, const size_t R, const size_t G) {
+    size_t row_bytes = pf_row_bytes(K.type, K.cols), r = 0;
+    const char *row = K.data;
+    for (; r + R <= K.rows; r += R, row += R * row_bytes)
+        score_tile(row, row_bytes, K.cols, q, scale, scores + r, ld, load, R, G);
+    for (; r < K.rows; r++, row += row_bytes)
+        score_tile(row, row_bytes, K.cols, q, scale, scores + r, ld, load, 1, G);
+}
+
+INLINE void score_group(pf_matrix K, const float *q, float scale, float *scores, size_t ld,
+                        load_row load, size_t G) {
+    if (G == 1)
+        score_rows(K, q, scale, scores, ld, load, 8, 1);
+    else if (G == 2)
+        score_rows(K, q, scale, scores, ld, load, 4, 2);
+    else if (G == 3)
+        score_rows(K, q, scale, scores, ld, load, 2, 3);
+    else
+        score_rows(K, q, scale, scores, ld, load, 2, 4);
+}
+
+/* More than four queries take turns at keys that are still in the cache. */
+enum { KEYS_IN_CACHE = 64 };
+
+void pf_scores_avx2(const float *q, size_t G, pf_matrix K, float scale, float *scores, size_t ld) {
+    for (size_t first = 0; first < K.rows; first += KEYS_IN_CACHE) {
+        size_t left = K.rows - first, count = G <= 4 || left < KEYS_IN_CACHE ? left : KEYS_IN_CACHE;
+        pf_matrix block = pf_matrix_rows(K, first, count);
+        for (size_t g = 0; g < G; g += 4) {
+            const float *queries = q + g * K.cols;
+            float *to = scores + g * ld + first;
+            if (K.type == PF_F16)
+                score_group(block, queries, scale, to, ld, load_f16, G - g);
+            else
+                score_group(block, queries, scale, to, ld, load_f32, G - g);
+        }
+        if (G <= 4) return;
+    }
+}
+
+/* ---- weighted sums ---- */
+
+/* 16 columns (two registers, `width` of them real) of every row, for G <= 4 queries. */
+INLINE void weighted_stripe(const char *V, size_t row_bytes, size_t rows, size_t width,
+                            const float *weights, size_t ld, float *out, size_t D, load_row load,
+                            const size_t G) {
+    const size_t high = width > 8 ? width - 8 : 0;
+    __m256 total[4][2];
+    for (size_t g = 0; g < G; g++) total[g][0] = total[g][1] = _mm256_setzero_ps();
+    for (size_t r = 0; r < rows; r++, V += row_bytes) {
+        __m256 first = load(V, 0, width);
+        __m256 second = high > 0 ? load(V, 8, high) : _mm256_setzero_ps();
+        for (size_t g = 0; g < G; g++) {
+            __m256 weight = _mm256_set1_ps(weights[g * ld + r]);
+            total[g][0] = _mm256_fmadd_ps(weight, first, total[g][0]);
+            total[g][1] = _mm256_fmadd_ps(weight, second, total[g][1]);
+        }
+    }
+    for (size_t g = 0; g < G; g++) {
+        _mm256_maskstore_ps(out + g * D, lanes(width), total[g][0]);
+        if (high > 0) _mm256_maskstore_ps(out + g * D + 8, lanes(high), total[g][1]);
+    }
+}
+
+/* The same with its loops unrolled for each number of queries. */
+INLINE void weighted_columns(pf_matrix V, size_t first, const float *weights, size_t ld, size_t G,
+                             float *out, load_row load) {
+    size_t D = V.cols, width = D - first < 16 ? D - first : 16, rows = V.rows;
+    size_t row_bytes = pf_row_bytes(V.type, D);
+    const char *data = (const char *)V.data + pf_row_bytes(V.type, first);
+    if (G == 1)
+        weighted_stripe(data, row_bytes, rows, width, weights, ld, out, D, load, 1);
+    else if (G == 2)
+        weighted_stripe(data, row_bytes, rows, width, weights, ld, out, D, load, 2);
+    else if (G == 3)
+        weighted_stripe(data, row_bytes, rows, width, weights, ld, out, D, load, 3);
+    else
+        weighted_stripe(data, row_bytes, rows, width, weights, ld, out, D, load, 4);
+}
+
+void pf_weighted_rows_avx2(const float *weights, size_t ld, size_t G, pf_matrix V, float *out) {
+    size_t D = V.cols;
+    for (size_t d = 0; d < D; d += 16)
+        for (size_t g = 0; g < G; g += 4)
+            if (V.type == PF_F16)
+                weighted_columns(V, d, weights + g * ld, ld, G - g, out + g * D + d, load_f16);
+            else
+                weighted_columns(V, d, weights + g * ld, ld, G - g, out + g * D + d, load_f32);
+}
+
+/* ---- to half precision ---- */
+
+void pf_to_f16_avx2(uint16_t *y, const float *x, size_t n) {
+    for (size_t i = 0; i < n; i += 8) {
+        uint16_t half[8];
+        __m128i packed = _mm256_cvtps_ph(load_f32(x, i, n - i), _MM_FROUND_TO_NEAREST_INT);
+        _mm_storeu_si128((__m128i *)(void *)half, packed);
+        memcpy(y + i, half, (n - i < 8 ? n - i : 8) * sizeof *y);
+    }
+}
+
+#else
+typedef int pf_no_keys_avx2; /* ISO C wants one declaration per file */
+#endif

@@ -1,0 +1,188 @@
+/* floor 1.4 - one token against kept keys and values, AVX-512: a key is read once for all its queries.
+ *
+ * Sums across registers cost more than the products of a short row, so sixteen of them are finished
+ * together: R keys by G queries, R G <= 16. */
+#if defined(__x86_64__)
+
+#include "keys_x86.h"
+
+#include <immintrin.h>
+#include <string.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* Sixteen numbers of a row as floats, where the mask is set; 0 elsewhere. */
+typedef __m512 (*load_row)(const void *row, size_t i, __mmask16 mask);
+
+INLINE __m512 load_f32(const void *row, size_t i, __mmask16 mask) {
+    return _mm512_maskz_loadu_ps(mask, (const float *)row + i);
+}
+
+INLINE __m512 load_f16(const void *row, size_t i, __mmask16 mask) {
+    return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, (const uint16_t *)row + i));
+}
+
+INLINE __mmask16 lanes(size_t n) { return (__mmask16)(n >= 16 ? 0xffff : (1u << n) - 1); }
+
+/* ---- scores ---- */
+
+/* Lane i = the sum of sum[i]. Four times, two registers become one that has half of each left. */
+INLINE __m512 sum_16(__m512 sum[16]) {
+    __m512 a[8], b[4];
+    for (size_t i = 0; i < 8; i++) {
+        __m512 x = sum[i / 4 * 8 + i % 4], y = sum[i / 4 * 8 + i % 4 + 4];
+        a[i] = _mm512_add_ps(_mm512_shuffle_f32x4(x, y, 0x44), _mm512_shuffle_f32x4(x, y, 0xee));
+    }
+    for (size_t i = 0; i < 4; i++)
+        b[i] = _mm512_add_ps(_mm512_shuffle_f32x4(a[i], a[i + 4], 0x88),
+                             _mm512_shuffle_f32x4(a[i], a[i + 4], 0xdd));
+    __m512 low =
+        _mm512_add_ps(_mm512_shuffle_ps(b[0], b[1], 0x44), _mm512_shuffle_ps(b[0], b[1], 0xee));
+    __m512 high =
+        _mm512_add_ps(_mm512_shuffle_ps(b[2], b[3], 0x44), _mm512_shuffle_ps(b[2], b[3], 0xee));
+    return _mm512_add_ps(_mm512_shuffle_ps(low, high, 0x88), _mm512_shuffle_ps(low, high, 0xdd));
+}
+
+INLINE void score_tile(const char *K, size_t row_bytes, size_t D, const float *q, __m512 scale,
+                       float *scores, size_t ld, load_row load, const size_t R, const size_t G) {
+    __m512 sum[16];
+    for (size_t i = 0; i < 16; i++) sum[i] = _mm512_setzero_ps();
+#pragma GCC unroll 16
+    for (size_t r = 0; r < R; r++) {
+        for (size_t d = 0; d < D; d += 16) {
+            __mmask16 mask = lanes(D - d);
+            __m512 key = load(K + r * row_bytes, d, mask);
+            for (size_t g = 0; g < G; g++)
+                sum[g * R + r] = _mm512_fmadd_ps(key, _mm512_maskz_loadu_ps(mask, q + g * D + d),
+                                                 sum[g * R + r]);
+        }
+    }
+    float all[16];
+    _mm512_storeu_ps(all, _mm512_mul_ps(sum_16(sum), scale));
+    for (size_t g = 0; g < G; g++) memcpy(scores + g * ld, all + g * R, R * sizeof *all);
+}
+
+/* All keys against G <= 4 queries. */
+INLINE void score_rows(pf_matrix K, const float *q, float scale, float *scores, size_t ld,
+                       load_row load, const size_t R, const size_t G) {
+    size_t row_bytes = pf_row_bytes(K.type, K.cols), r = 0;
+    const char *row = K.data;
+    const __m512 factor = _mm512_set1_ps(scale);
+    if (K.cols == 64) /* the most common length: its loops are unrolled */
+        for (; r + R <= K.rows; r += R, row += R * row_bytes)
+            score_tile(row, row_bytes, 64, q, factor, scores + r, ld, load, R, G);
+    for (; r + R <= K.rows; r += R, row += R * row_bytes)
+        score_tile(row, row_bytes, K.cols, q, factor, scores + r, ld, load, R, G);
+    for (; r < K.rows; r++, row += row_bytes)
+        score_tile(row, row_bytes, K.cols, q, factor, scores + r, ld, load, 1, G);
+}
+
+INLINE void score_group(pf_matrix K, const float *q, float scale, float *scores, size_t ld,
+                        load_row load, size_t G) {
+    if (G == 1)
+        score_rows(K, q, scale, scores, ld, load, 16, 1);
+    else if (G == 2)
+        score_rows(K, q, scale, scores, ld, load, 8, 2);
+    else if (G == 3)
+        score_rows(K, q, scale, scores, ld, load, 4, 3);
+    else
+        score_rows(K, q, scale, scores, ld, load, 4, 4);
+}
+
+/* More than four queries take turns at keys that are still in the cache. */
+enum { KEYS_IN_CACHE = 64 };
+
+void pf_scores_avx512(const float *q, size_t G, pf_matrix K, float scale, float *scores,
+                      size_t ld) {
+    for (size_t first = 0; first < K.rows; first += KEYS_IN_CACHE) {
+        size_t left = K.rows - first, count = G <= 4 || left < KEYS_IN_CACHE ? left : KEYS_IN_CACHE;
+        pf_matrix block = pf_matrix_rows(K, first, count);
+        for (size_t g = 0; g < G; g += 4) {
+            const float *queries = q + g * K.cols;
+            float *to = scores + g * ld + first;
+            if (K.type == PF_F16)
+                score_group(block, queries, scale, to, ld, load_f16, G - g);
+            else
+                score_group(block, queries, scale, to, ld, load_f32, G - g);
+        }
+        if (G <= 4) return;
+    }
+}
+
+/* ---- weighted sums ---- */
+
+/* N registers (the last one masked) of every row, for G queries at once: what they add up to never
+ * leaves the registers, N G <= 16 of the 32. */
+INLINE void weighted_stripe(const char *V, size_t row_bytes, size_t rows, const float *weights,
+                            size_t ld, float *out, size_t D, __mmask16 last, load_row load,
+                            const size_t N, const size_t G) {
+    __m512 total[4][4];
+    for (size_t g = 0; g < G; g++)
+        for (size_t i = 0; i < N; i++) total[g][i] = _mm512_setzero_ps();
+    for (size_t r = 0; r < rows; r++, V += row_bytes) {
+        __m512 row[4];
+        for (size_t i = 0; i < N; i++) row[i] = load(V, 16 * i, i + 1 < N ? 0xffff : last);
+        for (size_t g = 0; g < G; g++) {
+            __m512 weight = _mm512_set1_ps(weights[g * ld + r]);
+            for (size_t i = 0; i < N; i++)
+                total[g][i] = _mm512_fmadd_ps(weight, row[i], total[g][i]);
+        }
+    }
+    for (size_t g = 0; g < G; g++)
+        for (size_t i = 0; i < N; i++)
+            _mm512_mask_storeu_ps(out + g * D + 16 * i, i + 1 < N ? 0xffff : last, total[g][i]);
+}
+
+/* The loops of a stripe are unrolled for each of the 16 shapes: N and G are constants in here. */
+INLINE void weighted_group(const char *V, size_t row_bytes, size_t rows, const float *weights,
+                           size_t ld, float *out, size_t D, __mmask16 last, load_row load,
+                           const size_t N, size_t G) {
+    if (G == 1)
+        weighted_stripe(V, row_bytes, rows, weights, ld, out, D, last, load, N, 1);
+    else if (G == 2)
+        weighted_stripe(V, row_bytes, rows, weights, ld, out, D, last, load, N, 2);
+    else if (G == 3)
+        weighted_stripe(V, row_bytes, rows, weights, ld, out, D, last, load, N, 3);
+    else
+        weighted_stripe(V, row_bytes, rows, weights, ld, out, D, last, load, N, 4);
+}
+
+INLINE void weighted_columns(pf_matrix V, size_t first, const float *weights, size_t ld, size_t G,
+                             float *out, load_row load) {
+    size_t D = V.cols, width = D - first < 64 ? D - first : 64, N = (width + 15) / 16;
+    size_t row_bytes = pf_row_bytes(V.type, D), rows = V.rows;
+    const char *data = (const char *)V.data + pf_row_bytes(V.type, first);
+    __mmask16 last = lanes(width - 16 * (N - 1));
+    if (N == 1)
+        weighted_group(data, row_bytes, rows, weights, ld, out, D, last, load, 1, G);
+    else if (N == 2)
+        weighted_group(data, row_bytes, rows, weights, ld, out, D, last, load, 2, G);
+    else if (N == 3)
+        weighted_group(data, row_bytes, rows, weights, ld, out, D, last, load, 3, G);
+    else
+        weighted_group(data, row_bytes, rows, weights, ld, out, D, last, load, 4, G);
+}
+
+void pf_weighted_rows_avx512(const float *weights, size_t ld, size_t G, pf_matrix V, float *out) {
+    size_t D = V.cols;
+    for (size_t d = 0; d < D; d += 64)
+        for (size_t g = 0; g < G; g += 4)
+            if (V.type == PF_F16)
+                weighted_columns(V, d, weights + g * ld, ld, G - g, out + g * D + d, load_f16);
+            else
+                weighted_columns(V, d, weights + g * ld, ld, G - g, out + g * D + d, load_f32);
+}
+
+/* ---- to half precision ---- */
+
+void pf_to_f16_avx512(uint16_t *y, const float *x, size_t n) {
+    for (size_t i = 0; i < n; i += 16) {
+        __mmask16 mask = lanes(n - i);
+        __m512 values = _mm512_maskz_loadu_ps(mask, x + i);
+        _mm256_mask_storeu_epi16(y + i, mask, _mm512_cvtps_ph(values, _MM_FROUND_TO_NEAREST_INT));
+    }
+}
+
+#else
+typedef int pf_no_keys_avx512; /* ISO C wants one declaration per file */
+#endif
