@@ -27,7 +27,7 @@ typedef struct snapshot_head {
     uint64_t attention_seed;
     float epsilon;
     uint32_t uncalibrated;
-    uint32_t reserved2, has_rng, has_spare, has_logits;
+    uint32_t kv, has_rng, has_spare, has_logits;
     uint64_t rng[4];
     double spare_normal;
     uint64_t position, n_pending;
@@ -53,6 +53,7 @@ static void head_set_attention(snapshot_head *head, const pf_attention_options *
     head->sinks = options->sinks;
     head->forget = options->forget;
     head->uncalibrated = options->uncalibrated;
+    head->kv = (uint32_t)options->kv;
     head->attention_seed = options->seed;
     head->epsilon = options->epsilon;
 }
@@ -66,6 +67,7 @@ static pf_attention_options head_attention(const snapshot_head *head) {
                                   .window = head->window,
                                   .sinks = head->sinks,
                                   .forget = head->forget,
+                                  .kv = (pf_kv_kind)head->kv,
                                   .epsilon = head->epsilon,
                                   .seed = head->attention_seed,
                                   .uncalibrated = head->uncalibrated != 0};
@@ -193,7 +195,7 @@ static bool same_attention(const pf_attention_options *a, const pf_attention_opt
     return a->kind == b->kind && a->features == b->features && a->map == b->map &&
            a->projection == b->projection && a->redraw == b->redraw && a->window == b->window &&
            a->sinks == b->sinks && a->forget == b->forget && a->epsilon == b->epsilon &&
-           a->seed == b->seed && a->uncalibrated == b->uncalibrated;
+           a->seed == b->seed && a->uncalibrated == b->uncalibrated && a->kv == b->kv;
 }
 
 static bool check_head(const pf_session *s, const snapshot_head *head, pf_error *error) {
@@ -296,7 +298,7 @@ bool pf_snapshot_attention(const char *path, pf_attention_options *attention, pf
     if (!done) return pf_fail(error, "%s: %s", path, reason.message);
     *attention = head_attention(&head);
     if (head.kind > PF_ATTENTION_LOCAL || head.map >= PF_MAP_COUNT ||
-        head.projection > PF_PROJECTION_IID)
+        head.projection > PF_PROJECTION_IID || head.kv > PF_KV_F16)
         return pf_fail(error, "%s: the saved attention is none that this program knows", path);
     return true;
 }

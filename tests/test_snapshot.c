@@ -43,18 +43,21 @@ typedef struct {
     pf_map_kind map;
     uint32_t redraw, window, sinks, forget;
     float epsilon;
+    pf_kv_kind kv;
 } setting;
 
 static const setting settings[] = {
-    {PF_ATTENTION_SOFTMAX, PF_MAP_POSITIVE, 0, 0, 0, 0, 0},
-    {PF_ATTENTION_LOCAL, PF_MAP_POSITIVE, 0, 8, 1, 0, 0},
-    {PF_ATTENTION_FAVOR, PF_MAP_POSITIVE, 0, 0, 0, 0, 0},
-    {PF_ATTENTION_FAVOR, PF_MAP_HYPERBOLIC, 0, 8, 2, 0, 0},
-    {PF_ATTENTION_FAVOR, PF_MAP_POSITIVE, 0, 0, 3, 0, 0.01f},
-    {PF_ATTENTION_FAVOR, PF_MAP_TRIG, 7, 5, 1, 0, 0},
-    {PF_ATTENTION_FAVOR, PF_MAP_TRIG_OFFSET, 9, 0, 0, 0, 0},
-    {PF_ATTENTION_FAVOR, PF_MAP_POSITIVE, PF_REDRAW_SEQUENCE, 4, 0, 0, 0},
-    {PF_ATTENTION_FAVOR, PF_MAP_POSITIVE, 0, 0, 0, 16, 0},
+    {PF_ATTENTION_SOFTMAX, PF_MAP_POSITIVE, 0, 0, 0, 0, 0, PF_KV_F32},
+    {PF_ATTENTION_LOCAL, PF_MAP_POSITIVE, 0, 8, 1, 0, 0, PF_KV_F32},
+    {PF_ATTENTION_FAVOR, PF_MAP_POSITIVE, 0, 0, 0, 0, 0, PF_KV_F32},
+    {PF_ATTENTION_FAVOR, PF_MAP_HYPERBOLIC, 0, 8, 2, 0, 0, PF_KV_F32},
+    {PF_ATTENTION_FAVOR, PF_MAP_POSITIVE, 0, 0, 3, 0, 0.01f, PF_KV_F32},
+    {PF_ATTENTION_FAVOR, PF_MAP_TRIG, 7, 5, 1, 0, 0, PF_KV_F32},
+    {PF_ATTENTION_FAVOR, PF_MAP_TRIG_OFFSET, 9, 0, 0, 0, 0, PF_KV_F32},
+    {PF_ATTENTION_FAVOR, PF_MAP_POSITIVE, PF_REDRAW_SEQUENCE, 4, 0, 0, 0, PF_KV_F32},
+    {PF_ATTENTION_FAVOR, PF_MAP_POSITIVE, 0, 0, 0, 16, 0, PF_KV_F32},
+    {PF_ATTENTION_SOFTMAX, PF_MAP_POSITIVE, 0, 0, 0, 0, 0, PF_KV_F16},
+    {PF_ATTENTION_FAVOR, PF_MAP_POSITIVE, 0, 7, 2, 0, 0, PF_KV_F16},
 };
 enum { SETTINGS = sizeof settings / sizeof settings[0] };
 
@@ -70,6 +73,7 @@ static pf_session_options options_of(const setting *s) {
     options.attention.sinks = s->sinks;
     options.attention.forget = s->forget;
     options.attention.epsilon = s->epsilon;
+    options.attention.kv = s->kv;
     options.attention.features = 16;
     return options;
 }

@@ -33,6 +33,7 @@ for t in 0 1.1; do
     goes_on "favor with a window, temperature $t" -t $t --seed 3 --attention favor --window 5 --sinks 1
     goes_on "favor with redraws, temperature $t" -t $t --seed 3 --attention favor --redraw 7
     goes_on "local, temperature $t" -t $t --seed 3 --attention local --window 6 --sinks 2
+    goes_on "half precision, temperature $t" -t $t --seed 3 --attention softmax --kv f16
     goes_on "two threads, temperature $t" -t $t --seed 3 --attention favor --threads 2
 done
 
@@ -52,6 +53,8 @@ refused "another model" 1 'another model' \
     generate tests/fixtures/families/qwen2.gguf --load-state "$tmp/s" -q
 refused "other attention options" 1 'attention options' \
     generate $model --load-state "$tmp/s" --attention local --window 4 -q
+refused "keys of another type" 1 'attention options' \
+    generate $model --load-state "$tmp/s" --kv f16 -q
 refused "a model is no state" 1 'no saved state' generate $model --load-state $model -q
 refused "no file" 1 'nowhere' generate $model --load-state /nowhere/s -q
 head -c -9 "$tmp/s" >"$tmp/cut"

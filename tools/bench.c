@@ -284,14 +284,15 @@ static void print_json(bench *b) {
         json_array_append_new(results, result_json(b, &b->results[i]));
     const char *name = model_name(b);
     output_json(&b->out,
-                json_pack("{s:o, s:I, s:i, s:s, s:s, s:I, s:{s:f, s:f, s:f, s:s}, s:o}", "model",
-                          json_text(name, strlen(name)), "parameters",
+                json_pack("{s:o, s:I, s:i, s:s, s:s, s:I, s:s, s:{s:f, s:f, s:f, s:s}, s:o}",
+                          "model", json_text(name, strlen(name)), "parameters",
                           (json_int_t)pf_model_parameters(b->model), "threads",
                           b->session.n_threads, "kernels", pf_kernels_get()->name, "blas",
                           pf_blas_name(), "features", (json_int_t)b->session.attention.features,
-                          "limits", "read_gb_per_s", b->limits.read_gb_per_s, "sgemm_gflops",
-                          b->limits.sgemm_gflops, "int8_gops", b->limits.int8_gops, "int8_by",
-                          b->limits.int8_by, "results", results));
+                          "kv", pf_kv_name(b->session.attention.kv), "limits", "read_gb_per_s",
+                          b->limits.read_gb_per_s, "sgemm_gflops", b->limits.sgemm_gflops,
+                          "int8_gops", b->limits.int8_gops, "int8_by", b->limits.int8_by, "results",
+                          results));
 }
 
 static void print_csv(bench *b) {

@@ -61,6 +61,7 @@ void attention_apply(const options *parsed, pf_attention_options *attention) {
     if (parsed->given[FLAG_WINDOW]) attention->window = (uint32_t)parsed->values[FLAG_WINDOW].count;
     if (parsed->given[FLAG_SINKS]) attention->sinks = (uint32_t)parsed->values[FLAG_SINKS].count;
     if (parsed->given[FLAG_FORGET]) attention->forget = (uint32_t)parsed->values[FLAG_FORGET].count;
+    if (parsed->given[FLAG_KV]) pf_kv_parse(parsed->values[FLAG_KV].text, &attention->kv);
     if (parsed->given[FLAG_EPSILON])
         attention->epsilon = (float)parsed->values[FLAG_EPSILON].number;
     if (parsed->given[FLAG_ATTENTION_SEED])

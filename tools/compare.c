@@ -99,6 +99,7 @@ static bool make_rows(compare_run *run, pf_error *error) {
     comparison *c = &run->c;
     c->rows = pf_calloc((n ? n : N_DEFAULTS) + 1, sizeof *c->rows, "the settings", error);
     if (!c->rows || !set_row(run, "softmax", &c->rows[0], error)) return false;
+    c->rows[0].options.attention.kv = PF_KV_F32; /* what the others are measured by is exact */
     c->n = 1;
     for (size_t i = 0; i < n; i++)
         if (!set_row(run, given[i], &c->rows[c->n++], error)) return false;

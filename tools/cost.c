@@ -16,9 +16,9 @@ static void layer_matrices(const pf_layer *layer, pf_matrix *matrices) {
 }
 
 /* Exact attention to n tokens: q.k and the weighted sum of v, in one layer. */
-static cost exact_cost(const pf_model *m, double n) {
-    double D = m->head_dim;
-    return (cost){.bytes = 2 * 4 * D * m->n_kv_heads * n, .flops = 4 * D * m->n_heads * n};
+static cost exact_cost(const pf_model *m, pf_kv_kind kv, double n) {
+    double D = m->head_dim, bytes = kv == PF_KV_F16 ? 2 : 4;
+    return (cost){.bytes = 2 * bytes * D * m->n_kv_heads * n, .flops = 4 * D * m->n_heads * n};
 }
 
 /* Running sums S [M, D] and z [M] per KV head, read and written; phi of every q and k (M x D each),
@@ -37,7 +37,7 @@ static cost attention_cost(const pf_model *m, const pf_attention_options *attent
         double most = (double)attention->window + (double)attention->sinks;
         if (exact > most) exact = most;
     }
-    cost total = exact_cost(m, exact);
+    cost total = exact_cost(m, attention->kv, exact);
     if (attention->kind == PF_ATTENTION_FAVOR) {
         cost tail = tail_cost(m, attention->features);
         total.bytes += tail.bytes;

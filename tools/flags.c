@@ -343,6 +343,17 @@ const flag flags[FLAG_END] = {
                              "never weighs more than N tokens: for texts much longer than those "
                              "the model was trained on. 0: nothing is forgotten. Default: the "
                              "checkpoint's, else 0."},
+    [FLAG_KV] = {.name = "kv",
+                 .kind = FLAG_CHOICE,
+                 .commands = FOR_SESSIONS | FOR_BENCH | FOR_INSPECT,
+                 .group = GROUP_ATTENTION,
+                 .argument = "TYPE",
+                 .choices = "f32|f16",
+                 .fallback = "f32",
+                 .help =
+                     "How keys and values that stay exact are kept (softmax: all; favor, local: "
+                     "sinks and window). f16: half the memory, and faster over long texts; "
+                     "they are rounded to 11 bits."},
     [FLAG_EPSILON] = {.name = "epsilon",
                       .kind = FLAG_NUMBER,
                       .commands = FOR_ATTENTION,

@@ -88,6 +88,7 @@ typedef enum flag_id {
     FLAG_WINDOW,
     FLAG_SINKS,
     FLAG_FORGET,
+    FLAG_KV,
     FLAG_EPSILON,
     FLAG_ATTENTION_SEED,
     FLAG_UNCALIBRATED,
