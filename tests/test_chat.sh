@@ -90,6 +90,8 @@ if command -v script >/dev/null; then
     equal "terminal: the arrow brings back the line before" 2 "$(grep -c 'tokens read' <<<"$out")"
     at_terminal "$chat -n 12" '/statx\177e\n' '\004'
     equal "terminal: a typing error is mended" 1 "$(grep -c 'tokens read' <<<"$out")"
+    at_terminal "$chat -n 12" 'tte\033[D\033[Da\001/s\n' '\004'
+    equal "terminal: the arrow and ^A move, and what is typed goes in" 1 "$(grep -c 'tokens read' <<<"$out")"
     at_terminal "$chat -n 100000000" 'hello hat\n' '\003' '/state\n' '\004'
     equal "terminal: Ctrl-C stops the answer, and the chat goes on" 1 "$(grep -c 'tokens read' <<<"$out")"
     at_terminal "$chat -n 12" 'throw this away\003' '/state\n' '\003\003' '\004'
