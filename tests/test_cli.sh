@@ -118,6 +118,10 @@ run inspect $model --json --context 128
 twice=$(number softmax "$out")
 run generate $model -n 1 -t 0 --context 128 --stats-json -q
 equal "inspect: the state is what a session allocates" "$twice" "$(number state_bytes "$err")"
+run inspect $model
+match "inspect: without a window there is no local state" '^  local +none: no --window' "$out"
+run inspect $model --window 5
+match "inspect: with one there is" '^  local +[1-9][0-9]* bytes' "$out"
 run convert $model -o "$tmp/favor.gguf" --attention favor --features 16 --attention-seed 9
 equal "convert: exit 0, nothing on stdout" "0 " "$code $out"
 run inspect "$tmp/favor.gguf" --json
