@@ -72,6 +72,31 @@ if [ -f $tales ]; then ten_turns "tales-favor" $tales -n 100; else skip "ten tur
 "$performer" chat $model -q </dev/null >"$tmp/out" 2>&1
 equal "nothing said: exit 0" "0 " "$? $(cat "$tmp/out")"
 
+# Ctrl-C while a long line is read: the rest of it is not, and the chat goes on with the next line. The
+# first answer shows that it listens.
+mkfifo "$tmp/said"
+set -m
+"$performer" chat $model -t 0 -q -n 5 --attention favor <"$tmp/said" >"$tmp/out" 2>"$tmp/err" &
+pid=$!
+set +m
+{
+    echo hat
+    for _ in {1..200}; do
+        [ -s "$tmp/out" ] && break
+        sleep 0.05
+    done
+    { printf 'hat%.0s ' {1..100000}; printf '\n/state\nand\n/state\n'; } &
+    writer=$!
+    sleep 0.7
+    kill -INT $pid
+    wait $writer
+} >"$tmp/said"
+wait $pid
+equal "Ctrl-C in a long line: exit 0" 0 $?
+read -r -a at <<<"$(sed -n 's/ tokens read.*//p' "$tmp/err" | xargs)"
+if ((at[0] >= 256 && at[0] < 400000 && at[1] > at[0])); then ok "... which is read in part: ${at[0]} tokens"
+else not_ok "... which is read in part" "${at[*]}" "$(cat "$tmp/err")"; fi
+
 # At a terminal. typed: what is typed, a line at a time, with a pause behind each; -> $out. The shell
 # is bash since dash dies of a Ctrl-C that its child has dealt with.
 if command -v script >/dev/null; then

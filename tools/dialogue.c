@@ -78,10 +78,11 @@ static bool check_dialogue_room(const dialogue *d, size_t n, pf_error *error) {
                            : "/attention favor goes on without a limit, /reset begins anew");
 }
 
-/* Reads ids in pieces, between which Ctrl-C is heard, and remembers them. */
+/* Reads ids in pieces, between which Ctrl-C is heard, and remembers them. At least one piece is read, so
+ * that what the model has said it has also read. */
 static bool read_ids(dialogue *d, const int32_t *ids, size_t n, pf_error *error) {
     size_t chunk = pf_session_get_options(d->session)->chunk;
-    for (size_t done = 0; done < n;) {
+    for (size_t done = 0; done < n && (done == 0 || !terminal_interrupted());) {
         size_t part = n - done < chunk ? n - done : chunk;
         if (!pf_session_append(d->session, ids + done, part, d->logits, 1, error)) return false;
         for (size_t i = 0; i < part; i++)
@@ -129,15 +130,29 @@ void dialogue_reset(dialogue *d) {
     d->whole = true;
 }
 
+/* All that was read, into another session. */
+static bool read_again(const dialogue *d, pf_session *other, pf_error *error) {
+    size_t chunk = pf_session_get_options(other)->chunk, n = d->read.count;
+    if (!check_room(other, n, error)) return false;
+    for (size_t done = 0; done < n;) {
+        size_t part = n - done < chunk ? n - done : chunk;
+        bool last = done + part == n;
+        if (terminal_interrupted())
+            return pf_fail(error, "interrupted; the attention is as it was");
+        if (!pf_session_append(other, d->read.ids + done, part, d->logits, last, error))
+            return false;
+        done += part;
+    }
+    return true;
+}
+
 bool dialogue_switch(dialogue *d, const pf_session_options *session, pf_error *error) {
     if (!d->whole)
         return pf_fail(error, "this dialogue began with a saved state, which another attention "
                               "cannot read; /reset first");
     pf_session *other = pf_session_new(d->loaded->model, session, error);
     if (!other) return false;
-    if (!check_room(other, d->read.count, error) ||
-        !pf_session_append(other, d->read.ids, d->read.count, d->logits, d->read.count > 0,
-                           error)) {
+    if (!read_again(d, other, error)) {
         pf_session_free(other);
         return false;
     }

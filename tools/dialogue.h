@@ -35,9 +35,9 @@ void dialogue_close(dialogue *d); /* a zeroed one is allowed */
 /* Receives the answer as it comes; false ends it. */
 typedef bool (*dialogue_listener)(void *context, const char *bytes, size_t n);
 
-/* Says text and reads the answer, of most_tokens at most; stops early where the listener does, or at Ctrl-C.
- * On failure (the context is full) the dialogue stays as it was before the turn, as far as nothing had been
- * read of it. */
+/* Says text and reads the answer, of most_tokens at most; stops early where the listener does, or at Ctrl-C
+ * (a long text is then read in part, and the next turn begins behind that part). On failure (the context
+ * is full) the dialogue stays as it was before the turn, as far as nothing had been read of it. */
 bool dialogue_turn(dialogue *d, const char *text, size_t most_tokens, dialogue_listener listener,
                    void *context, pf_error *error);
 
