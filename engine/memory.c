@@ -2,12 +2,15 @@
  *
  * Invariant: each block is preceded by one PF_ALIGN-sized header that holds what pf_realloc and
  * pf_free must know: the block's size, and the pointer that the C library gave us. */
+#define _DEFAULT_SOURCE /* madvise */
 #include "memory.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 typedef struct {
     void *base; /* what calloc returned */
@@ -67,6 +70,19 @@ char *pf_strndup(const char *text, size_t n, pf_error *error) {
     char *copy = pf_calloc(n + 1, 1, "a text", error);
     if (copy) memcpy(copy, text, n);
     return copy;
+}
+
+void pf_huge_pages(void *block) {
+#ifdef MADV_HUGEPAGE
+    const block_header *header = header_of(block);
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)block;
+    uintptr_t end = (first + header->bytes) & ~(page - 1);
+    first = (first + page - 1) & ~(page - 1); /* whole pages of this block alone */
+    if (end > first)
+        madvise((char *)block + (first - (uintptr_t)block), end - first, MADV_HUGEPAGE);
+#else
+    (void)block;
+#endif
 }
 
 void pf_free(void *block) {

@@ -130,6 +130,7 @@ bool measure_limits(int n_threads, machine_limits *limits, pf_error *error) {
         pf_calloc(DOT_ROWS, pf_row_bytes(PF_Q8_0, DOT_COLS), "the measure of int8", error);
     bool good = buffer && zeros && work.matrices && work.blocks;
     if (good) {
+        pf_huge_pages(buffer);
         /* Written once: pages that were never touched all read as the one page of zeros. */
         memset(buffer, 1, READ_BYTES);
         for (size_t i = 0; i < 3 * matrix * (size_t)n_threads; i++) work.matrices[i] = 0.5f;

@@ -71,7 +71,9 @@ static void *new_block(random_model *random, size_t count, size_t size, pf_error
         random->room = room;
     }
     void *block = pf_calloc(count, size, "the weights", error);
-    if (block) random->blocks[random->n_blocks++] = block;
+    if (!block) return NULL;
+    pf_huge_pages(block);
+    random->blocks[random->n_blocks++] = block;
     return block;
 }
 
