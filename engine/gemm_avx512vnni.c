@@ -12,6 +12,7 @@
 
 #include "blocks_x86.h"
 #include "gemm_x86.h"
+#include "turn_avx512.h"
 
 enum { TILE_ROWS = 6, TILE_TOKENS = 32, PANEL_ROWS = 48, CHUNK = 256, BLOCKS = CHUNK / 32 };
 
@@ -24,8 +25,8 @@ typedef struct weight_chunk {
 
 /* 32 columns of 32 tokens. */
 typedef struct token_block {
-    int8_t p[8][TILE_TOKENS][4];      /* four columns of each token side by side */
-    int32_t sum_of_p[2][TILE_TOKENS]; /* of each half */
+    int8_t p[8][TILE_TOKENS][4];   /* four columns of each token side by side */
+    int32_t start[2][TILE_TOKENS]; /* of each group: -centre (sum of p) */
     float scale[TILE_TOKENS], sum[TILE_TOKENS];
 } token_block;
 
@@ -43,30 +44,57 @@ static size_t at_most(size_t n, size_t limit) { return n < limit ? n : limit; }
 
 /* ---- tokens ---- */
 
-/* One token's 256 (or n) columns into lane `lane` of the tile's blocks. */
-static void put_token(const float *x, size_t n, token_block *blocks, size_t lane) {
-    int8_t q[CHUNK];
-    float scale[BLOCKS], sum[BLOCKS];
-    pf_kernels_avx512.quantize_activation((pf_activation){x, q, scale, sum}, n);
-    for (size_t b = 0; b < n / 32; b++, blocks++) {
-        blocks->scale[lane] = scale[b];
-        blocks->sum[lane] = sum[b];
-        for (size_t j = 0; j < 8; j++) memcpy(blocks->p[j][lane], q + 32 * b + 4 * j, 4);
-        const __m256i ones = _mm256_set1_epi8(1);
-        __m256i fours = _mm256_dpbusd_epi32(_mm256_setzero_si256(), ones, pf_load32(q + 32 * b));
-        __m128i low = _mm256_castsi256_si128(fours), high = _mm256_extracti128_si256(fours, 1);
-        __m128i pairs = _mm_hadd_epi32(low, high), both = _mm_hadd_epi32(pairs, pairs);
-        blocks->sum_of_p[0][lane] = _mm_cvtsi128_si32(both);
-        blocks->sum_of_p[1][lane] = _mm_extract_epi32(both, 1);
-    }
+/* Four columns of sixteen tokens, as 32-bit integers, side by side as bytes. */
+PF_INLINE __m512i four_bytes(const __m512i column[4]) {
+    const __m512i byte = _mm512_set1_epi32(255);
+    __m512i low = _mm512_and_si512(column[0], byte), middle = _mm512_and_si512(column[1], byte);
+    __m512i high = _mm512_and_si512(column[2], byte);
+    low = _mm512_or_si512(low, _mm512_slli_epi32(middle, 8));
+    high = _mm512_or_si512(_mm512_slli_epi32(high, 16), _mm512_slli_epi32(column[3], 24));
+    return _mm512_or_si512(low, high);
 }
 
-/* tiles [ceil(T / 32)][K / 32]; lanes without a token keep what they have: nobody reads their sums. */
-static void put_tokens(const float *X, size_t ldx, size_t T, size_t K, token_block *tiles) {
-    for (size_t t = 0; t < T; t++) {
+/* 32 columns of sixteen tokens (or as many as there are) into the lanes from `lane`: the numbers that
+ * quantize_activation gives, but for all tokens at a time. */
+static void put_sixteen(const float *x, size_t ldx, size_t tokens, token_block *block, size_t lane,
+                        type_traits type) {
+    __m512 columns[32], largest = _mm512_setzero_ps();
+    pf_turn_16(x, ldx, tokens, 0xffff, columns);
+    pf_turn_16(x + 16, ldx, tokens, 0xffff, columns + 16);
+    for (size_t k = 0; k < 32; k++) /* NaN loses */
+        largest = _mm512_max_ps(_mm512_abs_ps(columns[k]), largest);
+    __mmask16 some = _mm512_cmp_ps_mask(largest, _mm512_setzero_ps(), _CMP_GT_OQ);
+    const __m512 most = _mm512_set1_ps(127);
+    __m512 inverse = _mm512_maskz_div_ps(some, most, largest), scale = _mm512_div_ps(largest, most);
+    __m512i sum[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+    for (size_t j = 0; j < 8; j++) {
+        __m512i four[4];
+        for (size_t i = 0; i < 4; i++)
+            four[i] = _mm512_cvtps_epi32(_mm512_mul_ps(columns[4 * j + i], inverse));
+        __m512i p = four_bytes(four);
+        _mm512_storeu_si512(block->p[j][lane], p);
+        sum[j / 4] = _mm512_dpbusd_epi32(sum[j / 4], _mm512_set1_epi8(1), p);
+    }
+    __m512i all = _mm512_add_epi32(sum[0], sum[1]);
+    if (type.halves == 1) sum[0] = all;
+    for (size_t h = 0; h < 2; h++) {
+        __m512i centres = _mm512_slli_epi32(sum[h], type.log_centre);
+        if (type.log_centre == 0) centres = _mm512_setzero_si512();
+        _mm512_storeu_si512(block->start[h] + lane,
+                            _mm512_sub_epi32(_mm512_setzero_si512(), centres));
+    }
+    _mm512_storeu_ps(block->scale + lane, scale);
+    _mm512_storeu_ps(block->sum + lane, _mm512_mul_ps(scale, _mm512_cvtepi32_ps(all)));
+}
+
+/* tiles [ceil(T / 32)][K / 32]; lanes of a half without tokens keep what they have: nobody reads their
+ * sums. */
+static void put_tokens(const float *X, size_t ldx, size_t T, size_t K, type_traits type,
+                       token_block *tiles) {
+    for (size_t t = 0; t < T; t += 16) {
         token_block *tile = tiles + t / TILE_TOKENS * (K / 32);
-        for (size_t k = 0; k < K; k += CHUNK)
-            put_token(X + t * ldx + k, at_most(K - k, CHUNK), tile + k / 32, t % TILE_TOKENS);
+        for (size_t k = 0; k < K; k += 32, tile++)
+            put_sixteen(X + t * ldx + k, ldx, at_most(T - t, 16), tile, t % TILE_TOKENS, type);
     }
 }
 
@@ -158,29 +186,31 @@ PF_INLINE void multiply_group(const weight_chunk *chunk, size_t r, size_t b,
                               const type_traits type, const size_t V) {
     __m512i dot[TILE_ROWS][2];
     const size_t group = 2 * b + h, fours = 8 / type.halves;
+#pragma GCC unroll 8
     for (size_t v = 0; v < V; v++) {
-        __m512i start = _mm512_loadu_si512(block->sum_of_p[h] + 16 * v);
-        if (type.halves == 1)
-            start = _mm512_add_epi32(start, _mm512_loadu_si512(block->sum_of_p[1] + 16 * v));
-        start = _mm512_slli_epi32(start, type.log_centre);
-        start = _mm512_sub_epi32(_mm512_setzero_si512(), start);
+        __m512i start = _mm512_loadu_si512(block->start[h] + 16 * v);
+#pragma GCC unroll 8
         for (size_t i = 0; i < TILE_ROWS; i++)
             dot[i][v] = type.log_centre ? start : _mm512_setzero_si512();
     }
 #pragma GCC unroll 8
-    for (size_t j = h * fours; j < (h + 1) * fours; j++) {
+    for (size_t j = 0; j < fours; j++) {
         __m512i p[2];
-        for (size_t v = 0; v < V; v++) p[v] = _mm512_loadu_si512(block->p[j][16 * v]);
-#pragma GCC unroll 6
+#pragma GCC unroll 8
+        for (size_t v = 0; v < V; v++) p[v] = _mm512_loadu_si512(block->p[h * fours + j][16 * v]);
+#pragma GCC unroll 8
         for (size_t i = 0; i < TILE_ROWS; i++) {
             int32_t four;
-            memcpy(&four, chunk->q[r + i] + 32 * b + 4 * j, 4);
+            memcpy(&four, chunk->q[r + i] + 32 * b + 4 * (h * fours + j), 4);
+#pragma GCC unroll 8
             for (size_t v = 0; v < V; v++)
                 dot[i][v] = _mm512_dpbusd_epi32(dot[i][v], _mm512_set1_epi32(four), p[v]);
         }
     }
+#pragma GCC unroll 8
     for (size_t v = 0; v < V; v++) {
         __m512 scale = _mm512_loadu_ps(block->scale + 16 * v);
+#pragma GCC unroll 8
         for (size_t i = 0; i < TILE_ROWS; i++) {
             __m512 both = _mm512_mul_ps(scale, _mm512_set1_ps(chunk->d[r + i][group]));
             sum[i][v] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot[i][v]), both, sum[i][v]);
@@ -188,61 +218,92 @@ PF_INLINE void multiply_group(const weight_chunk *chunk, size_t r, size_t b,
     }
 }
 
-/* Y [tokens][0 .. n_rows) = the tile's tokens times six rows of the panel from row r. */
-PF_INLINE void multiply_tile(const token_block *block, const weight_chunk *panel, size_t r,
-                             size_t K, float *Y, size_t ldy, size_t tokens, size_t n_rows,
-                             const type_traits type, const size_t V) {
+/* sums [6][32] += the tile's tokens times six rows of the chunk from row r, over n_blocks blocks. */
+PF_INLINE void multiply_tile(const token_block *block, const weight_chunk *chunk, size_t r,
+                             size_t n_blocks, float (*sums)[TILE_TOKENS], const type_traits type,
+                             const size_t V) {
     __m512 sum[TILE_ROWS][2];
     for (size_t i = 0; i < TILE_ROWS; i++)
-        for (size_t v = 0; v < V; v++) sum[i][v] = _mm512_setzero_ps();
-    for (size_t b = 0; b < K / 32; b++, block++) {
-        const weight_chunk *chunk = panel + b / BLOCKS;
+        for (size_t v = 0; v < V; v++) sum[i][v] = _mm512_load_ps(sums[i] + 16 * v);
+    for (size_t b = 0; b < n_blocks; b++, block++) {
         for (size_t h = 0; h < type.halves; h++)
-            multiply_group(chunk, r, b % BLOCKS, block, sum, h, type, V);
+            multiply_group(chunk, r, b, block, sum, h, type, V);
         for (size_t v = 0; type.has_min && v < V; v++) {
             __m512 p = _mm512_loadu_ps(block->sum + 16 * v);
             for (size_t i = 0; i < TILE_ROWS; i++)
-                sum[i][v] =
-                    _mm512_fmadd_ps(p, _mm512_set1_ps(chunk->m[r + i][b % BLOCKS]), sum[i][v]);
+                sum[i][v] = _mm512_fmadd_ps(p, _mm512_set1_ps(chunk->m[r + i][b]), sum[i][v]);
         }
     }
-    float turned[TILE_ROWS][TILE_TOKENS];
     for (size_t i = 0; i < TILE_ROWS; i++)
-        for (size_t v = 0; v < V; v++) _mm512_storeu_ps(turned[i] + 16 * v, sum[i][v]);
-    for (size_t t = 0; t < tokens; t++)
-        for (size_t i = 0; i < n_rows; i++) Y[t * ldy + i] = turned[i][t];
+        for (size_t v = 0; v < V; v++) _mm512_store_ps(sums[i] + 16 * v, sum[i][v]);
 }
 
-/* Unrolled for one or both registers of tokens; `type` is a constant in here. */
-PF_INLINE void multiply_typed(const token_block *block, const weight_chunk *panel, size_t r,
-                              size_t K, float *Y, size_t ldy, size_t tokens, size_t n_rows,
+/* All rows of a chunk, unrolled for one or both registers of tokens; `type` is a constant in here. */
+PF_INLINE void multiply_typed(const token_block *block, const weight_chunk *chunk, size_t rows,
+                              size_t n_blocks, float (*sums)[TILE_TOKENS], size_t tokens,
                               const type_traits type) {
-    if (tokens > 16)
-        multiply_tile(block, panel, r, K, Y, ldy, tokens, n_rows, type, 2);
-    else
-        multiply_tile(block, panel, r, K, Y, ldy, tokens, n_rows, type, 1);
+    for (size_t r = 0; r < rows; r += TILE_ROWS)
+        if (tokens > 16)
+            multiply_tile(block, chunk, r, n_blocks, sums + r, type, 2);
+        else
+            multiply_tile(block, chunk, r, n_blocks, sums + r, type, 1);
 }
 
-static void multiply(pf_type type, const token_block *block, const weight_chunk *panel, size_t r,
-                     size_t K, float *Y, size_t ldy, size_t tokens, size_t n_rows) {
-    const type_traits q8_0 = {1, false, 7}, q5_0 = {1, false, 4}, q4_0 = {1, false, 3};
-    const type_traits q6_k = {2, false, 5}, with_min = {1, true, 0};
+static const type_traits q8_0 = {1, false, 7}, q5_0 = {1, false, 4}, q4_0 = {1, false, 3},
+                         q6_k = {2, false, 5}, with_min = {1, true, 0};
+
+static type_traits traits_of(pf_type type) {
     switch (type) {
     case PF_Q8_0:
-        multiply_typed(block, panel, r, K, Y, ldy, tokens, n_rows, q8_0);
+        return q8_0;
+    case PF_Q5_0:
+        return q5_0;
+    case PF_Q4_0:
+        return q4_0;
+    case PF_Q6_K:
+        return q6_k;
+    default:
+        return with_min;
+    }
+}
+
+static void multiply(pf_type type, const token_block *block, const weight_chunk *chunk, size_t rows,
+                     size_t n_blocks, float (*sums)[TILE_TOKENS], size_t tokens) {
+    switch (type) {
+    case PF_Q8_0:
+        multiply_typed(block, chunk, rows, n_blocks, sums, tokens, q8_0);
         break;
     case PF_Q5_0:
-        multiply_typed(block, panel, r, K, Y, ldy, tokens, n_rows, q5_0);
+        multiply_typed(block, chunk, rows, n_blocks, sums, tokens, q5_0);
         break;
     case PF_Q4_0:
-        multiply_typed(block, panel, r, K, Y, ldy, tokens, n_rows, q4_0);
+        multiply_typed(block, chunk, rows, n_blocks, sums, tokens, q4_0);
         break;
     case PF_Q6_K:
-        multiply_typed(block, panel, r, K, Y, ldy, tokens, n_rows, q6_k);
+        multiply_typed(block, chunk, rows, n_blocks, sums, tokens, q6_k);
         break;
     default:
-        multiply_typed(block, panel, r, K, Y, ldy, tokens, n_rows, with_min);
+        multiply_typed(block, chunk, rows, n_blocks, sums, tokens, with_min);
     }
+}
+
+/* Y [tokens][rows] = the tile's tokens times the panel. Chunk by chunk, so that the chunk's tokens stay in
+ * the first-level cache while all rows pass by; the sums wait there too. */
+static void multiply_panel(pf_type type, const token_block *tile, const weight_chunk *panel,
+                           size_t rows, size_t K, size_t tokens, float *Y, size_t ldy) {
+    _Alignas(64) float sums[PANEL_ROWS][TILE_TOKENS] = {{0}};
+    for (size_t k = 0; k < K; k += CHUNK)
+        multiply(type, tile + k / 32, panel + k / CHUNK, rows, at_most(K - k, CHUNK) / 32, sums,
+                 tokens);
+    for (size_t t = 0; t < tokens; t += 16)
+        for (size_t r = 0; r < rows; r += 16) {
+            __m512 turned[16];
+            size_t n_rows = at_most(rows - r, 16), n_tokens = at_most(tokens - t, 16);
+            pf_turn_16(sums[r] + t, TILE_TOKENS, n_rows, 0xffff, turned);
+            for (size_t i = 0; i < n_tokens; i++)
+                _mm512_mask_storeu_ps(Y + (t + i) * ldy + r, (__mmask16)((1u << n_rows) - 1),
+                                      turned[i]);
+        }
 }
 
 void pf_gemm_avx512vnni(pf_matrix W, const float *X, size_t ldx, size_t T, bool int8, float *Y,
@@ -254,15 +315,13 @@ void pf_gemm_avx512vnni(pf_matrix W, const float *X, size_t ldx, size_t T, bool 
     }
     weight_chunk *panel = (weight_chunk *)(void *)workspace;
     token_block *tiles = (token_block *)(void *)(panel + chunks);
-    put_tokens(X, ldx, T, K, tiles);
+    put_tokens(X, ldx, T, K, traits_of(W.type), tiles);
     for (size_t first = begin; first < end; first += PANEL_ROWS) {
         size_t rows = at_most(end - first, PANEL_ROWS);
         fill_panel(W, first, rows, panel);
         for (size_t t = 0; t < T; t += TILE_TOKENS)
-            for (size_t r = 0; r < rows; r += TILE_ROWS)
-                multiply(W.type, tiles + t / TILE_TOKENS * (K / 32), panel, r, K,
-                         Y + t * ldy + first + r, ldy, at_most(T - t, TILE_TOKENS),
-                         at_most(rows - r, TILE_ROWS));
+            multiply_panel(W.type, tiles + t / TILE_TOKENS * (K / 32), panel, rows, K,
+                           at_most(T - t, TILE_TOKENS), Y + t * ldy + first, ldy);
     }
 }
 

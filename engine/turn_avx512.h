@@ -1,0 +1,35 @@
+/* floor 1.3 - turning over: sixteen rows of floats become sixteen columns, in AVX-512 registers. */
+#ifndef PF_TURN_AVX512_H
+#define PF_TURN_AVX512_H
+
+#include "blocks_x86.h"
+
+/* Sixteen rows of at most sixteen columns turned over: out[k] = column k, 0 where there is none. */
+PF_INLINE void pf_turn_16(const float *rows, size_t ld, size_t n_rows, __mmask16 columns,
+                          __m512 out[16]) {
+    __m512 a[16], b[16];
+    for (size_t i = 0; i < 16; i++)
+        a[i] = i < n_rows ? _mm512_maskz_loadu_ps(columns, rows + i * ld) : _mm512_setzero_ps();
+    for (size_t i = 0; i < 16; i += 2) { /* pairs of floats from rows i and i + 1 */
+        b[i] = _mm512_unpacklo_ps(a[i], a[i + 1]);
+        b[i + 1] = _mm512_unpackhi_ps(a[i], a[i + 1]);
+    }
+    for (size_t i = 0; i < 16; i += 4) /* four rows: a[i + j] has columns j, j + 4, j + 8, j + 12 */
+        for (size_t j = 0; j < 2; j++) {
+            __m512d low = _mm512_castps_pd(b[i + j]), high = _mm512_castps_pd(b[i + j + 2]);
+            a[i + 2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, high));
+            a[i + 2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, high));
+        }
+    for (size_t j = 0; j < 4; j++) { /* quarters of 4 x 4 registers change places */
+        __m512 even_low = _mm512_shuffle_f32x4(a[j], a[4 + j], 0x88);
+        __m512 even_high = _mm512_shuffle_f32x4(a[8 + j], a[12 + j], 0x88);
+        __m512 odd_low = _mm512_shuffle_f32x4(a[j], a[4 + j], 0xdd);
+        __m512 odd_high = _mm512_shuffle_f32x4(a[8 + j], a[12 + j], 0xdd);
+        out[j] = _mm512_shuffle_f32x4(even_low, even_high, 0x88);
+        out[j + 8] = _mm512_shuffle_f32x4(even_low, even_high, 0xdd);
+        out[j + 4] = _mm512_shuffle_f32x4(odd_low, odd_high, 0x88);
+        out[j + 12] = _mm512_shuffle_f32x4(odd_low, odd_high, 0xdd);
+    }
+}
+
+#endif
