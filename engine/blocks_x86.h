@@ -102,14 +102,57 @@ PF_INLINE __m256i pf_q6_k_signed(const uint8_t *block, int i) {
     return _mm256_sub_epi8(pf_q6_k(block, i), _mm256_set1_epi8(32));
 }
 
+/* Sixteen signed bytes times d. */
+PF_INLINE void pf_scale_bytes(__m128i bytes, __m256 d, float out[16]) {
+    __m256 low = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
+    __m256 high = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8)));
+    _mm256_storeu_ps(out, _mm256_mul_ps(d, low));
+    _mm256_storeu_ps(out + 8, _mm256_mul_ps(d, high));
+}
+
 /* The sixteen scales of a Q6_K block, one for each 16 values, times d. */
 PF_INLINE void pf_q6_k_scales(const uint8_t *block, float scale[16]) {
-    __m128i scales = pf_load16(block + 192);
-    __m256 d = pf_half8(block + 208);
-    __m256 low = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(scales));
-    __m256 high = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(scales, 8)));
-    _mm256_storeu_ps(scale, _mm256_mul_ps(d, low));
-    _mm256_storeu_ps(scale + 8, _mm256_mul_ps(d, high));
+    pf_scale_bytes(pf_load16(block + 192), pf_half8(block + 208), scale);
+}
+
+/* Values 32 i ... of Q2_K: 0 ... 3. */
+PF_INLINE __m256i pf_two_bits(const uint8_t *q, int i) {
+    __m256i bytes = _mm256_srli_epi16(pf_load32(q + i / 4 * 32), i % 4 * 2);
+    return _mm256_and_si256(bytes, _mm256_set1_epi8(3));
+}
+
+PF_INLINE __m256i pf_q2_k(const uint8_t *block, int i) { return pf_two_bits(block + 16, i); }
+
+/* The scales and mins of a Q2_K block, one for each 16 values: w = scale q - min. */
+PF_INLINE void pf_q2_k_scales(const uint8_t *block, float scale[16], float min[16]) {
+    const __m128i low4 = _mm_set1_epi8(15);
+    __m128i both = pf_load16(block);
+    pf_scale_bytes(_mm_and_si128(both, low4), pf_half8(block + 80), scale);
+    pf_scale_bytes(_mm_and_si128(_mm_srli_epi16(both, 4), low4), pf_half8(block + 82), min);
+}
+
+/* Values 32 i ... of Q3_K: 0 ... 7, four more than they stand for. */
+PF_INLINE __m256i pf_q3_k(const uint8_t *block, int i) {
+    const __m256i bit = _mm256_set1_epi8((char)(1 << i));
+    __m256i set = _mm256_cmpeq_epi8(_mm256_and_si256(pf_load32(block), bit), bit);
+    return _mm256_or_si256(pf_two_bits(block + 32, i), _mm256_and_si256(set, _mm256_set1_epi8(4)));
+}
+
+PF_INLINE __m256i pf_q3_k_signed(const uint8_t *block, int i) {
+    return _mm256_sub_epi8(pf_q3_k(block, i), _mm256_set1_epi8(4));
+}
+
+/* The sixteen scales of a Q3_K block times d: low four bits in 8 bytes, the two above them in 4 more. */
+PF_INLINE void pf_q3_k_scales(const uint8_t *block, float scale[16]) {
+    const uint64_t low4 = 0x0f0f0f0f0f0f0f0f, low2 = 0x03030303;
+    uint64_t low;
+    uint32_t high;
+    memcpy(&low, block + 96, sizeof low);
+    memcpy(&high, block + 104, sizeof high);
+    uint64_t first = (low & low4) | ((high & low2) | (high >> 2 & low2) << 32) << 4;
+    uint64_t second = (low >> 4 & low4) | ((high >> 4 & low2) | (high >> 6 & low2) << 32) << 4;
+    __m128i scales = _mm_set_epi64x((int64_t)second, (int64_t)first);
+    pf_scale_bytes(_mm_sub_epi8(scales, _mm_set1_epi8(32)), pf_half8(block + 108), scale);
 }
 
 /* The scale of each lane's 4 values in group i: scale[2 i] for the first 16, scale[2 i + 1] for the rest. */

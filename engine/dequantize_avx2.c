@@ -52,17 +52,37 @@ PF_INLINE void k_row(const uint8_t *block, size_t bytes, bool five, float *value
     }
 }
 
-static void q6_k_row(const uint8_t *block, float *values, size_t n) {
-    for (size_t first = 0; first < n; first += 256, block += 210) {
+/* Q6_K or (three) Q3_K: signed, a scale for each 16 values. */
+PF_INLINE void scaled_row(const uint8_t *block, size_t bytes, bool three, float *values, size_t n) {
+    for (size_t first = 0; first < n; first += 256, block += bytes) {
         float scales[16];
-        pf_q6_k_scales(block, scales);
+        if (three)
+            pf_q3_k_scales(block, scales);
+        else
+            pf_q6_k_scales(block, scales);
 #pragma GCC unroll 8
         for (int i = 0; i < 8; i++) {
-            __m256i q = pf_q6_k_signed(block, i);
+            __m256i q = three ? pf_q3_k_signed(block, i) : pf_q6_k_signed(block, i);
             float *group = values + first + 32 * i;
             store_half(group, _mm256_castsi256_si128(q), _mm256_set1_ps(scales[2 * i]), NULL);
             store_half(group + 16, _mm256_extracti128_si256(q, 1),
                        _mm256_set1_ps(scales[2 * i + 1]), NULL);
+        }
+    }
+}
+
+static void q2_k_row(const uint8_t *block, float *values, size_t n) {
+    for (size_t first = 0; first < n; first += 256, block += 84) {
+        float scales[16], mins[16];
+        pf_q2_k_scales(block, scales, mins);
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; i++) {
+            __m256i q = pf_q2_k(block, i);
+            float *group = values + first + 32 * i;
+            __m256 low = _mm256_set1_ps(-mins[2 * i]), high = _mm256_set1_ps(-mins[2 * i + 1]);
+            store_half(group, _mm256_castsi256_si128(q), _mm256_set1_ps(scales[2 * i]), &low);
+            store_half(group + 16, _mm256_extracti128_si256(q, 1),
+                       _mm256_set1_ps(scales[2 * i + 1]), &high);
         }
     }
 }
@@ -114,7 +134,13 @@ void pf_dequantize_row_avx2(pf_type type, const void *row, float *values, size_t
         k_row(row, 176, true, values, n);
         break;
     case PF_Q6_K:
-        q6_k_row(row, values, n);
+        scaled_row(row, 210, false, values, n);
+        break;
+    case PF_Q3_K:
+        scaled_row(row, 110, true, values, n);
+        break;
+    case PF_Q2_K:
+        q2_k_row(row, values, n);
         break;
     default:
         pf_dequantize_row(type, row, values, n);

@@ -4,7 +4,7 @@
  * unsigned bytes of a weight, spread over the lanes, against four signed bytes of each token. Types
  * whose integers have a centre (128 for Q8_0, whose bytes are signed) start the sums of a group at
  * -centre (sum of its activations), which is exact. A group is what shares one scale: 32 columns, or
- * 16 for Q6_K.
+ * 16 for Q2_K, Q3_K and Q6_K.
  *     y = sum over groups of  d s ((q - centre) . p)  +  m s (sum of p)
  * with weights d (q - centre) + m and activations s p. Any block type is unpacked to this form, a panel
  * of 48 rows at a time. */
@@ -20,20 +20,20 @@ enum { TILE_ROWS = 6, TILE_TOKENS = 32, PANEL_ROWS = 48, CHUNK = 256, BLOCKS = C
 typedef struct weight_chunk {
     uint8_t q[PANEL_ROWS][CHUNK + 64];
     float d[PANEL_ROWS][2 * BLOCKS]; /* of each 16 columns, or every second one of each 32 */
-    float m[PANEL_ROWS][BLOCKS];     /* of each 32 columns */
+    float m[PANEL_ROWS][2 * BLOCKS]; /* likewise */
 } weight_chunk;
 
 /* 32 columns of 32 tokens. */
 typedef struct token_block {
-    int8_t p[8][TILE_TOKENS][4];   /* four columns of each token side by side */
-    int32_t start[2][TILE_TOKENS]; /* of each group: -centre (sum of p) */
-    float scale[TILE_TOKENS], sum[TILE_TOKENS];
+    int8_t p[8][TILE_TOKENS][4];                   /* four columns of each token side by side */
+    int32_t start[2][TILE_TOKENS];                 /* of each group: -centre (sum of p) */
+    float scale[TILE_TOKENS], sum[2][TILE_TOKENS]; /* sum: of each group */
 } token_block;
 
 /* What multiplying must know of a type. */
 typedef struct type_traits {
     size_t halves;       /* groups in a block of 32 */
-    bool has_min;        /* an m per block */
+    bool has_min;        /* an m per group */
     unsigned log_centre; /* 0: there is none */
 } type_traits;
 
@@ -75,16 +75,15 @@ static void put_sixteen(const float *x, size_t ldx, size_t tokens, token_block *
         _mm512_storeu_si512(block->p[j][lane], p);
         sum[j / 4] = _mm512_dpbusd_epi32(sum[j / 4], _mm512_set1_epi8(1), p);
     }
-    __m512i all = _mm512_add_epi32(sum[0], sum[1]);
-    if (type.halves == 1) sum[0] = all;
+    if (type.halves == 1) sum[0] = _mm512_add_epi32(sum[0], sum[1]);
     for (size_t h = 0; h < 2; h++) {
         __m512i centres = _mm512_slli_epi32(sum[h], type.log_centre);
         if (type.log_centre == 0) centres = _mm512_setzero_si512();
         _mm512_storeu_si512(block->start[h] + lane,
                             _mm512_sub_epi32(_mm512_setzero_si512(), centres));
+        _mm512_storeu_ps(block->sum[h] + lane, _mm512_mul_ps(scale, _mm512_cvtepi32_ps(sum[h])));
     }
     _mm512_storeu_ps(block->scale + lane, scale);
-    _mm512_storeu_ps(block->sum + lane, _mm512_mul_ps(scale, _mm512_cvtepi32_ps(all)));
 }
 
 /* tiles [ceil(T / 32)][K / 32]; lanes of a half without tokens keep what they have: nobody reads their
@@ -116,27 +115,41 @@ PF_INLINE void put_row_of_32(weight_chunk *chunk, size_t r, const uint8_t *block
     for (size_t b = 0; b < n / 32; b++, block += bytes) {
         put_weights(chunk, r, b, q(block));
         chunk->d[r][2 * b] = pf_half(block);
-        if (has_min) chunk->m[r][b] = pf_half(block + 2);
+        if (has_min) chunk->m[r][2 * b] = pf_half(block + 2);
     }
 }
 
 PF_INLINE void put_row_of_k(weight_chunk *chunk, size_t r, const uint8_t *block, const bool five) {
     __m256 scale, offset;
-    float scales[BLOCKS];
+    float scales[BLOCKS], offsets[BLOCKS];
     pf_k_scales(block, &scale, &offset);
     _mm256_storeu_ps(scales, scale);
-    _mm256_storeu_ps(chunk->m[r], offset);
+    _mm256_storeu_ps(offsets, offset);
 #pragma GCC unroll 8
     for (int b = 0; b < BLOCKS; b++) {
         put_weights(chunk, r, (size_t)b, five ? pf_q5_k(block, b) : pf_q4_k(block, b));
         chunk->d[r][2 * b] = scales[b];
+        chunk->m[r][2 * b] = offsets[b];
     }
+}
+
+static void put_row_of_q2_k(weight_chunk *chunk, size_t r, const uint8_t *block) {
+    pf_q2_k_scales(block, chunk->d[r], chunk->m[r]);
+    for (size_t group = 0; group < 2 * BLOCKS; group++) chunk->m[r][group] *= -1;
+#pragma GCC unroll 8
+    for (int b = 0; b < BLOCKS; b++) put_weights(chunk, r, (size_t)b, pf_q2_k(block, b));
 }
 
 static void put_row_of_q6_k(weight_chunk *chunk, size_t r, const uint8_t *block) {
     pf_q6_k_scales(block, chunk->d[r]);
 #pragma GCC unroll 8
     for (int b = 0; b < BLOCKS; b++) put_weights(chunk, r, (size_t)b, pf_q6_k(block, b));
+}
+
+static void put_row_of_q3_k(weight_chunk *chunk, size_t r, const uint8_t *block) {
+    pf_q3_k_scales(block, chunk->d[r]);
+#pragma GCC unroll 8
+    for (int b = 0; b < BLOCKS; b++) put_weights(chunk, r, (size_t)b, pf_q3_k(block, b));
 }
 
 /* n <= 256 columns of one row. */
@@ -162,6 +175,12 @@ static void put_row(weight_chunk *chunk, size_t r, pf_type type, const uint8_t *
         break;
     case PF_Q5_K:
         put_row_of_k(chunk, r, blocks, true);
+        break;
+    case PF_Q2_K:
+        put_row_of_q2_k(chunk, r, blocks);
+        break;
+    case PF_Q3_K:
+        put_row_of_q3_k(chunk, r, blocks);
         break;
     default:
         put_row_of_q6_k(chunk, r, blocks);
@@ -215,6 +234,11 @@ PF_INLINE void multiply_group(const weight_chunk *chunk, size_t r, size_t b,
             __m512 both = _mm512_mul_ps(scale, _mm512_set1_ps(chunk->d[r + i][group]));
             sum[i][v] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot[i][v]), both, sum[i][v]);
         }
+        if (!type.has_min) continue;
+        __m512 p = _mm512_loadu_ps(block->sum[h] + 16 * v);
+#pragma GCC unroll 8
+        for (size_t i = 0; i < TILE_ROWS; i++)
+            sum[i][v] = _mm512_fmadd_ps(p, _mm512_set1_ps(chunk->m[r + i][group]), sum[i][v]);
     }
 }
 
@@ -225,15 +249,9 @@ PF_INLINE void multiply_tile(const token_block *block, const weight_chunk *chunk
     __m512 sum[TILE_ROWS][2];
     for (size_t i = 0; i < TILE_ROWS; i++)
         for (size_t v = 0; v < V; v++) sum[i][v] = _mm512_load_ps(sums[i] + 16 * v);
-    for (size_t b = 0; b < n_blocks; b++, block++) {
+    for (size_t b = 0; b < n_blocks; b++, block++)
         for (size_t h = 0; h < type.halves; h++)
             multiply_group(chunk, r, b, block, sum, h, type, V);
-        for (size_t v = 0; type.has_min && v < V; v++) {
-            __m512 p = _mm512_loadu_ps(block->sum + 16 * v);
-            for (size_t i = 0; i < TILE_ROWS; i++)
-                sum[i][v] = _mm512_fmadd_ps(p, _mm512_set1_ps(chunk->m[r + i][b]), sum[i][v]);
-        }
-    }
     for (size_t i = 0; i < TILE_ROWS; i++)
         for (size_t v = 0; v < V; v++) _mm512_store_ps(sums[i] + 16 * v, sum[i][v]);
 }
@@ -250,7 +268,8 @@ PF_INLINE void multiply_typed(const token_block *block, const weight_chunk *chun
 }
 
 static const type_traits q8_0 = {1, false, 7}, q5_0 = {1, false, 4}, q4_0 = {1, false, 3},
-                         q6_k = {2, false, 5}, with_min = {1, true, 0};
+                         q6_k = {2, false, 5}, q3_k = {2, false, 2}, with_min = {1, true, 0},
+                         q2_k = {2, true, 0};
 
 static type_traits traits_of(pf_type type) {
     switch (type) {
@@ -262,6 +281,10 @@ static type_traits traits_of(pf_type type) {
         return q4_0;
     case PF_Q6_K:
         return q6_k;
+    case PF_Q3_K:
+        return q3_k;
+    case PF_Q2_K:
+        return q2_k;
     default:
         return with_min;
     }
@@ -281,6 +304,12 @@ static void multiply(pf_type type, const token_block *block, const weight_chunk 
         break;
     case PF_Q6_K:
         multiply_typed(block, chunk, rows, n_blocks, sums, tokens, q6_k);
+        break;
+    case PF_Q3_K:
+        multiply_typed(block, chunk, rows, n_blocks, sums, tokens, q3_k);
+        break;
+    case PF_Q2_K:
+        multiply_typed(block, chunk, rows, n_blocks, sums, tokens, q2_k);
         break;
     default:
         multiply_typed(block, chunk, rows, n_blocks, sums, tokens, with_min);
@@ -309,7 +338,7 @@ static void multiply_panel(pf_type type, const token_block *tile, const weight_c
 void pf_gemm_avx512vnni(pf_matrix W, const float *X, size_t ldx, size_t T, bool int8, float *Y,
                         size_t ldy, size_t begin, size_t end, float *workspace) {
     size_t K = W.cols, chunks = (K + CHUNK - 1) / CHUNK;
-    if (!int8 || W.type == PF_Q2_K || W.type == PF_Q3_K || pf_type_get(W.type)->block_size == 1) {
+    if (!int8 || pf_type_get(W.type)->block_size == 1) {
         pf_gemm_avx512(W, X, ldx, T, false, Y, ldy, begin, end, workspace);
         return;
     }

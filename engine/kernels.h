@@ -74,8 +74,8 @@ typedef struct pf_kernels {
      * round to nearest. a.x must be set. */
     void (*quantize_activation)(pf_activation a, size_t n);
 
-    /* y[r] = W row r . x for the rows [begin, end) of W. For F32, F16, BF16, Q2_K, Q3_K and wherever
-     * a.q is NULL the product is with the floats a.x; else with the int8 activations. Never allocates. */
+    /* y[r] = W row r . x for the rows [begin, end) of W. For F32, F16, BF16 and wherever a.q is
+     * NULL the product is with the floats a.x; else with the int8 activations. Never allocates. */
     void (*matvec)(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end);
 
     /* Y[t * ldy + r] = X row t . W row r for T <= PF_GEMM_TOKENS tokens and the rows [begin, end) of W,

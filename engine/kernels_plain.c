@@ -182,7 +182,7 @@ static void activation_values(pf_activation a, size_t first, float *values, size
 
 static void plain_matvec(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end) {
     const pf_type_info *info = pf_type_get(W.type);
-    bool floats = info->block_size == 1 || !a.q || W.type == PF_Q2_K || W.type == PF_Q3_K;
+    bool floats = info->block_size == 1 || !a.q;
     const char *row = (const char *)W.data + begin * pf_row_bytes(W.type, W.cols);
     float weights[CHUNK], values[CHUNK];
     for (size_t r = begin; r < end; r++) {

@@ -96,17 +96,43 @@ PF_INLINE float pf_row_of_k(const uint8_t *block, size_t n_blocks, pf_activation
     return pf_sum8(_mm256_add_ps(_mm256_add_ps(total[0], total[1]), mins));
 }
 
-PF_INLINE float pf_row_of_q6_k(const uint8_t *block, size_t n_blocks, pf_activation a) {
+/* One row of Q6_K, or (three) of Q3_K: signed values, a scale for each 16. */
+PF_INLINE float pf_row_of_16(const uint8_t *block, size_t n_blocks, pf_activation a,
+                             const bool three) {
     __m256 total[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
-    for (size_t b = 0; b < n_blocks; b++, block += 210) {
+    for (size_t b = 0; b < n_blocks; b++, block += three ? 110 : 210) {
         float scales[16];
-        pf_q6_k_scales(block, scales);
+        if (three)
+            pf_q3_k_scales(block, scales);
+        else
+            pf_q6_k_scales(block, scales);
 #pragma GCC unroll 8
         for (int i = 0; i < 8; i++) {
             size_t group = 8 * b + (size_t)i;
-            __m256 dot = pf_dot_signed(pf_q6_k_signed(block, i), pf_load32(a.q + 32 * group));
+            __m256i q = three ? pf_q3_k_signed(block, i) : pf_q6_k_signed(block, i);
+            __m256 dot = pf_dot_signed(q, pf_load32(a.q + 32 * group));
             dot = _mm256_mul_ps(dot, _mm256_set1_ps(a.scale[group]));
             total[i % 2] = _mm256_fmadd_ps(dot, pf_two_scales(scales + 2 * i), total[i % 2]);
+        }
+    }
+    return pf_sum8(_mm256_add_ps(total[0], total[1]));
+}
+
+/* One row of Q2_K: a min for each 16 values, so the activations are summed by sixteen here. */
+PF_INLINE float pf_row_of_q2_k(const uint8_t *block, size_t n_blocks, pf_activation a) {
+    __m256 total[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
+    for (size_t b = 0; b < n_blocks; b++, block += 84) {
+        float scales[16], mins[16];
+        pf_q2_k_scales(block, scales, mins);
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; i++) {
+            size_t group = 8 * b + (size_t)i;
+            __m256i p = pf_load32(a.q + 32 * group);
+            __m256 dot = pf_dot_unsigned(pf_q2_k(block, i), p);
+            __m256 sum = pf_dot_unsigned(_mm256_set1_epi8(1), p);
+            dot = _mm256_mul_ps(dot, pf_two_scales(scales + 2 * i));
+            dot = _mm256_fnmadd_ps(sum, pf_two_scales(mins + 2 * i), dot);
+            total[i % 2] = _mm256_fmadd_ps(dot, _mm256_set1_ps(a.scale[group]), total[i % 2]);
         }
     }
     return pf_sum8(_mm256_add_ps(total[0], total[1]));
@@ -150,7 +176,15 @@ PF_INLINE bool pf_matvec_int8(pf_matrix W, pf_activation a, float *y, size_t beg
             y[r] = pf_row_of_k(data + r * row_bytes, supers, a, true);
         return true;
     case PF_Q6_K:
-        for (size_t r = begin; r < end; r++) y[r] = pf_row_of_q6_k(data + r * row_bytes, supers, a);
+        for (size_t r = begin; r < end; r++)
+            y[r] = pf_row_of_16(data + r * row_bytes, supers, a, false);
+        return true;
+    case PF_Q3_K:
+        for (size_t r = begin; r < end; r++)
+            y[r] = pf_row_of_16(data + r * row_bytes, supers, a, true);
+        return true;
+    case PF_Q2_K:
+        for (size_t r = begin; r < end; r++) y[r] = pf_row_of_q2_k(data + r * row_bytes, supers, a);
         return true;
     default:
         return false;

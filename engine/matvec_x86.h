@@ -9,7 +9,7 @@ void pf_matvec_avx2(pf_matrix W, pf_activation a, float *y, size_t begin, size_t
 void pf_matvec_avx512(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end);
 void pf_matvec_avx512vnni(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end);
 
-/* The int8 products alone (every block type but Q2_K and Q3_K; a.q set); false for other types. */
+/* The int8 products alone (every block type; a.q set); false for other types. */
 bool pf_matvec_int8_avx2(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end);
 bool pf_matvec_int8_avx512vnni(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end);
 
