@@ -2,7 +2,7 @@
 #if defined(__x86_64__)
 
 #include "attend_x86.h"
-#include "exp_x86.h"
+#include "exp_avx2.h"
 
 #define VECTOR __m256
 #define LOAD(p) _mm256_loadu_ps(p)

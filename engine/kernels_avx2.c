@@ -2,7 +2,7 @@
 #if defined(__x86_64__)
 
 #include "attend_x86.h"
-#include "exp_x86.h"
+#include "exp_avx2.h"
 #include "kernels.h"
 #include "keys_x86.h"
 #include "matvec_x86.h"

@@ -5,7 +5,7 @@
 #if defined(__x86_64__)
 
 #include "attend_x86.h"
-#include "exp_x86.h"
+#include "exp_avx512.h"
 #include "gemm_x86.h"
 #include "kernels.h"
 #include "keys_x86.h"
