@@ -124,37 +124,49 @@ static void plain_favor_step(float *S, float *z, size_t M, size_t D, float decay
     }
 }
 
-/* One query, its numbers PF_TILE_QUERIES apart; keys begin <= j < end. */
-static void attend_one(const pf_query_tile *tile, size_t t, const float *K, const float *V,
-                       size_t D, ptrdiff_t begin, ptrdiff_t end) {
-    enum { TILE = PF_TILE_QUERIES };
-    const float *q = tile->q + t;
-    float *out = tile->out + t, *scores = tile->scores + t, top = tile->top[t];
-    for (ptrdiff_t j = begin; j < end; j++) {
-        float sum = 0;
-        for (size_t d = 0; d < D; d++) sum += K[(size_t)j * D + d] * q[d * TILE];
-        scores[j * TILE] = sum;
-        if (sum > top) top = sum;
+enum { TILE = PF_TILE_QUERIES };
+
+/* y[t] += factor x[t] for the queries of a tile: a loop that compilers turn into vectors. */
+static void add_columns(float *y, float factor, const float *x) {
+    for (size_t t = 0; t < TILE; t++) y[t] += factor * x[t];
+}
+
+/* Query t: the scores of the keys begin <= j < end to weights, all others to 0. Returns the factor that
+ * brings what it has seen before to its new maximum. */
+static float weigh_column(const pf_query_tile *tile, size_t t, size_t n, ptrdiff_t begin,
+                          ptrdiff_t end) {
+    float *score = tile->scores + t, top = tile->top[t], sum = 0;
+    if (begin < 0) begin = 0;
+    if (end > (ptrdiff_t)n) end = (ptrdiff_t)n;
+    for (ptrdiff_t j = begin; j < end; j++)
+        if (score[j * TILE] > top) top = score[j * TILE];
+    for (ptrdiff_t j = 0; j < (ptrdiff_t)n; j++) {
+        float exponent = score[j * TILE] - top;
+        score[j * TILE] = j < begin || j >= end || exponent < -87 ? 0 : expf(exponent);
+        sum += score[j * TILE];
     }
-    float keep = tile->top[t] - top < -87 ? 0 : expf(tile->top[t] - top);
+    float keep = top == -INFINITY ? 1 : tile->top[t] - top < -87 ? 0 : expf(tile->top[t] - top);
+    tile->den[t] = tile->den[t] * keep + sum;
     tile->top[t] = top;
-    tile->den[t] *= keep;
-    for (size_t d = 0; d < D; d++) out[d * TILE] *= keep;
-    for (ptrdiff_t j = begin; j < end; j++) {
-        float exponent = scores[j * TILE] - top, weight = exponent < -87 ? 0 : expf(exponent);
-        tile->den[t] += weight;
-        for (size_t d = 0; d < D; d++) out[d * TILE] += weight * V[(size_t)j * D + d];
-    }
+    return keep;
 }
 
 static void plain_attend(const pf_query_tile *tile, const float *K, const float *V, size_t n,
                          size_t D, ptrdiff_t first, ptrdiff_t last) {
-    for (size_t t = 0; t < tile->n; t++) {
-        ptrdiff_t begin = first + (ptrdiff_t)t, end = last + (ptrdiff_t)t;
-        if (begin < 0) begin = 0;
-        if (end > (ptrdiff_t)n) end = (ptrdiff_t)n;
-        if (begin < end) attend_one(tile, t, K, V, D, begin, end);
+    float keep[TILE] = {0};
+    for (size_t i = 0; i < n * TILE; i++) tile->scores[i] = 0;
+    for (size_t j = 0; j < n; j++)
+        for (size_t d = 0; d < D; d++)
+            add_columns(tile->scores + j * TILE, K[j * D + d], tile->q + d * TILE);
+    for (size_t t = 0; t < TILE; t++) {
+        ptrdiff_t begin = t < tile->n ? first + (ptrdiff_t)t : (ptrdiff_t)n;
+        keep[t] = weigh_column(tile, t, n, begin, last + (ptrdiff_t)t);
     }
+    for (size_t d = 0; d < D; d++)
+        for (size_t t = 0; t < TILE; t++) tile->out[d * TILE + t] *= keep[t];
+    for (size_t j = 0; j < n; j++)
+        for (size_t d = 0; d < D; d++)
+            add_columns(tile->out + d * TILE, V[j * D + d], tile->scores + j * TILE);
 }
 
 static void plain_quantize_activation(pf_activation a, size_t n) {
