@@ -202,24 +202,28 @@ static void chunks_and_teams_agree_with_single_tokens(void **state) {
 
 /* Three KV heads and a text long enough that a team cuts the slots of a token, and the queries of a
  * prompt, across heads. */
-static void check_sharing(problem *p, int most_threads, float *want, float *again) {
-    p->chunk = 1, p->threads = 1;
-    solve(p, want);
-    for (p->threads = 2; p->threads <= most_threads; p->threads += 3) {
-        const size_t chunks[] = {1, 100, T_MAX};
-        for (size_t c = 0; c < 3; c++) {
-            p->chunk = chunks[c];
-            solve(p, p->out);
-            float most = p->chunk == 1 ? 1e-5f : 2e-4f;
-            float difference = largest_difference(p->out, want, out_size(p));
-            if (difference > most)
-                print_message("kind %d, kv %s, %d threads, chunk %zu: %g\n", p->options.kind,
-                              pf_kv_name(p->options.kv), p->threads, p->chunk, (double)difference);
-            assert_true(difference <= most);
-            solve(p, again);
-            assert_memory_equal(p->out, again, out_size(p) * sizeof *again);
-        }
+static void check_sharing(problem *p, int threads, const float *want, float *again) {
+    const size_t chunks[] = {1, 100, T_MAX};
+    p->threads = threads;
+    for (size_t c = 0; c < 3; c++) {
+        p->chunk = chunks[c];
+        solve(p, p->out);
+        float most = p->chunk == 1 ? 1e-5f : 2e-4f;
+        float difference = largest_difference(p->out, want, out_size(p));
+        if (difference > most)
+            print_message("kind %d, kv %s, %d threads, chunk %zu: %g\n", p->options.kind,
+                          pf_kv_name(p->options.kv), p->threads, p->chunk, (double)difference);
+        assert_true(difference <= most);
+        if (p->chunk == 1 && threads > 2) continue; /* they wait long where cores are few */
+        solve(p, again);
+        assert_memory_equal(p->out, again, out_size(p) * sizeof *again);
     }
+}
+
+static void solve_alone(problem *p, pf_kv_kind kv, float *out) {
+    p->options.kv = kv;
+    p->chunk = 1, p->threads = 1;
+    solve(p, out);
 }
 
 static void teams_share_heads_that_do_not_come_out_even(void **state) {
@@ -234,9 +238,10 @@ static void teams_share_heads_that_do_not_come_out_even(void **state) {
     };
     for (size_t i = 0; i < 3; i++) {
         apply_variant(&p, &shared[i]);
-        p.options.kv = PF_KV_F32;
-        check_sharing(&p, 5, full, again);
-        p.options.kv = PF_KV_F16;
+        solve_alone(&p, PF_KV_F32, full);
+        check_sharing(&p, 2, full, again);
+        if (i == 0) check_sharing(&p, 5, full, again);
+        solve_alone(&p, PF_KV_F16, want);
         check_sharing(&p, 2, want, again);
         float rounding = largest_difference(want, full, out_size(&p));
         assert_true(rounding > 1e-5f && rounding < 4e-3f);
