@@ -140,6 +140,8 @@ pf_session *pf_session_new(const pf_model *model, const pf_session_options *opti
     s->workspaces =
         pf_calloc((size_t)options->n_threads, sizeof *s->workspaces, "working memory", error);
     if (!s->favor || !s->workspaces || !allocate_activations(s, error)) goto fail;
+    s->team = pf_team_new(options->n_threads, error);
+    if (!s->team) goto fail;
     for (int i = 0; i < options->n_threads; i++)
         if (!allocate_workspace(s, &s->workspaces[i], error)) goto fail;
     pf_attention_shape shape = shape_of(model, &s->options.attention, options->context, s->favor);
@@ -154,6 +156,7 @@ fail:
 
 void pf_session_free(pf_session *s) {
     if (!s) return;
+    pf_team_free(s->team);
     pf_attention_free(s->attention);
     for (int i = 0; s->workspaces && i < s->options.n_threads; i++)
         pf_free(s->workspaces[i].memory);
@@ -187,8 +190,11 @@ static bool check_tokens(const pf_session *s, const int32_t *tokens, size_t n, s
     return true;
 }
 
-static int team_for(const pf_session *s, size_t n) {
-    return s->weights * n < s->options.team_work ? 1 : s->options.n_threads;
+static void run(pf_session *s, size_t n) {
+    if (s->weights * n < s->options.team_work)
+        pf_parallel(1, pf_forward, s);
+    else
+        pf_team_run(s->team, pf_forward, s);
 }
 
 bool pf_session_append(pf_session *s, const int32_t *tokens, size_t n, float *logits,
@@ -203,7 +209,7 @@ bool pf_session_append(pf_session *s, const int32_t *tokens, size_t n, float *lo
         s->logits =
             s->n_logits > 0 ? logits + (end - s->n_logits - skipped) * s->model->n_vocab : NULL;
         if (!pf_attention_begin(s->attention, s->position, s->n, error)) return false;
-        pf_parallel(team_for(s, s->n), pf_forward, s);
+        run(s, s->n);
         s->position += s->n;
     }
     return true;

@@ -31,6 +31,7 @@ struct pf_session {
     float *delta;             /* [chunk, C] what a block adds to the residual stream */
     float *activations;       /* the memory of all of them */
     pf_workspace *workspaces; /* [n_threads] */
+    pf_team *team;            /* n_threads members, or as many as there could be */
 
     /* the chunk being computed */
     const int32_t *tokens; /* [n] */

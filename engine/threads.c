@@ -1,27 +1,48 @@
 /* floor 0.2 - threads: one team works through a whole forward pass in step.
  *
  * The barrier counts arrivals up and turns a generation over: members spin on the generation, a
- * cache line away from the counter, and give their core away after a while, so that more teams than
- * cores still make progress. */
+ * cache line away from the counter, and sleep after a while. Who sleeps is woken before programs that
+ * only compute; who yields instead queues up behind them, at each of dozens of barriers per token. */
 #define _GNU_SOURCE
 #include "threads.h"
 
+#include "memory.h"
+
+#include <limits.h>
 #include <omp.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
-/* About 10 microseconds, then yield, which costs little where nobody else wants the core. Spinning
- * longer only hurts teams larger than the machine, and whoever shares it. */
-enum { SPINS_BEFORE_YIELD = 200, CACHE_LINE = 64 };
+#ifdef __linux__
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+/* About 10 microseconds, as many again of yielding, which costs little where nobody else wants the core.
+ * Spinning longer only hurts teams larger than the machine, and whoever shares it. */
+enum { SPINS = 200, YIELDS = 50, CACHE_LINE = 64 };
+
+typedef struct helper {
+    pthread_t thread;
+    pf_team *team;
+    int index;
+} helper;
 
 struct pf_team {
     int count;
     char pad0[CACHE_LINE - sizeof(int)];
     atomic_int arrived;
     char pad1[CACHE_LINE - sizeof(atomic_int)];
-    atomic_uint generation;
-    char pad2[CACHE_LINE - sizeof(atomic_uint)];
+    atomic_uint generation; /* of barriers */
+    atomic_uint job;        /* a team that stays: pieces of work so far */
+    atomic_int sleepers;
+    char pad2[CACHE_LINE - 2 * sizeof(atomic_uint) - sizeof(atomic_int)];
+    void (*work)(void *context, pf_member member); /* of this job; NULL: the helpers go home */
+    void *context;
+    helper *helpers; /* [count - 1], behind the team */
 };
 
 void pf_parallel(int n_threads, void (*work)(void *context, pf_member member), void *context) {
@@ -47,22 +68,97 @@ static void relax(void) {
 #endif
 }
 
+/* Sleeps while *word is the given value; may wake up early. */
+static void sleep_through(pf_team *team, atomic_uint *word, unsigned value) {
+#ifdef __linux__
+    atomic_fetch_add(&team->sleepers, 1);
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+    atomic_fetch_sub(&team->sleepers, 1);
+#else
+    (void)team, (void)word, (void)value;
+    sched_yield();
+#endif
+}
+
+static void wait_while(pf_team *team, atomic_uint *word, unsigned value) {
+    for (int spin = 0; atomic_load_explicit(word, memory_order_acquire) == value; spin++) {
+        if (spin < SPINS)
+            relax();
+        else if (spin < SPINS + YIELDS)
+            sched_yield();
+        else
+            sleep_through(team, word, value);
+    }
+}
+
+/* Either this sees a sleeper, or who is about to sleep sees the new value. */
+static void advance(pf_team *team, atomic_uint *word) {
+    atomic_fetch_add(word, 1);
+#ifdef __linux__
+    if (atomic_load(&team->sleepers) > 0)
+        syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+#else
+    (void)team;
+#endif
+}
+
 void pf_barrier(pf_member member) {
     pf_team *team = member.team;
     if (member.count == 1) return;
     unsigned generation = atomic_load_explicit(&team->generation, memory_order_acquire);
     if (atomic_fetch_add_explicit(&team->arrived, 1, memory_order_acq_rel) == member.count - 1) {
         atomic_store_explicit(&team->arrived, 0, memory_order_relaxed);
-        atomic_store_explicit(&team->generation, generation + 1, memory_order_release);
-        return;
+        advance(team, &team->generation);
+    } else {
+        wait_while(team, &team->generation, generation);
     }
-    for (int spin = 0; atomic_load_explicit(&team->generation, memory_order_acquire) == generation;
-         spin++) {
-        if (spin < SPINS_BEFORE_YIELD)
-            relax();
-        else
-            sched_yield();
+}
+
+/* ---- a team that stays ---- */
+
+static void *help(void *context) {
+    helper *me = context;
+    pf_team *team = me->team;
+    for (unsigned job = 0;; job++) {
+        wait_while(team, &team->job, job);
+        if (!team->work) return NULL;
+        pf_member member = {team, me->index, team->count};
+        team->work(team->context, member);
+        pf_barrier(member);
     }
+}
+
+pf_team *pf_team_new(int n_threads, pf_error *error) {
+    size_t helpers = n_threads > 1 ? (size_t)n_threads - 1 : 0;
+    pf_team *team = pf_calloc(1, sizeof *team + helpers * sizeof(helper), "a team", error);
+    if (!team) return NULL;
+    team->count = 1;
+    team->helpers = (helper *)(void *)(team + 1);
+    for (size_t i = 0; i < helpers; i++) {
+        helper *next = &team->helpers[i];
+        next->team = team;
+        next->index = team->count;
+        if (pthread_create(&next->thread, NULL, help, next) != 0) break;
+        team->count++; /* nobody reads it before the first job */
+    }
+    return team;
+}
+
+void pf_team_run(pf_team *team, void (*work)(void *context, pf_member member), void *context) {
+    pf_member member = {team, 0, team->count};
+    team->work = work;
+    team->context = context;
+    if (team->count > 1) advance(team, &team->job);
+    work(context, member);
+    pf_barrier(member);
+}
+
+void pf_team_free(pf_team *team) {
+    if (!team) return;
+    team->work = NULL;
+    advance(team, &team->job);
+    for (int i = 0; i + 1 < team->count; i++) pthread_join(team->helpers[i].thread, NULL);
+    pf_free(team);
 }
 
 void pf_share(pf_member member, size_t n, size_t grain, size_t *begin, size_t *end) {

@@ -1,11 +1,13 @@
 /* floor 0.2 - threads: one team works through a whole forward pass in step.
  *
- * Parallelism has one level. pf_parallel starts a team (one OpenMP region); every member runs the
- * same function, does its own share of each step (pf_share) and waits where the next step reads what
- * others wrote (pf_barrier). Inside, BLAS runs on one thread per member. A barrier costs a fraction
- * of a microsecond while all members have a core, and yields the core after a while if not. */
+ * Parallelism has one level. A team, made for once by pf_parallel (an OpenMP region) or kept by
+ * pf_team_new, runs one function: every member does its own share of each step (pf_share) and waits
+ * where the next step reads what others wrote (pf_barrier). Inside, BLAS runs on one thread per member.
+ * A barrier costs a fraction of a microsecond while all members have a core, and sleeps if not. */
 #ifndef PF_THREADS_H
 #define PF_THREADS_H
+
+#include "error.h"
 
 #include <stddef.h>
 
@@ -21,6 +23,15 @@ typedef struct pf_member {
 /* Runs work(context, member) on n_threads members (at least 1) and returns when all are done.
  * May be called from many threads at once; not from inside a team. */
 void pf_parallel(int n_threads, void (*work)(void *context, pf_member member), void *context);
+
+/* A team that stays: its threads sleep between pieces of work, so that one token after the other costs no
+ * thread and no spinning. (OpenMP's threads spin for milliseconds before they sleep, which takes the core
+ * from the very member they wait for where another program has the other.) At least 1 member; fewer than
+ * asked for if the system refuses threads. NULL with a message without memory. */
+pf_team *pf_team_new(int n_threads, pf_error *error);
+/* work(context, member) on every member; the caller is member 0. Returns when all are done. */
+void pf_team_run(pf_team *team, void (*work)(void *context, pf_member member), void *context);
+void pf_team_free(pf_team *team); /* NULL is allowed */
 
 /* Nobody passes before all members have arrived. Free for a team of one. */
 void pf_barrier(pf_member member);

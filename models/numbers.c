@@ -69,7 +69,11 @@ static bool run_search(search *s, int n_threads, pf_error *error) {
     size_t n = pf_checkpoint_n_tensors(checkpoint);
     atomic_init(&s->next_piece, 0);
     atomic_init(&s->first_bad, n);
-    pf_parallel(n_threads, search_share, s);
+    pf_team *team =
+        pf_team_new(n_threads, error); /* for once: cheaper than OpenMP's first region */
+    if (!team) return false;
+    pf_team_run(team, search_share, s);
+    pf_team_free(team);
     if (s->with_tokenizer && !s->has_tokenizer) return false;
     size_t bad = atomic_load(&s->first_bad);
     if (bad == n) return true;

@@ -73,7 +73,7 @@ static void step_and_look(void *context, pf_member member) {
     }
 }
 
-/* More members than cores must work too: a member that waits yields its core. */
+/* More members than cores must work too: a member that waits gives up its core. */
 static void barriers_order_ten_thousand_rounds(void **state) {
     (void)state;
     for (int members = 1; members <= MAX_MEMBERS; members++) {
@@ -82,6 +82,27 @@ static void barriers_order_ten_thousand_rounds(void **state) {
         assert_int_equal(atomic_load(&clock.mistakes), 0);
         for (int i = 0; i < members; i++) assert_int_equal(clock.of[i].round, ROUNDS);
     }
+}
+
+static void a_team_that_stays_does_every_job(void **state) {
+    (void)state;
+    for (int asked = -1; asked <= MAX_MEMBERS; asked++) {
+        pf_team *team = pf_team_new(asked, NULL);
+        roll_call call = {0};
+        assert_non_null(team);
+        for (int job = 1; job <= 300; job++) {
+            pf_team_run(team, sign_in, &call);
+            int count = atomic_load(&call.count);
+            assert_int_equal(count, asked < 1 ? 1 : asked);
+            for (int i = 0; i < MAX_MEMBERS; i++)
+                assert_int_equal(call.seen[i], i < count ? job : 0);
+        }
+        clockwork clock = {0};
+        pf_team_run(team, step_and_look, &clock);
+        assert_int_equal(atomic_load(&clock.mistakes), 0);
+        pf_team_free(team);
+    }
+    pf_team_free(NULL);
 }
 
 static void default_is_at_least_one(void **state) {
@@ -94,6 +115,7 @@ int main(void) {
         cmocka_unit_test(shares_cover_everything_once),
         cmocka_unit_test(every_member_works_once),
         cmocka_unit_test(barriers_order_ten_thousand_rounds),
+        cmocka_unit_test(a_team_that_stays_does_every_job),
         cmocka_unit_test(default_is_at_least_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
