@@ -5,7 +5,7 @@
 #include "sampler.h"
 #include "terminal.h"
 
-enum { DEFAULT_TOKENS = 24576, DEFAULT_LENGTH = 1024, WRITTEN_TEXTS = 8 };
+enum { DEFAULT_TOKENS = 24576, DEFAULT_LENGTH = 1024 };
 
 static size_t at_most(size_t n, size_t limit) { return n < limit ? n : limit; }
 
@@ -134,8 +134,9 @@ static bool write_text(const options *parsed, pf_session *session, pf_sampler *s
 
 bool write_calibration_texts(const options *parsed, const pf_loaded *loaded, input_texts *texts,
                              pf_error *error) {
-    size_t count = WRITTEN_TEXTS, length = piece_length(parsed, loaded->model->context / 2);
-    if (parsed->given[FLAG_TEXTS]) count = at_most(count, (size_t)parsed->values[FLAG_TEXTS].count);
+    size_t length = piece_length(parsed, loaded->model->context / 2);
+    size_t count = (DEFAULT_TOKENS + length - 1) / length;
+    if (parsed->given[FLAG_TEXTS]) count = (size_t)parsed->values[FLAG_TEXTS].count;
     pf_session_options settings = pf_session_options_default(loaded->model);
     settings.attention.kind = PF_ATTENTION_SOFTMAX;
     settings.context = length;
