@@ -79,10 +79,13 @@ $(BUILD)/performer.pc: Makefile | $(LIB)
 	    'Libs: -L$${prefix}/lib -lperformer' 'Libs.private: $(PKG_LIBS) -fopenmp -lm' >$@)
 
 # Instruction sets live in their own files and are chosen at run time: only these get their flags.
-ifeq ($(shell uname -m),x86_64)
+MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
+ifeq ($(MACHINE),x86_64)
 $(BUILD)/engine/%_avx2.o: ISA := -mavx2 -mfma -mf16c
 $(BUILD)/engine/%_avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c
 $(BUILD)/engine/%_avx512vnni.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx2 -mfma -mf16c
+else ifeq ($(MACHINE),aarch64)
+$(BUILD)/engine/%_neondot.o: ISA := -march=armv8.2-a+dotprod
 endif
 
 $(BUILD)/%.o: %.c
@@ -152,6 +155,18 @@ $(BUILD)/examples/%: examples/%.c $(BUILD)/performer.h $(LIB)
 	@mkdir -p $(@D)
 	$(call RUN,CC,$(CC) -isystem $(BUILD) $(ALL_CFLAGS) -pthread -o $@ $< $(LIB) $(LDLIBS))
 
+# The kernels of aarch64 on any Debian machine: engine/ alone by a cross compiler, and the two tests of
+# kernels in an emulator, as a processor without SDOT and as one with it.
+NEON_TESTS := kernels matvec
+neon:
+	@scripts/deps build neon
+	+@$(AGAIN) neon-check BUILD=build/neon CC=aarch64-linux-gnu-gcc AR=aarch64-linux-gnu-ar \
+	    LIB_SRC="$(wildcard engine/*.c)" PKG_LIBS=
+
+neon-check: $(NEON_TESTS:%=$(BUILD)/tests/test_%)
+	@for cpu in cortex-a53 max; do for test in $^; do \
+	    echo "$$test as $$cpu"; qemu-aarch64 -cpu $$cpu $$test || exit 1; done; done
+
 # One run from the file to the text, and on from a saved state, with every byte watched.
 VALGRIND := valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
     --errors-for-leak-kinds=definite
@@ -209,6 +224,7 @@ help:
 	@echo 'make check      the tests alone: installs nothing'
 	@echo 'make asan       the tests under the address, leak and undefined-behaviour sanitizers'
 	@echo 'make tsan       what threads share under ThreadSanitizer; make valgrind: one whole run'
+	@echo 'make neon       the kernels of aarch64, cross-compiled and tested in an emulator'
 	@echo 'make fuzz       libFuzzer on every reader of foreign bytes: SECONDS=20 for each of TARGETS'
 	@echo 'make lint       floors, clang-format, shellcheck, cppcheck, clang-tidy'
 	@echo 'make docs-check run the commands that README.md and docs/ print'
@@ -218,6 +234,6 @@ help:
 	@echo 'make install    program, library, header, manuals to $$PREFIX (/usr/local) below $$DESTDIR'
 	@echo 'make clean      remove what was built'
 
-.PHONY: all tests check deps demo test lint format asan docs-check evidence tsan tsan-check valgrind fuzz fuzzers \
+.PHONY: all tests check deps demo test lint format asan docs-check evidence tsan tsan-check neon neon-check valgrind fuzz fuzzers \
     smollm2 install clean help
 -include $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(TESTS:=.d) $(FUZZERS:=.d)

@@ -7,6 +7,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
 #endif
 
 /* From the least to the best; each needs all that the ones before it need, so the tables that a
@@ -17,6 +19,9 @@ static const pf_kernels *const tables[] = {
     &pf_kernels_avx2,
     &pf_kernels_avx512,
     &pf_kernels_avx512vnni,
+#elif defined(__aarch64__)
+    &pf_kernels_neon,
+    &pf_kernels_neondot,
 #endif
 };
 
@@ -48,6 +53,17 @@ static size_t detect(void) {
     if (!all_set(state, YMM_STATE) || !all_set(ebx, AVX2)) return 1;
     if (!all_set(state, ZMM_STATE) || !all_set(ebx, F | DQ | BW | VL)) return 2;
     return all_set(ecx, VNNI) ? 4 : 3;
+}
+
+#elif defined(__aarch64__)
+
+/* NEON is part of aarch64; Linux says whether SDOT is there, and nobody else is asked. */
+static size_t detect(void) {
+#if defined(__linux__)
+    const unsigned long ASIMDDP = 1ul << 20;
+    if (getauxval(AT_HWCAP) & ASIMDDP) return 3;
+#endif
+    return 2;
 }
 
 #else

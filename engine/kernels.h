@@ -3,7 +3,8 @@
  * kernels_plain.c is the definition of every kernel and the oracle of the others in the tests;
  * kernels_avx2.c and kernels_avx512.c are the same functions for x86-64 with AVX2 + FMA (+ F16C) and
  * with AVX-512 (F, BW, DQ, VL), the latter with VNNI where present. The choice is made once, by CPUID
- * and XCR0 (what the processor has *and* the operating system saves), never by -march.
+ * and XCR0 (what the processor has *and* the operating system saves), never by -march. kernels_neon.c
+ * is for aarch64, with SDOT (matvec_neondot.c) where the system reports it.
  * All pointers may be unaligned; outputs never overlap inputs unless a comment says so.
  */
 #ifndef PF_KERNELS_H
@@ -34,7 +35,7 @@ typedef struct pf_query_tile {
 } pf_query_tile;
 
 typedef struct pf_kernels {
-    const char *name; /* "plain", "avx2", "avx512", "avx512-vnni" */
+    const char *name; /* "plain", "avx2", "avx512", "avx512-vnni", "neon", "neon-dotprod" */
 
     float (*dot)(const float *a, const float *b, size_t n);        /* sum a_i b_i */
     void (*axpy)(float *y, float alpha, const float *x, size_t n); /* y += alpha x */
@@ -90,7 +91,7 @@ typedef struct pf_kernels {
 } pf_kernels;
 
 /* The best table for this machine; the same pointer at every call, from any thread. The environment
- * variable PF_KERNELS=plain|avx2|avx512|avx512-vnni asks for a lesser one (tests, comparisons). */
+ * variable PF_KERNELS=NAME asks for a lesser one by its name (tests, comparisons). */
 const pf_kernels *pf_kernels_get(void);
 
 /* The tables that this machine can run, plain first; *count of them. For tests and bench. */
@@ -103,6 +104,8 @@ size_t pf_gemm_workspace_floats(size_t max_cols);
 extern const pf_kernels pf_kernels_plain;
 #if defined(__x86_64__)
 extern const pf_kernels pf_kernels_avx2, pf_kernels_avx512, pf_kernels_avx512vnni;
+#elif defined(__aarch64__)
+extern const pf_kernels pf_kernels_neon, pf_kernels_neondot;
 #endif
 
 #endif
