@@ -10,6 +10,8 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
+enum { SUMS = 8, STRIPE = 16 };
+
 /* min(n, 8) numbers of a row as floats; 0 in the other lanes. */
 typedef __m256 (*load_row)(const void *row, size_t i, size_t n);
 
@@ -68,37 +70,6 @@ INLINE void score_rows(pf_matrix K, const float *q, float scale, float *scores, 
         score_tile(row, row_bytes, K.cols, q, scale, scores + r, ld, load, 1, G);
 }
 
-INLINE void score_group(pf_matrix K, const float *q, float scale, float *scores, size_t ld,
-                        load_row load, size_t G) {
-    if (G == 1)
-        score_rows(K, q, scale, scores, ld, load, 8, 1);
-    else if (G == 2)
-        score_rows(K, q, scale, scores, ld, load, 4, 2);
-    else if (G == 3)
-        score_rows(K, q, scale, scores, ld, load, 2, 3);
-    else
-        score_rows(K, q, scale, scores, ld, load, 2, 4);
-}
-
-/* More than four queries take turns at keys that are still in the cache. */
-enum { KEYS_IN_CACHE = 64 };
-
-void pf_scores_avx2(const float *q, size_t G, pf_matrix K, float scale, float *scores, size_t ld) {
-    for (size_t first = 0; first < K.rows; first += KEYS_IN_CACHE) {
-        size_t left = K.rows - first, count = G <= 4 || left < KEYS_IN_CACHE ? left : KEYS_IN_CACHE;
-        pf_matrix block = pf_matrix_rows(K, first, count);
-        for (size_t g = 0; g < G; g += 4) {
-            const float *queries = q + g * K.cols;
-            float *to = scores + g * ld + first;
-            if (K.type == PF_F16)
-                score_group(block, queries, scale, to, ld, load_f16, G - g);
-            else
-                score_group(block, queries, scale, to, ld, load_f32, G - g);
-        }
-        if (G <= 4) return;
-    }
-}
-
 /* ---- weighted sums ---- */
 
 /* 16 columns (two registers, `width` of them real) of every row, for G <= 4 queries. */
@@ -139,14 +110,16 @@ INLINE void weighted_columns(pf_matrix V, size_t first, const float *weights, si
         weighted_stripe(data, row_bytes, rows, width, weights, ld, out, D, load, 4);
 }
 
+/* ---- all of it ---- */
+
+#include "keys_tile_x86.h"
+
+void pf_scores_avx2(const float *q, size_t G, pf_matrix K, float scale, float *scores, size_t ld) {
+    score_groups(q, G, K, scale, scores, ld);
+}
+
 void pf_weighted_rows_avx2(const float *weights, size_t ld, size_t G, pf_matrix V, float *out) {
-    size_t D = V.cols;
-    for (size_t d = 0; d < D; d += 16)
-        for (size_t g = 0; g < G; g += 4)
-            if (V.type == PF_F16)
-                weighted_columns(V, d, weights + g * ld, ld, G - g, out + g * D + d, load_f16);
-            else
-                weighted_columns(V, d, weights + g * ld, ld, G - g, out + g * D + d, load_f32);
+    weighted_stripes(weights, ld, G, V, out);
 }
 
 /* ---- to half precision ---- */

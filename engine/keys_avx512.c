@@ -11,6 +11,8 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
+enum { SUMS = 16, STRIPE = 64 };
+
 /* Sixteen numbers of a row as floats, where the mask is set; 0 elsewhere. */
 typedef __m512 (*load_row)(const void *row, size_t i, __mmask16 mask);
 
@@ -95,38 +97,6 @@ INLINE void score_rows(pf_matrix K, const float *q, float scale, float *scores, 
         score_tile(row, bytes, K.cols, q, NULL, factor, scores + r, ld, load, 1, G);
 }
 
-INLINE void score_group(pf_matrix K, const float *q, float scale, float *scores, size_t ld,
-                        load_row load, size_t G) {
-    if (G == 1)
-        score_rows(K, q, scale, scores, ld, load, 16, 1);
-    else if (G == 2)
-        score_rows(K, q, scale, scores, ld, load, 8, 2);
-    else if (G == 3)
-        score_rows(K, q, scale, scores, ld, load, 4, 3);
-    else
-        score_rows(K, q, scale, scores, ld, load, 4, 4);
-}
-
-/* More than four queries take turns at keys that are still in the cache. */
-enum { KEYS_IN_CACHE = 64 };
-
-void pf_scores_avx512(const float *q, size_t G, pf_matrix K, float scale, float *scores,
-                      size_t ld) {
-    for (size_t first = 0; first < K.rows; first += KEYS_IN_CACHE) {
-        size_t left = K.rows - first, count = G <= 4 || left < KEYS_IN_CACHE ? left : KEYS_IN_CACHE;
-        pf_matrix block = pf_matrix_rows(K, first, count);
-        for (size_t g = 0; g < G; g += 4) {
-            const float *queries = q + g * K.cols;
-            float *to = scores + g * ld + first;
-            if (K.type == PF_F16)
-                score_group(block, queries, scale, to, ld, load_f16, G - g);
-            else
-                score_group(block, queries, scale, to, ld, load_f32, G - g);
-        }
-        if (G <= 4) return;
-    }
-}
-
 /* ---- weighted sums ---- */
 
 /* N registers (the last one masked) of every row, for G queries at once: what they add up to never
@@ -183,14 +153,17 @@ INLINE void weighted_columns(pf_matrix V, size_t first, const float *weights, si
         weighted_group(data, row_bytes, rows, weights, ld, out, D, last, load, 4, G);
 }
 
+/* ---- all of it ---- */
+
+#include "keys_tile_x86.h"
+
+void pf_scores_avx512(const float *q, size_t G, pf_matrix K, float scale, float *scores,
+                      size_t ld) {
+    score_groups(q, G, K, scale, scores, ld);
+}
+
 void pf_weighted_rows_avx512(const float *weights, size_t ld, size_t G, pf_matrix V, float *out) {
-    size_t D = V.cols;
-    for (size_t d = 0; d < D; d += 64)
-        for (size_t g = 0; g < G; g += 4)
-            if (V.type == PF_F16)
-                weighted_columns(V, d, weights + g * ld, ld, G - g, out + g * D + d, load_f16);
-            else
-                weighted_columns(V, d, weights + g * ld, ld, G - g, out + g * D + d, load_f32);
+    weighted_stripes(weights, ld, G, V, out);
 }
 
 /* ---- to half precision ---- */

@@ -139,7 +139,7 @@ static void print_table(calibrate_run *c) {
     const pf_calibration *result = c->calibration;
     output_printf(&c->out, "%5s %4s %6s %8s %14s %16s %8s", "layer", "head", "window", "features",
                   "Z", "log variance", "outside");
-    bool fitted = c->settings.fit && c->settings.features > 0;
+    bool fitted = result->attention.map == PF_MAP_NORMALIZED;
     output_printf(&c->out, fitted ? " %28s\n" : "%s\n", fitted ? "error: same, own, fitted" : "");
     for (uint32_t i = 0; i < result->n_layers * result->n_kv_heads; i++) {
         const pf_calibrated_head *h = &result->heads[i];

@@ -1,0 +1,52 @@
+/* floor 1.3 - one token against kept keys and values, for any vector width: included by the keys files only.
+ *
+ * The includer defines INLINE, load_row with load_f32 and load_f16, SUMS (how many sums a tile of keys
+ * by queries finishes together), STRIPE (columns of values that one pass adds up), and
+ *   score_rows         all keys against G <= 4 queries, R keys at a time
+ *   weighted_columns   a stripe of every row, for up to 4 of G queries */
+#ifndef PF_KEYS_TILE_X86_H
+#define PF_KEYS_TILE_X86_H
+
+INLINE void score_group(pf_matrix K, const float *q, float scale, float *scores, size_t ld,
+                        load_row load, size_t G) {
+    if (G == 1)
+        score_rows(K, q, scale, scores, ld, load, SUMS, 1);
+    else if (G == 2)
+        score_rows(K, q, scale, scores, ld, load, SUMS / 2, 2);
+    else if (G == 3)
+        score_rows(K, q, scale, scores, ld, load, SUMS / 4, 3);
+    else
+        score_rows(K, q, scale, scores, ld, load, SUMS / 4, 4);
+}
+
+/* More than four queries take turns at keys that are still in the cache. */
+enum { KEYS_IN_CACHE = 64 };
+
+INLINE void score_groups(const float *q, size_t G, pf_matrix K, float scale, float *scores,
+                         size_t ld) {
+    for (size_t first = 0; first < K.rows; first += KEYS_IN_CACHE) {
+        size_t left = K.rows - first, count = G <= 4 || left < KEYS_IN_CACHE ? left : KEYS_IN_CACHE;
+        pf_matrix block = pf_matrix_rows(K, first, count);
+        for (size_t g = 0; g < G; g += 4) {
+            const float *queries = q + g * K.cols;
+            float *to = scores + g * ld + first;
+            if (K.type == PF_F16)
+                score_group(block, queries, scale, to, ld, load_f16, G - g);
+            else
+                score_group(block, queries, scale, to, ld, load_f32, G - g);
+        }
+        if (G <= 4) return;
+    }
+}
+
+INLINE void weighted_stripes(const float *weights, size_t ld, size_t G, pf_matrix V, float *out) {
+    size_t D = V.cols;
+    for (size_t d = 0; d < D; d += STRIPE)
+        for (size_t g = 0; g < G; g += 4)
+            if (V.type == PF_F16)
+                weighted_columns(V, d, weights + g * ld, ld, G - g, out + g * D + d, load_f16);
+            else
+                weighted_columns(V, d, weights + g * ld, ld, G - g, out + g * D + d, load_f32);
+}
+
+#endif
