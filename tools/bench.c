@@ -1,8 +1,9 @@
 /* floor 5.5 - bench: tokens per second, and what share of the machine's limits they are. */
+#include "bench_print.h"
 #include "commands.h"
 #include "common.h"
 #include "cost.h"
-#include "limits.h"
+#include "divergence.h"
 #include "load.h"
 #include "matmul.h"
 #include "memory.h"
@@ -18,19 +19,6 @@
 static const double MAX_SECONDS = 20;
 enum { MAX_REPEAT = 1000, MAX_DECODE = 256 };
 
-typedef struct bench_result {
-    const char *test; /* "load", "prefill" or "decode" */
-    pf_attention_kind attention;
-    size_t context, rounds;
-    double tokens_per_second; /* median */
-    double slowest, fastest;
-    double share;      /* of the limit */
-    const char *limit; /* "bandwidth" or "compute" */
-    double bytes_per_token, flops_per_token;
-    size_t state_bytes;
-    uint64_t rss_bytes;
-} bench_result;
-
 typedef struct bench {
     const options *parsed;
     pf_loaded loaded;
@@ -38,14 +26,13 @@ typedef struct bench {
     random_model *random;
     const pf_model *model;
     pf_session_options session;
-    machine_limits limits;
+    limits *limits;
     bool int8;       /* products are with int8 activations */
     pf_type type;    /* of most weights */
     int32_t *tokens; /* [longest context] */
     float *logits;   /* [V] */
     bench_result *results;
     size_t n_results;
-    output out;
 } bench;
 
 static size_t longest_context(const options *parsed) {
@@ -98,96 +85,16 @@ static bool prepare(bench *b, pf_error *error) {
     for (size_t i = 0; i < longest; i++)
         b->tokens[i] = (int32_t)(pf_rng_u64(&rng) % b->model->n_vocab);
     progress(b->parsed, "measuring the machine's limits");
-    return measure_limits(b->session.n_threads, &b->limits, error);
+    b->limits = limits_new(b->session.n_threads, error);
+    for (int kind = 0; b->limits && kind < LIMIT_COUNT; kind++)
+        for (int i = 0; i < 3; i++) limits_now(b->limits, (limit_kind)kind);
+    return b->limits != NULL;
 }
 
-static int compare_doubles(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* Sorts the rounds' rates; fills in median, range and cost. */
-static void finish_result(bench *b, bench_result *r, double *rates, const pf_session *session) {
-    qsort(rates, r->rounds, sizeof *rates, compare_doubles);
-    size_t n = r->rounds;
-    r->tokens_per_second = n % 2 ? rates[n / 2] : (rates[n / 2 - 1] + rates[n / 2]) / 2;
-    r->slowest = rates[0];
-    r->fastest = rates[n - 1];
-    r->state_bytes = pf_session_state_bytes(session);
-    r->rss_bytes = current_rss_bytes();
-    cost c = cost_of(b->model, &pf_session_get_options(session)->attention, r->context,
-                     r->test[0] == 'p');
-    r->bytes_per_token = c.bytes;
-    r->flops_per_token = c.flops;
-}
-
-/* Once all is measured: the limits again, since another program may have disturbed the first time,
- * and every result's share of them. */
-static bool finish_shares(bench *b, pf_error *error) {
-    machine_limits again;
-    if (!measure_limits(b->session.n_threads, &again, error)) {
-        b->n_results = 0;
-        return false;
-    }
-    limits_raise(&b->limits, &again);
-    double bytes = b->limits.read_gb_per_s * 1e9;
-    double flops = (b->int8 ? b->limits.int8_gops : b->limits.sgemm_gflops) * 1e9;
-    for (size_t i = 0; i < b->n_results; i++) {
-        bench_result *r = &b->results[i];
-        bool compute = r->test[0] == 'p';
-        r->limit = compute ? "compute" : "bandwidth";
-        r->share = r->tokens_per_second *
-                   (compute ? r->flops_per_token / flops : r->bytes_per_token / bytes);
-    }
-    return true;
-}
-
-/* One round: the file opened and checked, a session made, one token read. False if that fails. */
-static bool load_once(bench *b, bench_result *r, double *rates, pf_error *error) {
-    pf_loaded loaded;
-    double start = seconds_now();
-    if (!pf_loaded_open_checked(b->parsed->model, b->session.n_threads, &loaded, error))
-        return false;
-    pf_session *session = pf_session_new(loaded.model, &b->session, error);
-    bool good = session && pf_session_append(session, b->tokens, 1, b->logits, 1, error);
-    rates[r->rounds++] = 1 / (seconds_now() - start);
-    if (good) finish_result(b, r, rates, session);
-    pf_session_free(session);
-    pf_loaded_close(&loaded);
-    return good;
-}
-
-/* From the file, in the page cache by now, to the first logits. */
-static bool measure_load(bench *b, pf_error *error) {
-    if (b->random) return true;
-    double rates[MAX_REPEAT], start = seconds_now();
-    bench_result load = {.test = "load", .attention = b->session.attention.kind, .context = 1};
-    size_t repeat = (size_t)b->parsed->values[FLAG_REPEAT].count;
-    progress(b->parsed, "loading");
-    do {
-        if (!load_once(b, &load, rates, error)) return false;
-    } while (load.rounds < repeat && seconds_now() - start < MAX_SECONDS &&
-             !terminal_interrupted());
-    b->results[b->n_results++] = load;
-    return true;
-}
-
-/* Reads r->context tokens from an empty state, again and again; the last round leaves them read. */
-static bool measure_prefill(bench *b, pf_session *session, bench_result *r, double *rates,
-                            pf_error *error) {
-    size_t repeat = (size_t)b->parsed->values[FLAG_REPEAT].count, n = r->context;
-    double total = 0;
-    do {
-        pf_session_reset(session);
-        double start = seconds_now();
-        if (!pf_session_append(session, b->tokens, n, b->logits, 1, error)) return false;
-        double seconds = seconds_now() - start;
-        rates[r->rounds++] = (double)n / seconds;
-        total += seconds;
-    } while (r->rounds < repeat && total < MAX_SECONDS && !terminal_interrupted());
-    finish_result(b, r, rates, session);
-    return true;
-}
+/* One round of a test: the seconds that it took, or less than 0 if it failed. Session and result as far as
+ * the test needs them; `round` counts from 0. */
+typedef double (*run_round)(bench *b, pf_session *session, bench_result *r, size_t round,
+                            pf_error *error);
 
 /* How many tokens a round takes: enough to be timed, few enough that the position hardly moves. */
 static size_t decode_length(size_t context, size_t repeat) {
@@ -195,32 +102,97 @@ static size_t decode_length(size_t context, size_t repeat) {
     return n < 8 ? 8 : n > MAX_DECODE ? MAX_DECODE : n;
 }
 
-static bool measure_decode(bench *b, pf_session *session, bench_result *r, double *rates,
+static double load_round(bench *b, pf_session *none, bench_result *r, size_t round,
+                         pf_error *error) {
+    pf_loaded loaded;
+    double start = seconds_now(), seconds = -1;
+    (void)none, (void)round;
+    if (!pf_loaded_open_checked(b->parsed->model, b->session.n_threads, &loaded, error)) return -1;
+    pf_session *session = pf_session_new(loaded.model, &b->session, error);
+    if (session && pf_session_append(session, b->tokens, 1, b->logits, 1, error))
+        seconds = seconds_now() - start;
+    if (session) r->state_bytes = pf_session_state_bytes(session);
+    pf_session_free(session);
+    pf_loaded_close(&loaded);
+    return seconds;
+}
+
+/* The last round leaves the prompt read. */
+static double prefill_round(bench *b, pf_session *session, bench_result *r, size_t round,
+                            pf_error *error) {
+    (void)round;
+    pf_session_reset(session);
+    double start = seconds_now();
+    if (!pf_session_append(session, b->tokens, r->context, b->logits, 1, error)) return -1;
+    return seconds_now() - start;
+}
+
+static double decode_round(bench *b, pf_session *session, bench_result *r, size_t round,
                            pf_error *error) {
+    size_t n = decode_length(r->context, (size_t)b->parsed->values[FLAG_REPEAT].count);
+    double start = seconds_now();
+    for (size_t i = 0; i < n; i++)
+        if (!pf_session_append(session, b->tokens + (i + round) % r->context, 1, b->logits, 1,
+                               error))
+            return -1;
+    return seconds_now() - start;
+}
+
+/* What bounds a test, and what one token costs of that. */
+static double find_cost(const bench *b, bench_result *r, const pf_attention_options *attention) {
+    bool prefill = r->test == BENCH_PREFILL;
+    cost c = cost_of(b->model, attention, r->context, prefill);
+    r->limit = !prefill ? LIMIT_READ : b->int8 ? LIMIT_INT8 : LIMIT_SGEMM;
+    r->bytes_per_token = c.bytes;
+    r->flops_per_token = c.flops;
+    return prefill ? c.flops : c.bytes;
+}
+
+/* Rounds of n tokens, and before and after each what the machine can do: a round's share is of the mean of
+ * those two. Appends the result. */
+static bool measure(bench *b, pf_session *session, bench_result r, run_round round, size_t n,
+                    pf_error *error) {
+    double rates[MAX_REPEAT], shares[MAX_REPEAT], total = 0;
     size_t repeat = (size_t)b->parsed->values[FLAG_REPEAT].count;
-    size_t n = decode_length(r->context, repeat);
-    double total = 0;
+    double token_cost = find_cost(
+        b, &r, session ? &pf_session_get_options(session)->attention : &b->session.attention);
+    double before = limits_now(b->limits, r.limit);
     do {
-        double start = seconds_now();
-        for (size_t i = 0; i < n; i++)
-            if (!pf_session_append(session, b->tokens + (i + r->rounds) % r->context, 1, b->logits,
-                                   1, error))
-                return false;
-        double seconds = seconds_now() - start;
-        rates[r->rounds++] = (double)n / seconds;
+        double seconds = round(b, session, &r, r.rounds, error);
+        if (seconds < 0) return false;
+        double after = limits_now(b->limits, r.limit), rate = (double)n / seconds;
+        rates[r.rounds] = rate;
+        shares[r.rounds++] = rate * token_cost / ((before + after) / 2);
+        before = after;
         total += seconds;
-    } while (r->rounds < repeat && total < MAX_SECONDS && !terminal_interrupted());
-    finish_result(b, r, rates, session);
+    } while (r.rounds < repeat && total < MAX_SECONDS && !terminal_interrupted());
+    sort_values(rates, r.rounds);
+    sort_values(shares, r.rounds);
+    r.tokens_per_second = quantile(rates, r.rounds, 0.5);
+    r.share = quantile(shares, r.rounds, 0.5);
+    r.slowest = rates[0];
+    r.fastest = rates[r.rounds - 1];
+    if (session) r.state_bytes = pf_session_state_bytes(session);
+    r.rss_bytes = current_rss_bytes();
+    r.rss_bytes -= r.rss_bytes ? limits_bytes(b->limits) : 0;
+    b->results[b->n_results++] = r;
     return true;
+}
+
+/* From the file, in the page cache by now, to the first logits. */
+static bool measure_load(bench *b, pf_error *error) {
+    if (b->random) return true;
+    progress(b->parsed, "loading");
+    bench_result load = {.test = BENCH_LOAD, .attention = b->session.attention.kind, .context = 1};
+    return measure(b, NULL, load, load_round, 1, error);
 }
 
 static bool measure_one(bench *b, pf_attention_kind kind, size_t context, pf_error *error) {
     static const char *const format = "%s, context %zu: %s";
-    double rates[MAX_REPEAT];
-    size_t repeat = (size_t)b->parsed->values[FLAG_REPEAT].count;
+    size_t n_decode = decode_length(context, (size_t)b->parsed->values[FLAG_REPEAT].count);
     pf_session_options settings = b->session;
     settings.attention.kind = kind;
-    settings.context = context + repeat * decode_length(context, repeat);
+    settings.context = context + n_decode * (size_t)b->parsed->values[FLAG_REPEAT].count;
     if (b->model->position_embedding && settings.context > b->model->context) {
         note(b->parsed,
              "performer: context %zu is left out: this model has learned positions for "
@@ -230,20 +202,19 @@ static bool measure_one(bench *b, pf_attention_kind kind, size_t context, pf_err
     }
     pf_session *session = pf_session_new(b->model, &settings, error);
     if (!session) return false;
-    bench_result prefill = {.test = "prefill", .attention = kind, .context = context};
-    bench_result decode = {.test = "decode", .attention = kind, .context = context};
+    bench_result prefill = {.test = BENCH_PREFILL, .attention = kind, .context = context};
+    bench_result decode = {.test = BENCH_DECODE, .attention = kind, .context = context};
     progress(b->parsed, format, pf_attention_name(kind), context, "prefill");
-    bool good = measure_prefill(b, session, &prefill, rates, error);
-    if (good) b->results[b->n_results++] = prefill;
+    bool good = measure(b, session, prefill, prefill_round, context, error);
     if (good && !terminal_interrupted()) {
         progress(b->parsed, format, pf_attention_name(kind), context, "decode");
-        good = measure_decode(b, session, &decode, rates, error);
-        if (good) b->results[b->n_results++] = decode;
+        good = measure(b, session, decode, decode_round, n_decode, error);
     }
     pf_session_free(session);
     return good;
 }
 
+/* What was measured before a failure stays. */
 static bool measure_all(bench *b, pf_error *error) {
     uint64_t contexts[OPTIONS_MAX_LIST];
     char names[OPTIONS_MAX_LIST][32];
@@ -256,81 +227,25 @@ static bool measure_all(bench *b, pf_error *error) {
             pf_attention_parse(names[i], &kind);
             good = measure_one(b, kind, (size_t)contexts[j], error);
         }
-    /* What was measured before a failure is shown all the same. */
-    progress(b->parsed, "measuring the machine's limits again");
-    good = finish_shares(b, good ? error : NULL) && good;
     progress(b->parsed, "%s", "");
     return good;
 }
 
-static const char *model_name(const bench *b) {
-    return b->random ? b->parsed->values[FLAG_SHAPE].text : b->parsed->model;
-}
-
-static json_t *result_json(const bench *b, const bench_result *r) {
-    return json_pack("{s:s, s:s, s:s, s:I, s:f, s:f, s:s, s:f, s:f, s:I, s:f, s:f, s:I, s:I}",
-                     "test", r->test, "attention", pf_attention_name(r->attention), "type",
-                     pf_type_get(b->type)->name, "context", (json_int_t)r->context,
-                     "tokens_per_second", r->tokens_per_second, "share_of_limit", r->share, "limit",
-                     r->limit, "slowest", r->slowest, "fastest", r->fastest, "rounds",
-                     (json_int_t)r->rounds, "bytes_per_token", r->bytes_per_token,
-                     "flops_per_token", r->flops_per_token, "state_bytes",
-                     (json_int_t)r->state_bytes, "rss_bytes", (json_int_t)r->rss_bytes);
-}
-
-static void print_json(bench *b) {
-    json_t *results = json_array();
-    for (size_t i = 0; i < b->n_results; i++)
-        json_array_append_new(results, result_json(b, &b->results[i]));
-    const char *name = model_name(b);
-    output_json(&b->out,
-                json_pack("{s:o, s:I, s:i, s:s, s:s, s:I, s:s, s:{s:f, s:f, s:f, s:s}, s:o}",
-                          "model", json_text(name, strlen(name)), "parameters",
-                          (json_int_t)pf_model_parameters(b->model), "threads",
-                          b->session.n_threads, "kernels", pf_kernels_get()->name, "blas",
-                          pf_blas_name(), "features", (json_int_t)b->session.attention.features,
-                          "kv", pf_kv_name(b->session.attention.kv), "limits", "read_gb_per_s",
-                          b->limits.read_gb_per_s, "sgemm_gflops", b->limits.sgemm_gflops,
-                          "int8_gops", b->limits.int8_gops, "int8_by", b->limits.int8_by, "results",
-                          results));
-}
-
-static void print_csv(bench *b) {
-    output_printf(&b->out, "test,attention,type,context,tokens_per_second,share_of_limit,limit,"
-                           "slowest,fastest,rounds,bytes_per_token,flops_per_token,state_bytes,"
-                           "rss_bytes\n");
-    for (size_t i = 0; i < b->n_results; i++) {
-        const bench_result *r = &b->results[i];
-        output_printf(&b->out, "%s,%s,%s,%zu,%.3f,%.4f,%s,%.3f,%.3f,%zu,%.0f,%.0f,%zu,%llu\n",
-                      r->test, pf_attention_name(r->attention), pf_type_get(b->type)->name,
-                      r->context, r->tokens_per_second, r->share, r->limit, r->slowest, r->fastest,
-                      r->rounds, r->bytes_per_token, r->flops_per_token, r->state_bytes,
-                      (unsigned long long)r->rss_bytes);
-    }
-}
-
-static void print_table(bench *b) {
-    char bytes[16], state[16], rss[16];
-    output_printf(&b->out, "%s, %s, %llu parameters; %d threads, %s kernels, OpenBLAS %s\n",
-                  model_name(b), pf_type_get(b->type)->name,
-                  (unsigned long long)pf_model_parameters(b->model), b->session.n_threads,
-                  pf_kernels_get()->name, pf_blas_name());
-    output_printf(&b->out, "limits: reads %.1f GB/s, sgemm %.0f GFLOP/s, int8 %.0f GOP/s (%s)\n\n",
-                  b->limits.read_gb_per_s, b->limits.sgemm_gflops, b->limits.int8_gops,
-                  b->limits.int8_by);
-    output_printf(&b->out, "%-8s %-9s %8s %12s %7s of %-9s %12s %10s %10s\n", "test", "attention",
-                  "context", "tokens/s", "share", "limit", "bytes/token", "state", "memory");
-    for (size_t i = 0; i < b->n_results; i++) {
-        const bench_result *r = &b->results[i];
-        char speed[32];
-        bool load = r->test[0] == 'l';
-        snprintf(speed, sizeof speed, load ? "%.1f ms" : "%.1f",
-                 load ? 1000 / r->tokens_per_second : r->tokens_per_second);
-        output_printf(&b->out, "%-8s %-9s %8zu %12s %5.1f %% of %-9s %12s %10s %10s\n", r->test,
-                      pf_attention_name(r->attention), r->context, speed, 100 * r->share, r->limit,
-                      human_bytes((uint64_t)r->bytes_per_token, bytes),
-                      human_bytes(r->state_bytes, state), human_bytes(r->rss_bytes, rss));
-    }
+static void print_results(const bench *b, output *out) {
+    const options *parsed = b->parsed;
+    bench_report report = {.name = b->random ? parsed->values[FLAG_SHAPE].text : parsed->model,
+                           .model = b->model,
+                           .type = b->type,
+                           .session = b->session,
+                           .limits = b->limits,
+                           .results = b->results,
+                           .n_results = b->n_results};
+    if (parsed->given[FLAG_JSON])
+        bench_print_json(&report, out);
+    else if (parsed->given[FLAG_CSV])
+        bench_print_csv(&report, out);
+    else
+        bench_print_table(&report, out);
 }
 
 static int run(const options *parsed) {
@@ -344,14 +259,11 @@ static int run(const options *parsed) {
     terminal_catch_interrupt();
     bool good = open_model(&b, &error) && prepare(&b, &error) && measure_all(&b, &error);
     if (!good) progress(parsed, "%s", "");
-    if (b.n_results && parsed->given[FLAG_JSON])
-        print_json(&b);
-    else if (b.n_results && parsed->given[FLAG_CSV])
-        print_csv(&b);
-    else if (b.n_results)
-        print_table(&b);
-    int status = output_finish(&b.out);
+    output out = {0};
+    if (b.n_results) print_results(&b, &out);
+    int status = output_finish(&out);
     if (!good) status = complain(&error);
+    limits_free(b.limits);
     pf_free(b.results);
     pf_free(b.tokens);
     pf_free(b.logits);
@@ -369,11 +281,13 @@ const command command_bench = {
         "Measures, for each attention and context length, prefill (tokens/s of reading a prompt of "
         "that length) and decode (tokens/s one by one behind such a prompt), as medians of "
         "--repeat rounds; for a file also load: from opening it, already in memory, to the logits "
-        "of the first token (--json and --csv: how many times a second). In the same run, before "
-        "and after, it measures what the machine can do: "
-        "read bandwidth, "
-        "single-precision matrix products, int8 multiply-adds.\n\n"
-        "Each figure is shown with its share of the limit that bounds it. Decode: bytes per token "
+        "of the first token (--json and --csv: how many times a second). Before and after each "
+        "round "
+        "it measures what the machine can do: read bandwidth, single-precision matrix products, or "
+        "int8 multiply-adds.\n\n"
+        "Each figure is shown with its share of the limit that bounds it, as the median of the "
+        "rounds' shares: memory that others use as well may be twice as fast a minute later, and "
+        "then all rounds are. Decode: bytes per token "
         "(weights and state read, the running sums also written) against bandwidth; it can exceed "
         "100 % where the weights fit the caches. Prefill: operations per token against sgemm, or "
         "against int8 where weights are quantised and activations are not --float-activations. "

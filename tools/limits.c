@@ -1,9 +1,8 @@
-/* floor 5.4 - limits: what this machine can do at best, measured in the same run as everything else.
- *
- * Each limit is the best of several rounds: whatever disturbs a round only makes it slower. */
+/* floor 5.4 - limits: what this machine can do at best, measured in turn with what is compared to it. */
 #include "limits.h"
 
 #include "common.h"
+#include "divergence.h"
 #include "matmul.h"
 #include "memory.h"
 #include "quant.h"
@@ -17,26 +16,30 @@
 
 enum {
     READ_BYTES = 1 << 28,
-    ROUNDS = 7,
+    PASSES = 3,
     GEMM = 768, /* m = n = k */
-    GEMM_REPEATS = 4,
+    GEMM_REPEATS = 2,
     DOT_COLS = 1024,
     DOT_ROWS = 64,
     DOT_REPEATS = 400, /* 70 kB of Q8_0: stays in L2 */
-    VNNI_LOOPS = 1 << 20,
+    VNNI_LOOPS = 1 << 19,
+    MOST_KNOWN = 1 << 14,
 };
 
-/* Sums nobody looks at must still be computed. */
-typedef struct {
-    atomic_ullong sink;
-    const uint64_t *buffer; /* [READ_BYTES / 8] */
-    float *matrices;        /* per thread A, B, C [GEMM, GEMM] */
-    uint8_t *blocks;        /* Q8_0 [DOT_ROWS, DOT_COLS] */
-    const float *zeros;     /* [DOT_COLS] */
-} limits_work;
+struct limits {
+    pf_team *team;
+    int n_threads;
+    atomic_ullong sink;                    /* sums nobody looks at must still be computed */
+    uint64_t *buffer;                      /* [READ_BYTES / 8] */
+    float *matrices;                       /* per thread A, B, C [GEMM, GEMM] */
+    uint8_t *blocks;                       /* Q8_0 [DOT_ROWS, DOT_COLS] */
+    float *zeros;                          /* [DOT_COLS] */
+    double known[LIMIT_COUNT][MOST_KNOWN]; /* what was measured so far */
+    size_t n_known[LIMIT_COUNT];
+};
 
 static void read_share(void *context, pf_member member) {
-    limits_work *work = context;
+    limits *work = context;
     size_t begin, end;
     pf_share(member, READ_BYTES / 8, 512, &begin, &end);
     const uint64_t *buffer = work->buffer;
@@ -49,14 +52,14 @@ static void read_share(void *context, pf_member member) {
 }
 
 static void gemm_share(void *context, pf_member member) {
-    limits_work *work = context;
+    limits *work = context;
     const size_t n = GEMM;
     float *A = work->matrices + 3 * n * n * (size_t)member.index, *B = A + n * n, *C = B + n * n;
     for (int i = 0; i < GEMM_REPEATS; i++) pf_sgemm(false, true, n, n, n, 1, A, n, B, n, 0, C, n);
 }
 
 static void dot_share(void *context, pf_member member) {
-    limits_work *work = context;
+    limits *work = context;
     const pf_kernels *kernels = pf_kernels_get();
     int8_t q[DOT_COLS] = {0};
     float scale[DOT_COLS / 32] = {0}, sum[DOT_COLS / 32] = {0}, y[DOT_ROWS];
@@ -71,7 +74,7 @@ static void dot_share(void *context, pf_member member) {
 /* Twelve independent sums hide the latency of VPDPBUSD; 64 multiply-adds each. */
 __attribute__((target("avx512f,avx512bw,avx512vnni"))) static void vnni_share(void *context,
                                                                               pf_member member) {
-    limits_work *work = context;
+    limits *work = context;
     __m512i a = _mm512_set1_epi8(1), b = _mm512_set1_epi8((char)(member.index + 1));
     __m512i s[12];
     for (int j = 0; j < 12; j++) s[j] = _mm512_setzero_si512();
@@ -92,65 +95,77 @@ static void vnni_share(void *context, pf_member member) { (void)context, (void)m
 static bool has_vnni(void) { return false; }
 #endif
 
-static double best_seconds(int n_threads, void (*work)(void *, pf_member), limits_work *context) {
+static size_t matrices_floats(int n_threads) { return 3 * (size_t)GEMM * GEMM * (size_t)n_threads; }
+
+limits *limits_new(int n_threads, pf_error *error) {
+    limits *l = pf_calloc(1, sizeof *l, "the measure of the machine", error);
+    if (!l) return NULL;
+    l->n_threads = n_threads;
+    l->buffer = pf_calloc(READ_BYTES, 1, "the measure of bandwidth", error);
+    l->matrices =
+        pf_calloc(matrices_floats(n_threads), sizeof(float), "the measure of sgemm", error);
+    l->blocks = pf_calloc(DOT_ROWS, pf_row_bytes(PF_Q8_0, DOT_COLS), "the measure of int8", error);
+    l->zeros = pf_calloc(DOT_COLS, sizeof(float), "the measure of int8", error);
+    if (!l->buffer || !l->matrices || !l->blocks || !l->zeros) goto fail;
+    l->team = pf_team_new(n_threads, error);
+    if (!l->team) goto fail;
+    pf_huge_pages(l->buffer);
+    /* Written once: pages that were never touched all read as the one page of zeros. */
+    memset(l->buffer, 1, READ_BYTES);
+    for (size_t i = 0; i < matrices_floats(n_threads); i++) l->matrices[i] = 0.5f;
+    return l;
+fail:
+    limits_free(l);
+    return NULL;
+}
+
+void limits_free(limits *l) {
+    if (!l) return;
+    pf_team_free(l->team);
+    pf_free(l->buffer);
+    pf_free(l->matrices);
+    pf_free(l->blocks);
+    pf_free(l->zeros);
+    pf_free(l);
+}
+
+size_t limits_bytes(const limits *l) {
+    return READ_BYTES + matrices_floats(l->n_threads) * sizeof(float);
+}
+
+const char *limits_int8_by(void) { return has_vnni() ? "avx512-vnni" : pf_kernels_get()->name; }
+
+/* Bytes or operations of one pass of all threads. */
+static double amount(const limits *l, limit_kind kind) {
+    double n = GEMM, threads = l->n_threads;
+    switch (kind) {
+    case LIMIT_READ:
+        return READ_BYTES;
+    case LIMIT_SGEMM:
+        return threads * GEMM_REPEATS * 2 * n * n * n;
+    default:
+        return threads * 2 *
+               (has_vnni() ? VNNI_LOOPS * 12.0 * 64 : DOT_REPEATS * (double)DOT_ROWS * DOT_COLS);
+    }
+}
+
+double limits_now(limits *l, limit_kind kind) {
+    void (*const share[LIMIT_COUNT])(void *, pf_member) = {read_share, gemm_share,
+                                                           has_vnni() ? vnni_share : dot_share};
     double best = 1e30;
-    for (int round = 0; round < ROUNDS; round++) {
+    for (int pass = 0; pass < PASSES; pass++) {
         double start = seconds_now();
-        pf_parallel(n_threads, work, context);
+        pf_team_run(l->team, share[kind], l);
         double seconds = seconds_now() - start;
         if (seconds < best) best = seconds;
     }
-    return best;
+    double rate = amount(l, kind) / best;
+    if (l->n_known[kind] < MOST_KNOWN) l->known[kind][l->n_known[kind]++] = rate;
+    return rate;
 }
 
-static void measure(int n_threads, limits_work *work, machine_limits *limits) {
-    double members = n_threads, n = GEMM;
-    limits->read_gb_per_s = READ_BYTES / best_seconds(n_threads, read_share, work) / 1e9;
-    limits->sgemm_gflops =
-        members * GEMM_REPEATS * 2 * n * n * n / best_seconds(n_threads, gemm_share, work) / 1e9;
-    if (has_vnni()) {
-        limits->int8_by = "avx512-vnni";
-        limits->int8_gops =
-            members * VNNI_LOOPS * 12.0 * 64 * 2 / best_seconds(n_threads, vnni_share, work) / 1e9;
-    } else {
-        limits->int8_by = pf_kernels_get()->name;
-        limits->int8_gops = members * DOT_REPEATS * 2.0 * DOT_ROWS * DOT_COLS /
-                            best_seconds(n_threads, dot_share, work) / 1e9;
-    }
-}
-
-bool measure_limits(int n_threads, machine_limits *limits, pf_error *error) {
-    size_t matrix = (size_t)GEMM * GEMM;
-    limits_work work = {0};
-    uint64_t *buffer = pf_calloc(READ_BYTES, 1, "the measure of bandwidth", error);
-    float *zeros = pf_calloc(DOT_COLS, sizeof(float), "the measure of int8", error);
-    work.matrices =
-        pf_calloc(3 * matrix * (size_t)n_threads, sizeof(float), "the measure of sgemm", error);
-    work.blocks =
-        pf_calloc(DOT_ROWS, pf_row_bytes(PF_Q8_0, DOT_COLS), "the measure of int8", error);
-    bool good = buffer && zeros && work.matrices && work.blocks;
-    if (good) {
-        pf_huge_pages(buffer);
-        /* Written once: pages that were never touched all read as the one page of zeros. */
-        memset(buffer, 1, READ_BYTES);
-        for (size_t i = 0; i < 3 * matrix * (size_t)n_threads; i++) work.matrices[i] = 0.5f;
-        work.buffer = buffer;
-        work.zeros = zeros;
-        measure(n_threads, &work, limits);
-    }
-    pf_free(buffer);
-    pf_free(zeros);
-    pf_free(work.matrices);
-    pf_free(work.blocks);
-    return good;
-}
-
-static void raise_to(double *value, double other) {
-    if (other > *value) *value = other;
-}
-
-void limits_raise(machine_limits *limits, const machine_limits *other) {
-    raise_to(&limits->read_gb_per_s, other->read_gb_per_s);
-    raise_to(&limits->sgemm_gflops, other->sgemm_gflops);
-    raise_to(&limits->int8_gops, other->int8_gops);
+double limits_quantile(limits *l, limit_kind kind, double share) {
+    if (l->n_known[kind] == 0) return 0;
+    sort_values(l->known[kind], l->n_known[kind]);
+    return quantile(l->known[kind], l->n_known[kind], share);
 }

@@ -1,20 +1,36 @@
-/* floor 5.4 - limits: what this machine can do at best, measured in the same run as everything else. */
+/* floor 5.4 - limits: what this machine can do at best, measured in turn with what is compared to it.
+ *
+ * A machine's memory is shared with its neighbours and may be twice as fast in the next minute, so a limit
+ * holds for the moment in which it was measured. */
 #ifndef LIMITS_H
 #define LIMITS_H
 
 #include "error.h"
 
-typedef struct machine_limits {
-    double read_gb_per_s; /* all threads reading memory far larger than the caches, 1e9 bytes */
-    double sgemm_gflops;  /* one square product per thread, operands in cache, 1e9 operations */
-    double int8_gops;     /* int8 multiply-adds, each counted as two operations */
-    const char *int8_by;  /* what did them: "avx512-vnni" or the name of the kernels */
-} machine_limits;
+#include <stddef.h>
 
-/* Takes about two seconds and 256 MB. False without memory. */
-bool measure_limits(int n_threads, machine_limits *limits, pf_error *error);
+typedef enum limit_kind {
+    LIMIT_READ,  /* bytes/s: all threads reading memory far larger than the caches */
+    LIMIT_SGEMM, /* operations/s: one square product per thread, operands in cache */
+    LIMIT_INT8,  /* operations/s: int8 multiply-adds, each counted as two */
+    LIMIT_COUNT
+} limit_kind;
 
-/* The larger of both, each by itself: whatever disturbs a measurement only makes it slower. */
-void limits_raise(machine_limits *limits, const machine_limits *other);
+typedef struct limits limits;
+
+/* Takes 256 MB and 7 MB per thread. NULL without memory. */
+limits *limits_new(int n_threads, pf_error *error);
+void limits_free(limits *l); /* NULL is allowed */
+
+/* What the machine does now, per second, as the best of a few short passes (10 to 50 ms in all): whatever
+ * disturbs a pass only makes it slower. Remembered. */
+double limits_now(limits *l, limit_kind kind);
+
+/* Of what limits_now has returned so far: share 0.5 is the median, 1 the best; 0 before the first. */
+double limits_quantile(limits *l, limit_kind kind, double share);
+
+/* What measures int8: "avx512-vnni" or the name of the kernels. */
+const char *limits_int8_by(void);
+size_t limits_bytes(const limits *l); /* memory that it holds */
 
 #endif

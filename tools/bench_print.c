@@ -1,0 +1,96 @@
+/* floor 5.5 - bench print: what was measured, as a table, as JSON, as comma-separated values. */
+#include "bench_print.h"
+
+#include "common.h"
+#include "kernels.h"
+#include "matmul.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const TESTS[] = {"load", "prefill", "decode"};
+
+static const char *limit_name(limit_kind kind) {
+    return kind == LIMIT_READ ? "bandwidth" : "compute";
+}
+
+/* In units of 1e9. */
+static double limit_at(const bench_report *report, limit_kind kind, double share) {
+    return limits_quantile(report->limits, kind, share) / 1e9;
+}
+
+static json_t *result_json(const bench_report *report, const bench_result *r) {
+    return json_pack("{s:s, s:s, s:s, s:I, s:f, s:f, s:s, s:f, s:f, s:I, s:f, s:f, s:I, s:I}",
+                     "test", TESTS[r->test], "attention", pf_attention_name(r->attention), "type",
+                     pf_type_get(report->type)->name, "context", (json_int_t)r->context,
+                     "tokens_per_second", r->tokens_per_second, "share_of_limit", r->share, "limit",
+                     limit_name(r->limit), "slowest", r->slowest, "fastest", r->fastest, "rounds",
+                     (json_int_t)r->rounds, "bytes_per_token", r->bytes_per_token,
+                     "flops_per_token", r->flops_per_token, "state_bytes",
+                     (json_int_t)r->state_bytes, "rss_bytes", (json_int_t)r->rss_bytes);
+}
+
+static json_t *limits_json(const bench_report *report) {
+    return json_pack(
+        "{s:f, s:f, s:f, s:f, s:f, s:f, s:s}", "read_gb_per_s", limit_at(report, LIMIT_READ, 0.5),
+        "best_read_gb_per_s", limit_at(report, LIMIT_READ, 1), "sgemm_gflops",
+        limit_at(report, LIMIT_SGEMM, 0.5), "best_sgemm_gflops", limit_at(report, LIMIT_SGEMM, 1),
+        "int8_gops", limit_at(report, LIMIT_INT8, 0.5), "best_int8_gops",
+        limit_at(report, LIMIT_INT8, 1), "int8_by", limits_int8_by());
+}
+
+void bench_print_json(const bench_report *report, output *out) {
+    json_t *results = json_array();
+    for (size_t i = 0; i < report->n_results; i++)
+        json_array_append_new(results, result_json(report, &report->results[i]));
+    output_json(out, json_pack("{s:o, s:I, s:i, s:s, s:s, s:I, s:s, s:o, s:o}", "model",
+                               json_text(report->name, strlen(report->name)), "parameters",
+                               (json_int_t)pf_model_parameters(report->model), "threads",
+                               report->session.n_threads, "kernels", pf_kernels_get()->name, "blas",
+                               pf_blas_name(), "features",
+                               (json_int_t)report->session.attention.features, "kv",
+                               pf_kv_name(report->session.attention.kv), "limits",
+                               limits_json(report), "results", results));
+}
+
+void bench_print_csv(const bench_report *report, output *out) {
+    output_printf(out, "test,attention,type,context,tokens_per_second,share_of_limit,limit,"
+                       "slowest,fastest,rounds,bytes_per_token,flops_per_token,state_bytes,"
+                       "rss_bytes\n");
+    for (size_t i = 0; i < report->n_results; i++) {
+        const bench_result *r = &report->results[i];
+        output_printf(out, "%s,%s,%s,%zu,%.3f,%.4f,%s,%.3f,%.3f,%zu,%.0f,%.0f,%zu,%llu\n",
+                      TESTS[r->test], pf_attention_name(r->attention),
+                      pf_type_get(report->type)->name, r->context, r->tokens_per_second, r->share,
+                      limit_name(r->limit), r->slowest, r->fastest, r->rounds, r->bytes_per_token,
+                      r->flops_per_token, r->state_bytes, (unsigned long long)r->rss_bytes);
+    }
+}
+
+static void print_row(const bench_result *r, output *out) {
+    char speed[32], bytes[16], state[16], rss[16];
+    bool load = r->test == BENCH_LOAD;
+    snprintf(speed, sizeof speed, load ? "%.1f ms" : "%.1f",
+             load ? 1000 / r->tokens_per_second : r->tokens_per_second);
+    output_printf(out, "%-8s %-9s %8zu %12s %5.1f %% of %-9s %12s %10s %10s\n", TESTS[r->test],
+                  pf_attention_name(r->attention), r->context, speed, 100 * r->share,
+                  limit_name(r->limit), human_bytes((uint64_t)r->bytes_per_token, bytes),
+                  human_bytes(r->state_bytes, state), human_bytes(r->rss_bytes, rss));
+}
+
+void bench_print_table(const bench_report *report, output *out) {
+    output_printf(out, "%s, %s, %llu parameters; %d threads, %s kernels, OpenBLAS %s\n",
+                  report->name, pf_type_get(report->type)->name,
+                  (unsigned long long)pf_model_parameters(report->model), report->session.n_threads,
+                  pf_kernels_get()->name, pf_blas_name());
+    output_printf(out,
+                  "limits, median (best): reads %.1f (%.1f) GB/s, sgemm %.0f (%.0f) GFLOP/s, int8 "
+                  "%.0f (%.0f) GOP/s by %s\n\n",
+                  limit_at(report, LIMIT_READ, 0.5), limit_at(report, LIMIT_READ, 1),
+                  limit_at(report, LIMIT_SGEMM, 0.5), limit_at(report, LIMIT_SGEMM, 1),
+                  limit_at(report, LIMIT_INT8, 0.5), limit_at(report, LIMIT_INT8, 1),
+                  limits_int8_by());
+    output_printf(out, "%-8s %-9s %8s %12s %7s of %-9s %12s %10s %10s\n", "test", "attention",
+                  "context", "tokens/s", "share", "limit", "bytes/token", "state", "memory");
+    for (size_t i = 0; i < report->n_results; i++) print_row(&report->results[i], out);
+}

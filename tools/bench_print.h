@@ -1,0 +1,38 @@
+/* floor 5.5 - bench print: what was measured, as a table, as JSON, as comma-separated values. */
+#ifndef BENCH_PRINT_H
+#define BENCH_PRINT_H
+
+#include "limits.h"
+#include "session.h"
+#include "terminal.h"
+
+typedef enum bench_test { BENCH_LOAD, BENCH_PREFILL, BENCH_DECODE } bench_test;
+
+typedef struct bench_result {
+    bench_test test;
+    pf_attention_kind attention;
+    size_t context, rounds;
+    double tokens_per_second, share; /* medians of the rounds; share of the limit, 0 ... 1 */
+    double slowest, fastest;         /* tokens per second */
+    limit_kind limit;
+    double bytes_per_token, flops_per_token;
+    size_t state_bytes;
+    uint64_t rss_bytes; /* resident after the test, without what measures the limits */
+} bench_result;
+
+/* All of it; the caller owns what it points to. */
+typedef struct bench_report {
+    const char *name; /* the file, or the shape */
+    const pf_model *model;
+    pf_type type; /* of most weights */
+    pf_session_options session;
+    limits *limits;
+    const bench_result *results;
+    size_t n_results;
+} bench_report;
+
+void bench_print_table(const bench_report *report, output *out);
+void bench_print_json(const bench_report *report, output *out);
+void bench_print_csv(const bench_report *report, output *out);
+
+#endif
