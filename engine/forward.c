@@ -123,12 +123,6 @@ static void attend(pf_session *s, pf_member me, size_t index) {
     pf_barrier(me);
 }
 
-static float gelu_tanh(float x) {
-    return 0.5f * x * (1 + tanhf(0.7978845608f * (x + 0.044715f * x * x * x)));
-}
-
-static float gelu_erf(float x) { return 0.5f * x * (1 + erff(x * 0.7071067812f)); }
-
 /* The MLP's nonlinearity on n values in place, gated by or gating `up`; the result is in `gate`
  * where there is one, else in `up`. */
 static void activate(pf_mlp_kind kind, float *gate, float *up, size_t n) {
@@ -137,13 +131,14 @@ static void activate(pf_mlp_kind kind, float *gate, float *up, size_t n) {
         pf_kernels_get()->swiglu(gate, up, n);
         break;
     case PF_MLP_GEGLU:
-        for (size_t i = 0; i < n; i++) gate[i] = gelu_tanh(gate[i]) * up[i];
+        pf_kernels_get()->gelu_tanh(gate, n);
+        for (size_t i = 0; i < n; i++) gate[i] *= up[i];
         break;
     case PF_MLP_GELU_TANH:
-        for (size_t i = 0; i < n; i++) up[i] = gelu_tanh(up[i]);
+        pf_kernels_get()->gelu_tanh(up, n);
         break;
     case PF_MLP_GELU_ERF:
-        for (size_t i = 0; i < n; i++) up[i] = gelu_erf(up[i]);
+        pf_kernels_get()->gelu_erf(up, n);
         break;
     case PF_MLP_RELU:
         for (size_t i = 0; i < n; i++) up[i] = up[i] > 0 ? up[i] : 0;

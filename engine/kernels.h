@@ -51,6 +51,9 @@ typedef struct pf_kernels {
                        size_t n);
     /* gate_i = silu(gate_i) * up_i, silu(x) = x / (1 + exp(-x)) */
     void (*swiglu)(float *gate, const float *up, size_t n);
+    /* x_i = gelu(x_i) (Hendrycks & Gimpel 2016), in its tanh form and exact; within 3e-7 max(1, |x_i|) */
+    void (*gelu_tanh)(float *x, size_t n);
+    void (*gelu_erf)(float *x, size_t n);
 
     /* FAVOR+, one token of one head, a single pass over S [M, D] (row-major) and z [M]:
      *   first  S = decay * S + phi_k v^T,  z = decay * z + phi_k     (skipped where phi_k is NULL)

@@ -5,29 +5,14 @@
 #include "exp_avx2.h"
 #include "kernels.h"
 #include "keys_x86.h"
+#include "lanes_avx2.h"
 #include "matvec_x86.h"
+#include "mlp_x86.h"
 
 #include <immintrin.h>
 #include <math.h>
 
 #define INLINE static inline __attribute__((always_inline))
-
-/* All bits set in the lowest min(n, 8) of eight lanes. */
-INLINE __m256i lanes(size_t n) {
-    const __m256i index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n >= 8 ? 8 : (int)n), index);
-}
-
-INLINE __m256 load(const float *x, size_t n) {
-    return n >= 8 ? _mm256_loadu_ps(x) : _mm256_maskload_ps(x, lanes(n));
-}
-
-INLINE void store(float *y, size_t n, __m256 value) {
-    if (n >= 8)
-        _mm256_storeu_ps(y, value);
-    else
-        _mm256_maskstore_ps(y, lanes(n), value);
-}
 
 INLINE float sum8(__m256 x) {
     __m128 four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
@@ -52,20 +37,21 @@ static float dot(const float *a, const float *b, size_t n) {
             sum[j] = _mm256_fmadd_ps(_mm256_loadu_ps(a + i + 8 * j), _mm256_loadu_ps(b + i + 8 * j),
                                      sum[j]);
     for (size_t j = 0; i < n; i += 8, j++)
-        sum[j] = _mm256_fmadd_ps(load(a + i, n - i), load(b + i, n - i), sum[j]);
+        sum[j] = _mm256_fmadd_ps(load_first(a + i, n - i), load_first(b + i, n - i), sum[j]);
     return sum8(_mm256_add_ps(_mm256_add_ps(sum[0], sum[1]), _mm256_add_ps(sum[2], sum[3])));
 }
 
 static void axpy(float *y, float alpha, const float *x, size_t n) {
     __m256 factor = _mm256_set1_ps(alpha);
     for (size_t i = 0; i < n; i += 8)
-        store(y + i, n - i, _mm256_fmadd_ps(factor, load(x + i, n - i), load(y + i, n - i)));
+        store_first(y + i, n - i,
+                    _mm256_fmadd_ps(factor, load_first(x + i, n - i), load_first(y + i, n - i)));
 }
 
 static void scale(float *y, float alpha, size_t n) {
     __m256 factor = _mm256_set1_ps(alpha);
     for (size_t i = 0; i < n; i += 8)
-        store(y + i, n - i, _mm256_mul_ps(factor, load(y + i, n - i)));
+        store_first(y + i, n - i, _mm256_mul_ps(factor, load_first(y + i, n - i)));
 }
 
 static float max(const float *x, size_t n) {
@@ -85,21 +71,11 @@ static float max(const float *x, size_t n) {
 static float exp_sum(float *y, const float *x, float shift, size_t n) {
     __m256 sum = _mm256_setzero_ps(), offset = _mm256_set1_ps(shift);
     for (size_t i = 0; i < n; i += 8) {
-        __m256 e = pf_exp8(_mm256_sub_ps(load(x + i, n - i), offset));
-        store(y + i, n - i, e);
+        __m256 e = pf_exp8(_mm256_sub_ps(load_first(x + i, n - i), offset));
+        store_first(y + i, n - i, e);
         sum = _mm256_add_ps(sum, _mm256_and_ps(e, _mm256_castsi256_ps(lanes(n - i))));
     }
     return sum8(sum);
-}
-
-static void swiglu(float *gate, const float *up, size_t n) {
-    const __m256 one = _mm256_set1_ps(1), most = _mm256_set1_ps(88), zero = _mm256_setzero_ps();
-    for (size_t i = 0; i < n; i += 8) {
-        __m256 x = load(gate + i, n - i);
-        __m256 e = pf_exp8(_mm256_min_ps(most, _mm256_sub_ps(zero, x)));
-        __m256 silu = _mm256_div_ps(x, _mm256_add_ps(one, e));
-        store(gate + i, n - i, _mm256_mul_ps(silu, load(up + i, n - i)));
-    }
 }
 
 /* ---- norms ---- */
@@ -107,26 +83,26 @@ static void swiglu(float *gate, const float *up, size_t n) {
 static void rms_norm(float *y, const float *x, const float *weight, float eps, size_t n) {
     __m256 inverse = _mm256_set1_ps(1 / sqrtf(dot(x, x, n) / (float)n + eps));
     for (size_t i = 0; i < n; i += 8) {
-        __m256 scaled = _mm256_mul_ps(load(x + i, n - i), inverse);
-        store(y + i, n - i, _mm256_mul_ps(scaled, load(weight + i, n - i)));
+        __m256 scaled = _mm256_mul_ps(load_first(x + i, n - i), inverse);
+        store_first(y + i, n - i, _mm256_mul_ps(scaled, load_first(weight + i, n - i)));
     }
 }
 
 static void layer_norm(float *y, const float *x, const float *weight, const float *bias, float eps,
                        size_t n) {
     __m256 sum = _mm256_setzero_ps(), squares = _mm256_setzero_ps();
-    for (size_t i = 0; i < n; i += 8) sum = _mm256_add_ps(sum, load(x + i, n - i));
+    for (size_t i = 0; i < n; i += 8) sum = _mm256_add_ps(sum, load_first(x + i, n - i));
     __m256 mean = _mm256_set1_ps(sum8(sum) / (float)n);
     for (size_t i = 0; i < n; i += 8) {
-        __m256 centred = _mm256_sub_ps(load(x + i, n - i), mean);
+        __m256 centred = _mm256_sub_ps(load_first(x + i, n - i), mean);
         centred = _mm256_and_ps(centred, _mm256_castsi256_ps(lanes(n - i)));
         squares = _mm256_fmadd_ps(centred, centred, squares);
     }
     __m256 inverse = _mm256_set1_ps(1 / sqrtf(sum8(squares) / (float)n + eps));
     for (size_t i = 0; i < n; i += 8) {
-        __m256 scaled = _mm256_mul_ps(_mm256_sub_ps(load(x + i, n - i), mean), inverse);
-        __m256 shift = bias ? load(bias + i, n - i) : _mm256_setzero_ps();
-        store(y + i, n - i, _mm256_fmadd_ps(scaled, load(weight + i, n - i), shift));
+        __m256 scaled = _mm256_mul_ps(_mm256_sub_ps(load_first(x + i, n - i), mean), inverse);
+        __m256 shift = bias ? load_first(bias + i, n - i) : _mm256_setzero_ps();
+        store_first(y + i, n - i, _mm256_fmadd_ps(scaled, load_first(weight + i, n - i), shift));
     }
 }
 
@@ -244,7 +220,9 @@ const pf_kernels pf_kernels_avx2 = {
     .exp_sum = exp_sum,
     .rms_norm = rms_norm,
     .layer_norm = layer_norm,
-    .swiglu = swiglu,
+    .swiglu = pf_swiglu_avx2,
+    .gelu_tanh = pf_gelu_tanh_avx2,
+    .gelu_erf = pf_gelu_erf_avx2,
     .favor_step = favor_step,
     .scores = pf_scores_avx2,
     .weighted_rows = pf_weighted_rows_avx2,

@@ -1,7 +1,4 @@
-/* floor 1.4 - kernels for AVX-512 (F, BW, DQ, VL): sixteen floats at a time, tails by masks.
- *
- * A masked load reads zeros where the mask is off and touches no memory there, so that every loop ends
- * in one more step of the same kind instead of a slow scalar tail. */
+/* floor 1.4 - kernels for AVX-512 (F, BW, DQ, VL): sixteen floats at a time, tails by masks. */
 #if defined(__x86_64__)
 
 #include "attend_x86.h"
@@ -9,15 +6,14 @@
 #include "gemm_x86.h"
 #include "kernels.h"
 #include "keys_x86.h"
+#include "lanes_avx512.h"
 #include "matvec_x86.h"
+#include "mlp_x86.h"
 
 #include <immintrin.h>
 #include <math.h>
 
 #define INLINE static inline __attribute__((always_inline))
-
-/* The lanes that n more floats fill: all 16, or the lowest n. */
-INLINE __mmask16 lanes(size_t n) { return (__mmask16)(n >= 16 ? 0xffff : (1u << n) - 1); }
 
 /* ---- sums, maxima, updates ---- */
 
@@ -75,18 +71,6 @@ static float exp_sum(float *y, const float *x, float shift, size_t n) {
         sum = _mm512_mask_add_ps(sum, mask, sum, e);
     }
     return _mm512_reduce_add_ps(sum);
-}
-
-/* min(88, -x): exp(-x) must not overflow, and x / (1 + e^88) is 0 to a float beside anything. */
-static void swiglu(float *gate, const float *up, size_t n) {
-    const __m512 one = _mm512_set1_ps(1), most = _mm512_set1_ps(88), zero = _mm512_setzero_ps();
-    for (size_t i = 0; i < n; i += 16) {
-        __mmask16 mask = lanes(n - i);
-        __m512 x = _mm512_maskz_loadu_ps(mask, gate + i), u = _mm512_maskz_loadu_ps(mask, up + i);
-        __m512 e = pf_exp16(_mm512_min_ps(most, _mm512_sub_ps(zero, x)));
-        _mm512_mask_storeu_ps(gate + i, mask,
-                              _mm512_mul_ps(_mm512_div_ps(x, _mm512_add_ps(one, e)), u));
-    }
 }
 
 /* ---- norms ---- */
@@ -246,7 +230,8 @@ static void quantize_activation(pf_activation a, size_t n) {
 
 #define AVX512_KERNELS                                                                             \
     .dot = dot, .axpy = axpy, .scale = scale, .max = max, .exp_sum = exp_sum,                      \
-    .rms_norm = rms_norm, .layer_norm = layer_norm, .swiglu = swiglu, .favor_step = favor_step,    \
+    .rms_norm = rms_norm, .layer_norm = layer_norm, .swiglu = pf_swiglu_avx512,                    \
+    .gelu_tanh = pf_gelu_tanh_avx512, .gelu_erf = pf_gelu_erf_avx512, .favor_step = favor_step,    \
     .scores = pf_scores_avx512, .weighted_rows = pf_weighted_rows_avx512,                          \
     .to_f16 = pf_to_f16_avx512, .attend = pf_attend_avx512,                                        \
     .quantize_activation = quantize_activation, .dequantize_row = pf_dequantize_row_avx2

@@ -191,6 +191,8 @@ static void layer_norm(float *y, const float *x, const float *weight, const floa
 }
 
 static void swiglu(float *gate, const float *up, size_t n) { pf_kernels_plain.swiglu(gate, up, n); }
+static void gelu_tanh(float *x, size_t n) { pf_kernels_plain.gelu_tanh(x, n); }
+static void gelu_erf(float *x, size_t n) { pf_kernels_plain.gelu_erf(x, n); }
 
 static void favor_step(float *S, float *z, size_t M, size_t D, float decay, const float *phi_k,
                        const float *v, const float *phi_q, size_t G, float *out, float *den) {
@@ -214,8 +216,9 @@ static void attend(const pf_query_tile *tile, const float *K, const float *V, si
 
 #define COMMON                                                                                     \
     .dot = dot, .axpy = axpy, .scale = scale, .max = max, .exp_sum = exp_sum,                      \
-    .rms_norm = rms_norm, .layer_norm = layer_norm, .swiglu = swiglu, .favor_step = favor_step,    \
-    .scores = scores, .weighted_rows = weighted_rows, .to_f16 = to_f16, .attend = attend,          \
+    .rms_norm = rms_norm, .layer_norm = layer_norm, .swiglu = swiglu, .gelu_tanh = gelu_tanh,      \
+    .gelu_erf = gelu_erf, .favor_step = favor_step, .scores = scores,                              \
+    .weighted_rows = weighted_rows, .to_f16 = to_f16, .attend = attend,                            \
     .quantize_activation = quantize_activation, .dequantize_row = pf_dequantize_row
 
 const pf_kernels pf_kernels_neon = {.name = "neon", .matvec = matvec, COMMON};

@@ -66,6 +66,15 @@ static void plain_swiglu(float *gate, const float *up, size_t n) {
     for (size_t i = 0; i < n; i++) gate[i] = gate[i] / (1 + expf(-gate[i])) * up[i];
 }
 
+static void plain_gelu_tanh(float *x, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        x[i] = 0.5f * x[i] * (1 + tanhf(0.7978845608f * (x[i] + 0.044715f * x[i] * x[i] * x[i])));
+}
+
+static void plain_gelu_erf(float *x, size_t n) {
+    for (size_t i = 0; i < n; i++) x[i] = 0.5f * x[i] * (1 + erff(x[i] * 0.7071067812f));
+}
+
 /* n <= CHUNK floats of row r (F32 or F16) from column `first` on: where they lie, or in `room`. */
 static const float *part_of_row(pf_matrix m, size_t r, size_t first, size_t n, float *room) {
     const char *row = (const char *)m.data + r * pf_row_bytes(m.type, m.cols);
@@ -219,6 +228,8 @@ const pf_kernels pf_kernels_plain = {
     .rms_norm = plain_rms_norm,
     .layer_norm = plain_layer_norm,
     .swiglu = plain_swiglu,
+    .gelu_tanh = plain_gelu_tanh,
+    .gelu_erf = plain_gelu_erf,
     .favor_step = plain_favor_step,
     .scores = plain_scores,
     .weighted_rows = plain_weighted_rows,

@@ -4,6 +4,7 @@
 #if defined(__x86_64__)
 
 #include "keys_x86.h"
+#include "lanes_avx2.h"
 
 #include <immintrin.h>
 #include <string.h>
@@ -15,14 +16,8 @@ enum { SUMS = 8, STRIPE = 16 };
 /* min(n, 8) numbers of a row as floats; 0 in the other lanes. */
 typedef __m256 (*load_row)(const void *row, size_t i, size_t n);
 
-INLINE __m256i lanes(size_t n) {
-    const __m256i index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n >= 8 ? 8 : (int)n), index);
-}
-
 INLINE __m256 load_f32(const void *row, size_t i, size_t n) {
-    const float *x = (const float *)row + i;
-    return n >= 8 ? _mm256_loadu_ps(x) : _mm256_maskload_ps(x, lanes(n));
+    return load_first((const float *)row + i, n);
 }
 
 INLINE __m256 load_f16(const void *row, size_t i, size_t n) {

@@ -5,6 +5,7 @@
 #if defined(__x86_64__)
 
 #include "keys_x86.h"
+#include "lanes_avx512.h"
 
 #include <immintrin.h>
 #include <string.h>
@@ -23,8 +24,6 @@ INLINE __m512 load_f32(const void *row, size_t i, __mmask16 mask) {
 INLINE __m512 load_f16(const void *row, size_t i, __mmask16 mask) {
     return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, (const uint16_t *)row + i));
 }
-
-INLINE __mmask16 lanes(size_t n) { return (__mmask16)(n >= 16 ? 0xffff : (1u << n) - 1); }
 
 /* ---- scores ---- */
 

@@ -115,10 +115,11 @@ static void favor(void *context, pf_member member) {
 static void elementwise(const pf_kernels *k) {
     enum { N = 2048, TIMES = 2000 };
     float *x = fresh(N, 4), *y = fresh(N, 4);
-    const char *const names[] = {"dot", "axpy", "exp_sum", "swiglu", "rms_norm", "quantize"};
+    const char *const names[] = {"dot",      "axpy",     "exp_sum", "swiglu",
+                                 "rms_norm", "quantize", "gelu_erf"};
     int8_t *q = fresh(N, 1);
     pf_activation a = {x, q, fresh(N / 32, 4), fresh(N / 32, 4)};
-    for (int what = 0; what < 6; what++) {
+    for (int what = 0; what < 7; what++) {
         for (size_t i = 0; i < N; i++) x[i] = y[i] = 1e-3f * (float)i - 1;
         double start = now();
         float sink = 0;
@@ -129,6 +130,7 @@ static void elementwise(const pf_kernels *k) {
             if (what == 3) k->swiglu(y, x, N);
             if (what == 4) k->rms_norm(y, x, x, 1e-5f, N);
             if (what == 5) k->quantize_activation(a, N);
+            if (what == 6) k->gelu_erf(memcpy(y, x, N * sizeof *y), N);
         }
         printf("%-10s %7.3f ns per value%s\n", names[what], (now() - start) * 1e9 / N / TIMES,
                sink == 12345 ? "!" : "");
