@@ -6,7 +6,9 @@
  *     sum (d q + m) (s p) = d s (q . p) + m s (sum of p)
  * Eight partial sums of q . p stay apart in the lanes to the end of the row. One row after the other, as
  * they lie in memory: two rows at a time were three times slower here (Zen 4: 8 instead of 27 GB/s), since
- * the prefetcher follows one stream best. Two totals keep the additions from waiting for each other. */
+ * the prefetcher follows one stream best. Two totals keep the additions from waiting for each other.
+ * The processor prefetches within a page of memory only: a line asked for one page ahead has its address
+ * looked up in time (Zen 4, mapped file, two threads: Q8_0 6 to 9 % faster, Q4_1 3 to 12 %). */
 #ifndef PF_MATVEC_INT8_X86_H
 #define PF_MATVEC_INT8_X86_H
 
@@ -33,6 +35,8 @@ PF_INLINE float pf_sum8(__m256 x) {
     __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
+
+enum { PAGE_AHEAD = 4096 };
 
 /* How the integers of a type become weights. */
 typedef enum pf_offset_kind {
@@ -67,6 +71,7 @@ PF_INLINE float pf_row_of_32(const uint8_t *block, size_t n_blocks, pf_activatio
     pf_totals even = {_mm256_setzero_ps(), _mm_setzero_ps()}, odd = even;
     size_t b = 0;
     for (; b + 2 <= n_blocks; b += 2, block += 2 * bytes) {
+        _mm_prefetch((const char *)block + PAGE_AHEAD, _MM_HINT_NTA);
         pf_add_block(&even, block, b, a, unpack, kind);
         pf_add_block(&odd, block + bytes, b + 1, a, unpack, kind);
     }

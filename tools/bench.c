@@ -17,7 +17,7 @@
 
 /* A measurement ends early when its rounds have taken this long together. */
 static const double MAX_SECONDS = 20;
-enum { MAX_REPEAT = 1000, MAX_DECODE = 256 };
+enum { MAX_REPEAT = 1000, MAX_DECODE = 64 };
 
 typedef struct bench {
     const options *parsed;
