@@ -1,4 +1,4 @@
-/* floor 1.0 - the first lanes of AVX2 registers: loads and stores that end where the numbers end. Included by
+/* floor 1.0 - lanes: the first ones of AVX2 registers, loads and stores that end where the numbers end. Included by
  * the kernel files for AVX2 only. */
 #ifndef PF_LANES_AVX2_H
 #define PF_LANES_AVX2_H

@@ -1,4 +1,4 @@
-/* floor 1.0 - the first lanes of AVX-512 registers. Included by the kernel files for AVX-512 only.
+/* floor 1.0 - lanes: the first ones of AVX-512 registers. Included by the kernel files for AVX-512 only.
  *
  * A masked load reads zeros where the mask is off and touches no memory there, so that every loop ends in one
  * more step of the same kind instead of a slow scalar tail. */

@@ -1,8 +1,9 @@
-/* floor 1.4 - the MLP's nonlinearities for AVX2 + FMA. */
+/* floor 1.4 - MLP for AVX2 + FMA: its nonlinearities, eight floats at a time. */
 #if defined(__x86_64__)
 
 #include "exp_avx2.h"
 #include "lanes_avx2.h"
+#include "mlp_x86.h"
 
 #define VECTOR __m256
 #define LOAD(p, n) load_first(p, n)

@@ -1,8 +1,9 @@
-/* floor 1.4 - the MLP's nonlinearities for AVX-512. */
+/* floor 1.4 - MLP for AVX-512: its nonlinearities, sixteen floats at a time. */
 #if defined(__x86_64__)
 
 #include "exp_avx512.h"
 #include "lanes_avx512.h"
+#include "mlp_x86.h"
 
 #define VECTOR __m512
 #define LOAD(p, n) _mm512_maskz_loadu_ps(lanes(n), p)

@@ -6,7 +6,7 @@
 #ifndef PF_MLP_TILE_X86_H
 #define PF_MLP_TILE_X86_H
 
-#include "mlp_x86.h"
+#include <stddef.h>
 
 #define INLINE static inline __attribute__((always_inline))
 

@@ -1,4 +1,4 @@
-/* floor 5.5 - bench: tokens per second, and what share of the machine's limits they are. */
+/* floor 5.6 - bench: tokens per second, and what share of the machine's limits they are. */
 #include "bench_print.h"
 #include "commands.h"
 #include "common.h"
