@@ -14,12 +14,6 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-INLINE float sum8(__m256 x) {
-    __m128 four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
-    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
-}
-
 INLINE float max8(__m256 x) {
     __m128 four = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
     __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
@@ -38,7 +32,7 @@ static float dot(const float *a, const float *b, size_t n) {
                                      sum[j]);
     for (size_t j = 0; i < n; i += 8, j++)
         sum[j] = _mm256_fmadd_ps(load_first(a + i, n - i), load_first(b + i, n - i), sum[j]);
-    return sum8(_mm256_add_ps(_mm256_add_ps(sum[0], sum[1]), _mm256_add_ps(sum[2], sum[3])));
+    return pf_sum8(_mm256_add_ps(_mm256_add_ps(sum[0], sum[1]), _mm256_add_ps(sum[2], sum[3])));
 }
 
 static void axpy(float *y, float alpha, const float *x, size_t n) {
@@ -75,7 +69,7 @@ static float exp_sum(float *y, const float *x, float shift, size_t n) {
         store_first(y + i, n - i, e);
         sum = _mm256_add_ps(sum, _mm256_and_ps(e, _mm256_castsi256_ps(lanes(n - i))));
     }
-    return sum8(sum);
+    return pf_sum8(sum);
 }
 
 /* ---- norms ---- */
@@ -92,13 +86,13 @@ static void layer_norm(float *y, const float *x, const float *weight, const floa
                        size_t n) {
     __m256 sum = _mm256_setzero_ps(), squares = _mm256_setzero_ps();
     for (size_t i = 0; i < n; i += 8) sum = _mm256_add_ps(sum, load_first(x + i, n - i));
-    __m256 mean = _mm256_set1_ps(sum8(sum) / (float)n);
+    __m256 mean = _mm256_set1_ps(pf_sum8(sum) / (float)n);
     for (size_t i = 0; i < n; i += 8) {
         __m256 centred = _mm256_sub_ps(load_first(x + i, n - i), mean);
         centred = _mm256_and_ps(centred, _mm256_castsi256_ps(lanes(n - i)));
         squares = _mm256_fmadd_ps(centred, centred, squares);
     }
-    __m256 inverse = _mm256_set1_ps(1 / sqrtf(sum8(squares) / (float)n + eps));
+    __m256 inverse = _mm256_set1_ps(1 / sqrtf(pf_sum8(squares) / (float)n + eps));
     for (size_t i = 0; i < n; i += 8) {
         __m256 scaled = _mm256_mul_ps(_mm256_sub_ps(load_first(x + i, n - i), mean), inverse);
         __m256 shift = bias ? load_first(bias + i, n - i) : _mm256_setzero_ps();
@@ -207,7 +201,7 @@ static void quantize_activation(pf_activation a, size_t n) {
         bytes = _mm256_permutevar8x32_epi32(bytes, order);
         _mm256_storeu_si256((__m256i *)(void *)(a.q + 32 * b), bytes);
         a.scale[b] = most / 127;
-        a.sum[b] = a.scale[b] * sum8(_mm256_cvtepi32_ps(sum)); /* integers below 2^12: exact */
+        a.sum[b] = a.scale[b] * pf_sum8(_mm256_cvtepi32_ps(sum)); /* integers below 2^12: exact */
     }
 }
 

@@ -1,4 +1,4 @@
-/* floor 1.0 - lanes: the first ones of AVX2 registers, loads and stores that end where the numbers end. Included by
+/* floor 1.0 - lanes: the first ones of AVX2 registers, loads and stores that end where the numbers end; their sum. Included by
  * the kernel files for AVX2 only. */
 #ifndef PF_LANES_AVX2_H
 #define PF_LANES_AVX2_H
@@ -22,6 +22,13 @@ static inline __attribute__((always_inline)) void store_first(float *y, size_t n
         _mm256_storeu_ps(y, value);
     else
         _mm256_maskstore_ps(y, lanes(n), value);
+}
+
+/* The sum of all lanes. */
+static inline __attribute__((always_inline)) float pf_sum8(__m256 x) {
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
 #endif

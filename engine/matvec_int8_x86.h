@@ -14,6 +14,7 @@
 
 #include "blocks_x86.h"
 #include "kernels.h"
+#include "lanes_avx2.h"
 
 /* Eight sums of four products of unsigned u (with AVX2: <= 128) and signed s, as floats. */
 PF_INLINE __m256 pf_dot_unsigned(__m256i u, __m256i s) {
@@ -28,12 +29,6 @@ PF_INLINE __m256 pf_dot_unsigned(__m256i u, __m256i s) {
 /* Both signed: the sign of q moves over to p, whose values are never -128. */
 PF_INLINE __m256 pf_dot_signed(__m256i q, __m256i p) {
     return pf_dot_unsigned(_mm256_abs_epi8(q), _mm256_sign_epi8(p, q));
-}
-
-PF_INLINE float pf_sum8(__m256 x) {
-    __m128 four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
-    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
 enum { PAGE_AHEAD = 4096 };

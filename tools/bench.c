@@ -91,9 +91,9 @@ static bool prepare(bench *b, pf_error *error) {
     return b->limits != NULL;
 }
 
-/* One round of a test: the seconds that it took, or less than 0 if it failed. Session and result as far as
- * the test needs them; `round` counts from 0. */
-typedef double (*run_round)(bench *b, pf_session *session, bench_result *r, size_t round,
+/* One round of a test, of n tokens: the seconds that it took, or less than 0 if it failed. r->rounds are
+ * done already. */
+typedef double (*run_round)(bench *b, pf_session *session, bench_result *r, size_t n,
                             pf_error *error);
 
 /* How many tokens a round takes: enough to be timed, few enough that the position hardly moves. */
@@ -102,14 +102,13 @@ static size_t decode_length(size_t context, size_t repeat) {
     return n < 8 ? 8 : n > MAX_DECODE ? MAX_DECODE : n;
 }
 
-static double load_round(bench *b, pf_session *none, bench_result *r, size_t round,
-                         pf_error *error) {
+static double load_round(bench *b, pf_session *none, bench_result *r, size_t n, pf_error *error) {
     pf_loaded loaded;
     double start = seconds_now(), seconds = -1;
-    (void)none, (void)round;
+    (void)none;
     if (!pf_loaded_open_checked(b->parsed->model, b->session.n_threads, &loaded, error)) return -1;
     pf_session *session = pf_session_new(loaded.model, &b->session, error);
-    if (session && pf_session_append(session, b->tokens, 1, b->logits, 1, error))
+    if (session && pf_session_append(session, b->tokens, n, b->logits, 1, error))
         seconds = seconds_now() - start;
     if (session) r->state_bytes = pf_session_state_bytes(session);
     pf_session_free(session);
@@ -118,21 +117,20 @@ static double load_round(bench *b, pf_session *none, bench_result *r, size_t rou
 }
 
 /* The last round leaves the prompt read. */
-static double prefill_round(bench *b, pf_session *session, bench_result *r, size_t round,
+static double prefill_round(bench *b, pf_session *session, bench_result *r, size_t n,
                             pf_error *error) {
-    (void)round;
+    (void)r;
     pf_session_reset(session);
     double start = seconds_now();
-    if (!pf_session_append(session, b->tokens, r->context, b->logits, 1, error)) return -1;
+    if (!pf_session_append(session, b->tokens, n, b->logits, 1, error)) return -1;
     return seconds_now() - start;
 }
 
-static double decode_round(bench *b, pf_session *session, bench_result *r, size_t round,
+static double decode_round(bench *b, pf_session *session, bench_result *r, size_t n,
                            pf_error *error) {
-    size_t n = decode_length(r->context, (size_t)b->parsed->values[FLAG_REPEAT].count);
     double start = seconds_now();
     for (size_t i = 0; i < n; i++)
-        if (!pf_session_append(session, b->tokens + (i + round) % r->context, 1, b->logits, 1,
+        if (!pf_session_append(session, b->tokens + (i + r->rounds) % r->context, 1, b->logits, 1,
                                error))
             return -1;
     return seconds_now() - start;
@@ -158,7 +156,7 @@ static bool measure(bench *b, pf_session *session, bench_result r, run_round rou
         b, &r, session ? &pf_session_get_options(session)->attention : &b->session.attention);
     double before = limits_now(b->limits, r.limit);
     do {
-        double seconds = round(b, session, &r, r.rounds, error);
+        double seconds = round(b, session, &r, n, error);
         if (seconds < 0) return false;
         double after = limits_now(b->limits, r.limit), rate = (double)n / seconds;
         rates[r.rounds] = rate;
@@ -189,10 +187,11 @@ static bool measure_load(bench *b, pf_error *error) {
 
 static bool measure_one(bench *b, pf_attention_kind kind, size_t context, pf_error *error) {
     static const char *const format = "%s, context %zu: %s";
-    size_t n_decode = decode_length(context, (size_t)b->parsed->values[FLAG_REPEAT].count);
+    size_t repeat = (size_t)b->parsed->values[FLAG_REPEAT].count;
+    size_t n_decode = decode_length(context, repeat);
     pf_session_options settings = b->session;
     settings.attention.kind = kind;
-    settings.context = context + n_decode * (size_t)b->parsed->values[FLAG_REPEAT].count;
+    settings.context = context + n_decode * repeat;
     if (b->model->position_embedding && settings.context > b->model->context) {
         note(b->parsed,
              "performer: context %zu is left out: this model has learned positions for "
@@ -282,8 +281,8 @@ const command command_bench = {
         "that length) and decode (tokens/s one by one behind such a prompt), as medians of "
         "--repeat rounds; for a file also load: from opening it, already in memory, to the logits "
         "of the first token (--json and --csv: how many times a second). Before and after each "
-        "round "
-        "it measures what the machine can do: read bandwidth, single-precision matrix products, or "
+        "round it measures what the machine can do: read bandwidth, single-precision matrix "
+        "products, or "
         "int8 multiply-adds.\n\n"
         "Each figure is shown with its share of the limit that bounds it, as the median of the "
         "rounds' shares: memory that others use as well may be twice as fast a minute later, and "
