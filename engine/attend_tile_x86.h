@@ -1,7 +1,7 @@
 /* floor 1.3 - attention of a query tile, for any vector width: included by the attend files only.
  *
- * The includer defines VECTOR, LANES and ROWS (rows of a register tile) and the operations LOAD, STORE,
- * SPREAD (one float to all lanes), FMA (a b + c), MUL, SUB, ADD, MAX and EXP.
+ * The includer brings a vector file (vector_avx2.h), whose names are used here, and ROWS, the rows of a
+ * register tile.
  *
  * Both products, K Q^T and V^T P^T, have queries in their lanes: a number of K or V is read from where
  * it lies and spread over them, so neither is ever packed or turned over, whatever the number of query

@@ -1,8 +1,6 @@
 /* floor 1.3 - the MLP's nonlinearities, for any vector width: included by the mlp files only.
  *
- * The includer defines VECTOR, LANES and the operations LOAD and STORE (the n first lanes at most), SPREAD
- * (one float to all lanes), FMA (a b + c), NEGATED_FMA (c - a b), MUL, DIV, ADD, SUB, MIN, MAX (of which
- * the second is kept where one is NaN) and EXP. */
+ * The includer brings a vector file (vector_avx2.h), whose names are used here. */
 #ifndef PF_MLP_TILE_X86_H
 #define PF_MLP_TILE_X86_H
 
@@ -19,17 +17,17 @@ INLINE VECTOR times_sigmoid(VECTOR x, VECTOR y) {
 
 INLINE void swiglu(float *gate, const float *up, size_t n) {
     for (size_t i = 0; i < n; i += LANES) {
-        VECTOR x = LOAD(gate + i, n - i);
-        STORE(gate + i, n - i, MUL(times_sigmoid(x, x), LOAD(up + i, n - i)));
+        VECTOR x = LOAD_FIRST(gate + i, n - i);
+        STORE_FIRST(gate + i, n - i, MUL(times_sigmoid(x, x), LOAD_FIRST(up + i, n - i)));
     }
 }
 
 /* (1 + tanh(u)) / 2 = 1 / (1 + exp(-2 u)), u = sqrt(2 / pi) (x + 0.044715 x^3) */
 INLINE void gelu_tanh(float *x, size_t n) {
     for (size_t i = 0; i < n; i += LANES) {
-        VECTOR v = LOAD(x + i, n - i);
+        VECTOR v = LOAD_FIRST(x + i, n - i);
         VECTOR cubic = FMA(MUL(v, v), SPREAD(0.0713548163f), SPREAD(1.5957691216f));
-        STORE(x + i, n - i, times_sigmoid(v, MUL(v, cubic)));
+        STORE_FIRST(x + i, n - i, times_sigmoid(v, MUL(v, cubic)));
     }
 }
 
@@ -52,10 +50,10 @@ INLINE VECTOR scaled_erfc(VECTOR z) {
 /* x (1 + erf(x / sqrt 2)) / 2 = max(x, 0) - |x| erfc(|x| / sqrt 2) / 2 */
 INLINE void gelu_erf(float *x, size_t n) {
     for (size_t i = 0; i < n; i += LANES) {
-        VECTOR v = LOAD(x + i, n - i), size = MAX(v, SUB(SPREAD(0), v));
+        VECTOR v = LOAD_FIRST(x + i, n - i), size = MAX(v, SUB(SPREAD(0), v));
         VECTOR e = EXP(MUL(MUL(v, v), SPREAD(-0.5f)));
         VECTOR tail = MUL(e, scaled_erfc(MUL(size, SPREAD(0.7071067812f))));
-        STORE(x + i, n - i, NEGATED_FMA(MUL(size, SPREAD(0.5f)), tail, MAX(v, SPREAD(0))));
+        STORE_FIRST(x + i, n - i, NEGATED_FMA(MUL(size, SPREAD(0.5f)), tail, MAX(v, SPREAD(0))));
     }
 }
 
