@@ -18,12 +18,16 @@ WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(WERROR)
 PKGS     := openblas jansson libpcre2-8 libutf8proc libzip libedit
 PKG_INC  := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags-only-I $(PKGS) 2>/dev/null))
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
-CPPFLAGS += -iquote engine -iquote models -iquote tokenizer $(PKG_INC) -isystem /usr/include/stb
+# Rooms are folders of folders; basenames are unique, so an #include names a file and no path.
+rooms     = $(patsubst %/,%,$(sort $(dir $(foreach folder,$(1),$(wildcard $(folder)/*.h $(folder)/*/*.h)))))
+iquote    = $(addprefix -iquote ,$(call rooms,$(1)))
+sources   = $(sort $(foreach folder,$(1),$(wildcard $(folder)/*.c $(folder)/*/*.c)))
+CPPFLAGS += $(call iquote,engine models tokenizer) $(PKG_INC) -isystem /usr/include/stb
 ALL_CFLAGS = -std=c11 $(CFLAGS) $(WARN) -fopenmp -fPIC -fno-semantic-interposition -MMD -MP
 LDLIBS   += $(PKG_LIBS) -lm
 
-LIB_SRC  := $(sort $(wildcard engine/*.c models/*.c tokenizer/*.c))
-TOOL_SRC := $(sort $(wildcard tools/*.c))
+LIB_SRC  := $(call sources,engine models tokenizer)
+TOOL_SRC := $(call sources,tools)
 TEST_SRC := $(sort $(wildcard tests/test_*.c))
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
 TOOL_OBJ := $(TOOL_SRC:%.c=$(BUILD)/%.o)
@@ -53,7 +57,7 @@ $(LIB): $(LIB_OBJ)
 # The shared library shows what performer.h declares, and nothing else.
 SO_NAME := libperformer.so.0
 SHARED  := $(BUILD)/$(SO_NAME).1.0
-API     := scripts/api $(wildcard engine/*.h tokenizer/*.h models/*.h)
+API     := scripts/api $(foreach room,$(call rooms,engine models tokenizer),$(wildcard $(room)/*.h))
 MADE    := $(BUILD)/performer.h $(BUILD)/performer.pc $(BUILD)/performer.1 $(BUILD)/libperformer.3
 
 $(BUILD)/performer.map: $(API) | $(LIB)
@@ -90,11 +94,11 @@ endif
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(call RUN,CC,$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(ISA) -c $< -o $@)
+	$(call RUN,CC,$(CC) $(CPPFLAGS) $(if $(findstring tools/,$@),$(call iquote,tools)) $(ALL_CFLAGS) $(ISA) -c $< -o $@)
 
 $(BUILD)/tests/%: tests/%.c $(LIB)
 	@mkdir -p $(@D)
-	$(call RUN,TEST,$(CC) $(CPPFLAGS) -iquote tests -iquote tests/fuzz -iquote tools $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< \
+	$(call RUN,TEST,$(CC) $(CPPFLAGS) -iquote tests -iquote tests/fuzz $(call iquote,tools) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< \
 	    $(LIB) $(LDLIBS) -lcmocka)
 
 # Only with clang, and CFLAGS as `make fuzz` sets them.
@@ -128,10 +132,10 @@ test:
 
 lint:
 	@CC="$(CC)" scripts/deps build test lint
-	+@COMPILE_FLAGS="$(CPPFLAGS) -iquote tests -iquote tests/fuzz -iquote tools -std=c11 -fopenmp" scripts/lint
+	+@COMPILE_FLAGS="$(CPPFLAGS) -iquote tests -iquote tests/fuzz $(call iquote,tools) -std=c11 -fopenmp" scripts/lint
 
 format:
-	clang-format -i $(wildcard $(foreach d,engine models tokenizer tools tests tests/fuzz,$d/*.c $d/*.h))
+	clang-format -i $(foreach d,engine models tokenizer tools tests,$(wildcard $d/*.[ch] $d/*/*.[ch]))
 
 # Every test under AddressSanitizer, UndefinedBehaviorSanitizer and LeakSanitizer.
 asan:
@@ -161,7 +165,7 @@ NEON_TESTS := kernels matvec
 neon:
 	@scripts/deps build neon
 	+@$(AGAIN) neon-check BUILD=build/neon CC=aarch64-linux-gnu-gcc AR=aarch64-linux-gnu-ar \
-	    LIB_SRC="$(wildcard engine/*.c)" PKG_LIBS=
+	    LIB_SRC="$(call sources,engine)" PKG_LIBS=
 
 neon-check: $(NEON_TESTS:%=$(BUILD)/tests/test_%)
 	@for cpu in cortex-a53 max; do for test in $^; do \

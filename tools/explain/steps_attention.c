@@ -55,7 +55,7 @@ static void exact(const walk *w, page *p) {
               "To be able to do this again, keys and values of all tokens must be kept: 2 D = %u "
               "floats a token for this head, %zu by now, and each next token reads them all.",
               2 * m->head_dim, 2 * m->head_dim * w->T);
-    page_code(p, "engine/attention_exact.c", "pf_exact_token");
+    page_code(p, "engine/attention/attention_exact.c", "pf_exact_token");
 }
 
 static bool is_calibrated(const walk *w) {
@@ -138,7 +138,7 @@ static void features(const walk *w, page *p) {
                   cell(head_trace_z(trace, w->model->attention_scale, t, j), 10, d));
     }
     print_hardness(w, p);
-    page_code(p, "engine/random_features.c", "pf_features_apply");
+    page_code(p, "engine/attention/random_features.c", "pf_features_apply");
 }
 
 /* The tokens that the tail holds: those that have left the window and are no sink. */
@@ -183,8 +183,8 @@ static void sums(const walk *w, page *p) {
         "S and z are kept relative to e^c, where c = %.4f is the running maximum of the keys' "
         "log-scales (below).",
         (double)trace->top[w->last]);
-    page_code(p, "engine/attention_tail.c", "pf_tail_step");
-    page_code(p, "engine/kernels_plain.c", "plain_favor_step");
+    page_code(p, "engine/attention/attention_tail.c", "pf_tail_step");
+    page_code(p, "engine/kernels/kernels_plain.c", "plain_favor_step");
 }
 
 static const char *part_of(const walk *w, size_t j) {
@@ -221,7 +221,7 @@ static void both(const walk *w, page *p) {
         distance += fabs((double)w->favor.weights[j] - (double)w->softmax.weights[j]) / 2;
     page_line(p, "error of out, relative: %.4f     weight on other tokens: %.4f",
               reference > 0 ? sqrt(difference / reference) : 0, distance);
-    page_code(p, "engine/attention_head.c", "finish_row");
+    page_code(p, "engine/attention/attention_head.c", "finish_row");
 }
 
 void steps_print_attention(const walk *w, page *p) {

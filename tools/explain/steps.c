@@ -120,7 +120,7 @@ static void positions(const walk *w, page *p) {
     page_numbers(p, "q before", walk_q(w), m->head_dim);
     page_numbers(p, "q turned", trace->q + w->last * m->head_dim, m->head_dim);
     page_numbers(p, "k turned", trace->k + w->last * m->head_dim, m->head_dim);
-    page_code(p, "engine/rope.c", "pf_rope_turn");
+    page_code(p, "engine/attention/rope.c", "pf_rope_turn");
 }
 
 static void rest_of_layer(const walk *w, page *p) {

@@ -192,7 +192,7 @@ static void print_running(const estimate *e, const walk *w, page *p) {
                   mean_cell(pair, &e->running[i][PF_PROJECTION_ORTHOGONAL], left, sizeof left),
                   mean_cell(pair, &e->running[i][PF_PROJECTION_IID], right, sizeof right));
     page_line(p, "%8s   %10s", "e^score", cell_of_log(1, pair->score, 10, a));
-    page_code(p, "engine/head_features.c", "pf_head_features_draw");
+    page_code(p, "engine/attention/head_features.c", "pf_head_features_draw");
 }
 
 /* How far the mean is from the truth, in standard errors. */
@@ -232,7 +232,7 @@ static void print_pairs(const estimate *e, const walk *w, page *p) {
             p, "Where Z is large, almost all draws are far too small and a rare one is enormous: "
                "still right on average, but no sample of this size shows it, and measured "
                "deviations fall short of the theory.");
-    page_code(p, "engine/random_features.c", "pf_features_apply");
+    page_code(p, "engine/attention/random_features.c", "pf_features_apply");
 }
 
 static void print_rows(const estimate *e, const walk *w, page *p) {
@@ -250,7 +250,7 @@ static void print_rows(const estimate *e, const walk *w, page *p) {
                   token_cell(w->loaded->tokenizer, w->ids[shown[i]], 14, token),
                   (double)w->softmax.weights[shown[i]], (double)e->favor_row[shown[i]],
                   (double)e->elu_row[shown[i]]);
-    page_code(p, "engine/random_features.c", "elu_row");
+    page_code(p, "engine/attention/random_features.c", "elu_row");
 
     page_heading(p, "How many features");
     page_text(
