@@ -277,7 +277,7 @@ static void check_definition(uint32_t forget) {
     solve(&p, p.out);
 
     pf_head_features features;
-    pf_head_place place = {0, 0, 1, 1, D, p.shape.scale};
+    pf_head_index place = {0, 0, 1, 1, D, p.shape.scale};
     double scratch[D * D];
     assert_true(pf_head_features_new(&features, &p.options, &p.favor, place, M, NULL));
     pf_head_features_draw(&features, &p.options, &p.favor, place, 0, scratch);

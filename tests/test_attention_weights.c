@@ -148,7 +148,7 @@ typedef struct observed {
 static void look(void *context, size_t position, const pf_head_view *view) {
     observed *o = context;
     const pf_features *f = &view->head->features.q[0];
-    const pf_tail *tail = &view->head->tails[0];
+    const pf_favor_state *tail = &view->head->tails[0];
     float q[64], phi[64], scale, den = 0, *scratch = malloc(pf_features_scratch(D, 64, 1) * 4);
     assert_int_equal(position, o->calls++);
     assert_true(view->shape.has_tail && tail->M == 32 && *tail->top > -INFINITY);

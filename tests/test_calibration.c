@@ -80,7 +80,7 @@ enum { FORGET = 15 };
 
 typedef struct layer {
     pf_layerwise *w;
-    pf_layer_heads *heads;
+    pf_exact_targets *heads;
     pf_feature_fit *fit;
 } layer;
 
@@ -96,20 +96,20 @@ static layer open_layer(const size_t M[2], int threads) {
     options.n_threads = threads;
     l.w = pf_layerwise_new(fixture.model, texts, TEXTS, threads, &error);
     assert_non_null(l.w);
-    l.heads = pf_layer_heads_new(l.w, 2, &measure, threads, &error);
+    l.heads = pf_exact_targets_new(l.w, 2, &measure, threads, &error);
     l.fit = pf_feature_fit_new(l.heads, 8, &options, &error);
     assert_true(l.heads && l.fit);
     pf_layerwise_project(l.w, 0);
     l.heads->windows[0] = 4;
     l.heads->windows[1] = 7;
-    pf_layer_heads_walk(l.heads);
+    pf_exact_targets_walk(l.heads);
     assert_true(pf_feature_fit_begin(l.fit, 0, M, &error));
     return l;
 }
 
 static void close_layer(layer l) {
     pf_feature_fit_free(l.fit);
-    pf_layer_heads_free(l.heads);
+    pf_exact_targets_free(l.heads);
     pf_layerwise_free(l.w);
 }
 

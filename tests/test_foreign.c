@@ -43,7 +43,7 @@ static size_t read_ids(const char *path, int32_t *ids) {
 
 /* Largest difference of the logits from a file of float32 [tokens, V]. */
 static double compare(const pf_loaded *loaded, const char *tokens, const char *golden, size_t chunk,
-                      bool look_ahead) {
+                      bool noncausal_stabilizer) {
     pf_error error = {""};
     pf_file file;
     int32_t ids[MAX_TOKENS];
@@ -51,7 +51,7 @@ static double compare(const pf_loaded *loaded, const char *tokens, const char *g
     pf_session_options options = pf_session_options_default(loaded->model);
     options.chunk = chunk;
     options.n_threads = 2;
-    options.attention.look_ahead = look_ahead;
+    options.attention.noncausal_stabilizer = noncausal_stabilizer;
     pf_session *session = pf_session_new(loaded->model, &options, &error);
     if (!session) fail_msg("%s", error.message);
     float *logits = pf_calloc(n * V, sizeof *logits, "logits", &error);
@@ -135,7 +135,7 @@ static void test_a_look_ahead_is_for_plain_features(void **state) {
     pf_error error = {""};
     open_model(FIXTURES "performer.pt", FIXTURES "performer.json", &loaded);
     pf_session_options options = pf_session_options_default(loaded.model);
-    options.attention.look_ahead = true;
+    options.attention.noncausal_stabilizer = true;
     options.attention.window = 2;
     assert_null(pf_session_new(loaded.model, &options, &error));
     assert_non_null(strstr(error.message, "no window"));

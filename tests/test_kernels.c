@@ -305,7 +305,7 @@ static void tiles_agree(const pf_query_tile *a, const pf_query_tile *b, size_t D
 }
 
 /* Three calls one after the other: all keys, some queries none of them, a band through the block. */
-static void attend(const pf_kernels *fast) {
+static void flash_attention(const pf_kernels *fast) {
     const size_t dims[] = {1, 7, 8, 12, 16, 33, 48, 64, 80, 128, 130};
     for (size_t i = 0; i < 3 * sizeof dims / sizeof dims[0]; i++) {
         size_t D = dims[i / 3], queries = 1 + pf_rng_u64(&rng) % PF_TILE_QUERIES;
@@ -319,8 +319,8 @@ static void attend(const pf_kernels *fast) {
             ptrdiff_t first = call == 2 ? -(ptrdiff_t)(pf_rng_u64(&rng) % 20) : -100;
             ptrdiff_t last = call == 0 ? (ptrdiff_t)n : (ptrdiff_t)(pf_rng_u64(&rng) % n) - 10;
             float *K = floats(n * D + 1), *V = floats(n * D + 1);
-            fast->attend(&a.tile, K + 1, V + 1, n, D, first, last);
-            plain()->attend(&b.tile, K + 1, V + 1, n, D, first, last);
+            fast->flash_attention(&a.tile, K + 1, V + 1, n, D, first, last);
+            plain()->flash_attention(&b.tile, K + 1, V + 1, n, D, first, last);
             tiles_agree(&a.tile, &b.tile, D, (double)size);
             pf_free(K), pf_free(V);
         }
@@ -329,9 +329,9 @@ static void attend(const pf_kernels *fast) {
     }
 }
 
-static void test_attend(void **state) {
+static void test_flash_attention(void **state) {
     (void)state;
-    for_each_table(attend);
+    for_each_table(flash_attention);
 }
 
 static void test_the_choice_is_one_of_the_tables(void **state) {
@@ -345,10 +345,14 @@ static void test_the_choice_is_one_of_the_tables(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_vectors),    cmocka_unit_test(test_norms_and_swiglu),
-        cmocka_unit_test(test_gelus),      cmocka_unit_test(test_exp),
-        cmocka_unit_test(test_favor_step), cmocka_unit_test(test_kept_rows),
-        cmocka_unit_test(test_attend),     cmocka_unit_test(test_the_choice_is_one_of_the_tables),
+        cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_norms_and_swiglu),
+        cmocka_unit_test(test_gelus),
+        cmocka_unit_test(test_exp),
+        cmocka_unit_test(test_favor_step),
+        cmocka_unit_test(test_kept_rows),
+        cmocka_unit_test(test_flash_attention),
+        cmocka_unit_test(test_the_choice_is_one_of_the_tables),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

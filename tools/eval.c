@@ -39,10 +39,10 @@ static bool read_texts(evaluation_run *e, pf_error *error) {
 
 /* --stabilizer text: every head must see all keys of a text before its first query, so the text is one
  * chunk. */
-static bool look_ahead(evaluation_run *e, pf_error *error) {
+static bool noncausal_stabilizer(evaluation_run *e, pf_error *error) {
     if (strcmp(e->parsed->values[FLAG_STABILIZER].text, "text") != 0) return true;
     pf_session_options session = *pf_session_get_options(e->session);
-    session.attention.look_ahead = true;
+    session.attention.noncausal_stabilizer = true;
     session.chunk = e->longest;
     pf_session_free(e->session);
     e->session = pf_session_new(e->loaded.model, &session, error);
@@ -69,7 +69,8 @@ static void show_progress(void *context, size_t done) {
 static bool evaluate_all(evaluation_run *e, pf_error *error) {
     evaluation_options settings = {
         .n_threads = pf_session_get_options(e->session)->n_threads,
-        .chunk = pf_session_get_options(e->session)->attention.look_ahead ? e->longest : 0,
+        .chunk =
+            pf_session_get_options(e->session)->attention.noncausal_stabilizer ? e->longest : 0,
         .bucket = e->parsed->given[FLAG_BUCKET] ? (size_t)e->parsed->values[FLAG_BUCKET].count : 0,
         .progress = show_progress,
         .context = e,
@@ -153,7 +154,7 @@ static void print_text(const evaluation_run *e, output *out) {
 }
 
 static bool eval(evaluation_run *e, pf_error *error) {
-    return open_all(e, error) && read_texts(e, error) && look_ahead(e, error) &&
+    return open_all(e, error) && read_texts(e, error) && noncausal_stabilizer(e, error) &&
            evaluate_all(e, error);
 }
 

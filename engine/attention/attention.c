@@ -10,9 +10,9 @@ struct pf_attention {
     pf_attention_shape shape;
     pf_attention_options options;
     pf_head_shape head_shape;
-    pf_head *heads; /* [n_layers, n_kv_heads] */
-    pf_tail *tails; /* of all heads */
-    float *state;   /* all that is kept per sequence, but the histories */
+    pf_head *heads;        /* [n_layers, n_kv_heads] */
+    pf_favor_state *tails; /* of all heads */
+    float *state;          /* all that is kept per sequence, but the histories */
     size_t state_floats;
     double *frequency; /* [pairs] */
     float *angles, *sink_angles;
@@ -28,12 +28,12 @@ struct pf_attention {
 
 /* Points head i into the state and makes its features. */
 static bool set_up_head(pf_attention *a, size_t i, pf_head_plan plan, float *state,
-                        pf_tail **next_tail, pf_error *error) {
+                        pf_favor_state **next_tail, pf_error *error) {
     pf_head *head = &a->heads[i];
-    pf_head_place place = pf_head_place_of(&a->shape, i);
+    pf_head_index place = pf_head_index_at(&a->shape, i);
     size_t D = a->shape.head_dim;
     head->window = plan.window;
-    head->kept = pf_slots_at(state, a->options.kv, plan.slots, D);
+    head->kept = pf_kv_cache_at(state, a->options.kv, plan.slots, D);
     if (plan.M == 0) return true;
     if (!pf_head_features_new(&head->features, &a->options, &a->shape.favor[place.layer], place,
                               (uint32_t)plan.M, error))
@@ -43,14 +43,16 @@ static bool set_up_head(pf_attention *a, size_t i, pf_head_plan plan, float *sta
     float keep = a->options.forget > 0 ? 1 - 1 / (float)a->options.forget : 1;
     float *tail_state = state + plan.slot_floats;
     for (size_t t = 0; t < plan.n_tails; t++) {
-        head->tails[t] = pf_tail_at(tail_state, plan.M, D, head->features.tail_epsilon, keep);
-        tail_state += pf_state_round_up(pf_tail_floats(plan.M, D, head->features.tail_epsilon));
+        head->tails[t] =
+            pf_favor_state_at(tail_state, plan.M, D, head->features.tail_epsilon, keep);
+        tail_state +=
+            pf_state_round_up(pf_favor_state_floats(plan.M, D, head->features.tail_epsilon));
     }
     return true;
 }
 
 static void draw_head(pf_attention *a, size_t i, uint32_t draw, double *scratch) {
-    pf_head_place place = pf_head_place_of(&a->shape, i);
+    pf_head_index place = pf_head_index_at(&a->shape, i);
     if (!a->heads[i].tails) return;
     a->draws[i] = draw;
     pf_head_features_draw(&a->heads[i].features, &a->options, &a->shape.favor[place.layer], place,
@@ -125,12 +127,12 @@ pf_attention *pf_attention_new(const pf_attention_shape *shape, const pf_attenti
     pf_rope_angles(a->frequency, a->head_shape.pairs,
                    shape->trained_context > 0 ? shape->trained_context - 1 : 0, a->sink_angles);
     float *state = a->state;
-    pf_tail *next_tail = a->tails;
+    pf_favor_state *next_tail = a->tails;
     for (size_t i = 0; i < pf_attention_n_heads(shape); i++) {
         pf_head_plan plan = pf_head_plan_of(shape, &a->options, context, i);
         if (!set_up_head(a, i, plan, state, &next_tail, error)) goto fail;
         draw_head(a, i, 0, a->draw_scratch);
-        for (size_t t = 0; t < plan.n_tails; t++) pf_tail_reset(&a->heads[i].tails[t]);
+        for (size_t t = 0; t < plan.n_tails; t++) pf_favor_state_reset(&a->heads[i].tails[t]);
         state += plan.floats;
     }
     return a;
@@ -172,10 +174,10 @@ void pf_attention_rewind(pf_attention *a) {
         pf_head *head = &a->heads[i];
         head->history.count = 0;
         if (a->options.kind != PF_ATTENTION_SOFTMAX) /* slots not used yet are saved as zeros */
-            memset(head->kept.keys, 0, 2 * head->kept.count * pf_slots_row_bytes(&head->kept));
+            memset(head->kept.keys, 0, 2 * head->kept.count * pf_kv_cache_row_bytes(&head->kept));
         if (!head->tails) continue;
         if (redrawn) draw_head(a, i, a->draw, a->draw_scratch);
-        for (size_t t = 0; t < head->features.n_tails; t++) pf_tail_reset(&head->tails[t]);
+        for (size_t t = 0; t < head->features.n_tails; t++) pf_favor_state_reset(&head->tails[t]);
     }
 }
 
@@ -259,8 +261,8 @@ static void append_head(pf_attention *a, pf_member member, size_t index, size_t 
     pf_head *head = &a->heads[index];
     bool redraws = redraws_in_text(a) && head->tails;
     size_t done = 0;
-    if (a->options.look_ahead && head->tails)
-        pf_head_look_ahead(&shape, head, &a->scratch[member.index], position, T, k);
+    if (a->options.noncausal_stabilizer && head->tails)
+        pf_head_noncausal_stabilizer(&shape, head, &a->scratch[member.index], position, T, k);
     while (done < T) {
         size_t n = T - done;
         if (redraws) {
@@ -284,7 +286,8 @@ void pf_attention_append(pf_attention *a, pf_member member, uint32_t layer, size
     size_t D = a->shape.head_dim, G = a->head_shape.G, n = a->shape.n_kv_heads, begin, end;
     pf_shared_layer shared = {&a->head_shape, a->heads + layer * n, n, &a->scratch[member.index],
                               a->parts};
-    bool whole_heads = redraws_in_text(a) || a->options.look_ahead; /* these go by heads alone */
+    bool whole_heads =
+        redraws_in_text(a) || a->options.noncausal_stabilizer; /* these go by heads alone */
     if (!whole_heads && pf_shared_pays(&shared, member, position, T)) {
         pf_shared_append(&shared, member, position, T, q, k, v, out);
         return;
@@ -318,12 +321,12 @@ uint64_t pf_attention_redraws(const pf_attention *a) {
 static bool copy_head(pf_head *to, const pf_head *from, size_t position, size_t D,
                       pf_error *error) {
     size_t used = position < from->kept.count ? position : from->kept.count;
-    size_t n = from->history.count, row = pf_slots_row_bytes(&from->kept);
+    size_t n = from->history.count, row = pf_kv_cache_row_bytes(&from->kept);
     memcpy(to->kept.keys, from->kept.keys, used * row);
     memcpy(to->kept.values, from->kept.values, used * row);
     for (size_t t = 0; from->tails && t < from->features.n_tails; t++)
         memcpy(to->tails[t].S, from->tails[t].S,
-               pf_tail_floats(from->tails[t].M, D, from->tails[t].epsilon) * sizeof(float));
+               pf_favor_state_floats(from->tails[t].M, D, from->tails[t].epsilon) * sizeof(float));
     if (from->features.memory) pf_head_features_copy(&to->features, &from->features);
     if (!from->history.keys) return true;
     if (!reserve(&to->history, n, D, error)) return false;
@@ -359,7 +362,7 @@ static bool visit_head(pf_attention *a, size_t i, size_t position, pf_attention_
     pf_head *head = &a->heads[i];
     size_t row = a->shape.head_dim * sizeof(float), history = history_count(a, head, position);
     size_t slots = a->options.kind == PF_ATTENTION_SOFTMAX ? position : head->kept.count;
-    size_t slot_bytes = slots * pf_slots_row_bytes(&head->kept);
+    size_t slot_bytes = slots * pf_kv_cache_row_bytes(&head->kept);
     if (!visit(context, &a->draws[i], sizeof a->draws[i], error) ||
         !visit(context, head->kept.keys, slot_bytes, error) ||
         !visit(context, head->kept.values, slot_bytes, error) ||
@@ -367,8 +370,8 @@ static bool visit_head(pf_attention *a, size_t i, size_t position, pf_attention_
         !visit(context, head->history.values, history * row, error))
         return false;
     for (size_t t = 0; head->tails && t < head->features.n_tails; t++) {
-        const pf_tail *tail = &head->tails[t];
-        size_t floats = pf_tail_floats(tail->M, tail->D, tail->epsilon);
+        const pf_favor_state *tail = &head->tails[t];
+        size_t floats = pf_favor_state_floats(tail->M, tail->D, tail->epsilon);
         if (!visit(context, tail->S, floats * sizeof(float), error)) return false;
     }
     return true;

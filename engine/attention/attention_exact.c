@@ -7,7 +7,7 @@
 #include <string.h>
 
 void pf_exact_token(const float *q, const float *q_sink, size_t G, pf_matrix K, pf_matrix V,
-                    size_t n_sinks, float scale, float *scores, pf_part part) {
+                    size_t n_sinks, float scale, float *scores, pf_partial part) {
     const pf_kernels *kernels = pf_kernels_get();
     size_t n = K.rows;
     if (n_sinks > n) n_sinks = n;
@@ -52,7 +52,7 @@ static void turn_over(const float *rows, size_t n, size_t D, float factor, float
     }
 }
 
-static void load_tile(pf_query_tile tile, const float *q, size_t D, float scale, pf_part part) {
+static void load_tile(pf_query_tile tile, const float *q, size_t D, float scale, pf_partial part) {
     turn_over(q, tile.n, D, scale, tile.q);
     turn_over(part.out, tile.n, D, 1, tile.out);
     memset(tile.den, 0, TILE * sizeof *tile.den);
@@ -61,15 +61,15 @@ static void load_tile(pf_query_tile tile, const float *q, size_t D, float scale,
     memcpy(tile.top, part.scale, tile.n * sizeof *tile.top);
 }
 
-static void store_tile(pf_query_tile tile, size_t D, pf_part part) {
+static void store_tile(pf_query_tile tile, size_t D, pf_partial part) {
     for (size_t t = 0; t < tile.n; t++)
         for (size_t d = 0; d < D; d++) part.out[t * D + d] = tile.out[d * TILE + t];
     memcpy(part.den, tile.den, tile.n * sizeof *tile.den);
     memcpy(part.scale, tile.top, tile.n * sizeof *tile.top);
 }
 
-static pf_part part_from(pf_part part, size_t row, size_t D) {
-    return (pf_part){part.out + row * D, part.den + row, part.scale + row};
+static pf_partial part_from(pf_partial part, size_t row, size_t D) {
+    return (pf_partial){part.out + row * D, part.den + row, part.scale + row};
 }
 
 static ptrdiff_t clamp(ptrdiff_t x, ptrdiff_t low, ptrdiff_t high) {
@@ -86,7 +86,7 @@ static const float *as_floats(pf_matrix rows, ptrdiff_t begin, ptrdiff_t end, fl
 
 /* A block of keys stays in the cache while all tiles meet it. */
 void pf_exact_rows(const float *q, size_t T, pf_matrix K, pf_matrix V, ptrdiff_t first,
-                   ptrdiff_t last, float scale, float *scratch, pf_part part) {
+                   ptrdiff_t last, float scale, float *scratch, pf_partial part) {
     const pf_kernels *kernels = pf_kernels_get();
     size_t D = K.cols;
     float *room = scratch + PF_TILE_KEYS * TILE;
@@ -106,8 +106,8 @@ void pf_exact_rows(const float *q, size_t T, pf_matrix K, pf_matrix V, ptrdiff_t
             ptrdiff_t to = clamp(high + (ptrdiff_t)tile.n - 1, block, block_end);
             size_t skipped = (size_t)(from - block) * D;
             if (from < to)
-                kernels->attend(&tile, K_block + skipped, V_block + skipped, (size_t)(to - from), D,
-                                low - from, high - from);
+                kernels->flash_attention(&tile, K_block + skipped, V_block + skipped,
+                                         (size_t)(to - from), D, low - from, high - from);
         }
     }
     for (size_t t = 0; t < T; t += TILE)

@@ -40,7 +40,7 @@ static void place_query(const pf_head_shape *shape, pf_head_scratch *s, size_t r
 }
 
 /* The two parts of a row -> out [D], the exact one in the scratch; `own` is the token's own value. */
-static void finish_row(const pf_head_shape *shape, pf_head_scratch *s, size_t row, pf_part tail,
+static void finish_row(const pf_head_shape *shape, pf_head_scratch *s, size_t row, pf_partial tail,
                        float floor, const float *own, float *out) {
     const pf_kernels *kernels = pf_kernels_get();
     size_t D = shape->D;
@@ -72,14 +72,14 @@ static float denominator_floor(const pf_head *head) {
     return pf_map_is_signed(features->map) ? 1e-6f * (float)features->M : FLT_MIN;
 }
 
-static void set_empty(pf_part part, size_t rows, size_t D) {
+static void set_empty(pf_partial part, size_t rows, size_t D) {
     memset(part.out, 0, rows * D * sizeof *part.out);
     memset(part.den, 0, rows * sizeof *part.den);
     for (size_t t = 0; t < rows; t++) part.scale[t] = -INFINITY;
 }
 
-static pf_part part_rows(pf_part part, size_t first, size_t D) {
-    return (pf_part){part.out + first * D, part.den + first, part.scale + first};
+static pf_partial part_rows(pf_partial part, size_t first, size_t D) {
+    return (pf_partial){part.out + first * D, part.den + first, part.scale + first};
 }
 
 static void remember(pf_history *history, const float *keys, const float *values, size_t ldv,
@@ -100,7 +100,7 @@ static size_t folded_before(const pf_head_shape *shape, const pf_head *head, siz
 
 /* The tail's part for the G queries of the token at p, after the key in K_folded with value v. */
 static void fold_and_read_token(const pf_head_shape *shape, pf_head *head, pf_head_scratch *s,
-                                size_t p, const float *v, pf_part part) {
+                                size_t p, const float *v, pf_partial part) {
     size_t D = shape->D, M = head->tails[0].M, per_tail = shape->G / head->features.n_tails;
     for (size_t i = 0; i < head->features.n_tails; i++) {
         size_t first = i * per_tail;
@@ -109,8 +109,8 @@ static void fold_and_read_token(const pf_head_shape *shape, pf_head *head, pf_he
         for (size_t g = first; g < first + per_tail; g++)
             pf_features_apply(&head->features.q[g], s->q_features + g * D, D, 1, s->phi_q + g * M,
                               part.scale + g, s->features);
-        pf_tail_step(&head->tails[i], s->phi_k, s->k_scale[0], v, s->phi_q + first * M, per_tail,
-                     folded_before(shape, head, p) + 1, part_rows(part, first, D));
+        pf_favor_state_step(&head->tails[i], s->phi_k, s->k_scale[0], v, s->phi_q + first * M,
+                            per_tail, folded_before(shape, head, p) + 1, part_rows(part, first, D));
     }
     remember(&head->history, s->K_folded, v, D, 1, D);
 }
@@ -125,7 +125,7 @@ size_t pf_head_slots_seen(const pf_head_shape *shape, const pf_head *head, size_
 }
 
 void pf_head_token_begin(const pf_head_shape *shape, pf_head *head, pf_head_scratch *s, size_t p,
-                         const float *q, const float *k, const float *v, pf_part tail) {
+                         const float *q, const float *k, const float *v, pf_partial tail) {
     size_t D = shape->D, kept = shape->sinks + head->window;
     memcpy(s->K, k, D * sizeof *k);
     turn(shape, p, s->K, false);
@@ -133,7 +133,7 @@ void pf_head_token_begin(const pf_head_shape *shape, pf_head *head, pf_head_scra
     if (folds) {
         size_t leaving = p - head->window;
         if (head->window > 0) {
-            pf_slots_get(&head->kept, slot_of(shape, head, leaving), s->K_folded, s->V);
+            pf_kv_cache_get(&head->kept, slot_of(shape, head, leaving), s->K_folded, s->V);
         } else {
             memcpy(s->K_folded, s->K, D * sizeof *k);
             memcpy(s->V, v, D * sizeof *v);
@@ -141,7 +141,7 @@ void pf_head_token_begin(const pf_head_shape *shape, pf_head *head, pf_head_scra
         if (!shape->tail_rope) turn(shape, leaving, s->K_folded, true);
     }
     if (p < shape->sinks || head->window > 0)
-        pf_slots_put(&head->kept, slot_of(shape, head, p), s->K, v);
+        pf_kv_cache_put(&head->kept, slot_of(shape, head, p), s->K, v);
     if (folds) {
         place_queries(shape, s, p, q);
         fold_and_read_token(shape, head, s, p, s->V, tail);
@@ -152,25 +152,25 @@ void pf_head_token_begin(const pf_head_shape *shape, pf_head *head, pf_head_scra
 
 /* With the queries in their places. */
 static void read_slots(const pf_head_shape *shape, const pf_head *head, pf_head_scratch *s,
-                       size_t begin, size_t end, pf_part part) {
+                       size_t begin, size_t end, pf_partial part) {
     if (begin == end) {
         set_empty(part, shape->G, shape->D);
         return;
     }
     size_t sinks = shape->sinks > begin ? shape->sinks - begin : 0;
-    pf_exact_token(s->q, s->q_sink, shape->G, pf_slots_keys(&head->kept, begin, end - begin),
-                   pf_slots_values(&head->kept, begin, end - begin), sinks, shape->scale, s->scores,
-                   part);
+    pf_exact_token(s->q, s->q_sink, shape->G, pf_kv_cache_keys(&head->kept, begin, end - begin),
+                   pf_kv_cache_values(&head->kept, begin, end - begin), sinks, shape->scale,
+                   s->scores, part);
 }
 
 void pf_head_token_read(const pf_head_shape *shape, const pf_head *head, pf_head_scratch *s,
-                        size_t p, size_t begin, size_t end, const float *q, pf_part part) {
+                        size_t p, size_t begin, size_t end, const float *q, pf_partial part) {
     place_queries(shape, s, p, q);
     read_slots(shape, head, s, begin, end, part);
 }
 
 /* Row g of n parts over different slots -> s->exact. */
-static void add_parts(pf_head_scratch *s, pf_part parts, size_t stride, size_t n, size_t g,
+static void add_parts(pf_head_scratch *s, pf_partial parts, size_t stride, size_t n, size_t g,
                       size_t D) {
     const pf_kernels *kernels = pf_kernels_get();
     float top = -INFINITY, *out = s->exact.out + g * D;
@@ -186,7 +186,7 @@ static void add_parts(pf_head_scratch *s, pf_part parts, size_t stride, size_t n
 }
 
 void pf_head_token_end(const pf_head_shape *shape, const pf_head *head, pf_head_scratch *s,
-                       pf_part parts, size_t stride, size_t n, pf_part tail, const float *v,
+                       pf_partial parts, size_t stride, size_t n, pf_partial tail, const float *v,
                        float *out) {
     size_t D = shape->D;
     float floor = shape->has_tail ? denominator_floor(head) : 0;
@@ -213,7 +213,7 @@ static void store_tokens(const pf_head_shape *shape, pf_head *head, const float 
     size_t D = shape->D;
     for (size_t t = 0; t < T; t++) {
         if (p + t >= shape->sinks && t + head->window < T) continue;
-        pf_slots_put(&head->kept, slot_of(shape, head, p + t), K + t * D, V + t * D);
+        pf_kv_cache_put(&head->kept, slot_of(shape, head, p + t), K + t * D, V + t * D);
     }
 }
 
@@ -227,7 +227,7 @@ void pf_head_store(const pf_head_shape *shape, pf_head *head, pf_head_scratch *s
     for (size_t t = 0; t < T; t++) {
         memcpy(s->K, k + t * shape->stride_kv, shape->D * sizeof *k);
         turn(shape, p + t, s->K, false);
-        pf_slots_put(&head->kept, p + t, s->K, v + t * shape->stride_kv);
+        pf_kv_cache_put(&head->kept, p + t, s->K, v + t * shape->stride_kv);
     }
 }
 
@@ -239,11 +239,11 @@ void pf_head_read(const pf_head_shape *shape, const pf_head *head, pf_head_scrat
     set_empty(s->exact, T, D);
     set_empty(s->tail, T, D);
     if (S > 0)
-        pf_exact_rows(s->q_sink, T, pf_slots_keys(&head->kept, 0, S),
-                      pf_slots_values(&head->kept, 0, S), all, position + 1, shape->scale,
+        pf_exact_rows(s->q_sink, T, pf_kv_cache_keys(&head->kept, 0, S),
+                      pf_kv_cache_values(&head->kept, 0, S), all, position + 1, shape->scale,
                       s->scores, s->exact);
-    pf_exact_rows(s->q, T, pf_slots_keys(&head->kept, S, rest),
-                  pf_slots_values(&head->kept, S, rest), all, position + 1 - (ptrdiff_t)S,
+    pf_exact_rows(s->q, T, pf_kv_cache_keys(&head->kept, S, rest),
+                  pf_kv_cache_values(&head->kept, S, rest), all, position + 1 - (ptrdiff_t)S,
                   shape->scale, s->scores, s->exact);
     for (size_t t = 0; t < T; t++)
         finish_row(shape, s, t, part_rows(s->tail, t, D), 0, v + t * shape->stride_kv,
@@ -256,15 +256,15 @@ static void gather_window(const pf_head_shape *shape, const pf_head *head, pf_he
                           size_t p, size_t T, const float *k, const float *v) {
     size_t D = shape->D, W = head->window, bytes = D * sizeof(float);
     for (size_t i = 0; i < W; i++)
-        pf_slots_get(&head->kept, slot_of(shape, head, p + i - W), s->K + i * D, s->V + i * D);
+        pf_kv_cache_get(&head->kept, slot_of(shape, head, p + i - W), s->K + i * D, s->V + i * D);
     for (size_t t = 0; t < T; t++) {
         float *key = s->K + (W + t) * D, *value = s->V + (W + t) * D;
         memcpy(key, k + t * shape->stride_kv, bytes);
         memcpy(value, v + t * shape->stride_kv, bytes);
         turn(shape, p + t, key, false);
         if (W == 0) continue; /* kept nowhere, so rounded nowhere */
-        pf_slots_round(&head->kept, key);
-        pf_slots_round(&head->kept, value);
+        pf_kv_cache_round(&head->kept, key);
+        pf_kv_cache_round(&head->kept, value);
     }
 }
 
@@ -285,7 +285,7 @@ static size_t fold_keys(const pf_head_shape *shape, pf_head *head, pf_head_scrat
         for (size_t t = 0; t < T; t++) turn(shape, p + t - head->window, s->K_folded + t * D, true);
     for (size_t i = 0; i < head->features.n_tails; i++) {
         map_leaving_keys(head, s, i, T, D);
-        T = pf_tail_fit(&head->tails[i], s->k_scale, T);
+        T = pf_favor_state_fit(&head->tails[i], s->k_scale, T);
     }
     remember(&head->history, s->K_folded, s->V, D, T, D);
     return T;
@@ -294,16 +294,16 @@ static size_t fold_keys(const pf_head_shape *shape, pf_head *head, pf_head_scrat
 /* One query head of a block where every token pushes one out. `tail` (NULL: none) has its keys'
  * features prepared in phi_k. */
 static void append_steady_query(const pf_head_shape *shape, const pf_head *head, pf_head_scratch *s,
-                                const pf_tail *tail, size_t g, size_t p, size_t T, const float *q,
-                                const float *v, float *out) {
+                                const pf_favor_state *tail, size_t g, size_t p, size_t T,
+                                const float *q, const float *v, float *out) {
     size_t D = shape->D, W = head->window, S = shape->sinks;
     for (size_t t = 0; t < T; t++) place_query(shape, s, t, q + t * shape->stride_q + g * D, p + t);
     set_empty(s->exact, T, D);
     set_empty(s->tail, T, D);
     if (S > 0)
-        pf_exact_rows(s->q_sink, T, pf_slots_keys(&head->kept, 0, S),
-                      pf_slots_values(&head->kept, 0, S), -(ptrdiff_t)T, (ptrdiff_t)S, shape->scale,
-                      s->scores, s->exact);
+        pf_exact_rows(s->q_sink, T, pf_kv_cache_keys(&head->kept, 0, S),
+                      pf_kv_cache_values(&head->kept, 0, S), -(ptrdiff_t)T, (ptrdiff_t)S,
+                      shape->scale, s->scores, s->exact);
     if (W > 0) /* query t sees rows t + 1 ... t + W */
         pf_exact_rows(s->q, T, (pf_matrix){PF_F32, W + T, D, s->K},
                       (pf_matrix){PF_F32, W + T, D, s->V}, 1, (ptrdiff_t)W + 1, shape->scale,
@@ -311,8 +311,8 @@ static void append_steady_query(const pf_head_shape *shape, const pf_head *head,
     if (tail) {
         pf_features_apply(&head->features.q[g], s->q_features, D, T, s->phi_q, s->tail.scale,
                           s->features);
-        pf_tail_read(tail, s->phi_k, s->V, D, T, s->phi_q, s->drop, folded_before(shape, head, p),
-                     s->products, s->tail);
+        pf_favor_state_read(tail, s->phi_k, s->V, D, T, s->phi_q, s->drop,
+                            folded_before(shape, head, p), s->products, s->tail);
     }
     float floor = tail ? denominator_floor(head) : 0;
     for (size_t t = 0; t < T; t++)
@@ -328,19 +328,19 @@ static size_t append_steady(const pf_head_shape *shape, pf_head *head, pf_head_s
     if (shape->has_tail) T = fold_keys(shape, head, s, p, T);
     size_t n_tails = shape->has_tail ? head->features.n_tails : 1, per_tail = shape->G / n_tails;
     for (size_t i = 0; i < n_tails; i++) {
-        pf_tail *tail = shape->has_tail ? &head->tails[i] : NULL;
+        pf_favor_state *tail = shape->has_tail ? &head->tails[i] : NULL;
         if (n_tails > 1) map_leaving_keys(head, s, i, T, D);
-        if (tail) pf_tail_prepare(tail, s->phi_k, s->k_scale, T, s->drop);
+        if (tail) pf_favor_state_prepare(tail, s->phi_k, s->k_scale, T, s->drop);
         for (size_t g = i * per_tail; g < (i + 1) * per_tail; g++)
             append_steady_query(shape, head, s, tail, g, p, T, q, v, out);
-        if (tail) pf_tail_fold(tail, s->phi_k, s->V, D, T);
+        if (tail) pf_favor_state_fold(tail, s->phi_k, s->V, D, T);
     }
     if (W > 0) store_tokens(shape, head, s->K + W * D, s->V + W * D, p, T);
     return T;
 }
 
-void pf_head_look_ahead(const pf_head_shape *shape, pf_head *head, pf_head_scratch *s, size_t p,
-                        size_t T, const float *k) {
+void pf_head_noncausal_stabilizer(const pf_head_shape *shape, pf_head *head, pf_head_scratch *s,
+                                  size_t p, size_t T, const float *k) {
     size_t D = shape->D;
     for (size_t done = 0, n; done < T; done += n) {
         n = smaller(T - done, PF_QUERY_BLOCK);
@@ -351,7 +351,7 @@ void pf_head_look_ahead(const pf_head_shape *shape, pf_head *head, pf_head_scrat
         }
         for (size_t i = 0; i < head->features.n_tails; i++) {
             map_leaving_keys(head, s, i, n, D);
-            pf_tail_raise(&head->tails[i], pf_kernels_get()->max(s->k_scale, n));
+            pf_favor_state_raise(&head->tails[i], pf_kernels_get()->max(s->k_scale, n));
         }
     }
 }
@@ -385,15 +385,15 @@ void pf_head_append(const pf_head_shape *shape, pf_head *head, pf_head_scratch *
 void pf_head_rebuild(const pf_head_shape *shape, pf_head *head, pf_head_scratch *s) {
     size_t D = shape->D, n = head->history.count;
     for (size_t i = 0; i < head->features.n_tails; i++) {
-        pf_tail *tail = &head->tails[i];
-        pf_tail_reset(tail);
+        pf_favor_state *tail = &head->tails[i];
+        pf_favor_state_reset(tail);
         for (size_t first = 0; first < n;) {
             size_t size = smaller(n - first, PF_QUERY_BLOCK);
             pf_features_apply(&head->features.k[i], head->history.keys + first * D, D, size,
                               s->phi_k, s->k_scale, s->features);
-            size = pf_tail_fit(tail, s->k_scale, size);
-            pf_tail_prepare(tail, s->phi_k, s->k_scale, size, s->drop);
-            pf_tail_fold(tail, s->phi_k, head->history.values + first * D, D, size);
+            size = pf_favor_state_fit(tail, s->k_scale, size);
+            pf_favor_state_prepare(tail, s->phi_k, s->k_scale, size, s->drop);
+            pf_favor_state_fold(tail, s->phi_k, head->history.values + first * D, D, size);
             first += size;
         }
     }

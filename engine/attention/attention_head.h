@@ -4,7 +4,7 @@
  *
  *   sinks     positions 0 ... S-1                 exact, never forgotten
  *   window    positions p-W+1 ... p               exact, the current token included
- *   tail      everything between                  the running sums of attention_tail.h
+ *   tail      everything between                  the running sums of favor_state.h
  *
  * Keys and values of sinks and window live in slots: slot j for a sink j < S, slot S + (j - S) mod W for
  * any other position j. When token p arrives it takes the slot of token p - W, which is first folded
@@ -21,8 +21,8 @@
 #define PF_ATTENTION_HEAD_H
 
 #include "attention_exact.h"
-#include "attention_slots.h"
-#include "attention_tail.h"
+#include "kv_cache.h"
+#include "favor_state.h"
 #include "head_features.h"
 #include "rope.h"
 
@@ -51,9 +51,9 @@ typedef struct pf_history {
 } pf_history;
 
 typedef struct pf_head {
-    size_t window;  /* W */
-    pf_slots kept;  /* S + W of them */
-    pf_tail *tails; /* [features.n_tails] */
+    size_t window;         /* W */
+    pf_kv_cache kept;      /* S + W of them */
+    pf_favor_state *tails; /* [features.n_tails] */
     pf_head_features features;
     pf_history history;
 } pf_head;
@@ -69,7 +69,7 @@ typedef struct pf_head_scratch {
     float *products;       /* [PF_QUERY_BLOCK^2, at least D] */
     float *scores;         /* [max(pf_exact_scratch, G * max slots)] */
     float *features;       /* pf_features_scratch */
-    pf_part exact, tail;   /* [max(PF_QUERY_BLOCK, G)] rows */
+    pf_partial exact, tail; /* [max(PF_QUERY_BLOCK, G)] rows */
     uint64_t bad_denominators;
 } pf_head_scratch;
 
@@ -106,17 +106,17 @@ void pf_head_read(const pf_head_shape *shape, const pf_head *head, pf_head_scrat
  * own; one member ends, with all n parts [G rows each], `stride` floats from one to the next. */
 size_t pf_head_slots_seen(const pf_head_shape *shape, const pf_head *head, size_t p);
 void pf_head_token_begin(const pf_head_shape *shape, pf_head *head, pf_head_scratch *scratch,
-                         size_t p, const float *q, const float *k, const float *v, pf_part tail);
+                         size_t p, const float *q, const float *k, const float *v, pf_partial tail);
 void pf_head_token_read(const pf_head_shape *shape, const pf_head *head, pf_head_scratch *scratch,
-                        size_t p, size_t begin, size_t end, const float *q, pf_part part);
+                        size_t p, size_t begin, size_t end, const float *q, pf_partial part);
 void pf_head_token_end(const pf_head_shape *shape, const pf_head *head, pf_head_scratch *scratch,
-                       pf_part parts, size_t stride, size_t n, pf_part tail, const float *v,
+                       pf_partial parts, size_t stride, size_t n, pf_partial tail, const float *v,
                        float *out);
 
 /* Raises the stabiliser of the tails to the largest that T keys from position p on will have
- * (pf_attention_options.look_ahead); for heads without sinks and window. */
-void pf_head_look_ahead(const pf_head_shape *shape, pf_head *head, pf_head_scratch *scratch,
-                        size_t p, size_t T, const float *k);
+ * (pf_attention_options.noncausal_stabilizer); for heads without sinks and window. */
+void pf_head_noncausal_stabilizer(const pf_head_shape *shape, pf_head *head,
+                                  pf_head_scratch *scratch, size_t p, size_t T, const float *k);
 
 /* Sums over the history again, after the features have changed. */
 void pf_head_rebuild(const pf_head_shape *shape, pf_head *head, pf_head_scratch *scratch);

@@ -49,7 +49,7 @@ typedef struct pf_attention_options {
     uint64_t seed;     /* of the projections; layer, head and redraw select streams of it */
     bool uncalibrated; /* ignore stored projections and calibration of the checkpoint */
     bool
-        look_ahead; /* the stabiliser of keys is the maximum over all tokens of an append, those to come
+        noncausal_stabilizer; /* the stabiliser of keys is the maximum over all tokens of an append, those to come
                           included, as in reference code; for evaluation only, never stored */
 } pf_attention_options;
 

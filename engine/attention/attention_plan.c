@@ -9,8 +9,8 @@ size_t pf_state_round_up(size_t floats) {
     return (floats + 15) / 16 * 16; /* every head's state starts on a cache line */
 }
 
-pf_head_place pf_head_place_of(const pf_attention_shape *shape, size_t index) {
-    return (pf_head_place){.layer = (uint32_t)(index / shape->n_kv_heads),
+pf_head_index pf_head_index_at(const pf_attention_shape *shape, size_t index) {
+    return (pf_head_index){.layer = (uint32_t)(index / shape->n_kv_heads),
                            .kv_head = (uint32_t)(index % shape->n_kv_heads),
                            .n_heads = shape->n_heads,
                            .n_kv_heads = shape->n_kv_heads,
@@ -32,17 +32,17 @@ pf_head_plan pf_head_plan_of(const pf_attention_shape *shape, const pf_attention
         plan.window = of_head(shape->windows, options->window, index);
         plan.slots = options->sinks + plan.window;
     }
-    plan.slot_floats = pf_state_round_up(pf_slots_floats(options->kv, plan.slots, D));
+    plan.slot_floats = pf_state_round_up(pf_kv_cache_floats(options->kv, plan.slots, D));
     plan.floats = plan.slot_floats;
     if (options->kind != PF_ATTENTION_FAVOR) return plan;
     plan.M = of_head(shape->head_features, options->features, index);
     plan.M = pf_map_whole_features(options->map, plan.M);
     if (options->map == PF_MAP_ELU) plan.M = D;
     if (plan.M == 0) return plan; /* this head has a window only */
-    pf_head_place place = pf_head_place_of(shape, index);
+    pf_head_index place = pf_head_index_at(shape, index);
     plan.n_tails = pf_head_n_tails(options, &shape->favor[place.layer], place);
     plan.floats +=
-        plan.n_tails * pf_state_round_up(pf_tail_floats(plan.M, D, tail_epsilon(options)));
+        plan.n_tails * pf_state_round_up(pf_favor_state_floats(plan.M, D, tail_epsilon(options)));
     return plan;
 }
 
@@ -66,7 +66,7 @@ bool pf_attention_check(const pf_attention_shape *shape, const pf_attention_opti
         return pf_fail(error,
                        "--attention local needs a window of at least 1 token: give --window W");
     if (options->kind != PF_ATTENTION_FAVOR) return true;
-    if (options->look_ahead &&
+    if (options->noncausal_stabilizer &&
         (options->window || options->sinks || shape->windows || options->redraw != PF_REDRAW_NEVER))
         return pf_fail(error, "a stabiliser over the whole text serves plain features only: no "
                               "window, no sinks, no redraws");

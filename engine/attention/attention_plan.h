@@ -33,7 +33,7 @@ bool pf_attention_check(const pf_attention_shape *shape, const pf_attention_opti
 
 /* Heads are numbered layer * n_kv_heads + KV head, up to pf_attention_n_heads. */
 size_t pf_attention_n_heads(const pf_attention_shape *shape);
-pf_head_place pf_head_place_of(const pf_attention_shape *shape, size_t index);
+pf_head_index pf_head_index_at(const pf_attention_shape *shape, size_t index);
 pf_head_plan pf_head_plan_of(const pf_attention_shape *shape, const pf_attention_options *options,
                              size_t context, size_t index);
 size_t pf_state_round_up(size_t floats); /* to whole cache lines */

@@ -21,10 +21,10 @@ size_t pf_shared_parts_floats(const pf_head_shape *shape, size_t n_heads, size_t
 }
 
 /* What member i of a team reads of head h; i = count: what the tail gives. */
-static pf_part part_at(const pf_shared_layer *l, pf_member me, size_t h, size_t i) {
+static pf_partial part_at(const pf_shared_layer *l, pf_member me, size_t h, size_t i) {
     size_t G = l->shape->G, D = l->shape->D;
     float *out = l->parts + (h * ((size_t)me.count + 1) + i) * part_floats(l->shape);
-    return (pf_part){out, out + G * D, out + G * D + G};
+    return (pf_partial){out, out + G * D, out + G * D + G};
 }
 
 static size_t all_slots(const pf_shared_layer *l, size_t p) {

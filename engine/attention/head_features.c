@@ -25,7 +25,7 @@ static bool uses_stored(const pf_attention_options *options, const pf_favor_weig
 }
 
 size_t pf_head_n_tails(const pf_attention_options *options, const pf_favor_weights *weights,
-                       pf_head_place place) {
+                       pf_head_index place) {
     bool own = uses_stored(options, weights, options->features) &&
                weights->n_projections == place.n_heads && place.n_heads != place.n_kv_heads;
     return own ? place.n_heads / place.n_kv_heads : 1;
@@ -55,7 +55,7 @@ static void copy_fitted(float *omega, float *bias, const float *weight, const fl
 }
 
 static bool check_options(const pf_attention_options *options, const pf_favor_weights *weights,
-                          pf_head_place place, uint32_t M, pf_error *error) {
+                          pf_head_index place, uint32_t M, pf_error *error) {
     if (options->map == PF_MAP_NORMALIZED && (!weights->q_weight || weights->fitted_features < M))
         return pf_fail(
             error,
@@ -71,7 +71,7 @@ static bool check_options(const pf_attention_options *options, const pf_favor_we
 }
 
 bool pf_head_features_new(pf_head_features *features, const pf_attention_options *options,
-                          const pf_favor_weights *weights, pf_head_place place, uint32_t M,
+                          const pf_favor_weights *weights, pf_head_index place, uint32_t M,
                           pf_error *error) {
     *features = (pf_head_features){0};
     if (!check_options(options, weights, place, M, error)) return false;
@@ -130,7 +130,7 @@ void pf_head_features_free(pf_head_features *features) {
 }
 
 /* The stored rows that tail number `tail` of this KV head uses. */
-static const float *stored_projection(const pf_favor_weights *weights, pf_head_place place,
+static const float *stored_projection(const pf_favor_weights *weights, pf_head_index place,
                                       size_t tail, size_t G) {
     size_t index = 0;
     if (weights->n_projections == place.n_kv_heads)
@@ -141,7 +141,7 @@ static const float *stored_projection(const pf_favor_weights *weights, pf_head_p
 }
 
 void pf_head_features_draw(pf_head_features *features, const pf_attention_options *options,
-                           const pf_favor_weights *weights, pf_head_place place, uint32_t draw,
+                           const pf_favor_weights *weights, pf_head_index place, uint32_t draw,
                            double *scratch) {
     size_t D = place.D, M = features->k[0].M, m = pf_map_projections(options->map, M);
     if (options->map == PF_MAP_NORMALIZED || m == 0) return;

@@ -26,7 +26,7 @@ typedef struct pf_features {
     bool norm_inside;   /* exponential maps: stabilise by max w.x alone, as reference code does, and
                          leave exp(-|x|^2/2) in the feature: what an epsilon is relative to */
     float epsilon;      /* added to every feature after scaling; 0 on the keys' side, whose epsilon
-                         depends on the running maximum (attention_tail.h) */
+                         depends on the running maximum (favor_state.h) */
 } pf_features;
 
 /* Rows of Omega that M features need: M, M / 2, 0 (elu) or M + 1 (normalized: the last is u). */

@@ -109,7 +109,7 @@ static bool survey_layer(pf_calibration_run *r, size_t layer, pf_error *error) {
     size_t KV = r->model->n_kv_heads;
     pf_layerwise_project(r->w, layer);
     take_sizes(r, layer);
-    pf_layer_heads_walk(r->heads);
+    pf_exact_targets_walk(r->heads);
     if (!pf_calibration_close(r, layer, error)) return false;
     for (size_t k = 0; k < KV; k++) r->result->heads[layer * KV + k].outside = r->heads->outside[k];
     if (r->fit) {
@@ -127,7 +127,7 @@ static bool trial_layer(pf_calibration_run *r, size_t layer, pf_error *error) {
     size_t KV = r->model->n_kv_heads;
     pf_layerwise_project(r->w, layer);
     take_sizes(r, layer);
-    pf_layer_heads_walk(r->heads);
+    pf_exact_targets_walk(r->heads);
     for (size_t size = r->n_sizes; size > 0; size--) {
         for (size_t k = 0; k < KV; k++) r->M[k] = r->sizes[size - 1];
         if (size == r->n_sizes) {
@@ -170,7 +170,7 @@ static bool fit_layer(pf_calibration_run *r, size_t layer, pf_error *error) {
     pf_calibrated_layer *result = &r->result->layers[layer];
     pf_layerwise_project(r->w, layer);
     take_sizes(r, layer);
-    pf_layer_heads_walk(r->heads);
+    pf_exact_targets_walk(r->heads);
     if (!pf_feature_fit_begin(r->fit, layer, r->M, error)) return false;
     double *without = errors_of(r, 0, layer), *with = errors_of(r, 1, layer);
     pf_feature_fit_measure(r->fit, false, without);
@@ -225,7 +225,7 @@ static bool prepare(pf_calibration_run *r, const pf_text_ids *texts, size_t n_te
     r->M = pf_calloc(r->model->n_kv_heads, sizeof *r->M, "a calibration", error);
     if (!r->errors || !r->weight || !r->M) return false;
     for (size_t i = 0; i < pf_calibration_heads(r); i++) r->weight[i] = 1;
-    r->heads = pf_layer_heads_new(r->w, r->options->sinks, &measure, n_threads, error);
+    r->heads = pf_exact_targets_new(r->w, r->options->sinks, &measure, n_threads, error);
     if (!r->heads) return false;
     if (!r->options->fit && !r->options->budget) return true;
     size_t most = 0;
@@ -282,7 +282,7 @@ pf_calibration *pf_calibrate(const pf_model *model, const pf_text_ids *texts, si
     if (good) r.result = new_result(model, &used, error);
     good = r.result && prepare(&r, texts, n_texts, error) && calibrate(&r, texts, error);
     pf_feature_fit_free(r.fit);
-    pf_layer_heads_free(r.heads);
+    pf_exact_targets_free(r.heads);
     pf_layerwise_free(r.w);
     pf_free(r.errors);
     pf_free(r.weight);

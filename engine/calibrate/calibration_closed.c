@@ -17,7 +17,7 @@ typedef struct closed_job {
 
 static void closed_share(void *context, pf_member me) {
     closed_job *job = context;
-    const pf_layer_heads *h = job->r->heads;
+    const pf_exact_targets *h = job->r->heads;
     size_t begin, end, rows = h->w->n_rows, D = h->D, G = h->G;
     float scale = sqrtf(job->r->model->attention_scale);
     float *q = job->q + (size_t)me.index * rows * G * D, *k = job->k + (size_t)me.index * rows * D;
@@ -26,8 +26,8 @@ static void closed_share(void *context, pf_member me) {
         for (size_t t = 0; t < h->w->n_texts; t++) {
             size_t first = h->w->first[t];
             for (size_t g = 0; g < G; g++)
-                pf_layer_heads_queries(h, t, i * G + g, true, scale, q + (g * rows + first) * D);
-            pf_layer_heads_keys(h, t, i, true, scale, k + first * D);
+                pf_exact_targets_queries(h, t, i * G + g, true, scale, q + (g * rows + first) * D);
+            pf_exact_targets_keys(h, t, i, true, scale, k + first * D);
         }
         pf_error why;
         if (!pf_closed_form_fit(q, rows * G, k, rows, D, &job->forms[i], &why) &&

@@ -22,7 +22,7 @@ pf_fit_options pf_fit_options_default(void) {
 /* ---- memory ---- */
 
 /* Lays out the arrays of a task; memory NULL only counts. */
-static size_t lay_out(pf_fit_task *t, float *memory, const pf_layer_heads *h, size_t M) {
+static size_t lay_out(pf_fit_task *t, float *memory, const pf_exact_targets *h, size_t M) {
     size_t R = h->w->longest, G = h->G, D = h->D;
     struct {
         float **array;
@@ -71,7 +71,7 @@ static bool allocate_tasks(pf_feature_fit *f, pf_error *error) {
 
 static bool allocate(pf_feature_fit *f, pf_error *error) {
     const char *what = "the fit of features (fewer texts help)";
-    const pf_layer_heads *h = f->h;
+    const pf_exact_targets *h = f->h;
     size_t rows = h->w->n_rows, KV = h->KV, D = h->D, HD = h->H * D;
     size_t sampled = f->options.texts * f->options.rows;
     f->M = pf_calloc(KV, sizeof *f->M, what, error);
@@ -110,7 +110,7 @@ static bool allocate(pf_feature_fit *f, pf_error *error) {
     return allocate_tasks(f, error);
 }
 
-pf_feature_fit *pf_feature_fit_new(const pf_layer_heads *heads, size_t max_M,
+pf_feature_fit *pf_feature_fit_new(const pf_exact_targets *heads, size_t max_M,
                                    const pf_fit_options *options, pf_error *error) {
     pf_feature_fit *f = pf_calloc(1, sizeof *f, "the fit of features", error);
     if (!f) return NULL;
@@ -156,7 +156,7 @@ void pf_feature_fit_free(pf_feature_fit *f) {
 
 /* Rows of KV head k as they are before RoPE, scaled; and its values with a one behind. */
 static void gather(pf_feature_fit *f, size_t k) {
-    const pf_layer_heads *h = f->h;
+    const pf_exact_targets *h = f->h;
     size_t D = h->D, G = h->G, rows = h->w->n_rows;
     float scale = sqrtf(h->w->model->attention_scale);
     float *X_q = f->X_q + k * rows * G * D, *X_k = f->X_k + k * rows * D;
@@ -191,7 +191,7 @@ typedef struct balance_job {
 static void balance_share(void *context, pf_member me) {
     balance_job *job = context;
     pf_feature_fit *f = job->fit;
-    const pf_layer_heads *h = f->h;
+    const pf_exact_targets *h = f->h;
     size_t begin, end, rows = h->w->n_rows, D = h->D;
     pf_share(me, h->KV, 1, &begin, &end);
     float *block = f->tasks[me.index].X;
@@ -212,7 +212,7 @@ static void balance_share(void *context, pf_member me) {
 
 /* gram = W_o^T W_o, and the mean energy of exact outputs. */
 static void measure_output(pf_feature_fit *f) {
-    const pf_layer_heads *h = f->h;
+    const pf_exact_targets *h = f->h;
     const pf_kernels *kernels = pf_kernels_get();
     pf_matrix W = h->w->model->layers[f->layer].output.weight;
     size_t HD = h->H * h->D, C = W.rows, row_bytes = pf_row_bytes(W.type, W.cols);
@@ -261,7 +261,7 @@ static void start_head(pf_feature_fit *f, size_t k, double *scratch) {
 }
 
 void pf_feature_fit_start(pf_feature_fit *f, const size_t *M) {
-    const pf_layer_heads *h = f->h;
+    const pf_exact_targets *h = f->h;
     size_t KV = h->KV;
     memcpy(f->M, M, KV * sizeof *M);
     memset(f->parameters, 0, 3 * KV * f->kv_floats * sizeof(float));

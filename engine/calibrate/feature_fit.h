@@ -20,7 +20,7 @@
 #define PF_FEATURE_FIT_H
 
 #include "closed_form.h"
-#include "layer_heads.h"
+#include "exact_targets.h"
 
 typedef struct pf_fit_options {
     size_t steps, warm_up; /* 900; 20, at most a quarter of the steps */
@@ -39,11 +39,11 @@ pf_fit_options pf_fit_options_default(void);
 typedef struct pf_feature_fit pf_feature_fit;
 
 /* max_M: most features of a head. heads must outlive it. */
-pf_feature_fit *pf_feature_fit_new(const pf_layer_heads *heads, size_t max_M,
+pf_feature_fit *pf_feature_fit_new(const pf_exact_targets *heads, size_t max_M,
                                    const pf_fit_options *options, pf_error *error);
 void pf_feature_fit_free(pf_feature_fit *fit); /* NULL is allowed */
 
-/* After pf_layer_heads_walk: takes over its layer, with M [KV] features per KV head (0: window only,
+/* After pf_exact_targets_walk: takes over its layer, with M [KV] features per KV head (0: window only,
  * and nothing is prepared for a later start with more). */
 bool pf_feature_fit_begin(pf_feature_fit *fit, size_t layer, const size_t *M, pf_error *error);
 /* Starts over with other numbers of features, on what begin prepared. */

@@ -17,7 +17,7 @@ typedef struct measuring {
 /* Sum over rows of |error W_o^T|^2 / |x|^2 for one KV head, whose outputs are in t->out [rows, G D]. */
 static double relative_error(const pf_feature_fit *f, size_t k, pf_fit_task *t, const size_t *row,
                              size_t rows) {
-    const pf_layer_heads *h = f->h;
+    const pf_exact_targets *h = f->h;
     const pf_kernels *kernels = pf_kernels_get();
     size_t n = h->G * h->D, HD = h->H * h->D, C = h->w->model->width;
     float *product = t->dN;
@@ -38,7 +38,7 @@ static double relative_error(const pf_feature_fit *f, size_t k, pf_fit_task *t, 
 
 static void measure_head(const measuring *m, size_t text, size_t k, pf_fit_task *t) {
     pf_feature_fit *f = m->fit;
-    const pf_layer_heads *h = f->h;
+    const pf_exact_targets *h = f->h;
     size_t GD = h->G * h->D, first = h->measured_first[text];
     size_t rows = h->measured_first[text + 1] - first, begin = h->w->first[text];
     const size_t *row = h->measured_row + first;
@@ -78,7 +78,7 @@ static void measure_share(void *context, pf_member me) {
 }
 
 void pf_feature_fit_measure(pf_feature_fit *f, bool tails, double *errors) {
-    const pf_layer_heads *h = f->h;
+    const pf_exact_targets *h = f->h;
     size_t n = h->KV * h->measure.n_windows;
     measuring m = {f, tails, f->measured};
     pf_parallel(f->options.n_threads, measure_share, &m);
@@ -100,7 +100,7 @@ typedef struct applying {
 
 static void apply_head(const applying *a, size_t text, size_t k, pf_fit_task *t) {
     pf_feature_fit *f = a->fit;
-    const pf_layer_heads *h = f->h;
+    const pf_exact_targets *h = f->h;
     size_t GD = h->G * h->D, first = h->w->first[text], rows = h->w->first[text + 1] - first;
     for (size_t r = 0; r < rows; r++) t->limit[r] = pf_fit_limit(r, h->windows[k]);
     pf_fit_no_tail(f, t, rows);
@@ -120,7 +120,7 @@ static void apply_head(const applying *a, size_t text, size_t k, pf_fit_task *t)
 /* Errors of a few rows at a time, and their products, in the task's memory. */
 static double apply_error(const applying *a, pf_member me, double *energy_of_targets) {
     pf_feature_fit *f = a->fit;
-    const pf_layer_heads *h = f->h;
+    const pf_exact_targets *h = f->h;
     const pf_kernels *kernels = pf_kernels_get();
     size_t HD = h->H * h->D, begin, end, block = 16;
     double sum = 0, targets = 0;

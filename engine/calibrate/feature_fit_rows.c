@@ -24,7 +24,7 @@ static void map_rows(const float *set, size_t M, size_t D, const float *X, size_
 
 void pf_fit_map_keys(const pf_feature_fit *f, pf_fit_task *t, size_t k, size_t text, size_t end) {
     const pf_kernels *kernels = pf_kernels_get();
-    const pf_layer_heads *h = f->h;
+    const pf_exact_targets *h = f->h;
     size_t M = f->M[k], D = h->D, S = h->sinks, first = k * h->w->n_rows + h->w->first[text];
     t->top = -INFINITY;
     if (end <= S) return;
@@ -53,7 +53,7 @@ void pf_fit_map_queries(const pf_feature_fit *f, pf_fit_task *t, size_t k, size_
 
 pf_tail_sweep pf_fit_sweep(const pf_feature_fit *f, const pf_fit_task *t, size_t k, size_t text,
                            size_t rows) {
-    const pf_layer_heads *h = f->h;
+    const pf_exact_targets *h = f->h;
     size_t first = h->w->first[text];
     return (pf_tail_sweep){.M = f->M[k],
                            .D = h->D,
@@ -72,7 +72,7 @@ void pf_fit_no_tail(const pf_feature_fit *f, pf_fit_task *t, size_t rows) {
     memset(t->N, 0, rows * f->h->G * (f->h->D + 1) * sizeof *t->N);
 }
 
-void pf_fit_finish_row(const pf_feature_fit *f, pf_fit_task *t, const pf_part *exact, size_t at,
+void pf_fit_finish_row(const pf_feature_fit *f, pf_fit_task *t, const pf_partial *exact, size_t at,
                        size_t r) {
     const pf_kernels *kernels = pf_kernels_get();
     size_t D = f->h->D, G = f->h->G;

@@ -30,7 +30,7 @@ typedef struct pf_fit_task {
 } pf_fit_task;
 
 struct pf_feature_fit {
-    const pf_layer_heads *h;
+    const pf_exact_targets *h;
     pf_fit_options options;
     size_t max_M, set_floats, kv_floats; /* parameters of a set and of a KV head at max_M */
     size_t layer;
@@ -90,7 +90,7 @@ pf_tail_sweep pf_fit_sweep(const pf_feature_fit *f, const pf_fit_task *t, size_t
 void pf_fit_no_tail(const pf_feature_fit *f, pf_fit_task *t, size_t rows);
 /* Row r of the task: its G queries' exact parts (rows at, at + 1, ... of `exact`) and tails under one
  * normaliser -> t->out, weight, inverse. */
-void pf_fit_finish_row(const pf_feature_fit *f, pf_fit_task *t, const pf_part *exact, size_t at,
+void pf_fit_finish_row(const pf_feature_fit *f, pf_fit_task *t, const pf_partial *exact, size_t at,
                        size_t r);
 
 #endif

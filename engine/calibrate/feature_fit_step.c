@@ -44,7 +44,7 @@ static size_t next_text(pf_feature_fit *f) {
 
 /* Rows with a tail only: the others are exact. */
 static void sample(pf_feature_fit *f) {
-    const pf_layer_heads *h = f->h;
+    const pf_exact_targets *h = f->h;
     size_t from = SIZE_MAX;
     for (size_t k = 0; k < h->KV; k++)
         if (f->M[k] > 0 && h->sinks + h->windows[k] < from) from = h->sinks + h->windows[k];
@@ -71,7 +71,7 @@ static float *error_row(const pf_feature_fit *f, float *rows, size_t b, size_t r
 }
 
 static void forward(pf_feature_fit *f, size_t b, size_t k) {
-    const pf_layer_heads *h = f->h;
+    const pf_exact_targets *h = f->h;
     pf_fit_task *t = &f->tasks[b * h->KV + k];
     size_t D = h->D, G = h->G, HD = h->H * D, text = f->text[b], rows = f->n_sampled[b];
     const size_t *position = f->position + b * f->options.rows;
@@ -135,7 +135,7 @@ static void back_rows(size_t M, size_t D, const float *X, size_t n, size_t strid
 
 static void backward(pf_feature_fit *f, size_t b, size_t k) {
     const pf_kernels *kernels = pf_kernels_get();
-    const pf_layer_heads *h = f->h;
+    const pf_exact_targets *h = f->h;
     pf_fit_task *t = &f->tasks[b * h->KV + k];
     size_t D = h->D, G = h->G, M = f->M[k], E = D + 1, rows = f->n_sampled[b], S = h->sinks;
     size_t set = pf_fit_set_floats(M, D);

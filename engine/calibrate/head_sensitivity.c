@@ -13,7 +13,7 @@ typedef struct probe {
     const pf_model *model;
     const pf_sensitivity_options *options;
     pf_layerwise *w;
-    pf_layer_heads *heads;
+    pf_exact_targets *heads;
     float *inputs; /* [L, n_rows, C] exact residual streams before each layer */
     size_t *row;   /* [n_predicted] */
     size_t n_predicted;
@@ -36,14 +36,14 @@ static void set_windows(const probe *p, const uint32_t *windows) {
 static void exact_layer(const probe *p, size_t layer) {
     pf_layerwise_project(p->w, layer);
     set_windows(p, NULL);
-    pf_layer_heads_walk(p->heads);
+    pf_exact_targets_walk(p->heads);
     attend_exactly(p);
     pf_layerwise_finish(p->w, layer);
 }
 
 /* Sinks and window alone for KV heads [first, first + n) of the layer at hand -> w->heads. */
 static void forget_tails(const probe *p, size_t first, size_t n) {
-    const pf_layer_heads *h = p->heads;
+    const pf_exact_targets *h = p->heads;
     for (size_t r = 0; r < p->w->n_rows; r++)
         for (size_t head = first * h->G; head < (first + n) * h->G; head++) {
             size_t at = r * h->H + head;
@@ -86,7 +86,7 @@ static double probe_heads(probe *p, size_t layer, size_t first, size_t n) {
     memcpy(p->w->x, p->inputs + layer * stream_floats(p), stream_floats(p) * sizeof(float));
     pf_layerwise_project(p->w, layer);
     set_windows(p, p->options->windows + layer * p->heads->KV);
-    pf_layer_heads_walk(p->heads);
+    pf_exact_targets_walk(p->heads);
     attend_exactly(p);
     forget_tails(p, first, n);
     pf_layerwise_finish(p->w, layer);
@@ -124,7 +124,7 @@ bool pf_head_sensitivity(const pf_model *model, const pf_text_ids *texts, size_t
     probe p = {.model = model, .options = options};
     bool good = false;
     p.w = pf_layerwise_new(model, texts, n_texts, options->n_threads, error);
-    if (p.w) p.heads = pf_layer_heads_new(p.w, options->sinks, NULL, options->n_threads, error);
+    if (p.w) p.heads = pf_exact_targets_new(p.w, options->sinks, NULL, options->n_threads, error);
     if (!p.heads) goto done;
     size_t most = p.w->n_rows / ROW_STEP + 1;
     p.inputs = pf_calloc(model->n_layers, stream_floats(&p) * sizeof(float), what, error);
@@ -141,7 +141,7 @@ done:
     pf_free(p.reference);
     pf_free(p.logits);
     pf_free(p.kl);
-    pf_layer_heads_free(p.heads);
+    pf_exact_targets_free(p.heads);
     pf_layerwise_free(p.w);
     return good;
 }

@@ -8,7 +8,7 @@
 #ifndef PF_HEAD_SENSITIVITY_H
 #define PF_HEAD_SENSITIVITY_H
 
-#include "layer_heads.h"
+#include "exact_targets.h"
 
 typedef struct pf_sensitivity_options {
     size_t sinks;

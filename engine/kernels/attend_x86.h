@@ -4,10 +4,10 @@
 
 #include "kernels.h"
 
-/* pf_kernels.attend, each for the instruction set in its name. */
-void pf_attend_avx2(const pf_query_tile *tile, const float *K, const float *V, size_t n, size_t D,
-                    ptrdiff_t first, ptrdiff_t last);
-void pf_attend_avx512(const pf_query_tile *tile, const float *K, const float *V, size_t n, size_t D,
-                      ptrdiff_t first, ptrdiff_t last);
+/* pf_kernels.flash_attention, each for the instruction set in its name. */
+void pf_flash_attention_avx2(const pf_query_tile *tile, const float *K, const float *V, size_t n,
+                             size_t D, ptrdiff_t first, ptrdiff_t last);
+void pf_flash_attention_avx512(const pf_query_tile *tile, const float *K, const float *V, size_t n,
+                               size_t D, ptrdiff_t first, ptrdiff_t last);
 
 #endif

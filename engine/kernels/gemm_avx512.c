@@ -12,7 +12,7 @@
 
 #include "gemm_x86.h"
 #include "matvec_x86.h"
-#include "turn_avx512.h"
+#include "transpose_avx512.h"
 
 #include <immintrin.h>
 #include <string.h>

@@ -12,7 +12,7 @@
 
 #include "blocks_x86.h"
 #include "gemm_x86.h"
-#include "turn_avx512.h"
+#include "transpose_avx512.h"
 
 enum { TILE_ROWS = 6, TILE_TOKENS = 32, PANEL_ROWS = 48, CHUNK = 256, BLOCKS = CHUNK / 32 };
 

@@ -71,8 +71,8 @@ typedef struct pf_kernels {
 
     /* The tile's queries meet n <= PF_TILE_KEYS more keys, rows of K and V [n, D]: query t those from
      * max(0, first + t) to min(n, last + t) (exclusive). (Online softmax, Milakov & Gimelshein 2018.) */
-    void (*attend)(const pf_query_tile *tile, const float *K, const float *V, size_t n, size_t D,
-                   ptrdiff_t first, ptrdiff_t last);
+    void (*flash_attention)(const pf_query_tile *tile, const float *K, const float *V, size_t n,
+                            size_t D, ptrdiff_t first, ptrdiff_t last);
 
     /* Quantises x [n] into a.q, a.scale, a.sum (n: multiple of 32): scale = max|x| / 127 per block,
      * round to nearest. a.x must be set. */

@@ -233,7 +233,7 @@ static void quantize_activation(pf_activation a, size_t n) {
     .rms_norm = rms_norm, .layer_norm = layer_norm, .swiglu = pf_swiglu_avx512,                    \
     .gelu_tanh = pf_gelu_tanh_avx512, .gelu_erf = pf_gelu_erf_avx512, .favor_step = favor_step,    \
     .scores = pf_scores_avx512, .weighted_rows = pf_weighted_rows_avx512,                          \
-    .to_f16 = pf_to_f16_avx512, .attend = pf_attend_avx512,                                        \
+    .to_f16 = pf_to_f16_avx512, .flash_attention = pf_flash_attention_avx512,                      \
     .quantize_activation = quantize_activation, .dequantize_row = pf_dequantize_row_avx2
 
 const pf_kernels pf_kernels_avx512 = {

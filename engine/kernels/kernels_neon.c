@@ -209,16 +209,16 @@ static void weighted_rows(const float *weights, size_t ld, size_t G, pf_matrix V
 
 static void to_f16(uint16_t *y, const float *x, size_t n) { pf_kernels_plain.to_f16(y, x, n); }
 
-static void attend(const pf_query_tile *tile, const float *K, const float *V, size_t n, size_t D,
-                   ptrdiff_t first, ptrdiff_t last) {
-    pf_kernels_plain.attend(tile, K, V, n, D, first, last);
+static void flash_attention(const pf_query_tile *tile, const float *K, const float *V, size_t n,
+                            size_t D, ptrdiff_t first, ptrdiff_t last) {
+    pf_kernels_plain.flash_attention(tile, K, V, n, D, first, last);
 }
 
 #define COMMON                                                                                     \
     .dot = dot, .axpy = axpy, .scale = scale, .max = max, .exp_sum = exp_sum,                      \
     .rms_norm = rms_norm, .layer_norm = layer_norm, .swiglu = swiglu, .gelu_tanh = gelu_tanh,      \
     .gelu_erf = gelu_erf, .favor_step = favor_step, .scores = scores,                              \
-    .weighted_rows = weighted_rows, .to_f16 = to_f16, .attend = attend,                            \
+    .weighted_rows = weighted_rows, .to_f16 = to_f16, .flash_attention = flash_attention,          \
     .quantize_activation = quantize_activation, .dequantize_row = pf_dequantize_row
 
 const pf_kernels pf_kernels_neon = {.name = "neon", .matvec = matvec, COMMON};

@@ -160,8 +160,8 @@ static float weigh_column(const pf_query_tile *tile, size_t t, size_t n, ptrdiff
     return keep;
 }
 
-static void plain_attend(const pf_query_tile *tile, const float *K, const float *V, size_t n,
-                         size_t D, ptrdiff_t first, ptrdiff_t last) {
+static void plain_flash_attention(const pf_query_tile *tile, const float *K, const float *V,
+                                  size_t n, size_t D, ptrdiff_t first, ptrdiff_t last) {
     float keep[TILE] = {0};
     for (size_t i = 0; i < n * TILE; i++) tile->scores[i] = 0;
     for (size_t j = 0; j < n; j++)
@@ -234,7 +234,7 @@ const pf_kernels pf_kernels_plain = {
     .scores = plain_scores,
     .weighted_rows = plain_weighted_rows,
     .to_f16 = plain_to_f16,
-    .attend = plain_attend,
+    .flash_attention = plain_flash_attention,
     .quantize_activation = plain_quantize_activation,
     .matvec = plain_matvec,
     .dequantize_row = pf_dequantize_row,

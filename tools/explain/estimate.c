@@ -66,7 +66,7 @@ static bool choose_pairs(estimate *e, const walk *w, pf_error *error) {
 /* Working memory of one projection kind. */
 typedef struct drawer {
     pf_head_features features;
-    pf_head_place place;
+    pf_head_index place;
     float *phi_q, *phi_k, *scratch; /* [M] each; of pf_features_apply */
     double *draw_scratch;           /* [D, D] */
 } drawer;

@@ -28,7 +28,7 @@ static void trace_exact(head_trace *trace, const pf_head_view *view, size_t t, f
     const float *q = trace->q + t * D;
     for (size_t j = 0; j <= t; j++)
         trace->scores[t * T + j] = view->shape.scale * kernels->dot(q, trace->k + j * D, D);
-    pf_part part = {scratch, trace->exact_den + t, trace->exact_scale + t};
+    pf_partial part = {scratch, trace->exact_den + t, trace->exact_scale + t};
     pf_matrix keys = {PF_F32, t + 1, D, trace->k};
     pf_exact_token(q, q, 1, keys, keys, 0, view->shape.scale, scratch + D, part);
 }
@@ -39,7 +39,7 @@ static void trace_features(observer *o, const pf_head_view *view, size_t t, cons
     const pf_kernels *kernels = pf_kernels_get();
     const pf_head_features *features = &view->head->features;
     size_t D = trace->D, M = trace->M, index = o->g / (features->G / features->n_tails);
-    const pf_tail *tail = &view->head->tails[index];
+    const pf_favor_state *tail = &view->head->tails[index];
     float *phi_q = trace->phi_q + t * M;
     pf_features_apply(&features->q[o->g], trace->tail_rope ? trace->q + t * D : q, D, 1, phi_q,
                       trace->q_scale + t, o->scratch);

@@ -107,7 +107,7 @@ static void running_maximum(const lessons *l, const walk *w, page *p) {
             cell(now, 10, c), before > -INFINITY ? cell(exp(before - now), 12, d) : "-");
     }
     page_line(p, "(map positive, every key in the tail)");
-    page_code(p, "engine/attention/attention_tail.c", "pf_tail_prepare");
+    page_code(p, "engine/attention/favor_state.c", "pf_favor_state_prepare");
 }
 
 static void orthogonality(const lessons *l, page *p) {

@@ -95,7 +95,7 @@ static void projections(const walk *w, page *p) {
     page_numbers(p, "q", walk_q(w), D);
     page_numbers(p, "k", walk_k(w), D);
     page_numbers(p, "v", walk_v(w), D);
-    page_code(p, "engine/forward.c", "attend");
+    page_code(p, "engine/forward.c", "pf_forward_project");
 }
 
 static void positions(const walk *w, page *p) {

@@ -183,7 +183,7 @@ static void sums(const walk *w, page *p) {
         "S and z are kept relative to e^c, where c = %.4f is the running maximum of the keys' "
         "log-scales (below).",
         (double)trace->top[w->last]);
-    page_code(p, "engine/attention/attention_tail.c", "pf_tail_step");
+    page_code(p, "engine/attention/favor_state.c", "pf_favor_state_step");
     page_code(p, "engine/kernels/kernels_plain.c", "plain_favor_step");
 }
 

@@ -155,7 +155,7 @@ static bool measure_size(feature_error *e, const head_rows *rows, const pair *pa
     pf_favor_weights none = {0};
     options.projection = PF_PROJECTION_IID;
     /* x and y are scaled already, so the features shall not do it again */
-    pf_head_place place = {e->layer, 0, 1, 1, m->head_dim, 1};
+    pf_head_index place = {e->layer, 0, 1, 1, m->head_dim, 1};
     pf_head_features features;
     uint32_t M = (uint32_t)e->sizes[size];
     if (!pf_head_features_new(&features, &options, &none, place, M, error)) return false;

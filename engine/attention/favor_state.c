@@ -2,7 +2,7 @@
  *
  * Invariant: S and z hold sum_j exp(s_j - c) f_j (v_j^T), where key j has features exp(s_j) f_j and
  * c = max_j s_j = *top. */
-#include "attention_tail.h"
+#include "favor_state.h"
 
 #include "matmul.h"
 
@@ -12,23 +12,23 @@
 /* Keys are folded together while c rises by less than this: e^20 of float's e^88 range. */
 static const float MAX_RISE = 20;
 
-size_t pf_tail_floats(size_t M, size_t D, float epsilon) {
+size_t pf_favor_state_floats(size_t M, size_t D, float epsilon) {
     return M * D + M + 1 + (epsilon > 0 ? D : 0);
 }
 
-pf_tail pf_tail_at(float *state, size_t M, size_t D, float epsilon, float keep) {
-    return (pf_tail){.M = M,
-                     .D = D,
-                     .epsilon = epsilon,
-                     .keep = keep,
-                     .S = state,
-                     .z = state + M * D,
-                     .top = state + M * D + M,
-                     .value_sum = epsilon > 0 ? state + M * D + M + 1 : NULL};
+pf_favor_state pf_favor_state_at(float *state, size_t M, size_t D, float epsilon, float keep) {
+    return (pf_favor_state){.M = M,
+                            .D = D,
+                            .epsilon = epsilon,
+                            .keep = keep,
+                            .S = state,
+                            .z = state + M * D,
+                            .top = state + M * D + M,
+                            .value_sum = epsilon > 0 ? state + M * D + M + 1 : NULL};
 }
 
-void pf_tail_reset(pf_tail *tail) {
-    memset(tail->S, 0, pf_tail_floats(tail->M, tail->D, tail->epsilon) * sizeof(float));
+void pf_favor_state_reset(pf_favor_state *tail) {
+    memset(tail->S, 0, pf_favor_state_floats(tail->M, tail->D, tail->epsilon) * sizeof(float));
     *tail->top = -INFINITY;
 }
 
@@ -36,7 +36,7 @@ void pf_tail_reset(pf_tail *tail) {
 static float decay(float from, float to) { return from == -INFINITY ? 0 : expf(from - to); }
 
 /* How many keys `count` keys weigh: 1 + keep + keep^2 + ... */
-static float weight_of(const pf_tail *tail, size_t count) {
+static float weight_of(const pf_favor_state *tail, size_t count) {
     if (tail->keep >= 1) return (float)count;
     return (1 - powf(tail->keep, (float)count)) / (1 - tail->keep);
 }
@@ -46,7 +46,7 @@ static float weight_of(const pf_tail *tail, size_t count) {
 static const float DENOMINATOR_EPSILON = 1e-6f;
 
 /* out, den of one row += epsilon (sum_m phi_q) (sum_j v_j, count), and the denominator's own */
-static void add_epsilon(const pf_tail *tail, const float *value_sum, size_t count,
+static void add_epsilon(const pf_favor_state *tail, const float *value_sum, size_t count,
                         const float *phi_q, float *out, float *den) {
     float sum = 0;
     for (size_t m = 0; m < tail->M; m++) sum += phi_q[m];
@@ -55,8 +55,8 @@ static void add_epsilon(const pf_tail *tail, const float *value_sum, size_t coun
             (tail->epsilon * weight_of(tail, count) + DENOMINATOR_EPSILON * sqrtf((float)tail->M));
 }
 
-void pf_tail_step(pf_tail *tail, float *phi_k, float k_scale, const float *v, const float *phi_q,
-                  size_t G, size_t count, pf_part part) {
+void pf_favor_state_step(pf_favor_state *tail, float *phi_k, float k_scale, const float *v,
+                         const float *phi_q, size_t G, size_t count, pf_partial part) {
     const pf_kernels *kernels = pf_kernels_get();
     size_t M = tail->M, D = tail->D;
     float top = k_scale > *tail->top ? k_scale : *tail->top;
@@ -72,14 +72,14 @@ void pf_tail_step(pf_tail *tail, float *phi_k, float k_scale, const float *v, co
         add_epsilon(tail, tail->value_sum, count, phi_q + g * M, part.out + g * D, part.den + g);
 }
 
-size_t pf_tail_fit(const pf_tail *tail, const float *k_scale, size_t n) {
+size_t pf_favor_state_fit(const pf_favor_state *tail, const float *k_scale, size_t n) {
     float top = *tail->top > k_scale[0] ? *tail->top : k_scale[0];
     for (size_t t = 1; t < n; t++)
         if (k_scale[t] - top > MAX_RISE) return t;
     return n;
 }
 
-void pf_tail_raise(pf_tail *tail, float top) {
+void pf_favor_state_raise(pf_favor_state *tail, float top) {
     const pf_kernels *kernels = pf_kernels_get();
     float before = *tail->top;
     if (!(top > before)) return;
@@ -88,14 +88,15 @@ void pf_tail_raise(pf_tail *tail, float top) {
     *tail->top = top;
 }
 
-void pf_tail_prepare(pf_tail *tail, float *phi_k, const float *k_scale, size_t n, float *drop) {
+void pf_favor_state_prepare(pf_favor_state *tail, float *phi_k, const float *k_scale, size_t n,
+                            float *drop) {
     const pf_kernels *kernels = pf_kernels_get();
     float top = *tail->top;
     for (size_t t = 0; t < n; t++) {
         if (k_scale[t] > top) top = k_scale[t];
         drop[t] = top; /* the maximum that query t knows; turned into a factor below */
     }
-    pf_tail_raise(tail, top);
+    pf_favor_state_raise(tail, top);
     for (size_t t = 0; t < n; t++) {
         kernels->scale(phi_k + t * tail->M, decay(k_scale[t], top), tail->M);
         drop[t] = expf(top - drop[t]);
@@ -103,14 +104,15 @@ void pf_tail_prepare(pf_tail *tail, float *phi_k, const float *k_scale, size_t n
 }
 
 /* Query t: the sums are t + 1 keys older, key j of the block t - j. */
-static void fade_row(const pf_tail *tail, size_t t, float *weights, float *den) {
+static void fade_row(const pf_favor_state *tail, size_t t, float *weights, float *den) {
     float fade = 1;
     for (size_t j = t + 1; j-- > 0; fade *= tail->keep) weights[j] *= fade;
     *den *= fade;
 }
 
-void pf_tail_read(const pf_tail *tail, const float *phi_k, const float *V, size_t ldv, size_t n,
-                  const float *phi_q, const float *drop, size_t count, float *A, pf_part part) {
+void pf_favor_state_read(const pf_favor_state *tail, const float *phi_k, const float *V, size_t ldv,
+                         size_t n, const float *phi_q, const float *drop, size_t count, float *A,
+                         pf_partial part) {
     const pf_kernels *kernels = pf_kernels_get();
     size_t M = tail->M, D = tail->D;
     pf_sgemm(false, true, n, n, M, 1, phi_q, M, phi_k, M, 0, A, n);
@@ -140,7 +142,7 @@ void pf_tail_read(const pf_tail *tail, const float *phi_k, const float *V, size_
     }
 }
 
-void pf_tail_fold(pf_tail *tail, float *phi_k, const float *V, size_t ldv, size_t n) {
+void pf_favor_state_fold(pf_favor_state *tail, float *phi_k, const float *V, size_t ldv, size_t n) {
     const pf_kernels *kernels = pf_kernels_get();
     size_t M = tail->M, D = tail->D;
     if (tail->keep < 1) {

@@ -154,7 +154,7 @@ INLINE void weighted_columns(pf_matrix V, size_t first, const float *weights, si
 
 /* ---- all of it ---- */
 
-#include "keys_tile_x86.h"
+#include "kv_tile_x86.h"
 
 void pf_scores_avx512(const float *q, size_t G, pf_matrix K, float scale, float *scores,
                       size_t ld) {

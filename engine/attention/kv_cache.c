@@ -1,5 +1,5 @@
 /* floor 1.5 - slots: the keys and values that a head keeps as they are, in float or half precision. */
-#include "attention_slots.h"
+#include "kv_cache.h"
 
 #include "kernels.h"
 
@@ -7,40 +7,42 @@
 
 static pf_type type_of(pf_kv_kind kind) { return kind == PF_KV_F16 ? PF_F16 : PF_F32; }
 
-size_t pf_slots_floats(pf_kv_kind kind, size_t count, size_t D) {
+size_t pf_kv_cache_floats(pf_kv_kind kind, size_t count, size_t D) {
     return (2 * count * pf_row_bytes(type_of(kind), D) + sizeof(float) - 1) / sizeof(float);
 }
 
-pf_slots pf_slots_at(float *memory, pf_kv_kind kind, size_t count, size_t D) {
+pf_kv_cache pf_kv_cache_at(float *memory, pf_kv_kind kind, size_t count, size_t D) {
     pf_type type = type_of(kind);
-    return (pf_slots){type, count, D, memory, (char *)memory + count * pf_row_bytes(type, D)};
+    return (pf_kv_cache){type, count, D, memory, (char *)memory + count * pf_row_bytes(type, D)};
 }
 
-size_t pf_slots_row_bytes(const pf_slots *slots) { return pf_row_bytes(slots->type, slots->D); }
-
-static void *row_of(const pf_slots *slots, void *rows, size_t slot) {
-    return (char *)rows + slot * pf_slots_row_bytes(slots);
+size_t pf_kv_cache_row_bytes(const pf_kv_cache *slots) {
+    return pf_row_bytes(slots->type, slots->D);
 }
 
-static void put(const pf_slots *slots, void *to, const float *row) {
+static void *row_of(const pf_kv_cache *slots, void *rows, size_t slot) {
+    return (char *)rows + slot * pf_kv_cache_row_bytes(slots);
+}
+
+static void put(const pf_kv_cache *slots, void *to, const float *row) {
     if (slots->type == PF_F16)
         pf_kernels_get()->to_f16(to, row, slots->D);
     else
         memcpy(to, row, slots->D * sizeof *row);
 }
 
-void pf_slots_put(const pf_slots *slots, size_t slot, const float *key, const float *value) {
+void pf_kv_cache_put(const pf_kv_cache *slots, size_t slot, const float *key, const float *value) {
     put(slots, row_of(slots, slots->keys, slot), key);
     put(slots, row_of(slots, slots->values, slot), value);
 }
 
-void pf_slots_get(const pf_slots *slots, size_t slot, float *key, float *value) {
+void pf_kv_cache_get(const pf_kv_cache *slots, size_t slot, float *key, float *value) {
     const pf_kernels *kernels = pf_kernels_get();
     kernels->dequantize_row(slots->type, row_of(slots, slots->keys, slot), key, slots->D);
     kernels->dequantize_row(slots->type, row_of(slots, slots->values, slot), value, slots->D);
 }
 
-void pf_slots_round(const pf_slots *slots, float *row) {
+void pf_kv_cache_round(const pf_kv_cache *slots, float *row) {
     enum { CHUNK = 64 };
     const pf_kernels *kernels = pf_kernels_get();
     uint16_t half[CHUNK];
@@ -52,10 +54,10 @@ void pf_slots_round(const pf_slots *slots, float *row) {
     }
 }
 
-pf_matrix pf_slots_keys(const pf_slots *slots, size_t first, size_t count) {
+pf_matrix pf_kv_cache_keys(const pf_kv_cache *slots, size_t first, size_t count) {
     return (pf_matrix){slots->type, count, slots->D, row_of(slots, slots->keys, first)};
 }
 
-pf_matrix pf_slots_values(const pf_slots *slots, size_t first, size_t count) {
+pf_matrix pf_kv_cache_values(const pf_kv_cache *slots, size_t first, size_t count) {
     return (pf_matrix){slots->type, count, slots->D, row_of(slots, slots->values, first)};
 }

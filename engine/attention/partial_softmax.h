@@ -4,13 +4,13 @@
  * kept as exp(scale) out and exp(scale) den; parts over disjoint sets are added after bringing them
  * to one scale. An empty part has scale -INFINITY, out = den = 0.
  */
-#ifndef PF_ATTENTION_PART_H
-#define PF_ATTENTION_PART_H
+#ifndef PF_PARTIAL_SOFTMAX_H
+#define PF_PARTIAL_SOFTMAX_H
 
-typedef struct pf_part {
+typedef struct pf_partial {
     float *out;   /* [rows, D] */
     float *den;   /* [rows] */
     float *scale; /* [rows] */
-} pf_part;
+} pf_partial;
 
 #endif

@@ -5,10 +5,10 @@
  * the keys gives the parts for any number of windows, since a window's part is that of the next smaller
  * one plus a band of keys.
  */
-#ifndef PF_LAYER_HEADS_H
-#define PF_LAYER_HEADS_H
+#ifndef PF_EXACT_TARGETS_H
+#define PF_EXACT_TARGETS_H
 
-#include "attention_part.h"
+#include "partial_softmax.h"
 #include "layerwise.h"
 
 /* Rows on which many windows are compared: a few of each text, evenly spaced. */
@@ -19,7 +19,7 @@ typedef struct pf_measured_rows {
     size_t per_text;       /* rows of each at most */
 } pf_measured_rows;
 
-typedef struct pf_layer_heads {
+typedef struct pf_exact_targets {
     const pf_layerwise *w;
     size_t H, KV, G, D; /* query heads, KV heads, H / KV, head dim */
     size_t sinks;
@@ -27,32 +27,33 @@ typedef struct pf_layer_heads {
     float *angles;      /* [longest, 2 pairs] */
     float *target;      /* [n_rows, H D] exact attention */
     size_t *windows;    /* [KV] the windows that `part` is for */
-    pf_part part;       /* out [n_rows, H D], den and scale [n_rows, H] */
+    pf_partial part;    /* out [n_rows, H D], den and scale [n_rows, H] */
     double *outside;    /* [KV] mean share of attention that is in neither sinks nor window */
     double *outside_of; /* [texts, KV] the same, summed over one text's rows */
     pf_measured_rows measure;
     size_t n_measured;      /* rows */
     size_t *measured_row;   /* [n_measured] their numbers among all rows, rising */
     size_t *measured_first; /* [measure.n_texts + 1] */
-    pf_part *measured;      /* [n_windows] out [n_measured, H D], den and scale [n_measured, H] */
+    pf_partial *measured;   /* [n_windows] out [n_measured, H D], den and scale [n_measured, H] */
     int n_threads;
     float *scratch; /* per thread */
     size_t scratch_floats;
     float *memory;
-} pf_layer_heads;
+} pf_exact_targets;
 
-pf_layer_heads *pf_layer_heads_new(const pf_layerwise *w, size_t sinks,
-                                   const pf_measured_rows *measure, int n_threads, pf_error *error);
-void pf_layer_heads_free(pf_layer_heads *heads); /* NULL is allowed */
+pf_exact_targets *pf_exact_targets_new(const pf_layerwise *w, size_t sinks,
+                                       const pf_measured_rows *measure, int n_threads,
+                                       pf_error *error);
+void pf_exact_targets_free(pf_exact_targets *heads); /* NULL is allowed */
 
 /* From w->q, k, v of a layer: target, part at heads->windows, outside, and `measured`. */
-void pf_layer_heads_walk(pf_layer_heads *heads);
+void pf_exact_targets_walk(pf_exact_targets *heads);
 
 /* All n rows of a text: of one query head (of KV head `head` / G), or of one KV head's keys, turned to
  * their positions, scaled: out [n, D]. turned false: as they are before RoPE. */
-void pf_layer_heads_queries(const pf_layer_heads *layer, size_t text, size_t head, bool turned,
-                            float scale, float *out);
-void pf_layer_heads_keys(const pf_layer_heads *layer, size_t text, size_t head, bool turned,
-                         float scale, float *out);
+void pf_exact_targets_queries(const pf_exact_targets *layer, size_t text, size_t head, bool turned,
+                              float scale, float *out);
+void pf_exact_targets_keys(const pf_exact_targets *layer, size_t text, size_t head, bool turned,
+                           float scale, float *out);
 
 #endif

@@ -6,10 +6,10 @@
 
 enum { ROWS = 8 };
 
-#include "attend_tile_x86.h"
+#include "flash_attention_tile_x86.h"
 
-void pf_attend_avx512(const pf_query_tile *tile, const float *K, const float *V, size_t n, size_t D,
-                      ptrdiff_t first, ptrdiff_t last) {
+void pf_flash_attention_avx512(const pf_query_tile *tile, const float *K, const float *V, size_t n,
+                               size_t D, ptrdiff_t first, ptrdiff_t last) {
     if (tile->n > LANES)
         attend_columns(tile, K, V, n, D, first, last, 0, 2);
     else
@@ -17,5 +17,5 @@ void pf_attend_avx512(const pf_query_tile *tile, const float *K, const float *V,
 }
 
 #else
-typedef int pf_no_attend_avx512; /* ISO C wants one declaration per file */
+typedef int pf_no_flash_attention_avx512; /* ISO C wants one declaration per file */
 #endif

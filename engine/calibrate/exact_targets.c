@@ -1,5 +1,5 @@
 /* floor 2.5 - layer heads: what the heads of one layer see exactly, over all texts of a calibration. */
-#include "layer_heads.h"
+#include "exact_targets.h"
 
 #include "attention_exact.h"
 #include "kernels.h"
@@ -14,11 +14,11 @@ enum { BLOCK = 64 }; /* queries that are taken together */
 
 /* ---- memory ---- */
 
-static size_t scratch_floats(const pf_layer_heads *h) {
+static size_t scratch_floats(const pf_exact_targets *h) {
     return 2 * h->w->longest * h->D + BLOCK * (3 * h->D + 2) + pf_exact_scratch(BLOCK, h->D);
 }
 
-static void choose_measured(pf_layer_heads *h) {
+static void choose_measured(pf_exact_targets *h) {
     for (size_t i = 0; i < h->measure.n_texts; i++) {
         size_t first = h->w->first[i], n = h->w->first[i + 1] - first;
         size_t rows = n < h->measure.per_text ? n : h->measure.per_text;
@@ -28,14 +28,14 @@ static void choose_measured(pf_layer_heads *h) {
     }
 }
 
-static void carve(pf_part *part, float **next, size_t rows, size_t H, size_t D) {
+static void carve(pf_partial *part, float **next, size_t rows, size_t H, size_t D) {
     part->out = *next;
     part->den = part->out + rows * H * D;
     part->scale = part->den + rows * H;
     *next = part->scale + rows * H;
 }
 
-static bool allocate(pf_layer_heads *h, pf_error *error) {
+static bool allocate(pf_exact_targets *h, pf_error *error) {
     const char *what = "what the heads see of the calibration texts (fewer texts help)";
     size_t rows = h->w->n_rows, HD = h->H * h->D, most = h->measure.n_texts * h->measure.per_text;
     size_t floats = rows * (2 * HD + 2 * h->H);
@@ -54,10 +54,10 @@ static bool allocate(pf_layer_heads *h, pf_error *error) {
            h->measured_row && h->measured_first && h->measured;
 }
 
-pf_layer_heads *pf_layer_heads_new(const pf_layerwise *w, size_t sinks,
-                                   const pf_measured_rows *measure, int n_threads,
-                                   pf_error *error) {
-    pf_layer_heads *h = pf_calloc(1, sizeof *h, "a calibration", error);
+pf_exact_targets *pf_exact_targets_new(const pf_layerwise *w, size_t sinks,
+                                       const pf_measured_rows *measure, int n_threads,
+                                       pf_error *error) {
+    pf_exact_targets *h = pf_calloc(1, sizeof *h, "a calibration", error);
     if (!h) return NULL;
     const pf_model *model = w->model;
     h->w = w;
@@ -73,7 +73,7 @@ pf_layer_heads *pf_layer_heads_new(const pf_layerwise *w, size_t sinks,
     double *frequency = pf_calloc(h->pairs, sizeof *frequency, "rotary angles", error);
     if (!frequency || !allocate(h, error)) {
         pf_free(frequency);
-        pf_layer_heads_free(h);
+        pf_exact_targets_free(h);
         return NULL;
     }
     pf_rope_frequencies(model->rope_base, model->rope_factors, 2 * h->pairs, frequency);
@@ -90,7 +90,7 @@ pf_layer_heads *pf_layer_heads_new(const pf_layerwise *w, size_t sinks,
     return h;
 }
 
-void pf_layer_heads_free(pf_layer_heads *h) {
+void pf_exact_targets_free(pf_exact_targets *h) {
     if (!h) return;
     pf_free(h->angles);
     pf_free(h->memory);
@@ -106,14 +106,14 @@ void pf_layer_heads_free(pf_layer_heads *h) {
 
 /* ---- rows ---- */
 
-static void turn(const pf_layer_heads *h, size_t position, float *x) {
+static void turn(const pf_exact_targets *h, size_t position, float *x) {
     if (h->pairs > 0)
         pf_rope_turn(h->w->model->position, h->pairs, h->angles + position * 2 * h->pairs, x,
                      false);
 }
 
 /* n rows of one head, `stride` floats apart, from position p of their text. */
-static void take(const pf_layer_heads *h, const float *rows, size_t stride, size_t p, size_t n,
+static void take(const pf_exact_targets *h, const float *rows, size_t stride, size_t p, size_t n,
                  bool turned, float scale, float *out) {
     const pf_kernels *kernels = pf_kernels_get();
     for (size_t t = 0; t < n; t++) {
@@ -123,14 +123,14 @@ static void take(const pf_layer_heads *h, const float *rows, size_t stride, size
     }
 }
 
-void pf_layer_heads_queries(const pf_layer_heads *h, size_t text, size_t head, bool turned,
-                            float scale, float *out) {
+void pf_exact_targets_queries(const pf_exact_targets *h, size_t text, size_t head, bool turned,
+                              float scale, float *out) {
     size_t first = h->w->first[text], n = h->w->first[text + 1] - first, stride = h->H * h->D;
     take(h, h->w->q + first * stride + head * h->D, stride, 0, n, turned, scale, out);
 }
 
-void pf_layer_heads_keys(const pf_layer_heads *h, size_t text, size_t head, bool turned,
-                         float scale, float *out) {
+void pf_exact_targets_keys(const pf_exact_targets *h, size_t text, size_t head, bool turned,
+                           float scale, float *out) {
     size_t first = h->w->first[text], n = h->w->first[text + 1] - first, stride = h->KV * h->D;
     take(h, h->w->k + first * stride + head * h->D, stride, 0, n, turned, scale, out);
 }
@@ -143,11 +143,11 @@ typedef struct block {
     size_t p, n;                /* positions p ... p + n - 1 of the text */
     float *q, *q_sink, *scores; /* [BLOCK, D] x 2, pf_exact_scratch */
     pf_matrix K, V;             /* [tokens of the text, D] */
-    pf_part part;
+    pf_partial part;
 } block;
 
 /* Adds the keys (not sinks) that are at least `from` and less than `to` tokens back. */
-static void add_band(const pf_layer_heads *h, block *b, size_t from, size_t to) {
+static void add_band(const pf_exact_targets *h, block *b, size_t from, size_t to) {
     size_t S = h->sinks, end = b->p + b->n;
     if (end <= S) return;
     if (to > end) to = end;
@@ -158,7 +158,7 @@ static void add_band(const pf_layer_heads *h, block *b, size_t from, size_t to) 
                   b->scores, b->part);
 }
 
-static void save_row(const pf_layer_heads *h, const block *b, size_t t, const pf_part *to,
+static void save_row(const pf_exact_targets *h, const block *b, size_t t, const pf_partial *to,
                      size_t row) {
     size_t at = row * h->H + b->head;
     memcpy(to->out + at * h->D, b->part.out + t * h->D, h->D * sizeof *to->out);
@@ -166,7 +166,7 @@ static void save_row(const pf_layer_heads *h, const block *b, size_t t, const pf
     to->scale[at] = b->part.scale[t];
 }
 
-static void save_measured(const pf_layer_heads *h, const block *b, size_t window) {
+static void save_measured(const pf_exact_targets *h, const block *b, size_t window) {
     if (b->text >= h->measure.n_texts) return;
     size_t first = h->w->first[b->text] + b->p;
     for (size_t i = h->measured_first[b->text]; i < h->measured_first[b->text + 1]; i++)
@@ -175,7 +175,7 @@ static void save_measured(const pf_layer_heads *h, const block *b, size_t window
 }
 
 /* The whole row: the target, and how much of it the kept part has. */
-static double save_target(const pf_layer_heads *h, const block *b) {
+static double save_target(const pf_exact_targets *h, const block *b) {
     const pf_kernels *kernels = pf_kernels_get();
     double outside = 0;
     for (size_t t = 0; t < b->n; t++) {
@@ -192,7 +192,7 @@ static double save_target(const pf_layer_heads *h, const block *b) {
     return outside;
 }
 
-static double walk_block(const pf_layer_heads *h, block *b) {
+static double walk_block(const pf_exact_targets *h, block *b) {
     size_t D = h->D, S = h->sinks, stride = h->H * D, seen = 0, i = 0;
     const float *q = h->w->q + (h->w->first[b->text] + b->p) * stride + b->head * D;
     size_t context = h->w->model->context, kept = h->windows[b->kv_head];
@@ -228,7 +228,7 @@ static double walk_block(const pf_layer_heads *h, block *b) {
 }
 
 /* All queries of one KV head in one text; returns the sum of shares outside. */
-static double walk_head(const pf_layer_heads *h, size_t text, size_t kv_head, float *scratch) {
+static double walk_head(const pf_exact_targets *h, size_t text, size_t kv_head, float *scratch) {
     size_t D = h->D, first = h->w->first[text], n = h->w->first[text + 1] - first;
     size_t stride = h->KV * D;
     float *K = scratch, *V = K + n * D, *next = V + n * D;
@@ -252,7 +252,7 @@ static double walk_head(const pf_layer_heads *h, size_t text, size_t kv_head, fl
 }
 
 static void walk_share(void *context, pf_member me) {
-    const pf_layer_heads *h = context;
+    const pf_exact_targets *h = context;
     size_t begin, end;
     pf_share(me, h->w->n_texts * h->KV, 1, &begin, &end);
     float *scratch = h->scratch + (size_t)me.index * h->scratch_floats;
@@ -260,7 +260,7 @@ static void walk_share(void *context, pf_member me) {
         h->outside_of[i] = walk_head(h, i / h->KV, i % h->KV, scratch);
 }
 
-void pf_layer_heads_walk(pf_layer_heads *h) {
+void pf_exact_targets_walk(pf_exact_targets *h) {
     pf_parallel(h->n_threads, walk_share, h);
     for (size_t k = 0; k < h->KV; k++) {
         h->outside[k] = 0;
