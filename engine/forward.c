@@ -1,19 +1,19 @@
-/* floor 2.3 - forward: the whole model on a page or two.
+/* floor 2.3 - forward: the whole model, from token ids to logits.
  *
  *   x = embedding[token]
  *   for each layer:   x += output(attention(q, k, v of norm(x)))
  *                     x += down(activation(gate, up of norm(x)))
  *   logits = embedding^T norm(x)
  *
- * The members of a team run this side by side. Each computes its own share of every step: rows of a
- * weight matrix, heads of attention, tokens of a norm. A barrier stands wherever the next step reads
- * what others wrote. The time goes to reading weights (one token) or to matrix products (many).
+ * The threads of a team all run this. Each computes its own share of every step: rows of a weight
+ * matrix, heads of attention, tokens of a norm. A barrier comes wherever the next step reads what
+ * other threads wrote. Most time goes to reading weights (one token) or to matrix products (many).
  */
 #include "forward.h"
 
 #include <math.h>
 
-/* Shows rows to whoever watches, with the team standing still. */
+/* Shows rows to the tap, if there is one, while the team waits. */
 static void show(pf_session *s, pf_member me, pf_tap_point point, size_t layer, const float *rows,
                  size_t n_rows, size_t n_cols) {
     if (!s->tap) return;
@@ -48,8 +48,8 @@ static void norm_row(const pf_model *model, const pf_norm *norm, const float *x,
         kernels->layer_norm(y, x, norm->weight, norm->bias, model->norm_eps, n);
 }
 
-/* norm of the residual rows first ... first + T - 1. One token: every member computes all of it for
- * itself, which is cheaper than waiting for another. */
+/* norm of the residual rows first ... first + T - 1. For one token every member computes it all:
+ * that is cheaper than a barrier. */
 static const float *norm(pf_session *s, pf_member me, const pf_norm *weights, size_t first,
                          size_t T) {
     size_t C = s->model->width, begin, end;
@@ -66,7 +66,7 @@ static const float *norm(pf_session *s, pf_member me, const pf_norm *weights, si
     return s->normed;
 }
 
-/* y [T, out] = x [T, in] W^T + bias: this member's columns of it. */
+/* y [T, out] = x [T, in] W^T + bias: this member's columns. */
 static void linear(pf_session *s, pf_member me, const pf_linear *layer, const float *x, float *y,
                    size_t T) {
     pf_matmul(me, &s->workspaces[me.index].matmul, y, layer->weight.rows, x, layer->weight.cols, T,
@@ -86,7 +86,7 @@ static void add_linear(pf_session *s, pf_member me, const pf_linear *layer, cons
     pf_barrier(me);
 }
 
-/* qwen3: every head of q and k has an RMS norm of its own, before RoPE. */
+/* qwen3: an RMS norm of each head of q and k, before RoPE. */
 static void norm_heads(pf_session *s, pf_member me, const float *weight, float *rows,
                        size_t n_heads) {
     if (!weight) return;
@@ -123,8 +123,8 @@ static void attend(pf_session *s, pf_member me, size_t index) {
     pf_barrier(me);
 }
 
-/* The MLP's nonlinearity on n values in place, gated by or gating `up`; the result is in `gate`
- * where there is one, else in `up`. */
+/* The MLP's nonlinearity on n values. The result is in `gate` where the model has one, else in
+ * `up`. */
 static void activate(pf_mlp_kind kind, float *gate, float *up, size_t n) {
     switch (kind) {
     case PF_MLP_SWIGLU:
@@ -153,8 +153,8 @@ static void mlp(pf_session *s, pf_member me, const pf_layer *layer, size_t index
     const float *x = norm(s, me, &layer->mlp_norm, 0, s->n);
     if (gated) linear(s, me, &layer->gate, x, s->gate, s->n);
     linear(s, me, &layer->up, x, s->up, s->n);
-    pf_share(me, F, PF_MATMUL_GRAIN, &begin,
-             &end); /* the columns that this member has just written */
+    /* the columns that this member has just written */
+    pf_share(me, F, PF_MATMUL_GRAIN, &begin, &end);
     for (size_t t = 0; t < s->n; t++)
         activate(model->mlp, s->gate + t * F + begin, s->up + t * F + begin, end - begin);
     pf_barrier(me);
@@ -189,4 +189,46 @@ void pf_forward(void *context, pf_member me) {
         pf_forward_finish(s, me, i);
     }
     if (s->n_logits > 0) pf_forward_logits(s, me);
+}
+
+static void run(pf_session *s) {
+    if (s->weights * s->n < s->options.team_work)
+        pf_parallel(1, pf_forward, s);
+    else
+        pf_team_run(s->team, pf_forward, s);
+}
+
+static bool check_tokens(const pf_session *s, const int32_t *tokens, size_t n, size_t n_logits,
+                         pf_error *error) {
+    if (n_logits > n)
+        return pf_fail(error, "logits of %zu tokens asked for, but only %zu are new", n_logits, n);
+    if (n > pf_session_room(s))
+        return pf_fail(
+            error,
+            "the text needs %zu tokens, but the context holds %zu; shorten it, or give a "
+            "larger --context",
+            s->position + n, s->options.context);
+    for (size_t i = 0; i < n; i++)
+        if (tokens[i] < 0 || (uint32_t)tokens[i] >= s->model->n_vocab)
+            return pf_fail(error,
+                           "token id %d at place %zu is outside the model's vocabulary of %u",
+                           tokens[i], i, s->model->n_vocab);
+    return true;
+}
+
+bool pf_session_append(pf_session *s, const int32_t *tokens, size_t n, float *logits,
+                       size_t n_logits, pf_error *error) {
+    if (!check_tokens(s, tokens, n, n_logits, error)) return false;
+    size_t skipped = n - n_logits; /* tokens whose logits are not wanted */
+    for (size_t done = 0; done < n; done += s->n) {
+        s->tokens = tokens + done;
+        s->n = n - done < s->chunk ? n - done : s->chunk;
+        size_t end = done + s->n, wanted = end > skipped ? end - skipped : 0;
+        s->n_logits = wanted < s->n ? wanted : s->n;
+        s->logits = s->n_logits > 0 ? logits + (wanted - s->n_logits) * s->model->n_vocab : NULL;
+        if (!pf_attention_begin(s->attention, s->position, s->n, error)) return false;
+        run(s);
+        s->position += s->n;
+    }
+    return true;
 }

@@ -1,15 +1,15 @@
-/* floor 2.3 - forward: the whole model on a page or two. */
+/* floor 2.3 - forward: the whole model, from token ids to logits. */
 #ifndef PF_FORWARD_H
 #define PF_FORWARD_H
 
 #include "session_state.h"
 
-/* Work of one team member for the session's current chunk (session->tokens, n, n_logits, logits):
- * from token ids to logits. context is the pf_session; see pf_parallel. */
+/* One team member's share of the session's current chunk (session->tokens, n, n_logits, logits).
+ * context is the pf_session; see pf_parallel. pf_session_append, in forward.c, runs it. */
 void pf_forward(void *context, pf_member me);
 
-/* The same in pieces, for whoever computes layer by layer over whole texts with an attention of its own
- * (layerwise.h). Each is for the session's current chunk; barriers are inside.
+/* Its pieces, for code that computes whole texts layer by layer with its own attention
+ * (layerwise.h). Each works on the session's current chunk and has its barriers inside.
  *   embed    tokens -> s->x
  *   project  s->x -> s->q, s->k, s->v of a layer, before RoPE
  *   finish   s->heads -> s->x after the layer

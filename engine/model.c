@@ -1,4 +1,4 @@
-/* floor 2.0 - pf_model: hyperparameters and weights of one checkpoint, const once loaded. */
+/* floor 1.1 - pf_model: hyperparameters and weights of one checkpoint, const once loaded. */
 #include "model.h"
 
 static uint64_t count_norm(pf_norm norm, uint64_t n) {

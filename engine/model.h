@@ -1,8 +1,8 @@
-/* floor 2.0 - pf_model: hyperparameters and weights of one checkpoint, const once loaded.
+/* floor 1.1 - pf_model: hyperparameters and weights of one checkpoint, const once loaded.
  *
- * A family is data, not code: kinds of norm, position and MLP, and which optional tensors are there.
- * models/ fills this in; engine/forward.c reads it. Everything a pointer here points to is borrowed
- * from whoever loaded the checkpoint (models/load.h) and outlives every session.
+ * A family is data, not code: kinds of norm, position and MLP, and which optional tensors are
+ * there. models/ fills this in; engine/forward.c reads it. All pointers are borrowed from the
+ * loaded checkpoint (models/load.h), which must outlive every session.
  */
 #ifndef PF_MODEL_H
 #define PF_MODEL_H
@@ -59,19 +59,19 @@ typedef struct pf_model {
     float norm_eps;
     pf_position_kind position;
     uint32_t rope_dim;         /* leading dims of a head that rotate; even, <= D */
-    float rope_base;           /* theta: pair i turns by position * theta^(-2i / rope_dim) ... */
+    float rope_base;           /* theta: pair i rotates by position * theta^(-2i / rope_dim) ... */
     const float *rope_factors; /* ... divided by rope_factors[i] [rope_dim / 2], if not NULL */
     pf_mlp_kind mlp;
     float attention_scale; /* scores are q.k times this; 1 / sqrt(D) in most families */
     float embedding_scale; /* token embeddings are multiplied by this; 1 in most families */
 
     pf_matrix embedding; /* [V, C] */
-    const float
-        *position_embedding; /* [context, C], added to the tokens' and so the longest text, or
-                                        NULL; besides `position`, which says what turns q and k */
-    const pf_layer *layers;  /* [L] */
-    pf_norm final_norm;      /* [C] */
-    pf_linear logits;        /* [V, C]; the embedding again where tied */
+    /* [context, C] or NULL: learned positions, added to the tokens' embeddings, so that no text can
+     * be longer than `context`; `position` says how q and k rotate */
+    const float *position_embedding;
+    const pf_layer *layers; /* [L] */
+    pf_norm final_norm;     /* [C] */
+    pf_linear logits;       /* [V, C]; the embedding again where tied */
 
     pf_attention_options attention; /* what the checkpoint asks for; softmax if it is silent */
     const uint32_t *windows;        /* [L, n_kv_heads] instead of attention.window, or NULL */

@@ -1,13 +1,14 @@
-/* floor 2.4 - pf_session: one text being computed. All that changes lives here. */
+/* floor 2.2 - pf_session: one text being computed. All that changes lives here. */
 #include "session.h"
 
-#include "forward.h"
 #include "memory.h"
+#include "session_state.h"
 
 #include <string.h>
 
-/* A team meets some five times per layer. Two million multiplications take a tenth of a millisecond:
- * below, meetings cost more than they bring, and far more where others use the machine. */
+/* A team waits at about five barriers per layer. Two million multiplications take a tenth of a
+ * millisecond: for less work the barriers cost more than the team saves, and far more on a machine
+ * that is busy with other things. */
 enum { TEAM_WORK = 2000000 };
 
 pf_session_options pf_session_options_default(const pf_model *model) {
@@ -16,42 +17,6 @@ pf_session_options pf_session_options_default(const pf_model *model) {
                                 .n_threads = pf_threads_default(),
                                 .team_work = TEAM_WORK,
                                 .chunk = 256};
-}
-
-/* The checkpoint's sizes per head hold as long as nobody asks for others. Whoever gives a context beyond
- * the trained one trusts the positions that far, sinks included. Fitted features may read q and k
- * before RoPE; the estimators of softmax, which a fitted file can still run, read what softmax reads. */
-static pf_attention_shape shape_of(const pf_model *model, const pf_attention_options *options,
-                                   size_t context, const pf_favor_weights *favor) {
-    bool fitted = model->attention.map == PF_MAP_NORMALIZED;
-    bool other_map = fitted && options->map != PF_MAP_NORMALIZED;
-    bool same_window = options->window == model->attention.window && !options->uncalibrated;
-    bool same_features = options->features == model->attention.features && !options->uncalibrated;
-    return (pf_attention_shape){.n_layers = model->n_layers,
-                                .n_heads = model->n_heads,
-                                .n_kv_heads = model->n_kv_heads,
-                                .head_dim = model->head_dim,
-                                .trained_context =
-                                    context > model->context ? (uint32_t)context : model->context,
-                                .scale = model->attention_scale,
-                                .position = model->position,
-                                .rope_dim = model->rope_dim,
-                                .rope_base = model->rope_base,
-                                .rope_factors = model->rope_factors,
-                                .tail_rope = model->tail_rope || options->uncalibrated || other_map,
-                                .windows = same_window ? model->windows : NULL,
-                                .head_features = same_features ? model->head_features : NULL,
-                                .favor = favor};
-}
-
-/* A fitted map serves the sizes that it was fitted for; others fall back to the closed-form
- * calibration with features drawn anew (DESIGN.md). */
-static pf_attention_options resolve(const pf_model *model, pf_attention_options options) {
-    bool fitted = options.map == PF_MAP_NORMALIZED && model->attention.map == PF_MAP_NORMALIZED;
-    if (fitted && (options.features != model->attention.features || options.uncalibrated ||
-                   options.redraw != PF_REDRAW_NEVER))
-        options.map = options.uncalibrated ? PF_MAP_POSITIVE : PF_MAP_FAVOR_PP;
-    return options;
 }
 
 static bool check(const pf_model *model, const pf_session_options *options, pf_error *error) {
@@ -66,21 +31,6 @@ static bool check(const pf_model *model, const pf_session_options *options, pf_e
                        "choose --context %u or less",
                        options->context, model->context, model->context);
     return true;
-}
-
-/* The layers' favor tensors side by side; they must outlive the attention made from them. Whoever asks
- * for another seed or kind of projection than the checkpoint's wants features drawn anew. */
-static pf_favor_weights *gather_favor(const pf_model *model, const pf_attention_options *options,
-                                      pf_error *error) {
-    bool drawn = options->seed != model->attention.seed ||
-                 options->projection != model->attention.projection;
-    pf_favor_weights *favor =
-        pf_calloc(model->n_layers, sizeof *favor, "the attention state", error);
-    for (size_t i = 0; favor && i < model->n_layers; i++) {
-        favor[i] = model->layers[i].favor;
-        if (drawn) favor[i].projection = NULL;
-    }
-    return favor;
 }
 
 static size_t largest_width(const pf_model *model) {
@@ -133,20 +83,19 @@ pf_session *pf_session_new(const pf_model *model, const pf_session_options *opti
     if (!s) return NULL;
     s->model = model;
     s->options = *options;
-    s->options.attention = resolve(model, options->attention);
+    pf_attention_config config =
+        pf_attention_configure(model, options->attention, options->context);
+    s->options.attention = config.options;
     s->chunk = options->chunk;
     s->weights = pf_model_parameters(model);
-    s->favor = gather_favor(model, &s->options.attention, error);
     s->workspaces =
         pf_calloc((size_t)options->n_threads, sizeof *s->workspaces, "working memory", error);
-    if (!s->favor || !s->workspaces || !allocate_activations(s, error)) goto fail;
+    if (!s->workspaces || !allocate_activations(s, error)) goto fail;
     s->team = pf_team_new(options->n_threads, error);
     if (!s->team) goto fail;
     for (int i = 0; i < options->n_threads; i++)
         if (!allocate_workspace(s, &s->workspaces[i], error)) goto fail;
-    pf_attention_shape shape = shape_of(model, &s->options.attention, options->context, s->favor);
-    s->attention = pf_attention_new(&shape, &s->options.attention, options->context, s->chunk,
-                                    options->n_threads, error);
+    s->attention = pf_attention_new(&config, s->chunk, options->n_threads, error);
     if (!s->attention) goto fail;
     return s;
 fail:
@@ -162,7 +111,6 @@ void pf_session_free(pf_session *s) {
         pf_free(s->workspaces[i].memory);
     pf_free(s->workspaces);
     pf_free(s->activations);
-    pf_free(s->favor);
     pf_free(s);
 }
 
@@ -170,49 +118,6 @@ size_t pf_session_room(const pf_session *s) {
     bool limited =
         s->options.attention.kind == PF_ATTENTION_SOFTMAX || s->model->position_embedding != NULL;
     return limited ? s->options.context - s->position : SIZE_MAX;
-}
-
-static bool check_tokens(const pf_session *s, const int32_t *tokens, size_t n, size_t n_logits,
-                         pf_error *error) {
-    if (n_logits > n)
-        return pf_fail(error, "logits of %zu tokens asked for, but only %zu are new", n_logits, n);
-    if (n > pf_session_room(s))
-        return pf_fail(
-            error,
-            "the text needs %zu tokens, but the context holds %zu; shorten it, or give a "
-            "larger --context",
-            s->position + n, s->options.context);
-    for (size_t i = 0; i < n; i++)
-        if (tokens[i] < 0 || (uint32_t)tokens[i] >= s->model->n_vocab)
-            return pf_fail(error,
-                           "token id %d at place %zu is outside the model's vocabulary of %u",
-                           tokens[i], i, s->model->n_vocab);
-    return true;
-}
-
-static void run(pf_session *s, size_t n) {
-    if (s->weights * n < s->options.team_work)
-        pf_parallel(1, pf_forward, s);
-    else
-        pf_team_run(s->team, pf_forward, s);
-}
-
-bool pf_session_append(pf_session *s, const int32_t *tokens, size_t n, float *logits,
-                       size_t n_logits, pf_error *error) {
-    if (!check_tokens(s, tokens, n, n_logits, error)) return false;
-    for (size_t done = 0; done < n; done += s->n) {
-        s->tokens = tokens + done;
-        s->n = n - done < s->chunk ? n - done : s->chunk;
-        /* of this chunk, the rows whose logits are wanted: those at or behind n - n_logits */
-        size_t end = done + s->n, skipped = n - n_logits;
-        s->n_logits = end > skipped ? (end - skipped < s->n ? end - skipped : s->n) : 0;
-        s->logits =
-            s->n_logits > 0 ? logits + (end - s->n_logits - skipped) * s->model->n_vocab : NULL;
-        if (!pf_attention_begin(s->attention, s->position, s->n, error)) return false;
-        run(s, s->n);
-        s->position += s->n;
-    }
-    return true;
 }
 
 void pf_session_reset(pf_session *s) {
@@ -239,13 +144,9 @@ size_t pf_session_state_bytes(const pf_session *s) {
 }
 
 size_t pf_state_bytes(const pf_model *model, const pf_session_options *options) {
-    pf_attention_options attention = resolve(model, options->attention);
-    pf_favor_weights *favor = gather_favor(model, &attention, NULL);
-    if (!favor) return 0;
-    pf_attention_shape shape = shape_of(model, &attention, options->context, favor);
-    size_t bytes = pf_attention_planned_bytes(&shape, &attention, options->context);
-    pf_free(favor);
-    return bytes;
+    pf_attention_config config =
+        pf_attention_configure(model, options->attention, options->context);
+    return pf_attention_planned_bytes(&config);
 }
 
 pf_session_stats pf_session_get_stats(const pf_session *s) {

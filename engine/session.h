@@ -1,4 +1,4 @@
-/* floor 2.1 - pf_session: one text being computed. All that changes lives here.
+/* floor 2.0 - pf_session: one text being computed. All that changes lives here.
  *
  *   pf_session_options options = pf_session_options_default(model);
  *   options.attention.kind = PF_ATTENTION_FAVOR;
@@ -18,18 +18,20 @@
 
 typedef struct pf_session_options {
     pf_attention_options attention;
-    size_t context; /* tokens a text may have: the KV cache of softmax; favor and local with rotary
-                         (or no) positions have no limit, and take from it only how far away a
-                         sink may seem, if that is more than the trained context */
-    int n_threads;  /* >= 1 */
-    size_t team_work; /* weights times tokens from which all threads work: below, their meetings
-                               cost more than they bring. 0: always. Numbers do not depend on it */
-    size_t chunk;     /* tokens computed together in a prefill, >= 1 */
-    bool
-        float_activations; /* quantised weights against float32 activations: slower, the reference */
+    /* Tokens that a text may have: the size of softmax's KV cache. favor and local have no such
+     * limit with rotary (or no) positions; for them it only says how far away a sink may seem, if
+     * that is more than the trained context. */
+    size_t context;
+    int n_threads; /* >= 1 */
+    /* Weights times tokens from which on all threads work; with less, barriers cost more than
+     * threads save. 0: always. Results do not depend on it. */
+    size_t team_work;
+    size_t chunk; /* tokens that a prefill computes together, >= 1 */
+    /* Quantised weights against float32 activations: slower, the reference. */
+    bool float_activations;
 } pf_session_options;
 
-/* The checkpoint's attention and context, one thread per physical core (for work that is worth
+/* The checkpoint's attention and context, one thread per physical core (where the work is worth
  * it), chunk 256. */
 pf_session_options pf_session_options_default(const pf_model *model);
 
@@ -41,21 +43,21 @@ pf_session *pf_session_new(const pf_model *model, const pf_session_options *opti
                            pf_error *error);
 void pf_session_free(pf_session *session); /* NULL is allowed */
 
-/* Reads n tokens (ids < V) behind those already read. Writes the logits after the last n_logits of
- * them (0 <= n_logits <= n) to logits [n_logits, V], unnormalised; logits may be NULL if n_logits is
- * 0. On failure (id out of range, context full) nothing is read and the session stays usable.
+/* Reads n tokens (ids < V) after those already read. Writes the logits after the last n_logits of
+ * them (0 <= n_logits <= n) to logits [n_logits, V], unnormalised; logits may be NULL if n_logits
+ * is 0. On failure (id out of range, context full) nothing is read and the session stays usable.
  *
- * One failure comes in the middle: with options.attention.redraw every N tokens, keys and values of the
- * whole text are kept, and memory for them can run out. The chunks before have then been read, wholly, and
- * their logits written; pf_session_position tells how many tokens that is, and the session can go on from
- * there, be saved, or be reset. */
+ * One failure can come midway: with options.attention.redraw every N tokens, keys and values of
+ * the whole text are kept, and memory for them can run out. The chunks before have then been read,
+ * wholly, and their logits written; pf_session_position tells how many tokens that is, and the
+ * session can go on from there, be saved, or be reset. */
 bool pf_session_append(pf_session *session, const int32_t *tokens, size_t n, float *logits,
                        size_t n_logits, pf_error *error);
 
 /* Back to the empty text. With PF_REDRAW_SEQUENCE every layer draws new features. */
 void pf_session_reset(pf_session *session);
 
-/* A copy with the same text behind it, to be continued on its own. NULL without memory. */
+/* An independent copy that has read the same text. NULL without memory. */
 pf_session *pf_session_clone(const pf_session *session, pf_error *error);
 
 size_t pf_session_position(const pf_session *session); /* tokens read so far */
@@ -67,18 +69,19 @@ const pf_model *pf_session_model(const pf_session *session);
 /* Bytes kept per sequence: sums, normalisers, maxima, sinks and windows, or the KV cache; and the
  * keys and values that a redraw in mid-text needs. What is allocated, not what is filled. */
 size_t pf_session_state_bytes(const pf_session *session);
-/* The same for options that no session was made with. */
+/* The same without making a session. */
 size_t pf_state_bytes(const pf_model *model, const pf_session_options *options);
 
 typedef struct pf_session_stats {
     uint64_t bad_denominators; /* rows whose denominator was not positive (attention.h says what
                                   happens to them), summed over layers and heads */
-    uint64_t redraws;          /* layers that drew new features in mid-text */
+    uint64_t redraws;          /* how often a layer drew new features in mid-text */
 } pf_session_stats;
 pf_session_stats pf_session_get_stats(const pf_session *session);
 
-/* Observation for `compare`, `explain` and `calibrate`: called with what flows by, on member 0 of
- * the team while the others wait, so it may read `rows` freely but must not keep the pointer. */
+/* Taps, for `compare`, `explain` and `calibrate`: a function that sees the rows between the steps
+ * of a layer. It is called by member 0 of the team while the others wait. `rows` is valid during
+ * the call. */
 typedef enum pf_tap_point {
     PF_TAP_EMBEDDING,      /* [T, C] residual stream before the first layer */
     PF_TAP_ATTENTION_NORM, /* [T, C] what q, k and v are computed from */

@@ -3,6 +3,7 @@
 
 #include "attention.h"
 #include "memory.h"
+#include "rng.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -12,9 +13,10 @@ enum { T_MAX = 300 };
 
 /* One layer over random (or given) q, k, v. */
 typedef struct problem {
-    pf_attention_shape shape;
+    pf_model model;
+    pf_layer layer;
+    pf_attention_config config; /* without its model and options */
     pf_attention_options options;
-    pf_favor_weights favor;
     size_t T, chunk;
     int threads;
     float *q, *k, *v, *out; /* [T, H, D], [T, n_kv_heads, D] x 2, [T, H, D] */
@@ -24,16 +26,15 @@ static problem make_problem(size_t T, uint32_t H, uint32_t kv, uint32_t D, float
     problem p = {.T = T, .chunk = 1, .threads = 1, .options = pf_attention_options_default()};
     p.options.kind = PF_ATTENTION_FAVOR;
     p.options.features = 32;
-    p.shape = (pf_attention_shape){.n_layers = 1,
-                                   .n_heads = H,
-                                   .n_kv_heads = kv,
-                                   .head_dim = D,
-                                   .trained_context = 4096,
-                                   .scale = (float)(1 / sqrt(D)),
-                                   .position = PF_POSITION_ROPE_ADJACENT,
-                                   .rope_dim = D,
-                                   .rope_base = 10000,
-                                   .tail_rope = true};
+    p.model = (pf_model){.n_layers = 1,
+                         .n_heads = H,
+                         .n_kv_heads = kv,
+                         .head_dim = D,
+                         .attention_scale = (float)(1 / sqrt(D)),
+                         .position = PF_POSITION_ROPE_ADJACENT,
+                         .rope_dim = D,
+                         .rope_base = 10000};
+    p.config = (pf_attention_config){.sink_context = 4096, .tail_rope = true, .pairs = D / 2};
     size_t q = T * H * D, k = T * kv * D;
     p.q = malloc((2 * q + 2 * k) * sizeof *p.q);
     p.k = p.q + q;
@@ -47,6 +48,17 @@ static problem make_problem(size_t T, uint32_t H, uint32_t kv, uint32_t D, float
 
 static void free_problem(problem *p) { free(p->q); }
 
+/* The config of a problem, which must stay where it is. */
+static pf_attention_config config_of(problem *p) {
+    pf_attention_config config = p->config;
+    p->model.layers = &p->layer;
+    config.model = &p->model;
+    config.options = p->options;
+    config.context = p->T;
+    if (!pf_position_rotates(p->model.position)) config.pairs = 0;
+    return config;
+}
+
 typedef struct step {
     problem *p;
     pf_attention *attention;
@@ -57,16 +69,16 @@ typedef struct step {
 static void work(void *context, pf_member me) {
     step *s = context;
     const problem *p = s->p;
-    size_t q = (size_t)p->shape.n_heads * p->shape.head_dim;
-    size_t k = (size_t)p->shape.n_kv_heads * p->shape.head_dim;
+    size_t q = (size_t)p->model.n_heads * p->model.head_dim;
+    size_t k = (size_t)p->model.n_kv_heads * p->model.head_dim;
     pf_attention_append(s->attention, me, 0, s->position, s->n, p->q + s->position * q,
                         p->k + s->position * k, p->v + s->position * k, s->out + s->position * q);
 }
 
 static pf_attention *solve_keeping(problem *p, float *out) {
     pf_error error = {""};
-    p->shape.favor = &p->favor;
-    pf_attention *a = pf_attention_new(&p->shape, &p->options, p->T, p->chunk, p->threads, &error);
+    pf_attention_config config = config_of(p);
+    pf_attention *a = pf_attention_new(&config, p->chunk, p->threads, &error);
     if (!a) print_message("%s\n", error.message);
     assert_non_null(a);
     for (size_t t = 0; t < p->T; t += p->chunk) {
@@ -79,7 +91,7 @@ static pf_attention *solve_keeping(problem *p, float *out) {
 
 static void solve(problem *p, float *out) { pf_attention_free(solve_keeping(p, out)); }
 
-static size_t out_size(const problem *p) { return p->T * p->shape.n_heads * p->shape.head_dim; }
+static size_t out_size(const problem *p) { return p->T * p->model.n_heads * p->model.head_dim; }
 
 static float largest_difference(const float *a, const float *b, size_t n) {
     float largest = 0;
@@ -94,7 +106,7 @@ static float largest_difference(const float *a, const float *b, size_t n) {
 static void equal_keys_give_running_means(void **state) {
     (void)state;
     problem p = make_problem(3, 1, 1, 1, 1);
-    p.shape.position = PF_POSITION_NONE;
+    p.model.position = PF_POSITION_NONE;
     for (size_t t = 0; t < 3; t++) p.q[t] = p.k[t] = 1, p.v[t] = t == 0;
     for (uint64_t seed = 1; seed < 20; seed++) {
         for (p.chunk = 1; p.chunk <= 3; p.chunk++) {
@@ -173,7 +185,7 @@ static void apply_variant(problem *p, const variant *v) {
     p->options.epsilon = v->epsilon;
     p->options.redraw = v->redraw;
     p->options.forget = v->forget;
-    p->shape.tail_rope = v->tail_rope;
+    p->config.tail_rope = v->tail_rope;
 }
 
 static void chunks_and_teams_agree_with_single_tokens(void **state) {
@@ -272,15 +284,15 @@ static void a_sudden_large_key_does_not_disturb_the_past(void **state) {
 static void check_definition(uint32_t forget) {
     enum { T = 40, D = 8, M = 32, W = 5, S = 2 };
     problem p = make_problem(T, 1, 1, D, 0.8f);
-    p.shape.position = PF_POSITION_NONE;
+    p.model.position = PF_POSITION_NONE;
     p.options.window = W, p.options.sinks = S, p.options.forget = forget;
     solve(&p, p.out);
 
     pf_head_features features;
-    pf_head_index place = {0, 0, 1, 1, D, p.shape.scale};
+    pf_attention_config config = config_of(&p);
     double scratch[D * D];
-    assert_true(pf_head_features_new(&features, &p.options, &p.favor, place, M, NULL));
-    pf_head_features_draw(&features, &p.options, &p.favor, place, 0, scratch);
+    assert_true(pf_head_features_new(&features, &config, 0, 0, M, NULL));
+    pf_head_features_draw(&features, &config, 0, 0, 0, scratch);
     float phi_q[T * M], phi_k[T * M], sq[T], sk[T],
         *work_floats = malloc(pf_features_scratch(D, M, T) * 4);
     pf_features_apply(features.q, p.q, D, T, phi_q, sq, work_floats);
@@ -292,7 +304,7 @@ static void check_definition(uint32_t forget) {
             if (j < S || j + W > i) {
                 for (size_t d = 0; d < D; d++)
                     weight += (double)p.q[i * D + d] * (double)p.k[j * D + d];
-                weight = exp(weight * (double)p.shape.scale);
+                weight = exp(weight * (double)p.model.attention_scale);
             } else {
                 for (size_t m = 0; m < M; m++)
                     weight += (double)phi_q[i * M + m] * (double)phi_k[j * M + m];
@@ -429,8 +441,8 @@ static void heads_may_differ_in_window_and_features(void **state) {
     (void)state;
     problem p = make_problem(150, 4, 2, 8, 0.8f);
     const uint32_t windows[] = {10, 40}, features[] = {16, 0};
-    p.shape.windows = windows;
-    p.shape.head_features = features;
+    p.config.windows = windows;
+    p.config.head_features = features;
     p.options.sinks = 2;
     float *want = malloc(out_size(&p) * sizeof *want);
     pf_attention *a = solve_keeping(&p, want);
@@ -442,7 +454,7 @@ static void heads_may_differ_in_window_and_features(void **state) {
     assert_true(largest_difference(p.out, want, out_size(&p)) < 1e-4f);
 
     /* the head without features is `local` with its window, to the bit of rounding */
-    p.shape.windows = NULL, p.shape.head_features = NULL;
+    p.config.windows = NULL, p.config.head_features = NULL;
     p.options.kind = PF_ATTENTION_LOCAL;
     p.options.window = 40;
     solve(&p, p.out);
@@ -452,9 +464,9 @@ static void heads_may_differ_in_window_and_features(void **state) {
     /* sizes chosen for one map serve another that makes two features of a projection */
     const uint32_t odd[] = {15, 15}, even[] = {14, 14};
     p.options.kind = PF_ATTENTION_FAVOR, p.options.map = PF_MAP_HYPERBOLIC;
-    p.shape.head_features = odd;
+    p.config.head_features = odd;
     solve(&p, want);
-    p.shape.head_features = even;
+    p.config.head_features = even;
     solve(&p, p.out);
     assert_true(largest_difference(p.out, want, out_size(&p)) == 0);
     free(want);
@@ -474,7 +486,8 @@ static void state_does_not_grow_with_the_text(void **state) {
         p.T = T_MAX;
         a = solve_keeping(&p, p.out);
         assert_int_equal(pf_attention_state_bytes(a), bytes);
-        assert_int_equal(pf_attention_planned_bytes(&p.shape, &p.options, p.T), bytes);
+        pf_attention_config config = config_of(&p);
+        assert_int_equal(pf_attention_planned_bytes(&config), bytes);
         pf_attention_free(a);
     }
     free_problem(&p);
@@ -506,7 +519,7 @@ static void sinks_do_not_run_away(void **state) {
     for (size_t i = 0; i < p.T * 8; i++) p.q[i] = 1, p.k[i] = 1, p.v[i] = i < 8;
     p.options.kind = PF_ATTENTION_LOCAL;
     p.options.window = 4, p.options.sinks = 1;
-    p.shape.trained_context = 50;
+    p.config.sink_context = 50;
     for (p.chunk = 1; p.chunk < 200; p.chunk += 98) {
         solve(&p, p.out);
         float there = p.out[49 * 8], beyond = p.out[290 * 8];
@@ -519,7 +532,6 @@ static void sinks_do_not_run_away(void **state) {
 static void impossible_options_are_refused(void **state) {
     (void)state;
     problem p = make_problem(4, 1, 1, 8, 1);
-    p.shape.favor = &p.favor;
     struct {
         pf_map_kind map;
         uint32_t features;
@@ -534,13 +546,15 @@ static void impossible_options_are_refused(void **state) {
         p.options.map = cases[i].map;
         p.options.features = cases[i].features;
         p.options.epsilon = cases[i].epsilon;
-        assert_null(pf_attention_new(&p.shape, &p.options, 4, 4, 1, &error));
+        pf_attention_config config = config_of(&p);
+        assert_null(pf_attention_new(&config, 4, 1, &error));
         assert_non_null(strstr(error.message, cases[i].word));
     }
     pf_error error = {""};
     p.options = pf_attention_options_default();
     p.options.kind = PF_ATTENTION_LOCAL;
-    assert_null(pf_attention_new(&p.shape, &p.options, 4, 4, 1, &error));
+    pf_attention_config config = config_of(&p);
+    assert_null(pf_attention_new(&config, 4, 1, &error));
     assert_non_null(strstr(error.message, "--window"));
     free_problem(&p);
 }

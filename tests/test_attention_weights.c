@@ -151,11 +151,9 @@ static void look(void *context, size_t position, const pf_head_view *view) {
     const pf_favor_state *tail = &view->head->tails[0];
     float q[64], phi[64], scale, den = 0, *scratch = malloc(pf_features_scratch(D, 64, 1) * 4);
     assert_int_equal(position, o->calls++);
-    assert_true(view->shape.has_tail && tail->M == 32 && *tail->top > -INFINITY);
+    assert_true(view->head->tails && tail->M == 32 && *tail->running_max > -INFINITY);
     memcpy(q, o->q + position * HD + KV_HEAD * G * D, D * sizeof *q);
-    pf_rope_turn(view->shape.position, view->shape.pairs,
-                 view->shape.angles + position % view->shape.angle_rows * 2 * view->shape.pairs, q,
-                 false);
+    pf_head_rotate(view->config, position, q, false);
     pf_features_apply(f, q, D, 1, phi, &scale, scratch);
     memset(o->rows[position], 0, sizeof o->rows[position]);
     for (size_t m = 0; m < tail->M; m++) {

@@ -4,6 +4,7 @@
 #include "closed_form.h"
 #include "head_budget.h"
 #include "linear_algebra.h"
+#include "projection.h"
 #include "random_features.h"
 #include "rng.h"
 

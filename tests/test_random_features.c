@@ -2,6 +2,7 @@
 #include "testing.h"
 
 #include "memory.h"
+#include "projection.h"
 #include "random_features.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-/* floor 1.5 - exact attention: softmax over keys that are kept, in one pass over them. */
+/* floor 1.5 - exact attention: softmax over the keys in the cache, in one pass. */
 #include "attention_exact.h"
 
 #include "kernels.h"
@@ -44,8 +44,8 @@ static pf_query_tile tile_at(float *scratch, size_t i, size_t T, size_t D) {
                            .scores = scratch};
 }
 
-/* columns [D, TILE] = rows [n, D] turned over, times a factor; 0 where there is no row. */
-static void turn_over(const float *rows, size_t n, size_t D, float factor, float *columns) {
+/* columns [D, TILE] = rows [n, D] transposed, times a factor; 0 where there is no row. */
+static void transpose(const float *rows, size_t n, size_t D, float factor, float *columns) {
     for (size_t d = 0; d < D; d++, columns += TILE) {
         for (size_t t = 0; t < n; t++) columns[t] = factor * rows[t * D + d];
         for (size_t t = n; t < TILE; t++) columns[t] = 0;
@@ -53,8 +53,8 @@ static void turn_over(const float *rows, size_t n, size_t D, float factor, float
 }
 
 static void load_tile(pf_query_tile tile, const float *q, size_t D, float scale, pf_partial part) {
-    turn_over(q, tile.n, D, scale, tile.q);
-    turn_over(part.out, tile.n, D, 1, tile.out);
+    transpose(q, tile.n, D, scale, tile.q);
+    transpose(part.out, tile.n, D, 1, tile.out);
     memset(tile.den, 0, TILE * sizeof *tile.den);
     memcpy(tile.den, part.den, tile.n * sizeof *tile.den);
     memset(tile.top, 0, TILE * sizeof *tile.top);
@@ -68,15 +68,11 @@ static void store_tile(pf_query_tile tile, size_t D, pf_partial part) {
     memcpy(part.scale, tile.top, tile.n * sizeof *tile.top);
 }
 
-static pf_partial part_from(pf_partial part, size_t row, size_t D) {
-    return (pf_partial){part.out + row * D, part.den + row, part.scale + row};
-}
-
 static ptrdiff_t clamp(ptrdiff_t x, ptrdiff_t low, ptrdiff_t high) {
     return x < low ? low : x > high ? high : x;
 }
 
-/* The rows [begin, end) of a matrix as floats: where they lie, or in `room`. */
+/* The rows [begin, end) of a matrix as floats: in place, or converted in `room`. */
 static const float *as_floats(pf_matrix rows, ptrdiff_t begin, ptrdiff_t end, float *room) {
     pf_matrix part = pf_matrix_rows(rows, (size_t)begin, (size_t)(end - begin));
     if (part.type == PF_F32) return part.data;
@@ -84,7 +80,7 @@ static const float *as_floats(pf_matrix rows, ptrdiff_t begin, ptrdiff_t end, fl
     return room;
 }
 
-/* A block of keys stays in the cache while all tiles meet it. */
+/* A block of keys stays in the processor's cache while all tiles of queries read it. */
 void pf_exact_rows(const float *q, size_t T, pf_matrix K, pf_matrix V, ptrdiff_t first,
                    ptrdiff_t last, float scale, float *scratch, pf_partial part) {
     const pf_kernels *kernels = pf_kernels_get();
@@ -94,7 +90,8 @@ void pf_exact_rows(const float *q, size_t T, pf_matrix K, pf_matrix V, ptrdiff_t
     ptrdiff_t begin = clamp(first, 0, keys), end = clamp(last + (ptrdiff_t)T - 1, 0, keys);
     if (begin >= end) return;
     for (size_t t = 0; t < T; t += TILE)
-        load_tile(tile_at(scratch, t / TILE, T, D), q + t * D, D, scale, part_from(part, t, D));
+        load_tile(tile_at(scratch, t / TILE, T, D), q + t * D, D, scale,
+                  pf_partial_row(part, t, D));
     for (ptrdiff_t block = begin; block < end; block += PF_TILE_KEYS) {
         ptrdiff_t block_end = clamp(end, block, block + PF_TILE_KEYS);
         const float *K_block = as_floats(K, block, block_end, room);
@@ -111,5 +108,5 @@ void pf_exact_rows(const float *q, size_t T, pf_matrix K, pf_matrix V, ptrdiff_t
         }
     }
     for (size_t t = 0; t < T; t += TILE)
-        store_tile(tile_at(scratch, t / TILE, T, D), D, part_from(part, t, D));
+        store_tile(tile_at(scratch, t / TILE, T, D), D, pf_partial_row(part, t, D));
 }

@@ -1,7 +1,8 @@
-/* floor 1.5 - exact attention: softmax over keys that are kept, in one pass over them.
+/* floor 1.5 - exact attention: softmax over the keys in the cache, in one pass.
  *
- * Keys K and values V are matrices of n rows and D columns, F32 or F16 (both of one type). The running maximum of Milakov & Gimelshein 2018 (online
- * softmax) makes one pass enough, whatever n is.
+ * Keys K and values V are matrices of n rows and D columns, F32 or F16 (both of one type). The
+ * running maximum of Milakov & Gimelshein 2018 (online softmax) makes one pass enough, whatever n
+ * is.
  */
 #ifndef PF_ATTENTION_EXACT_H
 #define PF_ATTENTION_EXACT_H
@@ -11,8 +12,8 @@
 
 #include <stddef.h>
 
-/* One token, G queries q [G, D] that share keys: row g of part over all n keys (n >= 1; order does not
- * matter). The first n_sinks keys are met by q_sink [G, D] instead (the same queries turned to
+/* One token, G queries q [G, D] that share keys: row g of part over all n keys (n >= 1; order does
+ * not matter). The first n_sinks keys are met by q_sink [G, D] instead (the same queries rotated to
  * another position). Scores are q.k * scale. scores: scratch [G, n]. */
 void pf_exact_token(const float *q, const float *q_sink, size_t G, pf_matrix K, pf_matrix V,
                     size_t n_sinks, float scale, float *scores, pf_partial part);

@@ -1,124 +1,98 @@
-/* floor 1.6 - one KV head at work: the three parts of a token's past, and the queries that read them.
+/* floor 1.6 - one KV head and one token: attention as this engine defines it.
  *
  * The past of the token at position p, for a head with S sinks and a window of W:
  *
- *   sinks     positions 0 ... S-1                 exact, never forgotten
- *   window    positions p-W+1 ... p               exact, the current token included
- *   tail      everything between                  the running sums of favor_state.h
+ *   sinks    positions 0 ... S-1      exact, kept for good
+ *   window   positions p-W+1 ... p    exact, the token itself included
+ *   tail     everything between       only as running sums of features, S and z of favor_state.h
  *
- * Keys and values of sinks and window live in slots: slot j for a sink j < S, slot S + (j - S) mod W for
- * any other position j. When token p arrives it takes the slot of token p - W, which is first folded
- * into the tail (W = 0: the token itself is folded). Softmax is W = the whole context: nothing is
- * ever folded. `local` folds nothing either: what leaves the window is forgotten.
+ * Sinks and window are a KV cache of S + W slots: sink j is in slot j, any other position j in slot
+ * S + (j - S) mod W. When token p arrives, it takes the slot of token p - W, whose key and value
+ * are first folded into the tail. With W = 0 the token's own key and value are folded. Softmax is W
+ * = the whole context, so nothing ever leaves. `local` has no tail: what leaves is gone.
  *
- * Positions under RoPE: keys are stored turned to their own position, so window scores depend on
- * distances below W only. A sink is met by a query turned to min(p, context - 1): up to the trained
- * context its distance is the true one, beyond it stays the largest one that the model knows, and
- * the angle does not run away. The tail's features read q and k as turned (tail_rope) or as they were
- * before (a key leaving the window is turned back).
+ * RoPE: keys are cached as rotated to their own position, so scores in the window depend on
+ * distances below W. A sink is met by a query rotated to min(p, sink_context - 1): within the
+ * trained context that is the true distance; beyond, the distance stays the largest one that the
+ * model knows. The features of the tail read q and k as rotated (tail_rope), or as they were
+ * before: then a key that leaves the window is rotated back.
+ *
+ * Everything else computes the same rows faster and is tested against this: attention_block.h (many
+ * tokens as matrix products), attention_share.h (several threads to a head).
  */
 #ifndef PF_ATTENTION_HEAD_H
 #define PF_ATTENTION_HEAD_H
 
-#include "attention_exact.h"
-#include "kv_cache.h"
 #include "favor_state.h"
 #include "head_features.h"
-#include "rope.h"
+#include "history.h"
+#include "kv_cache.h"
 
-enum { PF_QUERY_BLOCK = 64 }; /* tokens of a prefill that a head takes together */
+enum { PF_QUERY_BLOCK = 64 }; /* most tokens that attention_block.c takes together */
 
-/* What all heads share. */
-typedef struct pf_head_shape {
-    size_t D, G;                /* head dim; queries per KV head */
-    size_t stride_q, stride_kv; /* floats from one token to the next: H * D, n_kv_heads * D */
-    size_t sinks;
-    size_t context; /* trained context: how far a sink can seem to be */
-    float scale;    /* of the scores */
-    bool has_tail, tail_rope;
-    pf_position_kind position;
-    size_t pairs; /* of RoPE: dims / 2 */
-    const float
-        *angles; /* ring of rows [angle_rows, 2 pairs]; position p in row p mod angle_rows */
-    size_t angle_rows;
-    const float *sink_angles; /* [2 pairs] of position context - 1 */
-} pf_head_shape;
-
-/* Keys and values that a redraw in mid-text needs, in the order in which they were folded. */
-typedef struct pf_history {
-    float *keys, *values; /* [capacity, D] as the features read them; NULL: not kept */
-    size_t count, capacity;
-} pf_history;
-
+/* All that one KV head remembers of a text. */
 typedef struct pf_head {
-    size_t window;         /* W */
-    pf_kv_cache kept;      /* S + W of them */
-    pf_favor_state *tails; /* [features.n_tails] */
-    pf_head_features features;
-    pf_history history;
+    size_t window;             /* W */
+    pf_kv_cache cache;         /* S + W slots */
+    pf_favor_state *tails;     /* [features.n_tails] S and z; NULL: what leaves is forgotten */
+    pf_head_features features; /* phi */
+    pf_history history;        /* empty unless features are redrawn in mid-text */
 } pf_head;
 
-/* One member's working memory; sizes for the largest head. */
+/* One thread's working memory. A block of tokens has a row per token, one token has a row for each
+ * of the G query heads that share the KV head: rows = max(PF_QUERY_BLOCK, G). */
 typedef struct pf_head_scratch {
-    float *q, *q_sink;     /* [max(PF_QUERY_BLOCK, G), D] */
-    float *q_features;     /* [max(PF_QUERY_BLOCK, G), D] queries as the tail reads them */
-    float *K, *V;          /* [max W + PF_QUERY_BLOCK, D] window and new tokens, in order */
-    float *K_folded;       /* [PF_QUERY_BLOCK, D] keys leaving the window, as the tail reads them */
-    float *phi_q, *phi_k;  /* [max(PF_QUERY_BLOCK, G), M], [PF_QUERY_BLOCK, M] */
-    float *k_scale, *drop; /* [PF_QUERY_BLOCK] */
-    float *products;       /* [PF_QUERY_BLOCK^2, at least D] */
-    float *scores;         /* [max(pf_exact_scratch, G * max slots)] */
-    float *features;       /* pf_features_scratch */
-    pf_partial exact, tail; /* [max(PF_QUERY_BLOCK, G)] rows */
+    float *q, *q_sink;      /* [rows, D] queries, rotated to their position; and for the sinks */
+    float *q_features;      /* [rows, D] queries as the tail's features read them */
+    float *key;             /* [D] the new key, rotated */
+    float *leaving_key;     /* [PF_QUERY_BLOCK, D] keys that leave, as the features read them */
+    float *leaving_value;   /* [D] */
+    float *phi_q, *phi_k;   /* [rows, M], [PF_QUERY_BLOCK, M] */
+    float *k_scale;         /* [PF_QUERY_BLOCK] log-scales of phi_k */
+    float *scores;          /* [max(G * largest cache, pf_exact_scratch(PF_QUERY_BLOCK))] */
+    float *features;        /* [pf_features_scratch] */
+    pf_partial exact, tail; /* [rows] what queries read of the cache, and of the tail */
+    float *K, *V;           /* blocks: [largest W + PF_QUERY_BLOCK, D] window, then new tokens */
+    float *rescale;         /* blocks: [PF_QUERY_BLOCK] see pf_favor_state_prepare */
+    float *products;        /* blocks: [max(PF_QUERY_BLOCK^2, D)] */
     uint64_t bad_denominators;
 } pf_head_scratch;
 
-/* Floats of working memory for these largest sizes, and the views into them. */
-size_t pf_head_scratch_floats(const pf_head_shape *shape, size_t max_slots, size_t max_M);
-pf_head_scratch pf_head_scratch_at(float *memory, const pf_head_shape *shape, size_t max_slots,
-                                   size_t max_M);
-
-/* T tokens at position p, p + 1, ...: their queries q [T, G, D], keys k and values v [T, D] (rows
- * stride_q and stride_kv apart, before RoPE) -> out [T, G, D] (rows stride_q apart). One token runs
- * without matrix products; more run in blocks of at most PF_QUERY_BLOCK. Both give the same rows to
- * rounding.
+/* One token at position p: queries q [G, D], key k and value v [D], before RoPE -> out [G, D].
  *
- * A row whose denominator is not positive: only signed maps (trig) and underflow produce one. The
- * true sum is positive, so what the tail claims is then noise: it is dropped and the exact part
- * answers alone; where there is no exact part, the row is the token's own value. Counted in
- * scratch->bad_denominators. For signed maps a denominator below 1e-6 M (of a single key that equals
- * the query, at the running maximum) counts as vanished, for others one below float's normal range. */
-void pf_head_append(const pf_head_shape *shape, pf_head *head, pf_head_scratch *scratch, size_t p,
-                    size_t T, const float *q, const float *k, const float *v, float *out);
+ * A row whose denominator is not positive comes from underflow or a signed map (trig), since the
+ * true sum is positive. What the tail says is then noise and is left out; where there is nothing
+ * else, the row is v. scratch->bad_denominators counts them. Below 1e-6 M a denominator of a signed
+ * map counts as vanished (a key equal to the query, at the running maximum, gives about M); of
+ * others, below FLT_MIN. */
+void pf_head_append_token(const pf_attention_config *config, pf_head *head,
+                          pf_head_scratch *scratch, size_t p, const float *q, const float *k,
+                          const float *v, float *out);
 
-/* The same in steps that a team takes together, with a barrier between them (attention_share.h).
- *
- * Tokens that push nothing out: once all members have stored what is theirs to store, any member can
- * read for any of the T <= PF_QUERY_BLOCK tokens at p and for query head g of the group. q, v and out
- * are those of the first of these tokens. */
-bool pf_head_fills(const pf_head_shape *shape, const pf_head *head, size_t p, size_t T);
-void pf_head_store(const pf_head_shape *shape, pf_head *head, pf_head_scratch *scratch, size_t p,
-                   size_t T, const float *k, const float *v);
-void pf_head_read(const pf_head_shape *shape, const pf_head *head, pf_head_scratch *scratch,
-                  size_t p, size_t T, size_t g, const float *q, const float *v, float *out);
-/* One token: one member begins, which stores the key and leaves in `tail` what the queries read of
- * the tail; any members read the slots [begin, end) of those that the token sees, into parts of their
- * own; one member ends, with all n parts [G rows each], `stride` floats from one to the next. */
-size_t pf_head_slots_seen(const pf_head_shape *shape, const pf_head *head, size_t p);
-void pf_head_token_begin(const pf_head_shape *shape, pf_head *head, pf_head_scratch *scratch,
-                         size_t p, const float *q, const float *k, const float *v, pf_partial tail);
-void pf_head_token_read(const pf_head_shape *shape, const pf_head *head, pf_head_scratch *scratch,
-                        size_t p, size_t begin, size_t end, const float *q, pf_partial part);
-void pf_head_token_end(const pf_head_shape *shape, const pf_head *head, pf_head_scratch *scratch,
-                       pf_partial parts, size_t stride, size_t n, pf_partial tail, const float *v,
-                       float *out);
+/* Its steps, which threads can share.
+ *   place   q -> scratch: the queries in the forms in which sinks, window and tail read them
+ *   begin   the key and value take their slot, those that leave go to the tail -> what the placed
+ *           queries read of the tail
+ *   read    what the placed queries read of the slots [first, end)
+ *   end     scratch->exact, the parts read of all slots, and what was read of the tail -> out */
+void pf_head_place_queries(const pf_attention_config *config, pf_head_scratch *scratch, size_t p,
+                           const float *q);
+void pf_head_token_begin(const pf_attention_config *config, pf_head *head, pf_head_scratch *scratch,
+                         size_t p, const float *k, const float *v, pf_partial tail);
+void pf_head_token_read(const pf_attention_config *config, const pf_head *head,
+                        pf_head_scratch *scratch, size_t first, size_t end, pf_partial part);
+void pf_head_token_end(const pf_attention_config *config, const pf_head *head,
+                       pf_head_scratch *scratch, pf_partial tail, const float *v, float *out);
 
-/* Raises the stabiliser of the tails to the largest that T keys from position p on will have
- * (pf_attention_options.noncausal_stabilizer); for heads without sinks and window. */
-void pf_head_noncausal_stabilizer(const pf_head_shape *shape, pf_head *head,
-                                  pf_head_scratch *scratch, size_t p, size_t T, const float *k);
-
-/* Sums over the history again, after the features have changed. */
-void pf_head_rebuild(const pf_head_shape *shape, pf_head *head, pf_head_scratch *scratch);
+/* The pieces of these that blocks of tokens need, too. */
+size_t pf_head_slots_used(const pf_attention_config *config, const pf_head *head, size_t n_tokens);
+size_t pf_head_slot(const pf_attention_config *config, const pf_head *head, size_t position);
+size_t pf_head_folded(const pf_attention_config *config, const pf_head *head, size_t n_tokens);
+void pf_head_rotate(const pf_attention_config *config, size_t position, float *x, bool inverse);
+void pf_head_place_query(const pf_attention_config *config, pf_head_scratch *scratch, size_t row,
+                         const float *q, size_t position);
+float pf_head_denominator_floor(const pf_head *head); /* 0 without a tail */
+void pf_head_finish_row(pf_head_scratch *scratch, size_t row, pf_partial tail, float floor,
+                        const float *v, size_t D, float *out);
 
 #endif

@@ -25,10 +25,10 @@ typedef enum pf_map_kind {
 
 typedef enum pf_projection_kind { PF_PROJECTION_ORTHOGONAL, PF_PROJECTION_IID } pf_projection_kind;
 
-/* How keys and values that are kept exactly lie in memory. */
+/* The type in which exact keys and values are kept. */
 typedef enum pf_kv_kind {
-    PF_KV_F32, /* as they are */
-    PF_KV_F16, /* half the bytes; rounded to 11 bits, largest 65504 */
+    PF_KV_F32,
+    PF_KV_F16, /* half the bytes: 11 significant bits, at most 65504 */
 } pf_kv_kind;
 
 #define PF_REDRAW_NEVER 0
@@ -39,25 +39,25 @@ typedef struct pf_attention_options {
     uint32_t features; /* M per KV head */
     pf_map_kind map;
     pf_projection_kind projection;
-    uint32_t redraw;   /* PF_REDRAW_NEVER, PF_REDRAW_SEQUENCE, or every so many tokens */
+    uint32_t redraw;   /* PF_REDRAW_NEVER, PF_REDRAW_SEQUENCE, or every N tokens */
     uint32_t window;   /* W, the current token included; 0: none */
     uint32_t sinks;    /* S first tokens that stay exact */
-    uint32_t forget;   /* tail: older keys weigh (1 - 1/forget)^age, at most `forget` keys together;
-                          0: nothing is forgotten (FAVOR+ proper) */
-    pf_kv_kind kv;     /* of softmax's cache, sinks and window; never stored in a checkpoint */
+    uint32_t forget;   /* decay of the tail: a key weighs (1 - 1/forget)^age, all together at most
+                        * `forget` keys; 0: no decay (FAVOR+ proper) */
+    pf_kv_kind kv;     /* of the KV cache; never stored in a checkpoint */
     float epsilon;     /* kernel epsilon added to every feature, relative to the stabiliser */
     uint64_t seed;     /* of the projections; layer, head and redraw select streams of it */
     bool uncalibrated; /* ignore stored projections and calibration of the checkpoint */
-    bool
-        noncausal_stabilizer; /* the stabiliser of keys is the maximum over all tokens of an append, those to come
-                          included, as in reference code; for evaluation only, never stored */
+    /* The stabiliser of the keys is the maximum over all tokens of an append, later ones included,
+     * as in reference code; for evaluation only, never stored. */
+    bool noncausal_stabilizer;
 } pf_attention_options;
 
-/* softmax; and for whoever switches to favor: M = 64 positive orthogonal features, seed 1. */
+/* softmax; if you switch the kind to favor, M = 64 positive orthogonal features, seed 1. */
 pf_attention_options pf_attention_options_default(void);
 
 /* What a checkpoint stores for one layer (GGUF: blk.N.favor.*): its own projections, and what
- * `performer calibrate` fitted. All borrowed, all NULL if absent. FAVOR.md gives the formulas. */
+ * `performer calibrate` fitted. All are borrowed, and NULL if absent. Formulas: docs/favor.md. */
 typedef struct pf_favor_weights {
     const float *projection;                     /* Omega [n_projections, features, D] */
     uint32_t n_projections;                      /* 1 (one for the layer), n_kv_heads or n_heads */

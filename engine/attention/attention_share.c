@@ -1,43 +1,45 @@
-/* floor 1.7 - shared attention: how a team works through a layer whose heads do not share out evenly. */
+/* floor 1.8 - shared attention: a team works on a layer whose heads do not divide evenly among
+ * it. */
 #include "attention_share.h"
 
-/* Two meetings of the team cost about as much as reading so many numbers of keys and values. */
-enum { WORTH_MEETING = 100000 };
+/* Two barriers cost about as much as reading this many numbers of keys and values. */
+enum { WORTH_BARRIERS = 100000 };
 
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
-static pf_head_shape shape_of(const pf_shared_layer *l, size_t h) {
-    pf_head_shape shape = *l->shape;
-    shape.has_tail = l->heads[h].tails != NULL;
-    return shape;
+static size_t n_heads(const pf_shared_layer *l) { return l->config->model->n_kv_heads; }
+
+/* [G] rows, in whole cache lines so that threads do not share them. */
+static size_t part_floats(const pf_attention_config *c) {
+    return (pf_attention_group(c) * (c->model->head_dim + 2) + 15) / 16 * 16;
 }
 
-static size_t part_floats(const pf_head_shape *shape) {
-    return (shape->G * (shape->D + 2) + 15) / 16 * 16; /* whole cache lines: no false sharing */
+size_t pf_shared_parts_floats(const pf_attention_config *c, size_t n_members) {
+    return c->model->n_kv_heads * (n_members + 1) * part_floats(c);
 }
 
-size_t pf_shared_parts_floats(const pf_head_shape *shape, size_t n_heads, size_t n_members) {
-    return n_heads * (n_members + 1) * part_floats(shape);
-}
-
-/* What member i of a team reads of head h; i = count: what the tail gives. */
+/* What member i of a team reads of head h; i = count: what is read of its tail. */
 static pf_partial part_at(const pf_shared_layer *l, pf_member me, size_t h, size_t i) {
-    size_t G = l->shape->G, D = l->shape->D;
-    float *out = l->parts + (h * ((size_t)me.count + 1) + i) * part_floats(l->shape);
+    size_t G = pf_attention_group(l->config), D = l->config->model->head_dim;
+    float *out = l->parts + (h * ((size_t)me.count + 1) + i) * part_floats(l->config);
     return (pf_partial){out, out + G * D, out + G * D + G};
+}
+
+static size_t slots_used(const pf_shared_layer *l, size_t h, size_t p) {
+    return pf_head_slots_used(l->config, &l->heads[h], p + 1);
 }
 
 static size_t all_slots(const pf_shared_layer *l, size_t p) {
     size_t sum = 0;
-    for (size_t h = 0; h < l->n_heads; h++) sum += pf_head_slots_seen(l->shape, &l->heads[h], p);
+    for (size_t h = 0; h < n_heads(l); h++) sum += slots_used(l, h, p);
     return sum;
 }
 
 bool pf_shared_pays(const pf_shared_layer *l, pf_member me, size_t p, size_t T) {
-    if (me.count == 1 || l->n_heads % (size_t)me.count == 0) return false;
-    if (T == 1) return 2 * l->shape->D * all_slots(l, p) >= WORTH_MEETING;
-    for (size_t h = 0; h < l->n_heads; h++)
-        if (!pf_head_fills(l->shape, &l->heads[h], p, T)) return false;
+    if (me.count == 1 || n_heads(l) % (size_t)me.count == 0) return false;
+    if (T == 1) return 2 * l->config->model->head_dim * all_slots(l, p) >= WORTH_BARRIERS;
+    for (size_t h = 0; h < n_heads(l); h++)
+        if (!pf_head_fills(l->config, &l->heads[h], p, T)) return false;
     return true;
 }
 
@@ -57,47 +59,53 @@ static void cut(size_t slots, size_t first, size_t n, int i, int count, size_t *
 }
 
 static void read_share(const pf_shared_layer *l, pf_member me, size_t p, const float *q) {
+    size_t GD = pf_attention_group(l->config) * l->config->model->head_dim;
     size_t slots = all_slots(l, p), first = 0, begin, end;
-    for (size_t h = 0; h < l->n_heads; h++) {
-        pf_head_shape shape = shape_of(l, h);
-        size_t n = pf_head_slots_seen(&shape, &l->heads[h], p);
+    for (size_t h = 0; h < n_heads(l); h++) {
+        size_t n = slots_used(l, h, p);
         cut(slots, first, n, me.index, me.count, &begin, &end);
-        if (begin < end)
-            pf_head_token_read(&shape, &l->heads[h], l->scratch, p, begin, end,
-                               q + h * shape.G * shape.D, part_at(l, me, h, (size_t)me.index));
         first += n;
+        if (begin == end) continue;
+        pf_head_place_queries(l->config, l->scratch, p, q + h * GD);
+        pf_head_token_read(l->config, &l->heads[h], l->scratch, begin, end,
+                           part_at(l, me, h, (size_t)me.index));
     }
 }
 
-/* Those who have read of a head have neighbouring numbers, and so neighbouring parts. */
-static void end_token(const pf_shared_layer *l, pf_member me, size_t p, size_t h, const float *v,
-                      float *out) {
-    pf_head_shape shape = shape_of(l, h);
-    size_t slots = all_slots(l, p), before = 0, first = 0, n_parts = 0, begin, end;
-    for (size_t i = 0; i < h; i++) before += pf_head_slots_seen(&shape, &l->heads[i], p);
-    size_t n = pf_head_slots_seen(&shape, &l->heads[h], p);
+/* Adds up what the members have read of head h -> scratch->exact. */
+static void add_parts(const pf_shared_layer *l, pf_member me, size_t p, size_t h) {
+    size_t G = pf_attention_group(l->config), D = l->config->model->head_dim;
+    size_t slots = all_slots(l, p), first = 0, begin, end;
+    for (size_t i = 0; i < h; i++) first += slots_used(l, i, p);
+    pf_partial_clear(l->scratch->exact, G, D);
     for (int i = 0; i < me.count; i++) {
-        cut(slots, before, n, i, me.count, &begin, &end);
+        cut(slots, first, slots_used(l, h, p), i, me.count, &begin, &end);
         if (begin == end) continue;
-        if (n_parts++ == 0) first = (size_t)i;
+        pf_partial part = part_at(l, me, h, (size_t)i);
+        for (size_t g = 0; g < G; g++)
+            pf_partial_add(pf_partial_row(l->scratch->exact, g, D), pf_partial_row(part, g, D), D);
     }
-    pf_head_token_end(&shape, &l->heads[h], l->scratch, part_at(l, me, h, first),
-                      part_floats(&shape), n_parts, part_at(l, me, h, (size_t)me.count), v, out);
 }
 
 static void append_token(const pf_shared_layer *l, pf_member me, size_t p, const float *q,
                          const float *k, const float *v, float *out) {
-    size_t D = l->shape->D, GD = l->shape->G * D, begin, end;
-    pf_share(me, l->n_heads, 1, &begin, &end);
+    const pf_attention_config *c = l->config;
+    size_t D = c->model->head_dim, GD = pf_attention_group(c) * D, begin, end;
+    size_t of_tail = (size_t)me.count;
+    pf_share(me, n_heads(l), 1, &begin, &end);
     for (size_t h = begin; h < end; h++) {
-        pf_head_shape shape = shape_of(l, h);
-        pf_head_token_begin(&shape, &l->heads[h], l->scratch, p, q + h * GD, k + h * D, v + h * D,
-                            part_at(l, me, h, (size_t)me.count));
+        pf_head_place_queries(c, l->scratch, p, q + h * GD);
+        pf_head_token_begin(c, &l->heads[h], l->scratch, p, k + h * D, v + h * D,
+                            part_at(l, me, h, of_tail));
     }
     pf_barrier(me);
     read_share(l, me, p, q);
     pf_barrier(me);
-    for (size_t h = begin; h < end; h++) end_token(l, me, p, h, v + h * D, out + h * GD);
+    for (size_t h = begin; h < end; h++) {
+        add_parts(l, me, p, h);
+        pf_head_token_end(c, &l->heads[h], l->scratch, part_at(l, me, h, of_tail), v + h * D,
+                          out + h * GD);
+    }
 }
 
 /* ---- many tokens ---- */
@@ -114,20 +122,21 @@ static bool next_block(const pf_shared_layer *l, size_t T, block *b) {
     b->first += b->n;
     if (b->first == T) {
         b->first = 0;
-        if (++b->g == l->shape->G) b->g = 0, b->head++;
+        if (++b->g == pf_attention_group(l->config)) b->g = 0, b->head++;
     }
     b->n = smaller(T - b->first, PF_QUERY_BLOCK);
-    return b->head < l->n_heads;
+    return b->head < n_heads(l);
 }
 
 static void append_many(const pf_shared_layer *l, pf_member me, size_t p, size_t T, const float *q,
                         const float *k, const float *v, float *out) {
-    const pf_head_shape *s = l->shape;
-    size_t D = s->D, begin, end, all = 0, done = 0;
+    const pf_attention_config *c = l->config;
+    size_t D = c->model->head_dim, GD = pf_attention_group(c) * D, begin, end, all = 0, done = 0;
+    size_t stride_q = pf_attention_stride_q(c), stride_kv = pf_attention_stride_kv(c);
     pf_share(me, T, 1, &begin, &end);
-    for (size_t h = 0; h < l->n_heads; h++) {
-        size_t skipped = begin * s->stride_kv + h * D;
-        pf_head_store(s, &l->heads[h], l->scratch, p + begin, end - begin, k + skipped,
+    for (size_t h = 0; h < n_heads(l); h++) {
+        size_t skipped = begin * stride_kv + h * D;
+        pf_head_store(c, &l->heads[h], l->scratch, p + begin, end - begin, k + skipped,
                       v + skipped);
     }
     pf_barrier(me);
@@ -136,10 +145,9 @@ static void append_many(const pf_shared_layer *l, pf_member me, size_t p, size_t
         size_t cost = keys_met(p, b), middle = done + cost / 2;
         done += cost;
         if (middle * (size_t)me.count / all != (size_t)me.index) continue;
-        pf_head_shape shape = shape_of(l, b.head);
-        size_t to = b.first * s->stride_q + b.head * s->G * D;
-        pf_head_read(&shape, &l->heads[b.head], l->scratch, p + b.first, b.n, b.g, q + to,
-                     v + b.first * s->stride_kv + b.head * D, out + to);
+        size_t to = b.first * stride_q + b.head * GD;
+        pf_head_read(c, &l->heads[b.head], l->scratch, p + b.first, b.n, b.g, q + to,
+                     v + b.first * stride_kv + b.head * D, out + to);
     }
 }
 

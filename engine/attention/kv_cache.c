@@ -1,4 +1,5 @@
-/* floor 1.5 - slots: the keys and values that a head keeps as they are, in float or half precision. */
+/* floor 1.5 - KV cache: the keys and values that a head keeps exactly, in float or half
+ * precision. */
 #include "kv_cache.h"
 
 #include "kernels.h"
@@ -16,48 +17,48 @@ pf_kv_cache pf_kv_cache_at(float *memory, pf_kv_kind kind, size_t count, size_t 
     return (pf_kv_cache){type, count, D, memory, (char *)memory + count * pf_row_bytes(type, D)};
 }
 
-size_t pf_kv_cache_row_bytes(const pf_kv_cache *slots) {
-    return pf_row_bytes(slots->type, slots->D);
+size_t pf_kv_cache_row_bytes(const pf_kv_cache *cache) {
+    return pf_row_bytes(cache->type, cache->D);
 }
 
-static void *row_of(const pf_kv_cache *slots, void *rows, size_t slot) {
-    return (char *)rows + slot * pf_kv_cache_row_bytes(slots);
+static void *row_of(const pf_kv_cache *cache, void *rows, size_t slot) {
+    return (char *)rows + slot * pf_kv_cache_row_bytes(cache);
 }
 
-static void put(const pf_kv_cache *slots, void *to, const float *row) {
-    if (slots->type == PF_F16)
-        pf_kernels_get()->to_f16(to, row, slots->D);
+static void put(const pf_kv_cache *cache, void *to, const float *row) {
+    if (cache->type == PF_F16)
+        pf_kernels_get()->to_f16(to, row, cache->D);
     else
-        memcpy(to, row, slots->D * sizeof *row);
+        memcpy(to, row, cache->D * sizeof *row);
 }
 
-void pf_kv_cache_put(const pf_kv_cache *slots, size_t slot, const float *key, const float *value) {
-    put(slots, row_of(slots, slots->keys, slot), key);
-    put(slots, row_of(slots, slots->values, slot), value);
+void pf_kv_cache_put(const pf_kv_cache *cache, size_t slot, const float *key, const float *value) {
+    put(cache, row_of(cache, cache->keys, slot), key);
+    put(cache, row_of(cache, cache->values, slot), value);
 }
 
-void pf_kv_cache_get(const pf_kv_cache *slots, size_t slot, float *key, float *value) {
+void pf_kv_cache_get(const pf_kv_cache *cache, size_t slot, float *key, float *value) {
     const pf_kernels *kernels = pf_kernels_get();
-    kernels->dequantize_row(slots->type, row_of(slots, slots->keys, slot), key, slots->D);
-    kernels->dequantize_row(slots->type, row_of(slots, slots->values, slot), value, slots->D);
+    kernels->dequantize_row(cache->type, row_of(cache, cache->keys, slot), key, cache->D);
+    kernels->dequantize_row(cache->type, row_of(cache, cache->values, slot), value, cache->D);
 }
 
-void pf_kv_cache_round(const pf_kv_cache *slots, float *row) {
+void pf_kv_cache_round(const pf_kv_cache *cache, float *row) {
     enum { CHUNK = 64 };
     const pf_kernels *kernels = pf_kernels_get();
     uint16_t half[CHUNK];
-    if (slots->type != PF_F16) return;
-    for (size_t d = 0, n; d < slots->D; d += n) {
-        n = slots->D - d < CHUNK ? slots->D - d : CHUNK;
+    if (cache->type != PF_F16) return;
+    for (size_t d = 0, n; d < cache->D; d += n) {
+        n = cache->D - d < CHUNK ? cache->D - d : CHUNK;
         kernels->to_f16(half, row + d, n);
         kernels->dequantize_row(PF_F16, half, row + d, n);
     }
 }
 
-pf_matrix pf_kv_cache_keys(const pf_kv_cache *slots, size_t first, size_t count) {
-    return (pf_matrix){slots->type, count, slots->D, row_of(slots, slots->keys, first)};
+pf_matrix pf_kv_cache_keys(const pf_kv_cache *cache, size_t first, size_t count) {
+    return (pf_matrix){cache->type, count, cache->D, row_of(cache, cache->keys, first)};
 }
 
-pf_matrix pf_kv_cache_values(const pf_kv_cache *slots, size_t first, size_t count) {
-    return (pf_matrix){slots->type, count, slots->D, row_of(slots, slots->values, first)};
+pf_matrix pf_kv_cache_values(const pf_kv_cache *cache, size_t first, size_t count) {
+    return (pf_matrix){cache->type, count, cache->D, row_of(cache, cache->values, first)};
 }

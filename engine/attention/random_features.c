@@ -1,8 +1,8 @@
-/* floor 1.4 - random features: maps phi with E[phi(x).phi(y)] = exp(x.y), and their projections.
+/* floor 1.4 - random features: maps phi with E[phi(x).phi(y)] = exp(x.y).
  *
- * To add a map: write its row function, add a line to the table `maps`, a name in
- * attention_options.c, and its mean and variance to tests/test_random_features.c (docs/maps.md walks
- * through it). */
+ * To add a map, write its row function, add a line to the table `maps`, a name in
+ * attention_options.c, and its mean and variance to tests/test_random_features.c. docs/maps.md
+ * walks you through it. */
 #include "random_features.h"
 
 #include "matmul.h"
@@ -11,26 +11,28 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What a row function reads. u = Omega x' [projections], half_norm = |x'|^2 / 2. It writes phi [M] and
- * returns the log-scale. phi and u do not overlap. */
+/* What a row function reads; x' is x centred and transformed. It writes phi [M] and returns the
+ * log-scale. phi and u do not overlap. */
 typedef struct row {
     const pf_features *features;
     const float *x; /* [D] x' */
-    const float *u;
-    size_t m; /* projections */
-    float half_norm;
+    const float *u; /* [m] Omega x' */
+    size_t m;
+    float half_norm; /* |x'|^2 / 2 */
     const pf_kernels *kernels;
 } row;
 
-/* phi = exp(u - |x|^2/2) [n] up to the returned log-scale; top = max u. */
-static float exponentials(const row *r, const float *u, float top, size_t n, float *phi) {
+/* phi = exp(u - |x|^2/2) [n] up to the returned log-scale. */
+static float exponentials(const row *r, const float *u, size_t n, float *phi) {
+    float max = r->kernels->max(u, n);
     float inside = r->features->norm_inside ? r->half_norm : 0;
-    r->kernels->exp_sum(phi, u, top + inside, n);
-    return top + inside - r->half_norm;
+    r->kernels->exp_sum(phi, u, max + inside, n);
+    return max + inside - r->half_norm;
 }
 
 /* positive: phi_r = m^-1/2 exp(w_r.x - |x|^2/2)         (Choromanski et al. 2020, Lemma 1, eq. 5)
- * favor++:  phi_r = m^-1/2 exp(B w_r.x - |x|^2/2 + b_r) (Likhosherstov et al. 2022, sec. 3.1), with B in
+ * favor++:  phi_r = m^-1/2 exp(B w_r.x - |x|^2/2 + b_r) (Likhosherstov et al. 2022, sec. 3.1), with
+ * B in
  *           omega and b in bias (pf_projection_propose)
  * Variance of the estimate of SM = exp(x.y), iid rows, Z = |x + y|^2:
  *   positive SM^2 (e^Z - 1) / m;  favor++ SM^2 ((1-4A)^D (1-8A)^(-D/2) e^(Z/(1-8A)) - 1) / m. */
@@ -40,8 +42,7 @@ static float positive_row(const row *r, float *phi) {
         for (size_t i = 0; i < r->m; i++) phi[i] = u[i] + r->features->bias[i];
         u = phi;
     }
-    float top = r->kernels->max(u, r->m);
-    return exponentials(r, u, top, r->m, phi) - 0.5f * logf((float)r->m);
+    return exponentials(r, u, r->m, phi) - 0.5f * logf((float)r->m);
 }
 
 /* phi = (2m)^-1/2 exp(-|x|^2/2) [exp(w_r.x), exp(-w_r.x)]  (Choromanski et al. 2020, Lemma 1, hyp)
@@ -51,12 +52,11 @@ static float hyperbolic_row(const row *r, float *phi) {
         phi[i] = r->u[i];
         phi[r->m + i] = -r->u[i];
     }
-    float top = r->kernels->max(phi, 2 * r->m);
-    return exponentials(r, phi, top, 2 * r->m, phi) - 0.5f * logf(2.0f * (float)r->m);
+    return exponentials(r, phi, 2 * r->m, phi) - 0.5f * logf(2.0f * (float)r->m);
 }
 
-/* phi = m^-1/2 exp(|x|^2/2) [cos w_r.x, sin w_r.x]  (Rahimi & Recht 2007; Choromanski et al. 2020, eq. 4)
- * Unbiased, but not positive. Variance: e^(|x|^2+|y|^2) (1 - e^-|x-y|^2)^2 / 2m. */
+/* phi = m^-1/2 exp(|x|^2/2) [cos w_r.x, sin w_r.x]  (Rahimi & Recht 2007; Choromanski et al. 2020,
+ * eq. 4) Unbiased, but not positive. Variance: e^(|x|^2+|y|^2) (1 - e^-|x-y|^2)^2 / 2m. */
 static float trig_row(const row *r, float *phi) {
     for (size_t i = 0; i < r->m; i++) {
         phi[i] = cosf(r->u[i]);
@@ -72,8 +72,8 @@ static float trig_offset_row(const row *r, float *phi) {
     return r->half_norm + 0.5f * logf(2.0f / (float)r->m);
 }
 
-/* phi_r = m^-1/2 (relu(w_r.x) + eps): another kernel, |x||y| (sin t + (pi - t) cos t) / 2 pi + ... with
- * t the angle between x and y  (Choromanski et al. 2020, sec. 2.2, generalised attention; the
+/* phi_r = m^-1/2 (relu(w_r.x) + eps): another kernel, |x||y| (sin t + (pi - t) cos t) / 2 pi + ...
+ * with t the angle between x and y  (Choromanski et al. 2020, sec. 2.2, generalised attention; the
  * arc-cosine kernel of Cho & Saul 2009). */
 static float relu_row(const row *r, float *phi) {
     for (size_t i = 0; i < r->m; i++) phi[i] = r->u[i] > 0 ? r->u[i] : 0;
@@ -86,8 +86,9 @@ static float elu_row(const row *r, float *phi) {
     return 0;
 }
 
-/* log phi_r = w_r.x + b_r - logsumexp_r'(w_r'.x + b_r') + u.x + c: fitted, positive  (FAVOR.md 4, the
- * general form h(x) f(w.x) of Choromanski et al. 2020, eq. 3). Row M of omega is u, bias[M] is c. */
+/* log phi_r = w_r.x + b_r - logsumexp_r'(w_r'.x + b_r') + u.x + c: fitted, positive  (the general
+ * form h(x) f(w.x) of Choromanski et al. 2020, eq. 3, with h fitted; docs/favor.md, "Pretrained
+ * models: calibration"). Row M of omega is u, bias[M] is c. */
 static float normalized_row(const row *r, float *phi) {
     size_t M = r->features->M;
     for (size_t i = 0; i < M; i++) phi[i] = r->u[i] + r->features->bias[i];
@@ -99,7 +100,7 @@ static float normalized_row(const row *r, float *phi) {
 typedef struct map_info {
     float (*row)(const row *r, float *phi);
     unsigned per_projection; /* features for each row of Omega; 0: no projection, M = D */
-    unsigned extra_rows;     /* rows of Omega that are no feature */
+    unsigned extra_rows;     /* rows of Omega that make no feature */
     bool is_signed;
 } map_info;
 
@@ -183,68 +184,5 @@ void pf_features_apply(const pf_features *features, const float *x, size_t ldx, 
         log_scale[t] += maps[features->map].row(&r, phi + t * M);
         if (features->epsilon > 0)
             for (size_t i = 0; i < M; i++) phi[t * M + i] += features->epsilon;
-    }
-}
-
-/* Rows 0 ... rows-1 of a Haar-random orthogonal matrix: Gram-Schmidt on independent normal rows. This
- * is the QR decomposition with a positive diagonal of R, which makes Q Haar-distributed; a
- * Householder QR leaves the signs of R to the algorithm and must be mended column by column
- * (Mezzadri 2007), or the features are biased along (1, ..., 1). Twice, since once loses
- * orthogonality to rounding. Our own loop rather than LAPACK's also gives the same features on
- * every machine. */
-static void orthogonal_rows(pf_rng *rng, size_t rows, size_t D, double *Q) {
-    for (size_t i = 0; i < rows; i++) {
-        double *q = Q + i * D, norm = 0;
-        for (size_t d = 0; d < D; d++) q[d] = pf_rng_normal(rng);
-        for (int pass = 0; pass < 2; pass++) {
-            for (size_t j = 0; j < i; j++) {
-                const double *other = Q + j * D;
-                double dot = 0;
-                for (size_t d = 0; d < D; d++) dot += q[d] * other[d];
-                for (size_t d = 0; d < D; d++) q[d] -= dot * other[d];
-            }
-        }
-        for (size_t d = 0; d < D; d++) norm += q[d] * q[d];
-        norm = sqrt(norm);
-        for (size_t d = 0; d < D; d++) q[d] /= norm;
-    }
-}
-
-/* The length of a fresh N(0, I_D) vector: chi(D). */
-static double chi(pf_rng *rng, size_t D) {
-    double sum = 0;
-    for (size_t d = 0; d < D; d++) {
-        double x = pf_rng_normal(rng);
-        sum += x * x;
-    }
-    return sqrt(sum);
-}
-
-void pf_projection_draw(pf_rng *rng, pf_projection_kind kind, size_t m, size_t D, float *omega,
-                        double *scratch) {
-    if (kind == PF_PROJECTION_IID) {
-        for (size_t i = 0; i < m * D; i++) omega[i] = (float)pf_rng_normal(rng);
-        return;
-    }
-    for (size_t first = 0; first < m; first += D) {
-        size_t rows = m - first < D ? m - first : D;
-        orthogonal_rows(rng, rows, D, scratch);
-        for (size_t i = 0; i < rows; i++) {
-            double length = chi(rng, D);
-            for (size_t d = 0; d < D; d++)
-                omega[(first + i) * D + d] = (float)(length * scratch[i * D + d]);
-        }
-    }
-}
-
-void pf_projection_propose(size_t m, size_t D, const float *A, float *omega, float *bias) {
-    for (size_t r = 0; r < m; r++) {
-        double sum = 0;
-        for (size_t d = 0; d < D; d++) {
-            double a = A ? (double)A[d] : 0, w = (double)omega[r * D + d];
-            sum += a * w * w + 0.25 * log(1 - 4 * a);
-            omega[r * D + d] = (float)(w * sqrt(1 - 4 * a));
-        }
-        bias[r] = (float)sum;
     }
 }

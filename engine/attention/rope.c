@@ -1,4 +1,4 @@
-/* floor 1.0 - positions: rotary embedding (Su et al. 2021, RoFormer, eq. 34), its angles and turns. */
+/* floor 1.0 - positions: rotary embedding, RoPE (Su et al. 2021, RoFormer, eq. 34). */
 #include "rope.h"
 
 #include <math.h>

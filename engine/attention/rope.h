@@ -1,4 +1,4 @@
-/* floor 1.0 - positions: rotary embedding (Su et al. 2021, RoFormer, eq. 34), its angles and turns. */
+/* floor 1.0 - positions: rotary embedding, RoPE (Su et al. 2021, RoFormer, eq. 34). */
 #ifndef PF_ROPE_H
 #define PF_ROPE_H
 
@@ -16,16 +16,16 @@ static inline bool pf_position_rotates(pf_position_kind kind) {
     return kind == PF_POSITION_ROPE_ADJACENT || kind == PF_POSITION_ROPE_HALVES;
 }
 
-/* frequency [dim / 2]: what pair i turns by per position, base^(-2i / dim) / factors[i]
+/* frequency [dim / 2]: by how much pair i rotates per position, base^(-2i / dim) / factors[i]
  * (factors NULL: all 1). dim: the leading dims of a head that rotate, even. */
 void pf_rope_frequencies(float base, const float *factors, size_t dim, double *frequency);
 
-/* angles [2 pairs]: the cosines of all pairs at a position, then their sines; computed in double, so
- * that positions far beyond a million keep their full float precision. */
+/* angles [2 pairs]: the cosines of all pairs at a position, then their sines; computed in double,
+ * so that positions far beyond a million keep their full float precision. */
 void pf_rope_angles(const double *frequency, size_t pairs, size_t position, float *angles);
 
-/* Turns the head x in place by angles [2 pairs], or back (`inverse`). Kinds that do not rotate leave
- * it as it is. */
+/* Rotates the head x in place by angles [2 pairs], or back (`inverse`). Kinds that do not rotate
+ * leave it as it is. */
 void pf_rope_turn(pf_position_kind kind, size_t pairs, const float *angles, float *x, bool inverse);
 
 #endif

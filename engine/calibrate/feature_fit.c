@@ -3,6 +3,7 @@
 
 #include "matmul.h"
 #include "memory.h"
+#include "projection.h"
 #include "random_features.h"
 
 #include <math.h>

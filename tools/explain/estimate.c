@@ -66,7 +66,8 @@ static bool choose_pairs(estimate *e, const walk *w, pf_error *error) {
 /* Working memory of one projection kind. */
 typedef struct drawer {
     pf_head_features features;
-    pf_head_index place;
+    pf_attention_config config;
+    uint32_t layer, kv_head;
     float *phi_q, *phi_k, *scratch; /* [M] each; of pf_features_apply */
     double *draw_scratch;           /* [D, D] */
 } drawer;
@@ -77,21 +78,19 @@ static double dot(const float *a, const float *b, size_t n) {
     return sum;
 }
 
-static void measure_draw(estimate *e, const walk *w, drawer *d,
-                         const pf_attention_options *settings, uint32_t draw) {
+static void measure_draw(estimate *e, const walk *w, drawer *d, uint32_t draw) {
     const head_trace *trace = &w->softmax.trace;
-    const pf_favor_weights *favor = &w->model->layers[w->settings.layer].favor;
     size_t D = trace->D, M = d->features.k[0].M;
     uint32_t g = w->settings.head % (uint32_t)d->features.G;
     float q_scale, k_scale;
-    pf_head_features_draw(&d->features, settings, favor, d->place, draw, d->draw_scratch);
+    pf_head_features_draw(&d->features, &d->config, d->layer, d->kv_head, draw, d->draw_scratch);
     pf_features_apply(&d->features.q[g], trace->q + w->last * D, D, 1, d->phi_q, &q_scale,
                       d->scratch);
     for (size_t i = 0; i < e->n_pairs; i++) {
         pf_features_apply(&d->features.k[0], trace->k + e->pairs[i].j * D, D, 1, d->phi_k, &k_scale,
                           d->scratch);
         double log_scale = (double)q_scale + (double)k_scale - e->pairs[i].score;
-        ratio_add(&e->pairs[i].by_projection[settings->projection],
+        ratio_add(&e->pairs[i].by_projection[d->config.options.projection],
                   exp(log_scale) * dot(d->phi_q, d->phi_k, M));
     }
 }
@@ -102,21 +101,18 @@ static bool measure_projection(estimate *e, const walk *w, pf_projection_kind ki
     pf_attention_options settings = e->attention;
     settings.projection = kind;
     size_t D = m->head_dim, M = settings.features, mark = 0;
-    drawer d = {.place = {.layer = w->settings.layer,
-                          .kv_head = w->settings.head / (m->n_heads / m->n_kv_heads),
-                          .n_heads = m->n_heads,
-                          .n_kv_heads = m->n_kv_heads,
-                          .D = m->head_dim,
-                          .attention_scale = m->attention_scale}};
+    drawer d = {.config = {.model = m, .options = settings},
+                .layer = w->settings.layer,
+                .kv_head = w->settings.head / (m->n_heads / m->n_kv_heads)};
     d.phi_q = pf_calloc(2 * M + pf_features_scratch(D, M, 1), sizeof(float), "the estimate", error);
     d.draw_scratch = pf_calloc(D, D * sizeof(double), "the estimate", error);
-    bool good = d.phi_q && d.draw_scratch &&
-                pf_head_features_new(&d.features, &settings, &m->layers[w->settings.layer].favor,
-                                     d.place, settings.features, error);
+    bool good =
+        d.phi_q && d.draw_scratch &&
+        pf_head_features_new(&d.features, &d.config, d.layer, d.kv_head, settings.features, error);
     d.phi_k = d.phi_q + M;
     d.scratch = d.phi_k + M;
     for (size_t draw = 0; good && draw < e->draws && !terminal_interrupted(); draw++) {
-        measure_draw(e, w, &d, &settings, (uint32_t)draw);
+        measure_draw(e, w, &d, (uint32_t)draw);
         if (mark < e->n_marks && draw + 1 == e->marks[mark])
             e->running[mark++][kind] = e->pairs[0].by_projection[kind];
     }

@@ -1,6 +1,7 @@
 /* floor 5.4 - head trace: one head's attention over a text, token by token, as the engine computes it. */
 #include "head_trace.h"
 
+#include "attention_exact.h"
 #include "kernels.h"
 #include "memory.h"
 
@@ -15,11 +16,11 @@ typedef struct observer {
     float *scratch;      /* of features and scores; two rows */
 } observer;
 
-/* The row as it is, turned to its position. */
-static void turned(const pf_head_shape *shape, size_t position, const float *row, float *to) {
-    memcpy(to, row, shape->D * sizeof *to);
-    pf_rope_turn(shape->position, shape->pairs,
-                 shape->angles + position % shape->angle_rows * 2 * shape->pairs, to, false);
+/* The row, rotated to its position. */
+static void rotated(const pf_attention_config *config, size_t position, const float *row,
+                    float *to) {
+    memcpy(to, row, config->model->head_dim * sizeof *to);
+    pf_head_rotate(config, position, to, false);
 }
 
 static void trace_exact(head_trace *trace, const pf_head_view *view, size_t t, float *scratch) {
@@ -27,10 +28,11 @@ static void trace_exact(head_trace *trace, const pf_head_view *view, size_t t, f
     size_t D = trace->D, T = trace->T;
     const float *q = trace->q + t * D;
     for (size_t j = 0; j <= t; j++)
-        trace->scores[t * T + j] = view->shape.scale * kernels->dot(q, trace->k + j * D, D);
+        trace->scores[t * T + j] =
+            view->config->model->attention_scale * kernels->dot(q, trace->k + j * D, D);
     pf_partial part = {scratch, trace->exact_den + t, trace->exact_scale + t};
     pf_matrix keys = {PF_F32, t + 1, D, trace->k};
-    pf_exact_token(q, q, 1, keys, keys, 0, view->shape.scale, scratch + D, part);
+    pf_exact_token(q, q, 1, keys, keys, 0, view->config->model->attention_scale, scratch + D, part);
 }
 
 static void trace_features(observer *o, const pf_head_view *view, size_t t, const float *q,
@@ -45,7 +47,7 @@ static void trace_features(observer *o, const pf_head_view *view, size_t t, cons
                       trace->q_scale + t, o->scratch);
     pf_features_apply(&features->k[index], trace->tail_rope ? trace->k + t * D : k, D, 1,
                       trace->phi_k + t * M, trace->k_scale + t, o->scratch);
-    trace->top[t] = *tail->top;
+    trace->top[t] = *tail->running_max;
     memcpy(trace->S, tail->S, M * D * sizeof *trace->S);
     memcpy(trace->z, tail->z, M * sizeof *trace->z);
     /* only reads: there is no key to add */
@@ -57,23 +59,23 @@ static void trace_features(observer *o, const pf_head_view *view, size_t t, cons
 static void observe(void *context, size_t position, const pf_head_view *view) {
     observer *o = context;
     head_trace *trace = o->trace;
-    size_t D = trace->D, group = o->kv_head * view->shape.G + o->g;
+    size_t D = trace->D, group = o->kv_head * pf_attention_group(view->config) + o->g;
     const float *q = o->q + (position * o->model->n_heads + group) * D;
     const float *k = o->k + (position * o->model->n_kv_heads + o->kv_head) * D;
     trace->window = view->head->window;
-    trace->sinks = view->shape.sinks;
-    trace->tail_rope = view->shape.tail_rope;
-    turned(&view->shape, position, q, trace->q + position * D);
-    turned(&view->shape, position, k, trace->k + position * D);
+    trace->sinks = view->config->options.sinks;
+    trace->tail_rope = view->config->tail_rope;
+    rotated(view->config, position, q, trace->q + position * D);
+    rotated(view->config, position, k, trace->k + position * D);
     trace_exact(trace, view, position, o->scratch);
-    if (view->shape.has_tail) trace_features(o, view, position, q, k);
+    if (view->head->tails) trace_features(o, view, position, q, k);
 }
 
 /* Looks only at how many features the head has. */
 static void count_features(void *context, size_t position, const pf_head_view *view) {
     head_trace *trace = context;
     (void)position;
-    if (!view->shape.has_tail) return;
+    if (!view->head->tails) return;
     trace->M = view->head->tails[0].M;
     trace->map = view->head->features.k[0].map;
 }

@@ -107,7 +107,7 @@ static void running_maximum(const lessons *l, const walk *w, page *p) {
             cell(now, 10, c), before > -INFINITY ? cell(exp(before - now), 12, d) : "-");
     }
     page_line(p, "(map positive, every key in the tail)");
-    page_code(p, "engine/attention/favor_state.c", "pf_favor_state_prepare");
+    page_code(p, "engine/attention/favor_state.c", "pf_favor_state_step");
 }
 
 static void orthogonality(const lessons *l, page *p) {
@@ -128,7 +128,7 @@ static void orthogonality(const lessons *l, page *p) {
               : gap < -2 * noise ? "On this row independent ones happen to be the better."
                                  : "On this row the two cannot be told apart with so few draws; "
                                    "explain --estimate looks closer.");
-    page_code(p, "engine/attention/random_features.c", "pf_projection_draw");
+    page_code(p, "engine/attention/projection.c", "pf_projection_draw");
 }
 
 static void positivity(const lessons *l, const walk *w, page *p) {
@@ -162,7 +162,7 @@ static void positivity(const lessons *l, const walk *w, page *p) {
         "least weight in the last row is %.4f. The engine drops such a row's claim and counts "
         "it (bad_denominators).",
         l->negative, w->T, l->trig_row.least);
-    page_code(p, "engine/attention/attention_head.c", "finish_row");
+    page_code(p, "engine/attention/attention_head.c", "pf_head_finish_row");
 }
 
 static void lengths(const lessons *l, const walk *w, page *p) {

@@ -221,7 +221,7 @@ static void both(const walk *w, page *p) {
         distance += fabs((double)w->favor.weights[j] - (double)w->softmax.weights[j]) / 2;
     page_line(p, "error of out, relative: %.4f     weight on other tokens: %.4f",
               reference > 0 ? sqrt(difference / reference) : 0, distance);
-    page_code(p, "engine/attention/attention_head.c", "finish_row");
+    page_code(p, "engine/attention/attention_head.c", "pf_head_finish_row");
 }
 
 void steps_print_attention(const walk *w, page *p) {

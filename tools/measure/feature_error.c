@@ -150,21 +150,27 @@ typedef struct kernel_buffers {
 
 static bool measure_size(feature_error *e, const head_rows *rows, const pair *pairs,
                          kernel_buffers *b, size_t size, pf_error *error) {
-    const pf_model *m = rows->model;
-    pf_attention_options options = pf_attention_options_default();
-    pf_favor_weights none = {0};
-    options.projection = PF_PROJECTION_IID;
-    /* x and y are scaled already, so the features shall not do it again */
-    pf_head_index place = {e->layer, 0, 1, 1, m->head_dim, 1};
+    pf_layer *uncalibrated = pf_calloc(e->layer + 1, sizeof *uncalibrated, "features", error);
+    if (!uncalibrated) return false;
+    /* x and y are scaled already, so the features must not scale them again */
+    pf_model bare = {.n_heads = 1,
+                     .n_kv_heads = 1,
+                     .head_dim = rows->model->head_dim,
+                     .attention_scale = 1,
+                     .layers = uncalibrated};
+    pf_attention_config config = {.model = &bare, .options = pf_attention_options_default()};
+    config.options.projection = PF_PROJECTION_IID;
     pf_head_features features;
     uint32_t M = (uint32_t)e->sizes[size];
-    if (!pf_head_features_new(&features, &options, &none, place, M, error)) return false;
+    bool good = pf_head_features_new(&features, &config, e->layer, 0, M, error);
     double sum = 0, variance = 0;
-    for (uint32_t draw = 0; draw < KERNEL_DRAWS; draw++) {
-        pf_head_features_draw(&features, &options, &none, place, draw, b->draw);
+    for (uint32_t draw = 0; good && draw < KERNEL_DRAWS; draw++) {
+        pf_head_features_draw(&features, &config, e->layer, 0, draw, b->draw);
         sum += kernel_error(&features, pairs, e->n_pairs, b->x, b->y, b->phi_q, b->phi_k, b->scales,
                             b->scratch);
     }
+    pf_free(uncalibrated);
+    if (!good) return false;
     for (size_t i = 0; i < e->n_pairs; i++) variance += expm1(pairs[i].z) / M;
     e->measured[size] = sqrt(sum / KERNEL_DRAWS / (double)e->n_pairs);
     e->predicted[size] = sqrt(variance / (double)e->n_pairs);

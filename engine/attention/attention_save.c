@@ -1,0 +1,90 @@
+/* floor 1.12 - attention, saved: copies of the state of a text, and its bytes for snapshots. */
+#include "attention.h"
+
+#include "attention_upkeep.h"
+
+static bool copy_head(pf_head *to, const pf_head *from, size_t position, size_t D,
+                      pf_error *error) {
+    size_t used = position < from->cache.count ? position : from->cache.count;
+    size_t n = from->history.count, row = pf_kv_cache_row_bytes(&from->cache);
+    memcpy(to->cache.keys, from->cache.keys, used * row);
+    memcpy(to->cache.values, from->cache.values, used * row);
+    for (size_t t = 0; from->tails && t < from->features.n_tails; t++)
+        memcpy(to->tails[t].S, from->tails[t].S,
+               pf_favor_state_floats(from->tails[t].M, D, from->tails[t].epsilon) * sizeof(float));
+    if (from->features.memory) pf_head_features_copy(&to->features, &from->features);
+    if (!from->history.keys) return true;
+    if (!pf_history_reserve(&to->history, n, D, error)) return false;
+    to->history.count = 0;
+    pf_history_append(&to->history, from->history.keys, from->history.values, n, D);
+    return true;
+}
+
+bool pf_attention_copy(pf_attention *to, const pf_attention *from, size_t position,
+                       pf_error *error) {
+    const pf_attention_config *c = &from->config;
+    size_t heads = pf_attention_n_heads(c);
+    memcpy(to->angles, from->angles, c->angle_rows * 2 * c->pairs * sizeof(float));
+    memcpy(to->draws, from->draws, heads * sizeof *to->draws);
+    to->draw = from->draw;
+    for (size_t i = 0; i < heads; i++)
+        if (!copy_head(&to->heads[i], &from->heads[i], position, c->model->head_dim, error))
+            return false;
+    return true;
+}
+
+/* Keys that a head has in its history after `position` tokens. */
+static size_t history_count(const pf_attention *a, const pf_head *head, size_t position) {
+    if (!head->tails || !pf_attention_redraws_in_text(a)) return 0;
+    return pf_head_folded(&a->config, head, position);
+}
+
+static bool visit_head(pf_attention *a, size_t i, size_t position, pf_attention_visitor visit,
+                       void *context, pf_error *error) {
+    pf_head *head = &a->heads[i];
+    bool softmax = a->config.options.kind == PF_ATTENTION_SOFTMAX;
+    size_t slots = softmax ? position : head->cache.count;
+    size_t slot_bytes = slots * pf_kv_cache_row_bytes(&head->cache);
+    size_t history_bytes =
+        history_count(a, head, position) * a->config.model->head_dim * sizeof(float);
+    if (!visit(context, &a->draws[i], sizeof a->draws[i], error) ||
+        !visit(context, head->cache.keys, slot_bytes, error) ||
+        !visit(context, head->cache.values, slot_bytes, error) ||
+        !visit(context, head->history.keys, history_bytes, error) ||
+        !visit(context, head->history.values, history_bytes, error))
+        return false;
+    for (size_t t = 0; head->tails && t < head->features.n_tails; t++) {
+        const pf_favor_state *tail = &head->tails[t];
+        size_t floats = pf_favor_state_floats(tail->M, tail->D, tail->epsilon);
+        if (!visit(context, tail->S, floats * sizeof(float), error)) return false;
+    }
+    return true;
+}
+
+bool pf_attention_visit(pf_attention *a, size_t position, pf_attention_visitor visit, void *context,
+                        pf_error *error) {
+    if (!visit(context, &a->draw, sizeof a->draw, error)) return false;
+    for (size_t i = 0; i < pf_attention_n_heads(&a->config); i++)
+        if (!visit_head(a, i, position, visit, context, error)) return false;
+    return true;
+}
+
+bool pf_attention_reserve(pf_attention *a, size_t position, pf_error *error) {
+    for (size_t i = 0; i < pf_attention_n_heads(&a->config); i++) {
+        pf_head *head = &a->heads[i];
+        size_t count = history_count(a, head, position);
+        if (count > 0 &&
+            !pf_history_reserve(&head->history, count, a->config.model->head_dim, error))
+            return false;
+    }
+    for (size_t i = 0; i < pf_attention_n_heads(&a->config); i++)
+        a->heads[i].history.count = history_count(a, &a->heads[i], position);
+    return true;
+}
+
+void pf_attention_restored(pf_attention *a, size_t position) {
+    size_t rows = a->config.angle_rows, back = rows < position ? rows : position;
+    pf_attention_compute_angles(a, position - back, back);
+    for (size_t i = 0; i < pf_attention_n_heads(&a->config); i++)
+        pf_attention_draw_head(a, i, a->draws[i], a->draw_scratch);
+}
