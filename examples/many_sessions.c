@@ -1,7 +1,9 @@
-/* many_sessions.c - one model, many texts at once: many_sessions MODEL [SECONDS [SESSIONS [THREADS]]]
+/* many_sessions.c - one model, many texts at once
+ *
+ *   many_sessions MODEL [SECONDS [SESSIONS [THREADS]]]
  *
  * Computes SESSIONS texts one by one, each with its own seed, alternating between the two kinds of
- * attention. Then THREADS threads compute the same texts at once, again and again for SECONDS. Every
+ * attention. Then THREADS threads compute the same texts at once, over and over for SECONDS. Every
  * text must come out the same.
  *
  *   cc many_sessions.c $(pkg-config --cflags --libs performer) -pthread -o many_sessions
