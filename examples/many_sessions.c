@@ -1,7 +1,10 @@
-/* many_sessions.c - one model, many texts at once: many_sessions MODEL [SECONDS [SESSIONS [THREADS]]]
+/* many_sessions.c - one model, many texts at once
  *
- * SESSIONS texts, each with its own seed and alternating attention, are computed one by one; then THREADS
- * threads compute them at once, over and over for SECONDS. Every text must come out the same.
+ *   many_sessions MODEL [SECONDS [SESSIONS [THREADS]]]
+ *
+ * Computes SESSIONS texts one by one, each with its own seed, alternating between the two kinds of
+ * attention. Then THREADS threads compute the same texts at once, over and over for SECONDS. Every
+ * text must come out the same.
  *
  *   cc many_sessions.c $(pkg-config --cflags --libs performer) -pthread -o many_sessions
  */
@@ -21,7 +24,7 @@ static int n_sessions = 64;
 static double seconds;
 static atomic_int next, rounds, wrong;
 
-/* Text number i: its ids to text [TOKENS]. */
+/* Writes the ids of text number i to text [TOKENS]. */
 static bool compute(int i, int32_t *text) {
     static const char prompt[] = "Once upon a time, there was a";
     pf_error error = {""};
@@ -29,7 +32,7 @@ static bool compute(int i, int32_t *text) {
     pf_session_options options = pf_session_options_default(loaded.model);
     options.attention.kind = i % 2 ? PF_ATTENTION_FAVOR : PF_ATTENTION_SOFTMAX;
     options.context = 128;
-    options.n_threads = 1; /* the sessions run side by side; none needs a team of its own */
+    options.n_threads = 1; /* the sessions already run in parallel */
     pf_sampler_options sampling = {.temperature = 1, .top_p = 0.9f, .seed = (uint64_t)i};
     pf_session *session = pf_session_new(loaded.model, &options, &error);
     pf_sampler *sampler = pf_sampler_new(&sampling, loaded.model->n_vocab, &error);
@@ -56,7 +59,7 @@ static double now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* Takes one text after the other until all are done and the time is over. */
+/* Computes one text after another until all are done and the time is up. */
 static void *work(void *end) {
     int32_t text[TOKENS];
     for (;;) {
