@@ -1,9 +1,8 @@
 /* floor 1.5 - FAVOR+ state: all the keys and values that left the window, as two sums of features.
  *
- *   S = sum_j phi(k_j) v_j^T   [M, D]
- *   z = sum_j phi(k_j)         [M]        (Choromanski et al. 2020, eq. 11 and 13; Katharopoulos et
- *   al.
- *                                          2020, eq. 18 and 19)
+ *   S = sum_j phi(k_j) v_j^T   [M, D]   (Choromanski et al. 2020, sec. 2.2 and 2.5; Katharopoulos
+ *   et
+ *   z = sum_j phi(k_j)         [M]       al. 2020, eq. 18 and 19)
  *   a query reads phi(q) S / (phi(q).z)
  *
  * The sums are stored relative to the running maximum c of the keys' log-scales, as S exp(-c) and

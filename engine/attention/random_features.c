@@ -30,7 +30,7 @@ static float exponentials(const row *r, const float *u, size_t n, float *phi) {
     return max + inside - r->half_norm;
 }
 
-/* positive: phi_r = m^-1/2 exp(w_r.x - |x|^2/2)         (Choromanski et al. 2020, Lemma 1, eq. 5)
+/* positive: phi_r = m^-1/2 exp(w_r.x - |x|^2/2)         (Choromanski et al. 2020, Lemma 1)
  * favor++:  phi_r = m^-1/2 exp(B w_r.x - |x|^2/2 + b_r) (Likhosherstov et al. 2022, sec. 3.1), with
  * B in
  *           omega and b in bias (pf_projection_propose)
@@ -45,7 +45,7 @@ static float positive_row(const row *r, float *phi) {
     return exponentials(r, u, r->m, phi) - 0.5f * logf((float)r->m);
 }
 
-/* phi = (2m)^-1/2 exp(-|x|^2/2) [exp(w_r.x), exp(-w_r.x)]  (Choromanski et al. 2020, Lemma 1, hyp)
+/* phi = (2m)^-1/2 exp(-|x|^2/2) [exp(w_r.x), exp(-w_r.x)]  (Choromanski et al. 2020, Lemma 1)
  * Variance: SM^2 (1 - e^-Z)(e^Z - 1) / 2m. */
 static float hyperbolic_row(const row *r, float *phi) {
     for (size_t i = 0; i < r->m; i++) {
@@ -87,7 +87,7 @@ static float elu_row(const row *r, float *phi) {
 }
 
 /* log phi_r = w_r.x + b_r - logsumexp_r'(w_r'.x + b_r') + u.x + c: fitted, positive  (the general
- * form h(x) f(w.x) of Choromanski et al. 2020, eq. 3, with h fitted; docs/favor.md, "Pretrained
+ * form h(x) f(w.x) of Choromanski et al. 2020, with h fitted; docs/favor.md, "Pretrained
  * models: calibration"). Row M of omega is u, bias[M] is c. */
 static float normalized_row(const row *r, float *phi) {
     size_t M = r->features->M;
