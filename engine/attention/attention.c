@@ -1,4 +1,4 @@
-/* floor 1.12 - attention of a layer: each member of the team computes the heads that are its share.
+/* floor 1.16 - attention of a layer: each member of the team computes the heads that are its share.
  *
  * One token goes through pf_head_append_token, the definition. The rest is acceleration: blocks of
  * tokens, heads that several members share; and upkeep: features that are redrawn. */

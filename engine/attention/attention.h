@@ -1,4 +1,4 @@
-/* floor 1.9 - attention of a whole model: the state of all layers and heads, one interface for
+/* floor 1.13 - attention of a whole model: the state of all layers and heads, one interface for
  * every kind.
  *
  * State. Per layer and KV head a session keeps

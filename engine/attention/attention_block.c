@@ -1,4 +1,4 @@
-/* floor 1.7 - attention of many tokens: one KV head, in blocks that run as matrix products. */
+/* floor 1.11 - attention of many tokens: one KV head, in blocks that run as matrix products. */
 #include "attention_block.h"
 
 #include "attention_exact.h"

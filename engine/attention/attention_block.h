@@ -1,4 +1,4 @@
-/* floor 1.7 - attention of many tokens: one KV head, in blocks that run as matrix products.
+/* floor 1.11 - attention of many tokens: one KV head, in blocks that run as matrix products.
  *
  * The same rows as pf_head_append_token gives one by one, to rounding; tested against it.
  */

@@ -1,4 +1,4 @@
-/* floor 1.5 - exact attention: softmax over the keys in the cache, in one pass. */
+/* floor 1.9 - exact attention: softmax over the keys in the cache, in one pass. */
 #include "attention_exact.h"
 
 #include "kernels.h"

@@ -1,4 +1,4 @@
-/* floor 1.6 - one KV head and one token: attention as this engine defines it. */
+/* floor 1.10 - one KV head and one token: attention as this engine defines it. */
 #include "attention_head.h"
 
 #include "attention_exact.h"

@@ -1,4 +1,4 @@
-/* floor 1.6 - one KV head and one token: attention as this engine defines it.
+/* floor 1.10 - one KV head and one token: attention as this engine defines it.
  *
  * The past of the token at position p, for a head with S sinks and a window of W:
  *

@@ -1,4 +1,4 @@
-/* floor 1.12 - attention, made: the state of all heads and the working memory of all members. */
+/* floor 1.16 - attention, made: the state of all heads and the working memory of all members. */
 #include "attention.h"
 
 #include "attention_exact.h"

@@ -1,4 +1,4 @@
-/* floor 1.10 - attention, inside: what pf_attention is made of; private to attention*.c. */
+/* floor 1.14 - attention, inside: what pf_attention is made of; private to attention*.c. */
 #ifndef PF_ATTENTION_PRIVATE_H
 #define PF_ATTENTION_PRIVATE_H
 

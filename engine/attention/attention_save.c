@@ -1,4 +1,4 @@
-/* floor 1.12 - attention, saved: copies of the state of a text, and its bytes for snapshots. */
+/* floor 1.16 - attention, saved: copies of the state of a text, and its bytes for snapshots. */
 #include "attention.h"
 
 #include "attention_upkeep.h"

@@ -1,4 +1,4 @@
-/* floor 1.8 - shared attention: a team works on a layer whose heads do not divide evenly among
+/* floor 1.12 - shared attention: a team works on a layer whose heads do not divide evenly among
  * it. */
 #include "attention_share.h"
 

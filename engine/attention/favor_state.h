@@ -1,4 +1,4 @@
-/* floor 1.5 - FAVOR+ state: all the keys and values that left the window, as two sums of features.
+/* floor 1.9 - FAVOR+ state: all the keys and values that left the window, as two sums of features.
  *
  *   S = sum_j phi(k_j) v_j^T   [M, D]   (Choromanski et al. 2020, sec. 2.2 and 2.5; Katharopoulos
  *   et

@@ -1,4 +1,4 @@
-/* floor 1.4 - history: the keys and values that a head has folded, for features that are
+/* floor 1.8 - history: the keys and values that a head has folded, for features that are
  * redrawn. */
 #include "history.h"
 

@@ -1,4 +1,4 @@
-/* floor 1.5 - KV cache: the keys and values that a head keeps exactly, in float or half
+/* floor 1.9 - KV cache: the keys and values that a head keeps exactly, in float or half
  * precision. */
 #include "kv_cache.h"
 

@@ -1,4 +1,4 @@
-/* floor 1.4 - partial softmax: what a query reads from some of its keys, before the division.
+/* floor 1.8 - partial softmax: what a query reads from some of its keys, before the division.
  *
  * A row of attention is  sum_j w_j v_j / sum_j w_j  with w_j = exp(q.k_j), or an estimate of it.
  * Over any set of keys both sums are kept in log-sum-exp form,

@@ -1,4 +1,4 @@
-/* floor 1.4 - projections: Omega, whose rows w_1 ... w_m random features project on. */
+/* floor 1.8 - projections: Omega, whose rows w_1 ... w_m random features project on. */
 #include "projection.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-/* floor 1.4 - projections: Omega, whose rows w_1 ... w_m random features project on.
+/* floor 1.8 - projections: Omega, whose rows w_1 ... w_m random features project on.
  *
  * Every row is N(0, I_D), drawn from the same seed to the same numbers on every machine.
  */

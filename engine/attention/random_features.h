@@ -1,4 +1,4 @@
-/* floor 1.4 - random features: maps phi with E[phi(x).phi(y)] = exp(x.y).
+/* floor 1.8 - random features: maps phi with E[phi(x).phi(y)] = exp(x.y).
  *
  * Notation (docs/favor.md, "Notation"): D head dim; x = q sqrt(s), y = k sqrt(s), with s the scale
  * of the scores (1 / sqrt(D) in most models); w_1 ... w_m the rows of Omega, N(0, I_D) each; M
