@@ -1,4 +1,4 @@
-/* floor 1.8 - attention of a whole model: the state of every layer and head, one interface for all kinds. */
+/* floor 1.12 - attention of a whole model: the state of every layer and head, one interface for all kinds. */
 #include "attention.h"
 
 #include "attention_share.h"

@@ -1,4 +1,4 @@
-/* floor 1.5 - exact attention: softmax over keys that are kept, in one pass over them. */
+/* floor 1.9 - exact attention: softmax over keys that are kept, in one pass over them. */
 #include "attention_exact.h"
 
 #include "kernels.h"

@@ -1,4 +1,4 @@
-/* floor 1.5 - exact attention: softmax over keys that are kept, in one pass over them.
+/* floor 1.9 - exact attention: softmax over keys that are kept, in one pass over them.
  *
  * Keys K and values V are matrices of n rows and D columns, F32 or F16 (both of one type). The running maximum of Milakov & Gimelshein 2018 (online
  * softmax) makes one pass enough, whatever n is.

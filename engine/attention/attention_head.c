@@ -1,4 +1,4 @@
-/* floor 1.6 - one KV head at work: the three parts of a token's past, and the queries that read them. */
+/* floor 1.10 - one KV head at work: the three parts of a token's past, and the queries that read them. */
 #include "attention_head.h"
 
 #include "matmul.h"

@@ -1,4 +1,4 @@
-/* floor 1.6 - one KV head at work: the three parts of a token's past, and the queries that read them.
+/* floor 1.10 - one KV head at work: the three parts of a token's past, and the queries that read them.
  *
  * The past of the token at position p, for a head with S sinks and a window of W:
  *

@@ -1,4 +1,4 @@
-/* floor 1.6 - one KV head at work: how its working memory is laid out. */
+/* floor 1.10 - one KV head at work: how its working memory is laid out. */
 #include "attention_head.h"
 
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }

@@ -1,4 +1,4 @@
-/* floor 1.7 - attention plan: how much every head keeps, worked out before anything is allocated. */
+/* floor 1.11 - attention plan: how much every head keeps, worked out before anything is allocated. */
 #include "attention_plan.h"
 
 static size_t of_head(const uint32_t *per_head, uint32_t from_options, size_t index) {

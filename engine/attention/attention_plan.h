@@ -1,4 +1,4 @@
-/* floor 1.7 - attention plan: how much every head keeps, worked out before anything is allocated. */
+/* floor 1.11 - attention plan: how much every head keeps, worked out before anything is allocated. */
 #ifndef PF_ATTENTION_PLAN_H
 #define PF_ATTENTION_PLAN_H
 

@@ -1,4 +1,4 @@
-/* floor 1.7 - shared attention: how a team works through a layer whose heads do not share out evenly. */
+/* floor 1.11 - shared attention: how a team works through a layer whose heads do not share out evenly. */
 #include "attention_share.h"
 
 /* Two meetings of the team cost about as much as reading so many numbers of keys and values. */

@@ -1,4 +1,4 @@
-/* floor 1.7 - shared attention: how a team works through a layer whose heads do not share out evenly.
+/* floor 1.11 - shared attention: how a team works through a layer whose heads do not share out evenly.
  *
  * Whole heads are the natural shares: nothing is waited for. But three KV heads keep one of two members
  * waiting for a third of the time, and eight keep half of sixteen members idle. Over long texts it

@@ -1,4 +1,4 @@
-/* floor 1.5 - the tail: everything a head has forgotten exactly, as running sums of features.
+/* floor 1.9 - the tail: everything a head has forgotten exactly, as running sums of features.
  *
  * Invariant: S and z hold sum_j exp(s_j - c) f_j (v_j^T), where key j has features exp(s_j) f_j and
  * c = max_j s_j = *top. */

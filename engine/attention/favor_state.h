@@ -1,4 +1,4 @@
-/* floor 1.5 - the tail: everything a head has forgotten exactly, as running sums of features.
+/* floor 1.9 - the tail: everything a head has forgotten exactly, as running sums of features.
  *
  *   S = sum_j phi(k_j) v_j^T  [M, D],   z = sum_j phi(k_j)  [M]     (Choromanski et al. 2020, eq. 11 and 13;
  *   Katharopoulos et al. 2020, eq. 18 and 19)

@@ -1,4 +1,4 @@
-/* floor 1.5 - which features a head uses: drawn, stored in the checkpoint, or fitted. */
+/* floor 1.9 - which features a head uses: drawn, stored in the checkpoint, or fitted. */
 #include "head_features.h"
 
 #include "memory.h"

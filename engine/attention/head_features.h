@@ -1,4 +1,4 @@
-/* floor 1.5 - which features a head uses: drawn, stored in the checkpoint, or fitted.
+/* floor 1.9 - which features a head uses: drawn, stored in the checkpoint, or fitted.
  *
  * The one place that decides: what the options ask for against what the checkpoint offers.
  */

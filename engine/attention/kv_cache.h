@@ -1,4 +1,4 @@
-/* floor 1.5 - slots: the keys and values that a head keeps as they are, in float or half precision. */
+/* floor 1.9 - slots: the keys and values that a head keeps as they are, in float or half precision. */
 #ifndef PF_KV_CACHE_H
 #define PF_KV_CACHE_H
 

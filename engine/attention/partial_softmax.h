@@ -1,4 +1,4 @@
-/* floor 1.4 - parts of an attention row: what a query reads from some of its keys, before dividing.
+/* floor 1.8 - parts of an attention row: what a query reads from some of its keys, before dividing.
  *
  * A row of attention is sum_j exp(q.k_j) v_j / sum_j exp(q.k_j). Over any set of keys the two sums are
  * kept as exp(scale) out and exp(scale) den; parts over disjoint sets are added after bringing them

@@ -1,4 +1,4 @@
-/* floor 1.4 - random features: maps phi with E[phi(x).phi(y)] = exp(x.y), and their projections.
+/* floor 1.8 - random features: maps phi with E[phi(x).phi(y)] = exp(x.y), and their projections.
  *
  * To add a map: write its row function, add a line to the table `maps`, a name in
  * attention_options.c, and its mean and variance to tests/test_random_features.c (docs/maps.md walks

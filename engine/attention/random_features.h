@@ -1,4 +1,4 @@
-/* floor 1.4 - random features: maps phi with E[phi(x).phi(y)] = exp(x.y), and their projections.
+/* floor 1.8 - random features: maps phi with E[phi(x).phi(y)] = exp(x.y), and their projections.
  *
  * Notation (FAVOR.md): D head dim, x = q sqrt(s), y = k sqrt(s), where s is the attention scale
  * (1 / sqrt(D) in most models); w_1 ... w_m the rows of Omega, N(0, I_D) each; M features per head
