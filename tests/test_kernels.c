@@ -263,7 +263,7 @@ static void test_kept_rows(void **state) {
 /* ---- attention of a tile of queries ---- */
 
 typedef struct guarded_tile {
-    guarded q, out, den, top, scores;
+    guarded q, out, den, running_max, scores;
     pf_query_tile tile;
 } guarded_tile;
 
@@ -275,27 +275,28 @@ static guarded_tile tile_new(size_t D) {
                       guarded_new(TILE),
                       guarded_new(PF_TILE_KEYS * TILE),
                       {0}};
-    g.tile = (pf_query_tile){TILE, g.q.x, g.out.x, g.den.x, g.top.x, g.scores.x};
+    g.tile = (pf_query_tile){TILE, g.q.x, g.out.x, g.den.x, g.running_max.x, g.scores.x};
     memset(g.out.x, 0, D * TILE * sizeof(float));
     memset(g.den.x, 0, TILE * sizeof(float));
-    for (size_t t = 0; t < TILE; t++) g.top.x[t] = -INFINITY;
+    for (size_t t = 0; t < TILE; t++) g.running_max.x[t] = -INFINITY;
     return g;
 }
 
 static void tile_free(guarded_tile g) {
-    guarded_free(g.q), guarded_free(g.out), guarded_free(g.den), guarded_free(g.top);
+    guarded_free(g.q), guarded_free(g.out), guarded_free(g.den), guarded_free(g.running_max);
     guarded_free(g.scores);
 }
 
 /* Sums of n terms of size s differ by some n ulps of s from one order to another. */
 static void tiles_agree(const pf_query_tile *a, const pf_query_tile *b, size_t D, double size) {
     for (size_t t = 0; t < a->n; t++) {
-        if (b->top[t] == -INFINITY) {
-            assert_true(a->top[t] == -INFINITY && a->den[t] == 0);
+        if (b->running_max[t] == -INFINITY) {
+            assert_true(a->running_max[t] == -INFINITY && a->den[t] == 0);
             continue;
         }
-        close_to("top", D, a->top[t], (double)b->top[t], 2e-6 * size * (double)D);
-        double scale = exp((double)a->top[t] - (double)b->top[t]);
+        close_to("running_max", D, a->running_max[t], (double)b->running_max[t],
+                 2e-6 * size * (double)D);
+        double scale = exp((double)a->running_max[t] - (double)b->running_max[t]);
         double off = 2e-5 * (1 + size) * fabs((double)b->den[t]);
         close_to("den", D, a->den[t], (double)b->den[t] / scale, off);
         for (size_t d = 0; d < D; d++)

@@ -86,7 +86,7 @@ INLINE void attend_columns(const pf_query_tile *tile, const float *K, const floa
         mask_scores(tile->scores, n, first, last);
     for (size_t v = 0; v < N; v++)
         column_softmax(scores + v * LANES, n, D, out + v * LANES, tile->den + lane + v * LANES,
-                       tile->top + lane + v * LANES);
+                       tile->running_max + lane + v * LANES);
     products(V, D, 1, D, n, scores, out, true, N);
 }
 

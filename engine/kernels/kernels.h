@@ -24,14 +24,14 @@ typedef struct pf_activation {
 enum { PF_GEMM_TOKENS = 256, PF_GEMM_PANEL_FLOATS = 52 };
 
 /* Softmax attention on its way through the keys, a tile of queries at a time. All that belongs to query t
- * is column t. out and den hold sum_j exp(q.k_j - top) v_j and sum_j exp(q.k_j - top) over the keys
+ * is column t. out and den hold sum_j exp(q.k_j - running_max) v_j and sum_j exp(q.k_j - running_max) over the keys
  * seen so far, top the largest q.k_j among them (-INFINITY with out = den = 0 at first). */
 enum { PF_TILE_QUERIES = 32, PF_TILE_KEYS = 128 };
 typedef struct pf_query_tile {
     size_t n; /* queries, <= PF_TILE_QUERIES; in the columns beyond are numbers of no meaning */
-    float *q, *out;   /* [D, PF_TILE_QUERIES]; q times the scale of the scores */
-    float *den, *top; /* [PF_TILE_QUERIES] */
-    float *scores;    /* [PF_TILE_KEYS, PF_TILE_QUERIES] scratch */
+    float *q, *out;           /* [D, PF_TILE_QUERIES]; q times the scale of the scores */
+    float *den, *running_max; /* [PF_TILE_QUERIES] */
+    float *scores;            /* [PF_TILE_KEYS, PF_TILE_QUERIES] scratch */
 } pf_query_tile;
 
 typedef struct pf_kernels {

@@ -144,7 +144,7 @@ static void add_columns(float *y, float factor, const float *x) {
  * brings what it has seen before to its new maximum. */
 static float weigh_column(const pf_query_tile *tile, size_t t, size_t n, ptrdiff_t begin,
                           ptrdiff_t end) {
-    float *score = tile->scores + t, top = tile->top[t], sum = 0;
+    float *score = tile->scores + t, top = tile->running_max[t], sum = 0;
     if (begin < 0) begin = 0;
     if (end > (ptrdiff_t)n) end = (ptrdiff_t)n;
     for (ptrdiff_t j = begin; j < end; j++)
@@ -154,9 +154,11 @@ static float weigh_column(const pf_query_tile *tile, size_t t, size_t n, ptrdiff
         score[j * TILE] = j < begin || j >= end || exponent < -87 ? 0 : expf(exponent);
         sum += score[j * TILE];
     }
-    float keep = top == -INFINITY ? 1 : tile->top[t] - top < -87 ? 0 : expf(tile->top[t] - top);
+    float keep = top == -INFINITY                   ? 1
+                 : tile->running_max[t] - top < -87 ? 0
+                                                    : expf(tile->running_max[t] - top);
     tile->den[t] = tile->den[t] * keep + sum;
-    tile->top[t] = top;
+    tile->running_max[t] = top;
     return keep;
 }
 
