@@ -2,7 +2,7 @@
 #if defined(__x86_64__)
 
 #include "blocks_x86.h"
-#include "matvec_x86.h"
+#include "kernels_x86.h"
 #include "quant.h"
 
 /* values[0 .. 16) = d q (+ m) for 16 bytes of signed integers. */

@@ -11,7 +11,7 @@
 #if defined(__x86_64__)
 
 #include "gemm_x86.h"
-#include "matvec_x86.h"
+#include "kernels_x86.h"
 #include "transpose_avx512.h"
 
 #include <immintrin.h>

@@ -7,7 +7,7 @@
 #include "kernels.h"
 #include "keys_x86.h"
 #include "lanes_avx512.h"
-#include "matvec_x86.h"
+#include "kernels_x86.h"
 #include "mlp_x86.h"
 
 #include <immintrin.h>

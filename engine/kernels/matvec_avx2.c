@@ -2,7 +2,7 @@
 #if defined(__x86_64__)
 
 #include "matvec_int8_x86.h"
-#include "matvec_x86.h"
+#include "kernels_x86.h"
 #include "quant.h"
 
 enum { CHUNK = 256 };

@@ -5,7 +5,7 @@
  * Short rows, which attention has (keys of one head), go by four and share the final sums. */
 #if defined(__x86_64__)
 
-#include "matvec_x86.h"
+#include "kernels_x86.h"
 
 #include <immintrin.h>
 

@@ -2,7 +2,7 @@
 #if defined(__x86_64__)
 
 #include "matvec_int8_x86.h"
-#include "matvec_x86.h"
+#include "kernels_x86.h"
 
 bool pf_matvec_int8_avx512vnni(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end) {
     return pf_matvec_int8(W, a, y, begin, end);

@@ -1,6 +1,6 @@
 /* floor 1.3 - matrix-vector products for x86-64: what the kernel tables take from the matvec files. */
-#ifndef PF_MATVEC_X86_H
-#define PF_MATVEC_X86_H
+#ifndef PF_KERNELS_X86_H
+#define PF_KERNELS_X86_H
 
 #include "kernels.h"
 

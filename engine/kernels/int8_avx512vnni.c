@@ -355,5 +355,5 @@ void pf_gemm_avx512vnni(pf_matrix W, const float *X, size_t ldx, size_t T, bool 
 }
 
 #else
-typedef int pf_no_gemm_avx512vnni; /* ISO C wants one declaration per file */
+typedef int pf_no_int8_avx512vnni; /* ISO C wants one declaration per file */
 #endif
