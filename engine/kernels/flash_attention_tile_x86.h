@@ -1,4 +1,4 @@
-/* floor 1.3 - attention of a query tile, for any vector width: included by the attend files only.
+/* floor 1.2 - attention of a query tile, for any vector width: included by the attend files only.
  *
  * The includer brings a vector file (vector_avx2.h), whose names are used here, and ROWS, the rows of a
  * register tile.
@@ -6,13 +6,11 @@
  * Both products, K Q^T and V^T P^T, have queries in their lanes: a number of K or V is read from where
  * it lies and spread over them, so neither is ever packed or turned over, whatever the number of query
  * heads that share them; and softmax goes down the columns, with nothing to sum across a register. */
-#ifndef PF_ATTEND_TILE_X86_H
-#define PF_ATTEND_TILE_X86_H
+#ifndef PF_FLASH_ATTENTION_TILE_X86_H
+#define PF_FLASH_ATTENTION_TILE_X86_H
 
 #include <float.h>
 #include <math.h>
-
-#define INLINE static inline __attribute__((always_inline))
 
 enum { TILE = PF_TILE_QUERIES };
 
@@ -78,8 +76,9 @@ static void mask_scores(float *scores, size_t n, ptrdiff_t first, ptrdiff_t last
 }
 
 /* The queries from `lane` on that N registers hold. */
-INLINE void attend_columns(const pf_query_tile *tile, const float *K, const float *V, size_t n,
-                           size_t D, ptrdiff_t first, ptrdiff_t last, size_t lane, const size_t N) {
+INLINE void flash_attention_columns(const pf_query_tile *tile, const float *K, const float *V,
+                                    size_t n, size_t D, ptrdiff_t first, ptrdiff_t last,
+                                    size_t lane, const size_t N) {
     float *scores = tile->scores + lane, *out = tile->out + lane;
     products(K, n, D, 1, D, tile->q + lane, scores, false, N);
     if (first + (ptrdiff_t)TILE > 1 || last < (ptrdiff_t)n)

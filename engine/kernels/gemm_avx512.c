@@ -10,14 +10,10 @@
  * the rows would fall on the same lines of the cache). Panel and tile stay in the second-level cache. */
 #if defined(__x86_64__)
 
-#include "gemm_x86.h"
 #include "kernels_x86.h"
 #include "transpose_avx512.h"
 
-#include <immintrin.h>
 #include <string.h>
-
-#define INLINE static inline __attribute__((always_inline))
 
 enum { TILE_ROWS = 12, TILE_TOKENS = 32, PANEL_ROWS = 48, CHUNK = 256 };
 
@@ -32,14 +28,14 @@ static size_t at_most(size_t n, size_t limit) { return n < limit ? n : limit; }
 /* ---- getting ready ---- */
 
 /* tiles [ceil(T / 32)][K][32] = X [T, K] turned over, missing tokens 0 */
-static void turn_tokens(const float *X, size_t ldx, size_t T, size_t K, float *tiles) {
+static void transpose_tokens(const float *X, size_t ldx, size_t T, size_t K, float *tiles) {
     for (size_t t = 0; t < T; t += 16) {
         float *half = tiles + t / TILE_TOKENS * TILE_TOKENS * K + t % TILE_TOKENS;
         for (size_t k = 0; k < K; k += 16) {
             __m512 columns[16];
             size_t count = at_most(K - k, 16);
-            pf_turn_16(X + t * ldx + k, ldx, at_most(T - t, 16), (__mmask16)((1u << count) - 1),
-                       columns);
+            pf_transpose_16(X + t * ldx + k, ldx, at_most(T - t, 16),
+                            (__mmask16)((1u << count) - 1), columns);
             for (size_t i = 0; i < count; i++)
                 _mm512_storeu_ps(half + (k + i) * TILE_TOKENS, columns[i]);
         }
@@ -80,11 +76,11 @@ INLINE void multiply_tile(const float *tile, const weight_chunk *panel, size_t r
             }
         }
     }
-    float turned[TILE_ROWS][TILE_TOKENS];
+    float transposed[TILE_ROWS][TILE_TOKENS];
     for (size_t i = 0; i < TILE_ROWS; i++)
-        for (size_t v = 0; v < V; v++) _mm512_storeu_ps(turned[i] + 16 * v, sum[i][v]);
+        for (size_t v = 0; v < V; v++) _mm512_storeu_ps(transposed[i] + 16 * v, sum[i][v]);
     for (size_t t = 0; t < tokens; t++)
-        for (size_t i = 0; i < n_rows; i++) Y[t * ldy + i] = turned[i][t];
+        for (size_t i = 0; i < n_rows; i++) Y[t * ldy + i] = transposed[i][t];
 }
 
 static void multiply_32(const float *tile, const weight_chunk *panel, size_t r, size_t K, float *Y,
@@ -97,13 +93,12 @@ static void multiply_16(const float *tile, const weight_chunk *panel, size_t r, 
     multiply_tile(tile, panel, r, K, Y, ldy, tokens, n_rows, 1);
 }
 
-void pf_gemm_avx512(pf_matrix W, const float *X, size_t ldx, size_t T, bool int8, float *Y,
-                    size_t ldy, size_t begin, size_t end, float *workspace) {
-    (void)int8; /* floats are the better approximation, and as fast without VNNI */
+void pf_gemm_floats_avx512(pf_matrix W, const float *X, size_t ldx, size_t T, float *Y, size_t ldy,
+                           size_t begin, size_t end, float *workspace) {
     size_t K = W.cols, chunks = (K + CHUNK - 1) / CHUNK;
     weight_chunk *panel = (weight_chunk *)(void *)workspace;
     float *tiles = (float *)(void *)(panel + chunks);
-    turn_tokens(X, ldx, T, K, tiles);
+    transpose_tokens(X, ldx, T, K, tiles);
     for (size_t first = begin; first < end; first += PANEL_ROWS) {
         size_t rows = at_most(end - first, PANEL_ROWS);
         fill_panel(W, first, rows, panel);

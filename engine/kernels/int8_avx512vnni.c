@@ -10,8 +10,8 @@
  * of 48 rows at a time. */
 #if defined(__x86_64__)
 
-#include "blocks_x86.h"
-#include "gemm_x86.h"
+#include "kernels_x86.h"
+#include "matvec_int8_x86.h"
 #include "transpose_avx512.h"
 
 enum { TILE_ROWS = 6, TILE_TOKENS = 32, PANEL_ROWS = 48, CHUNK = 256, BLOCKS = CHUNK / 32 };
@@ -45,7 +45,7 @@ static size_t at_most(size_t n, size_t limit) { return n < limit ? n : limit; }
 /* ---- tokens ---- */
 
 /* Four columns of sixteen tokens, as 32-bit integers, side by side as bytes. */
-PF_INLINE __m512i four_bytes(const __m512i column[4]) {
+INLINE __m512i four_bytes(const __m512i column[4]) {
     const __m512i byte = _mm512_set1_epi32(255);
     __m512i low = _mm512_and_si512(column[0], byte), middle = _mm512_and_si512(column[1], byte);
     __m512i high = _mm512_and_si512(column[2], byte);
@@ -59,8 +59,8 @@ PF_INLINE __m512i four_bytes(const __m512i column[4]) {
 static void put_sixteen(const float *x, size_t ldx, size_t tokens, token_block *block, size_t lane,
                         type_traits type) {
     __m512 columns[32], largest = _mm512_setzero_ps();
-    pf_turn_16(x, ldx, tokens, 0xffff, columns);
-    pf_turn_16(x + 16, ldx, tokens, 0xffff, columns + 16);
+    pf_transpose_16(x, ldx, tokens, 0xffff, columns);
+    pf_transpose_16(x + 16, ldx, tokens, 0xffff, columns + 16);
     for (size_t k = 0; k < 32; k++) /* NaN loses */
         largest = _mm512_max_ps(_mm512_abs_ps(columns[k]), largest);
     __mmask16 some = _mm512_cmp_ps_mask(largest, _mm512_setzero_ps(), _CMP_GT_OQ);
@@ -99,19 +99,17 @@ static void put_tokens(const float *X, size_t ldx, size_t T, size_t K, type_trai
 
 /* ---- weights ---- */
 
-PF_INLINE void put_weights(weight_chunk *chunk, size_t r, size_t b, __m256i q) {
+INLINE void put_weights(weight_chunk *chunk, size_t r, size_t b, __m256i q) {
     _mm256_storeu_si256((__m256i *)(void *)(chunk->q[r] + 32 * b), q);
 }
 
-typedef __m256i (*unpack)(const uint8_t *block);
-
-PF_INLINE __m256i q8_0_plus_128(const uint8_t *block) {
+INLINE __m256i q8_0_plus_128(const uint8_t *block) {
     return _mm256_xor_si256(pf_q8_0_signed(block), _mm256_set1_epi8((char)0x80));
 }
 
 /* n columns of a row of blocks of 32, with an m behind d or without. */
-PF_INLINE void put_row_of_32(weight_chunk *chunk, size_t r, const uint8_t *block, size_t n,
-                             const size_t bytes, unpack q, const bool has_min) {
+INLINE void put_row_of_32(weight_chunk *chunk, size_t r, const uint8_t *block, size_t n,
+                          const size_t bytes, pf_unpack q, const bool has_min) {
     for (size_t b = 0; b < n / 32; b++, block += bytes) {
         put_weights(chunk, r, b, q(block));
         chunk->d[r][2 * b] = pf_half(block);
@@ -119,7 +117,7 @@ PF_INLINE void put_row_of_32(weight_chunk *chunk, size_t r, const uint8_t *block
     }
 }
 
-PF_INLINE void put_row_of_k(weight_chunk *chunk, size_t r, const uint8_t *block, const bool five) {
+INLINE void put_row_of_k(weight_chunk *chunk, size_t r, const uint8_t *block, const bool five) {
     __m256 scale, offset;
     float scales[BLOCKS], offsets[BLOCKS];
     pf_k_scales(block, &scale, &offset);
@@ -200,9 +198,9 @@ static void fill_panel(pf_matrix W, size_t first, size_t count, weight_chunk *pa
 /* ---- multiplying ---- */
 
 /* sum [6][V] += the block's columns of group h, rows r ... r + 5 of the chunk */
-PF_INLINE void multiply_group(const weight_chunk *chunk, size_t r, size_t b,
-                              const token_block *block, __m512 sum[TILE_ROWS][2], const size_t h,
-                              const type_traits type, const size_t V) {
+INLINE void multiply_group(const weight_chunk *chunk, size_t r, size_t b, const token_block *block,
+                           __m512 sum[TILE_ROWS][2], const size_t h, const type_traits type,
+                           const size_t V) {
     __m512i dot[TILE_ROWS][2];
     const size_t group = 2 * b + h, fours = 8 / type.halves;
 #pragma GCC unroll 8
@@ -243,9 +241,9 @@ PF_INLINE void multiply_group(const weight_chunk *chunk, size_t r, size_t b,
 }
 
 /* sums [6][32] += the tile's tokens times six rows of the chunk from row r, over n_blocks blocks. */
-PF_INLINE void multiply_tile(const token_block *block, const weight_chunk *chunk, size_t r,
-                             size_t n_blocks, float (*sums)[TILE_TOKENS], const type_traits type,
-                             const size_t V) {
+INLINE void multiply_tile(const token_block *block, const weight_chunk *chunk, size_t r,
+                          size_t n_blocks, float (*sums)[TILE_TOKENS], const type_traits type,
+                          const size_t V) {
     __m512 sum[TILE_ROWS][2];
     for (size_t i = 0; i < TILE_ROWS; i++)
         for (size_t v = 0; v < V; v++) sum[i][v] = _mm512_load_ps(sums[i] + 16 * v);
@@ -257,9 +255,9 @@ PF_INLINE void multiply_tile(const token_block *block, const weight_chunk *chunk
 }
 
 /* All rows of a chunk, unrolled for one or both registers of tokens; `type` is a constant in here. */
-PF_INLINE void multiply_typed(const token_block *block, const weight_chunk *chunk, size_t rows,
-                              size_t n_blocks, float (*sums)[TILE_TOKENS], size_t tokens,
-                              const type_traits type) {
+INLINE void multiply_typed(const token_block *block, const weight_chunk *chunk, size_t rows,
+                           size_t n_blocks, float (*sums)[TILE_TOKENS], size_t tokens,
+                           const type_traits type) {
     for (size_t r = 0; r < rows; r += TILE_ROWS)
         if (tokens > 16)
             multiply_tile(block, chunk, r, n_blocks, sums + r, type, 2);
@@ -326,22 +324,18 @@ static void multiply_panel(pf_type type, const token_block *tile, const weight_c
                  tokens);
     for (size_t t = 0; t < tokens; t += 16)
         for (size_t r = 0; r < rows; r += 16) {
-            __m512 turned[16];
+            __m512 transposed[16];
             size_t n_rows = at_most(rows - r, 16), n_tokens = at_most(tokens - t, 16);
-            pf_turn_16(sums[r] + t, TILE_TOKENS, n_rows, 0xffff, turned);
+            pf_transpose_16(sums[r] + t, TILE_TOKENS, n_rows, 0xffff, transposed);
             for (size_t i = 0; i < n_tokens; i++)
                 _mm512_mask_storeu_ps(Y + (t + i) * ldy + r, (__mmask16)((1u << n_rows) - 1),
-                                      turned[i]);
+                                      transposed[i]);
         }
 }
 
-void pf_gemm_avx512vnni(pf_matrix W, const float *X, size_t ldx, size_t T, bool int8, float *Y,
-                        size_t ldy, size_t begin, size_t end, float *workspace) {
+void pf_gemm_int8_avx512vnni(pf_matrix W, const float *X, size_t ldx, size_t T, float *Y,
+                             size_t ldy, size_t begin, size_t end, float *workspace) {
     size_t K = W.cols, chunks = (K + CHUNK - 1) / CHUNK;
-    if (!int8 || pf_type_get(W.type)->block_size == 1) {
-        pf_gemm_avx512(W, X, ldx, T, false, Y, ldy, begin, end, workspace);
-        return;
-    }
     weight_chunk *panel = (weight_chunk *)(void *)workspace;
     token_block *tiles = (token_block *)(void *)(panel + chunks);
     put_tokens(X, ldx, T, K, traits_of(W.type), tiles);
@@ -352,6 +346,12 @@ void pf_gemm_avx512vnni(pf_matrix W, const float *X, size_t ldx, size_t T, bool 
             multiply_panel(W.type, tiles + t / TILE_TOKENS * (K / 32), panel, rows, K,
                            at_most(T - t, TILE_TOKENS), Y + t * ldy + first, ldy);
     }
+}
+
+/* ---- times one token ---- */
+
+bool pf_matvec_int8_avx512vnni(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end) {
+    return pf_matvec_int8(W, a, y, begin, end);
 }
 
 #else

@@ -1,4 +1,4 @@
-/* floor 1.2 - kernels: which table this machine runs, and which the user asked for. */
+/* floor 1.6 - kernels: which table this machine runs, and which the user asked for. */
 #include "kernels.h"
 
 #include <stdatomic.h>

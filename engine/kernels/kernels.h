@@ -1,4 +1,4 @@
-/* floor 1.2 - kernels: the inner loops, one table per instruction set, chosen at run time.
+/* floor 1.1 - kernels: the inner loops, one table per instruction set, chosen at run time.
  *
  * kernels_plain.c is the definition of every kernel and the oracle of the others in the tests;
  * kernels_avx2.c and kernels_avx512.c are the same functions for x86-64 with AVX2 + FMA (+ F16C) and

@@ -1,18 +1,10 @@
-/* floor 1.4 - kernels for AVX2 + FMA: eight floats at a time, tails by masked loads and stores. */
+/* floor 1.5 - kernels for AVX2 + FMA: eight floats at a time, tails by masked loads and stores. */
 #if defined(__x86_64__)
 
-#include "attend_x86.h"
-#include "exp_avx2.h"
-#include "kernels.h"
-#include "keys_x86.h"
-#include "lanes_avx2.h"
 #include "kernels_x86.h"
-#include "mlp_x86.h"
+#include "vector_avx2.h"
 
-#include <immintrin.h>
 #include <math.h>
-
-#define INLINE static inline __attribute__((always_inline))
 
 INLINE float max8(__m256 x) {
     __m128 four = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
@@ -205,6 +197,21 @@ static void quantize_activation(pf_activation a, size_t n) {
     }
 }
 
+/* ---- code for any width ---- */
+
+enum { ROWS = 4 }; /* flash attention in register tiles of 4 keys by 16 queries */
+
+#include "flash_attention_tile_x86.h"
+#include "mlp_tile_x86.h"
+
+static void flash_attention(const pf_query_tile *tile, const float *K, const float *V, size_t n,
+                            size_t D, ptrdiff_t first, ptrdiff_t last) {
+    for (size_t lane = 0; lane < tile->n; lane += 2 * LANES)
+        flash_attention_columns(tile, K, V, n, D, first, last, lane, 2);
+}
+
+/* ---- the table ---- */
+
 const pf_kernels pf_kernels_avx2 = {
     .name = "avx2",
     .dot = dot,
@@ -214,14 +221,14 @@ const pf_kernels pf_kernels_avx2 = {
     .exp_sum = exp_sum,
     .rms_norm = rms_norm,
     .layer_norm = layer_norm,
-    .swiglu = pf_swiglu_avx2,
-    .gelu_tanh = pf_gelu_tanh_avx2,
-    .gelu_erf = pf_gelu_erf_avx2,
+    .swiglu = swiglu,
+    .gelu_tanh = gelu_tanh,
+    .gelu_erf = gelu_erf,
     .favor_step = favor_step,
     .scores = pf_scores_avx2,
     .weighted_rows = pf_weighted_rows_avx2,
     .to_f16 = pf_to_f16_avx2,
-    .flash_attention = pf_flash_attention_avx2,
+    .flash_attention = flash_attention,
     .quantize_activation = quantize_activation,
     .matvec = pf_matvec_avx2,
     .dequantize_row = pf_dequantize_row_avx2,

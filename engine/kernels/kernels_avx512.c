@@ -1,19 +1,10 @@
-/* floor 1.4 - kernels for AVX-512 (F, BW, DQ, VL): sixteen floats at a time, tails by masks. */
+/* floor 1.5 - kernels for AVX-512 (F, BW, DQ, VL): sixteen floats at a time, tails by masks. */
 #if defined(__x86_64__)
 
-#include "attend_x86.h"
-#include "exp_avx512.h"
-#include "gemm_x86.h"
-#include "kernels.h"
-#include "keys_x86.h"
-#include "lanes_avx512.h"
 #include "kernels_x86.h"
-#include "mlp_x86.h"
+#include "vector_avx512.h"
 
-#include <immintrin.h>
 #include <math.h>
-
-#define INLINE static inline __attribute__((always_inline))
 
 /* ---- sums, maxima, updates ---- */
 
@@ -226,22 +217,62 @@ static void quantize_activation(pf_activation a, size_t n) {
     }
 }
 
+/* ---- code for any width ---- */
+
+enum { ROWS = 8 }; /* flash attention in register tiles of 8 keys by 32 queries */
+
+#include "flash_attention_tile_x86.h"
+#include "mlp_tile_x86.h"
+
+static void flash_attention(const pf_query_tile *tile, const float *K, const float *V, size_t n,
+                            size_t D, ptrdiff_t first, ptrdiff_t last) {
+    if (tile->n > LANES)
+        flash_attention_columns(tile, K, V, n, D, first, last, 0, 2);
+    else
+        flash_attention_columns(tile, K, V, n, D, first, last, 0, 1);
+}
+
+/* ---- weights ---- */
+
+static void matvec(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end) {
+    if (!a.q || !pf_matvec_int8_avx2(W, a, y, begin, end))
+        pf_matvec_floats_avx512(W, a.x, y, begin, end);
+}
+
+static void matvec_vnni(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end) {
+    if (!a.q || !pf_matvec_int8_avx512vnni(W, a, y, begin, end))
+        pf_matvec_floats_avx512(W, a.x, y, begin, end);
+}
+
+/* Without VNNI, floats are as fast as int8 activations and the better approximation. */
+static void gemm(pf_matrix W, const float *X, size_t ldx, size_t T, bool int8, float *Y, size_t ldy,
+                 size_t begin, size_t end, float *workspace) {
+    (void)int8;
+    pf_gemm_floats_avx512(W, X, ldx, T, Y, ldy, begin, end, workspace);
+}
+
+static void gemm_vnni(pf_matrix W, const float *X, size_t ldx, size_t T, bool int8, float *Y,
+                      size_t ldy, size_t begin, size_t end, float *workspace) {
+    if (int8 && pf_type_get(W.type)->block_size > 1)
+        pf_gemm_int8_avx512vnni(W, X, ldx, T, Y, ldy, begin, end, workspace);
+    else
+        pf_gemm_floats_avx512(W, X, ldx, T, Y, ldy, begin, end, workspace);
+}
+
 /* ---- the tables ---- */
 
 #define AVX512_KERNELS                                                                             \
     .dot = dot, .axpy = axpy, .scale = scale, .max = max, .exp_sum = exp_sum,                      \
-    .rms_norm = rms_norm, .layer_norm = layer_norm, .swiglu = pf_swiglu_avx512,                    \
-    .gelu_tanh = pf_gelu_tanh_avx512, .gelu_erf = pf_gelu_erf_avx512, .favor_step = favor_step,    \
-    .scores = pf_scores_avx512, .weighted_rows = pf_weighted_rows_avx512,                          \
-    .to_f16 = pf_to_f16_avx512, .flash_attention = pf_flash_attention_avx512,                      \
-    .quantize_activation = quantize_activation, .dequantize_row = pf_dequantize_row_avx2
+    .rms_norm = rms_norm, .layer_norm = layer_norm, .swiglu = swiglu, .gelu_tanh = gelu_tanh,      \
+    .gelu_erf = gelu_erf, .favor_step = favor_step, .scores = pf_scores_avx512,                    \
+    .weighted_rows = pf_weighted_rows_avx512, .to_f16 = pf_to_f16_avx512,                          \
+    .flash_attention = flash_attention, .quantize_activation = quantize_activation,                \
+    .dequantize_row = pf_dequantize_row_avx2
 
 const pf_kernels pf_kernels_avx512 = {
-    .name = "avx512", AVX512_KERNELS, .matvec = pf_matvec_avx512, .gemm = pf_gemm_avx512};
-const pf_kernels pf_kernels_avx512vnni = {.name = "avx512-vnni",
-                                          AVX512_KERNELS,
-                                          .matvec = pf_matvec_avx512vnni,
-                                          .gemm = pf_gemm_avx512vnni};
+    .name = "avx512", .matvec = matvec, .gemm = gemm, AVX512_KERNELS};
+const pf_kernels pf_kernels_avx512vnni = {
+    .name = "avx512-vnni", .matvec = matvec_vnni, .gemm = gemm_vnni, AVX512_KERNELS};
 
 #else
 typedef int pf_no_avx512; /* ISO C wants one declaration per file */

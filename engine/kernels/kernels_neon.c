@@ -1,4 +1,4 @@
-/* floor 1.4 - kernels for aarch64: the most used ones, four floats at a time; the rest are the plain ones. */
+/* floor 1.5 - kernels for aarch64: the most used ones, four floats at a time; the rest are the plain ones. */
 #if defined(__aarch64__)
 
 #include "kernels.h"
@@ -35,7 +35,7 @@ static void scale(float *y, float alpha, size_t n) {
 }
 
 /* The larger of the two; best where x is NaN, as in the plain kernels and unlike FMAX. */
-PF_INLINE float32x4_t larger(float32x4_t x, float32x4_t best) {
+INLINE float32x4_t larger(float32x4_t x, float32x4_t best) {
     return vbslq_f32(vcgtq_f32(x, best), x, best);
 }
 
@@ -50,7 +50,7 @@ static float max(const float *x, size_t n) {
 /* ---- exp ---- */
 
 /* As in exp_avx512.h, which says why these numbers. NaN stays: its n is converted to 0. */
-PF_INLINE float32x4_t exp4(float32x4_t x) {
+INLINE float32x4_t exp4(float32x4_t x) {
     const float32x4_t n = vrndnq_f32(vmulq_n_f32(x, 0x1.715476p+0f));
     float32x4_t r = vfmsq_n_f32(x, n, 0x1.62e4p-1f);
     r = vfmsq_n_f32(r, n, 0x1.7f7d1cp-20f);
@@ -117,17 +117,16 @@ static void quantize_activation(pf_activation a, size_t n) {
 /* Four weights as floats, from any address. */
 typedef float32x4_t (*load_weights)(const char *row, size_t i);
 
-PF_INLINE float32x4_t load_f32(const char *row, size_t i) {
+INLINE float32x4_t load_f32(const char *row, size_t i) {
     return vreinterpretq_f32_u8(vld1q_u8((const uint8_t *)row + 4 * i));
 }
 
-PF_INLINE float32x4_t load_f16(const char *row, size_t i) {
+INLINE float32x4_t load_f16(const char *row, size_t i) {
     return vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8((const uint8_t *)row + 2 * i)));
 }
 
 /* A row times x, four sums in flight; the last n % 4 columns by way of a padded copy. */
-PF_INLINE float one_row(pf_type type, const char *row, size_t n, const float *x,
-                        load_weights load) {
+INLINE float one_row(pf_type type, const char *row, size_t n, const float *x, load_weights load) {
     float32x4_t sum[4] = {vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0)};
     size_t i = 0;
     for (; i + 16 <= n; i += 16)
@@ -143,8 +142,8 @@ PF_INLINE float one_row(pf_type type, const char *row, size_t n, const float *x,
     return vaddvq_f32(vaddq_f32(vaddq_f32(sum[0], sum[1]), vaddq_f32(sum[2], sum[3])));
 }
 
-PF_INLINE void matrix(pf_matrix W, const float *x, float *y, size_t begin, size_t end,
-                      load_weights load) {
+INLINE void matrix(pf_matrix W, const float *x, float *y, size_t begin, size_t end,
+                   load_weights load) {
     size_t row_bytes = pf_row_bytes(W.type, W.cols);
     for (size_t r = begin; r < end; r++)
         y[r] = one_row(W.type, (const char *)W.data + r * row_bytes, W.cols, x, load);
@@ -160,7 +159,7 @@ static void matvec_floats(pf_matrix W, pf_activation a, float *y, size_t begin, 
 }
 
 /* Two products of 128 * 127 just fit 16 bits; pairs of them are then added up in 32. */
-PF_INLINE int32x4_t multiply(int8x16x2_t w, int8x16x2_t q) {
+INLINE int32x4_t multiply(int8x16x2_t w, int8x16x2_t q) {
     int32x4_t sum = vdupq_n_s32(0);
     for (int half = 0; half < 2; half++) {
         int16x8_t pairs = vmull_s8(vget_low_s8(w.val[half]), vget_low_s8(q.val[half]));

@@ -1,15 +1,12 @@
 /* floor 1.4 - one token against kept keys and values, AVX2 + F16C: a key is read once for all its queries.
  *
- * As in keys_avx512.c with registers of eight: R keys by G queries, R G <= 8, finish together. */
+ * As in kv_avx512.c with registers of eight: R keys by G queries, R G <= 8, finish together. */
 #if defined(__x86_64__)
 
-#include "keys_x86.h"
-#include "lanes_avx2.h"
+#include "kernels_x86.h"
+#include "vector_avx2.h"
 
-#include <immintrin.h>
 #include <string.h>
-
-#define INLINE static inline __attribute__((always_inline))
 
 enum { SUMS = 8, STRIPE = 16 };
 
@@ -129,5 +126,5 @@ void pf_to_f16_avx2(uint16_t *y, const float *x, size_t n) {
 }
 
 #else
-typedef int pf_no_keys_avx2; /* ISO C wants one declaration per file */
+typedef int pf_no_kv_avx2; /* ISO C wants one declaration per file */
 #endif

@@ -4,13 +4,10 @@
  * together: R keys by G queries, R G <= 16. */
 #if defined(__x86_64__)
 
-#include "keys_x86.h"
-#include "lanes_avx512.h"
+#include "kernels_x86.h"
+#include "vector_avx512.h"
 
-#include <immintrin.h>
 #include <string.h>
-
-#define INLINE static inline __attribute__((always_inline))
 
 enum { SUMS = 16, STRIPE = 64 };
 
@@ -176,5 +173,5 @@ void pf_to_f16_avx512(uint16_t *y, const float *x, size_t n) {
 }
 
 #else
-typedef int pf_no_keys_avx512; /* ISO C wants one declaration per file */
+typedef int pf_no_kv_avx512; /* ISO C wants one declaration per file */
 #endif

@@ -1,11 +1,11 @@
-/* floor 1.3 - one token against kept keys and values, for any vector width: included by the keys files only.
+/* floor 1.2 - one token against kept keys and values, for any vector width: included by the keys files only.
  *
  * The includer defines INLINE, load_row with load_f32 and load_f16, SUMS (how many sums a tile of keys
  * by queries finishes together), STRIPE (columns of values that one pass adds up), and
  *   score_rows         all keys against G <= 4 queries, R keys at a time
  *   weighted_columns   a stripe of every row, for up to 4 of G queries */
-#ifndef PF_KEYS_TILE_X86_H
-#define PF_KEYS_TILE_X86_H
+#ifndef PF_KV_TILE_X86_H
+#define PF_KV_TILE_X86_H
 
 INLINE void score_group(pf_matrix K, const float *q, float scale, float *scores, size_t ld,
                         load_row load, size_t G) {

@@ -1,4 +1,4 @@
-/* floor 1.3 - matrix products: weights against one token or many; the only file that sees BLAS.
+/* floor 1.7 - matrix products: weights against one token or many; the only file that sees BLAS.
  *
  * OpenBLAS (the OpenMP build) asks omp_get_max_threads() and omp_in_parallel() at each call, and works
  * on one thread inside a team. A team of one is no parallel region, so there we lower the calling

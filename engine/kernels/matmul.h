@@ -1,4 +1,4 @@
-/* floor 1.3 - matrix products: weights against one token or many; the only file that sees BLAS. */
+/* floor 1.7 - matrix products: weights against one token or many; the only file that sees BLAS. */
 #ifndef PF_MATMUL_H
 #define PF_MATMUL_H
 

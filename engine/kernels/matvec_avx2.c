@@ -10,22 +10,21 @@ enum { CHUNK = 256 };
 /* Eight weights as floats. */
 typedef __m256 (*load_weights)(const void *row, size_t i);
 
-PF_INLINE __m256 load_f32(const void *row, size_t i) {
+INLINE __m256 load_f32(const void *row, size_t i) {
     return _mm256_loadu_ps((const float *)row + i);
 }
 
-PF_INLINE __m256 load_f16(const void *row, size_t i) {
+INLINE __m256 load_f16(const void *row, size_t i) {
     return _mm256_cvtph_ps(pf_load16((const uint16_t *)row + i));
 }
 
-PF_INLINE __m256 load_bf16(const void *row, size_t i) {
+INLINE __m256 load_bf16(const void *row, size_t i) {
     __m128i brains = pf_load16((const uint16_t *)row + i);
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(brains), 16));
 }
 
 /* A row times x, four sums in flight; the last n % 8 columns by way of a padded copy. */
-PF_INLINE float one_row(pf_type type, const char *row, size_t n, const float *x,
-                        load_weights load) {
+INLINE float one_row(pf_type type, const char *row, size_t n, const float *x, load_weights load) {
     __m256 sum[4];
     for (size_t j = 0; j < 4; j++) sum[j] = _mm256_setzero_ps();
     size_t i = 0;
@@ -44,8 +43,8 @@ PF_INLINE float one_row(pf_type type, const char *row, size_t n, const float *x,
 }
 
 /* Row after row, as they lie in memory (matvec_avx512.c says why). */
-PF_INLINE void matrix(pf_matrix W, const float *x, float *y, size_t begin, size_t end,
-                      load_weights load) {
+INLINE void matrix(pf_matrix W, const float *x, float *y, size_t begin, size_t end,
+                   load_weights load) {
     size_t row_bytes = pf_row_bytes(W.type, W.cols);
     for (size_t r = begin; r < end; r++)
         y[r] = one_row(W.type, (const char *)W.data + r * row_bytes, W.cols, x, load);

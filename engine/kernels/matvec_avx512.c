@@ -6,10 +6,7 @@
 #if defined(__x86_64__)
 
 #include "kernels_x86.h"
-
-#include <immintrin.h>
-
-#define INLINE static inline __attribute__((always_inline))
+#include "vector_avx512.h"
 
 enum { ROWS = 4, SHORT = 128, CHUNK = 256 };
 
@@ -46,7 +43,7 @@ INLINE void four_short_rows(const char *row, size_t row_bytes, size_t n, const f
     __m512 sum[ROWS];
     for (size_t r = 0; r < ROWS; r++) sum[r] = _mm512_setzero_ps();
     for (size_t i = 0; i < n; i += 16) {
-        __mmask16 mask = (__mmask16)(n - i >= 16 ? 0xffff : (1u << (n - i)) - 1);
+        __mmask16 mask = lanes(n - i);
         __m512 values = _mm512_maskz_loadu_ps(mask, x + i);
         for (size_t r = 0; r < ROWS; r++)
             sum[r] = _mm512_fmadd_ps(load(row + r * row_bytes, i, mask), values, sum[r]);
@@ -63,7 +60,7 @@ INLINE float one_row(const char *row, size_t n, const float *x, load_weights loa
             sum[j] = _mm512_fmadd_ps(load(row, i + 16 * j, 0xffff), _mm512_loadu_ps(x + i + 16 * j),
                                      sum[j]);
     for (; i < n; i += 16) {
-        __mmask16 mask = (__mmask16)(n - i >= 16 ? 0xffff : (1u << (n - i)) - 1);
+        __mmask16 mask = lanes(n - i);
         sum[0] = _mm512_fmadd_ps(load(row, i, mask), _mm512_maskz_loadu_ps(mask, x + i), sum[0]);
     }
     return _mm512_reduce_add_ps(
@@ -105,7 +102,7 @@ static void blocks(pf_matrix W, const float *x, float *y, size_t begin, size_t e
     }
 }
 
-static void matvec_floats(pf_matrix W, const float *x, float *y, size_t begin, size_t end) {
+void pf_matvec_floats_avx512(pf_matrix W, const float *x, float *y, size_t begin, size_t end) {
     switch (W.type) {
     case PF_F32:
         f32(W, x, y, begin, end);
@@ -119,15 +116,6 @@ static void matvec_floats(pf_matrix W, const float *x, float *y, size_t begin, s
     default:
         blocks(W, x, y, begin, end);
     }
-}
-
-void pf_matvec_avx512(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end) {
-    if (!a.q || !pf_matvec_int8_avx2(W, a, y, begin, end)) matvec_floats(W, a.x, y, begin, end);
-}
-
-void pf_matvec_avx512vnni(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end) {
-    if (!a.q || !pf_matvec_int8_avx512vnni(W, a, y, begin, end))
-        matvec_floats(W, a.x, y, begin, end);
 }
 
 #else

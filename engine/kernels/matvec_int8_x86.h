@@ -1,4 +1,4 @@
-/* floor 1.3 - block types against int8 activations: the loops that AVX2 and VNNI share.
+/* floor 1.2 - block types against int8 activations: the loops that AVX2 and VNNI share.
  *
  * Both work on 256-bit registers, which hold exactly one block of 32; they differ in one instruction,
  * the dot product of bytes. A file that includes this is compiled for one of the two and gets that
@@ -14,10 +14,10 @@
 
 #include "blocks_x86.h"
 #include "kernels.h"
-#include "lanes_avx2.h"
+#include "vector_avx2.h"
 
 /* Eight sums of four products of unsigned u (with AVX2: <= 128) and signed s, as floats. */
-PF_INLINE __m256 pf_dot_unsigned(__m256i u, __m256i s) {
+INLINE __m256 pf_dot_unsigned(__m256i u, __m256i s) {
 #if defined(__AVX512VNNI__)
     return _mm256_cvtepi32_ps(_mm256_dpbusd_epi32(_mm256_setzero_si256(), u, s));
 #else
@@ -27,7 +27,7 @@ PF_INLINE __m256 pf_dot_unsigned(__m256i u, __m256i s) {
 }
 
 /* Both signed: the sign of q moves over to p, whose values are never -128. */
-PF_INLINE __m256 pf_dot_signed(__m256i q, __m256i p) {
+INLINE __m256 pf_dot_signed(__m256i q, __m256i p) {
     return pf_dot_unsigned(_mm256_abs_epi8(q), _mm256_sign_epi8(p, q));
 }
 
@@ -40,8 +40,6 @@ typedef enum pf_offset_kind {
     PF_MIN,    /* w = d q + m, m stored behind d */
 } pf_offset_kind;
 
-typedef __m256i (*pf_unpack)(const uint8_t *block);
-
 /* What a row has added up to: eight sums of d s (q . p), and in lane 0 that of d or m (sum of p). */
 typedef struct pf_totals {
     __m256 dots;
@@ -49,8 +47,8 @@ typedef struct pf_totals {
 } pf_totals;
 
 /* Adds block b of a row. */
-PF_INLINE void pf_add_block(pf_totals *total, const uint8_t *block, size_t b, pf_activation a,
-                            pf_unpack unpack, const pf_offset_kind kind) {
+INLINE void pf_add_block(pf_totals *total, const uint8_t *block, size_t b, pf_activation a,
+                         pf_unpack unpack, const pf_offset_kind kind) {
     __m256i q = unpack(block), p = pf_load32(a.q + 32 * b);
     __m256 d = pf_half8(block), scale = _mm256_mul_ps(d, _mm256_set1_ps(a.scale[b]));
     __m256 dot = kind == PF_SIGNED ? pf_dot_signed(q, p) : pf_dot_unsigned(q, p);
@@ -60,9 +58,9 @@ PF_INLINE void pf_add_block(pf_totals *total, const uint8_t *block, size_t b, pf
     total->offset = _mm_fmadd_ss(factor, _mm_load_ss(a.sum + b), total->offset);
 }
 
-PF_INLINE float pf_row_of_32(const uint8_t *block, size_t n_blocks, pf_activation a,
-                             const size_t bytes, pf_unpack unpack, const pf_offset_kind kind,
-                             const float centre) {
+INLINE float pf_row_of_32(const uint8_t *block, size_t n_blocks, pf_activation a,
+                          const size_t bytes, pf_unpack unpack, const pf_offset_kind kind,
+                          const float centre) {
     pf_totals even = {_mm256_setzero_ps(), _mm_setzero_ps()}, odd = even;
     size_t b = 0;
     for (; b + 2 <= n_blocks; b += 2, block += 2 * bytes) {
@@ -77,8 +75,7 @@ PF_INLINE float pf_row_of_32(const uint8_t *block, size_t n_blocks, pf_activatio
 }
 
 /* One row of Q4_K or Q5_K. */
-PF_INLINE float pf_row_of_k(const uint8_t *block, size_t n_blocks, pf_activation a,
-                            const bool five) {
+INLINE float pf_row_of_k(const uint8_t *block, size_t n_blocks, pf_activation a, const bool five) {
     __m256 total[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()}, mins = _mm256_setzero_ps();
     for (size_t b = 0; b < n_blocks; b++, block += five ? 176 : 144) {
         __m256 scale, offset;
@@ -97,8 +94,8 @@ PF_INLINE float pf_row_of_k(const uint8_t *block, size_t n_blocks, pf_activation
 }
 
 /* One row of Q6_K, or (three) of Q3_K: signed values, a scale for each 16. */
-PF_INLINE float pf_row_of_16(const uint8_t *block, size_t n_blocks, pf_activation a,
-                             const bool three) {
+INLINE float pf_row_of_16(const uint8_t *block, size_t n_blocks, pf_activation a,
+                          const bool three) {
     __m256 total[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
     for (size_t b = 0; b < n_blocks; b++, block += three ? 110 : 210) {
         float scales[16];
@@ -119,7 +116,7 @@ PF_INLINE float pf_row_of_16(const uint8_t *block, size_t n_blocks, pf_activatio
 }
 
 /* One row of Q2_K: a min for each 16 values, so the activations are summed by sixteen here. */
-PF_INLINE float pf_row_of_q2_k(const uint8_t *block, size_t n_blocks, pf_activation a) {
+INLINE float pf_row_of_q2_k(const uint8_t *block, size_t n_blocks, pf_activation a) {
     __m256 total[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
     for (size_t b = 0; b < n_blocks; b++, block += 84) {
         float scales[16], mins[16];
@@ -138,9 +135,9 @@ PF_INLINE float pf_row_of_q2_k(const uint8_t *block, size_t n_blocks, pf_activat
     return pf_sum8(_mm256_add_ps(total[0], total[1]));
 }
 
-PF_INLINE void pf_matrix_of_32(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end,
-                               const size_t bytes, pf_unpack unpack, const pf_offset_kind kind,
-                               const float centre) {
+INLINE void pf_matrix_of_32(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end,
+                            const size_t bytes, pf_unpack unpack, const pf_offset_kind kind,
+                            const float centre) {
     size_t n_blocks = W.cols / 32, row_bytes = n_blocks * bytes;
     const uint8_t *data = W.data;
     for (size_t r = begin; r < end; r++)
@@ -148,7 +145,7 @@ PF_INLINE void pf_matrix_of_32(pf_matrix W, pf_activation a, float *y, size_t be
 }
 
 /* The whole product; false for a type that has no int8 product. */
-PF_INLINE bool pf_matvec_int8(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end) {
+INLINE bool pf_matvec_int8(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end) {
     size_t row_bytes = pf_row_bytes(W.type, W.cols), supers = W.cols / 256;
     const uint8_t *data = W.data;
     switch (W.type) {

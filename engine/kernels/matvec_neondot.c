@@ -3,7 +3,7 @@
 
 #include "matvec_neon.h"
 
-PF_INLINE int32x4_t multiply(int8x16x2_t w, int8x16x2_t q) {
+INLINE int32x4_t multiply(int8x16x2_t w, int8x16x2_t q) {
     int32x4_t sum = vdotq_s32(vdupq_n_s32(0), w.val[0], q.val[0]);
     return vdotq_s32(sum, w.val[1], q.val[1]);
 }

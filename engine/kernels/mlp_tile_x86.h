@@ -1,12 +1,10 @@
-/* floor 1.3 - the MLP's nonlinearities, for any vector width: included by the mlp files only.
+/* floor 1.2 - the MLP's nonlinearities, for any vector width: included by the mlp files only.
  *
  * The includer brings a vector file (vector_avx2.h), whose names are used here. */
 #ifndef PF_MLP_TILE_X86_H
 #define PF_MLP_TILE_X86_H
 
 #include <stddef.h>
-
-#define INLINE static inline __attribute__((always_inline))
 
 /* x / (1 + exp(-y)). exp(88) is the largest that does not overflow, and x / (1 + e^88) is 0 to a float
  * beside anything. */
@@ -15,7 +13,7 @@ INLINE VECTOR times_sigmoid(VECTOR x, VECTOR y) {
     return DIV(x, ADD(SPREAD(1), e));
 }
 
-INLINE void swiglu(float *gate, const float *up, size_t n) {
+static void swiglu(float *gate, const float *up, size_t n) {
     for (size_t i = 0; i < n; i += LANES) {
         VECTOR x = LOAD_FIRST(gate + i, n - i);
         STORE_FIRST(gate + i, n - i, MUL(times_sigmoid(x, x), LOAD_FIRST(up + i, n - i)));
@@ -23,7 +21,7 @@ INLINE void swiglu(float *gate, const float *up, size_t n) {
 }
 
 /* (1 + tanh(u)) / 2 = 1 / (1 + exp(-2 u)), u = sqrt(2 / pi) (x + 0.044715 x^3) */
-INLINE void gelu_tanh(float *x, size_t n) {
+static void gelu_tanh(float *x, size_t n) {
     for (size_t i = 0; i < n; i += LANES) {
         VECTOR v = LOAD_FIRST(x + i, n - i);
         VECTOR cubic = FMA(MUL(v, v), SPREAD(0.0713548163f), SPREAD(1.5957691216f));
@@ -48,7 +46,7 @@ INLINE VECTOR scaled_erfc(VECTOR z) {
 }
 
 /* x (1 + erf(x / sqrt 2)) / 2 = max(x, 0) - |x| erfc(|x| / sqrt 2) / 2 */
-INLINE void gelu_erf(float *x, size_t n) {
+static void gelu_erf(float *x, size_t n) {
     for (size_t i = 0; i < n; i += LANES) {
         VECTOR v = LOAD_FIRST(x + i, n - i), size = MAX(v, SUB(SPREAD(0), v));
         VECTOR e = EXP(MUL(MUL(v, v), SPREAD(-0.5f)));

@@ -1,12 +1,15 @@
-/* floor 1.3 - turning over: sixteen rows of floats become sixteen columns, in AVX-512 registers. */
-#ifndef PF_TURN_AVX512_H
-#define PF_TURN_AVX512_H
+/* floor 1.0 - turning over: sixteen rows of floats become sixteen columns, in AVX-512 registers. */
+#ifndef PF_TRANSPOSE_AVX512_H
+#define PF_TRANSPOSE_AVX512_H
 
-#include "blocks_x86.h"
+#include <immintrin.h>
+#include <stddef.h>
+
+#define INLINE static inline __attribute__((always_inline))
 
 /* Sixteen rows of at most sixteen columns turned over: out[k] = column k, 0 where there is none. */
-PF_INLINE void pf_turn_16(const float *rows, size_t ld, size_t n_rows, __mmask16 columns,
-                          __m512 out[16]) {
+INLINE void pf_transpose_16(const float *rows, size_t ld, size_t n_rows, __mmask16 columns,
+                            __m512 out[16]) {
     __m512 a[16], b[16];
     for (size_t i = 0; i < 16; i++)
         a[i] = i < n_rows ? _mm512_maskz_loadu_ps(columns, rows + i * ld) : _mm512_setzero_ps();
