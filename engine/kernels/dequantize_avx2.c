@@ -1,4 +1,5 @@
-/* floor 1.3 - block formats to floats with AVX2, the same bits as quant.c: a product, then a sum. */
+/* floor 1.3 - weights to floats, AVX2: the same bits as quant.c, because it also multiplies first,
+ * then adds. */
 #if defined(__x86_64__)
 
 #include "blocks_x86.h"
@@ -18,7 +19,7 @@ INLINE void store(float *values, __m256i q, __m256 d, const __m256 *m) {
     store_half(values + 16, _mm256_extracti128_si256(q, 1), d, m);
 }
 
-/* Types without an own offset: subtract the type's. */
+/* Types whose integers have a centre. */
 INLINE void centred_row(const uint8_t *block, size_t bytes, pf_unpack q, char centre, float *values,
                         size_t n) {
     for (size_t i = 0; i < n; i += 32, block += bytes)
@@ -26,6 +27,7 @@ INLINE void centred_row(const uint8_t *block, size_t bytes, pf_unpack q, char ce
               NULL);
 }
 
+/* Types with an offset m, stored after d. */
 INLINE void offset_row(const uint8_t *block, size_t bytes, pf_unpack q, float *values, size_t n) {
     for (size_t i = 0; i < n; i += 32, block += bytes) {
         __m256 m = pf_half8(block + 2);
@@ -33,7 +35,7 @@ INLINE void offset_row(const uint8_t *block, size_t bytes, pf_unpack q, float *v
     }
 }
 
-/* Q4_K (five false) or Q5_K. */
+/* Q4_K, or Q5_K (five). */
 INLINE void k_row(const uint8_t *block, size_t bytes, bool five, float *values, size_t n) {
     for (size_t first = 0; first < n; first += 256, block += bytes) {
         __m256 scale, offset;
@@ -50,7 +52,7 @@ INLINE void k_row(const uint8_t *block, size_t bytes, bool five, float *values, 
     }
 }
 
-/* Q6_K or (three) Q3_K: signed, a scale for each 16 values. */
+/* Q6_K, or Q3_K (three): signed values, a scale for each 16. */
 INLINE void scaled_row(const uint8_t *block, size_t bytes, bool three, float *values, size_t n) {
     for (size_t first = 0; first < n; first += 256, block += bytes) {
         float scales[16];
@@ -85,7 +87,7 @@ static void q2_k_row(const uint8_t *block, float *values, size_t n) {
     }
 }
 
-/* The 16-bit floats: the whole vectors here, the tail in plain C. */
+/* 16-bit floats: whole registers here, the last n % 8 in plain C. */
 static void f16_row(const uint8_t *row, float *values, size_t n) {
     size_t whole = n & ~(size_t)7;
     for (size_t i = 0; i < whole; i += 8)

@@ -1,13 +1,15 @@
 /* floor 1.4 - weights times many tokens in floats, AVX-512: register tiles of 12 rows by 32 tokens.
  *
- * The lanes of a register are tokens. X is turned over once into tiles of 32 tokens, so that one column
- * of a tile is two registers; a weight is one float in memory that the multiply-add spreads over all
- * lanes itself. Per column 2 + 12 loads feed 24 multiply-adds, whose sums never leave the registers: each
- * number of Y is one sum in the order of the columns, whatever the shares and the number of tokens.
+ * The lanes of a register are tokens. X is transposed once into tiles of 32 tokens, so that one
+ * column of a tile fills two registers; a weight is one float in memory that the multiply-add
+ * broadcasts to all lanes itself. Per column, 2 + 12 loads feed 24 multiply-adds, whose sums never
+ * leave the registers. Each element of Y is one sum in the order of the columns, however the rows
+ * are shared out and however many tokens there are.
  *
- * Weights of any type come as floats into a panel of 48 rows, in chunks of 256 columns with a fixed
- * distance between rows (one address register serves all of them; 64 bytes more than a power of two, or
- * the rows would fall on the same lines of the cache). Panel and tile stay in the second-level cache. */
+ * Weights of any type are converted to floats in a panel of 48 rows, in chunks of 256 columns.
+ * Rows of a chunk are a constant distance apart, so that one address register serves all of them;
+ * the distance is 64 bytes more than a power of two, or the rows would share the same lines of the
+ * cache. Panel and tile stay in the second-level cache. */
 #if defined(__x86_64__)
 
 #include "kernels_x86.h"
@@ -25,9 +27,9 @@ _Static_assert(sizeof(weight_chunk) <= PF_GEMM_PANEL_FLOATS * CHUNK * sizeof(flo
 
 static size_t at_most(size_t n, size_t limit) { return n < limit ? n : limit; }
 
-/* ---- getting ready ---- */
+/* ---- preparing tokens and weights ---- */
 
-/* tiles [ceil(T / 32)][K][32] = X [T, K] turned over, missing tokens 0 */
+/* tiles [ceil(T / 32)][K][32] = X [T, K] transposed; missing tokens are 0. */
 static void transpose_tokens(const float *X, size_t ldx, size_t T, size_t K, float *tiles) {
     for (size_t t = 0; t < T; t += 16) {
         float *half = tiles + t / TILE_TOKENS * TILE_TOKENS * K + t % TILE_TOKENS;
@@ -42,7 +44,7 @@ static void transpose_tokens(const float *X, size_t ldx, size_t T, size_t K, flo
     }
 }
 
-/* Rows of W as floats, chunk after chunk of columns. */
+/* Rows [first, first + count) of W as floats, chunk after chunk of columns. */
 static void fill_panel(pf_matrix W, size_t first, size_t count, weight_chunk *panel) {
     size_t row_bytes = pf_row_bytes(W.type, W.cols), chunk_bytes = 0;
     const char *row = (const char *)W.data + first * row_bytes;
@@ -56,8 +58,8 @@ static void fill_panel(pf_matrix W, size_t first, size_t count, weight_chunk *pa
 
 /* ---- multiplying ---- */
 
-/* Y [tokens][0 .. n_rows) = the tile's tokens times 12 rows of the panel from row r; V registers of
- * tokens. */
+/* Y [tokens][n_rows] = the tokens of a tile, V registers of them, times 12 rows of the panel from
+ * row r; only n_rows of the 12 are stored. */
 INLINE void multiply_tile(const float *tile, const weight_chunk *panel, size_t r, size_t K,
                           float *Y, size_t ldy, size_t tokens, size_t n_rows, const size_t V) {
     __m512 sum[TILE_ROWS][2];

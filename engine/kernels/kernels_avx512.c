@@ -1,4 +1,5 @@
-/* floor 1.5 - kernels for AVX-512 (F, BW, DQ, VL): sixteen floats at a time, tails by masks. */
+/* floor 1.5 - kernels for AVX-512 (F, BW, DQ, VL): sixteen floats at a time; the last few by
+ * masks. */
 #if defined(__x86_64__)
 
 #include "kernels_x86.h"
@@ -46,7 +47,7 @@ static void scale(float *y, float alpha, size_t n) {
 
 static float max(const float *x, size_t n) {
     __m512 best = _mm512_set1_ps(x[0]);
-    for (size_t i = 0; i < n; i += 16) /* an unordered comparison keeps `best`, as in plain C */
+    for (size_t i = 0; i < n; i += 16) /* where x is NaN the result is `best`, as in plain C */
         best = _mm512_max_ps(_mm512_mask_loadu_ps(best, lanes(n - i), x + i), best);
     return _mm512_reduce_max_ps(best);
 }
@@ -100,12 +101,12 @@ static void layer_norm(float *y, const float *x, const float *weight, const floa
 
 /* ---- FAVOR+ ---- */
 
-/* A stripe of S: K vectors (the last one masked) wide, all M rows; G queries at once. What the rows
- * add up to stays in registers: K * G <= 16 of the 32. */
+/* favor_step on a stripe of S: all M rows of K registers (the last one masked), for G queries. The
+ * sums over the rows stay in registers: K * G <= 16 of the 32. */
 INLINE void favor_stripe(float *S, size_t M, size_t D, float decay, const float *phi_k,
                          const float *v, const float *phi_q, float *out, __mmask16 last,
                          const size_t K, const size_t G) {
-    __m512 value[4], total[4][4], keep = _mm512_set1_ps(decay);
+    __m512 value[4], total[4][4], factor = _mm512_set1_ps(decay);
     for (size_t k = 0; k < K; k++) {
         __mmask16 mask = k + 1 < K ? 0xffff : last;
         value[k] = phi_k ? _mm512_maskz_loadu_ps(mask, v + 16 * k) : _mm512_setzero_ps();
@@ -118,7 +119,7 @@ INLINE void favor_stripe(float *S, size_t M, size_t D, float decay, const float 
         if (phi_k) {
             __m512 phi = _mm512_set1_ps(phi_k[m]);
             for (size_t k = 0; k < K; k++) {
-                row[k] = _mm512_fmadd_ps(phi, value[k], _mm512_mul_ps(keep, row[k]));
+                row[k] = _mm512_fmadd_ps(phi, value[k], _mm512_mul_ps(factor, row[k]));
                 _mm512_mask_storeu_ps(S + 16 * k, k + 1 < K ? 0xffff : last, row[k]);
             }
         }
@@ -132,7 +133,7 @@ INLINE void favor_stripe(float *S, size_t M, size_t D, float decay, const float 
             _mm512_mask_storeu_ps(out + g * D + 16 * k, k + 1 < K ? 0xffff : last, total[g][k]);
 }
 
-/* The loops of a stripe are unrolled for each of the 16 shapes: K and G are constants in here. */
+/* K and G are constants in each call, so that the compiler unrolls the loops of every shape. */
 INLINE void favor_stripe_of(float *S, size_t M, size_t D, float decay, const float *phi_k,
                             const float *v, const float *phi_q, float *out, __mmask16 last,
                             const size_t K, size_t G) {
@@ -176,7 +177,7 @@ static void favor_columns(float *S, size_t M, size_t D, size_t width, float deca
     }
 }
 
-/* Stripes of 64 columns, queries four at a time; only the first four pay for the update. */
+/* Stripes of 64 columns, four queries at a time; S is updated with the first four. */
 static void favor_step(float *S, float *z, size_t M, size_t D, float decay, const float *phi_k,
                        const float *v, const float *phi_q, size_t G, float *out, float *den) {
     for (size_t d = 0; d < D; d += 64) {
@@ -201,7 +202,7 @@ static void favor_step(float *S, float *z, size_t M, size_t D, float decay, cons
 static void quantize_activation(pf_activation a, size_t n) {
     for (size_t b = 0; b < n / 32; b++) {
         __m512 low = _mm512_loadu_ps(a.x + 32 * b), high = _mm512_loadu_ps(a.x + 32 * b + 16);
-        /* NaN loses against the zeros, as in plain C */
+        /* max returns its second operand where the first is NaN: NaN is skipped, as in plain C */
         __m512 largest = _mm512_max_ps(_mm512_abs_ps(low), _mm512_setzero_ps());
         largest = _mm512_max_ps(_mm512_abs_ps(high), largest);
         float most = _mm512_reduce_max_ps(largest);

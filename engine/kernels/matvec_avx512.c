@@ -1,8 +1,9 @@
-/* floor 1.4 - weights times one token in floats, AVX-512: bound by memory, so the loads are all.
+/* floor 1.4 - weights times one token in floats, AVX-512: bound by memory, so only loads matter.
  *
- * One row after the other, as they lie in memory: four rows side by side share the loads of x but halve
- * the speed on long rows (Zen 4: 16 instead of 27 GB/s), because the prefetcher follows one stream best.
- * Short rows, which attention has (keys of one head), go by four and share the final sums. */
+ * Row after row, in the order of memory: four rows side by side share the loads of x but halve the
+ * speed on long rows (Zen 4: 16 instead of 27 GB/s), because the prefetcher follows one stream
+ * best. Short rows, such as the D columns of a random projection, go four at a time and share the
+ * final sums. */
 #if defined(__x86_64__)
 
 #include "kernels_x86.h"
@@ -10,7 +11,7 @@
 
 enum { ROWS = 4, SHORT = 128, CHUNK = 256 };
 
-/* Sixteen weights as floats, where the mask is set; 0 elsewhere. */
+/* Sixteen weights, from the i-th, as floats where the mask is set; 0 elsewhere. */
 typedef __m512 (*load_weights)(const void *row, size_t i, __mmask16 mask);
 
 INLINE __m512 load_f32(const void *row, size_t i, __mmask16 mask) {
@@ -26,7 +27,7 @@ INLINE __m512 load_bf16(const void *row, size_t i, __mmask16 mask) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(brains), 16));
 }
 
-/* y[0 .. 4) = the sum of each of four registers. */
+/* y[r] = the sum over the lanes of sum[r]. */
 INLINE void store_sums(float *y, const __m512 sum[ROWS]) {
     __m128 quarter[ROWS];
     for (size_t r = 0; r < ROWS; r++) {
@@ -87,7 +88,7 @@ static void bf16(pf_matrix W, const float *x, float *y, size_t begin, size_t end
     matrix(W, x, y, begin, end, load_bf16);
 }
 
-/* Block types against floats, the reference path: some blocks at a time into a buffer. */
+/* Block types times floats, the reference path: a few blocks at a time are converted to floats. */
 static void blocks(pf_matrix W, const float *x, float *y, size_t begin, size_t end) {
     const char *block = (const char *)W.data + begin * pf_row_bytes(W.type, W.cols);
     float weights[CHUNK];

@@ -1,5 +1,5 @@
-/* floor 1.2 - weight blocks times int8 activations for aarch64: what the files with and without
- * dot-product instructions share. Each brings its own `multiply`. */
+/* floor 1.2 - block types times int8 activations for aarch64: what the files with and without
+ * dot-product instructions share. Each passes its own `multiply`. */
 #ifndef PF_MATVEC_NEON_H
 #define PF_MATVEC_NEON_H
 
@@ -13,10 +13,10 @@
 /* The int8 products alone (Q8_0 and Q4_0; a.q set) by SDOT; false for other types. */
 bool pf_matvec_int8_neondot(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end);
 
-/* The products of 32 columns in four sums; which column goes to which is the instruction's affair. */
+/* Four sums of the products of 32 columns; which columns go into which sum may differ. */
 typedef int32x4_t (*pf_neon_multiply)(int8x16x2_t w, int8x16x2_t q);
 
-/* A block's first two bytes are its scale; it lies at any address. */
+/* The scale is the first two bytes of a block, which may be unaligned. */
 INLINE float pf_neon_block_scale(const uint8_t *block) {
     uint16_t half;
     memcpy(&half, block, sizeof half);
@@ -29,7 +29,8 @@ INLINE int8x16x2_t pf_neon_load_q8_0(const uint8_t *block) {
     return w;
 }
 
-/* The low halves of the 16 bytes are the first 16 weights, the high halves the others; all plus 8. */
+/* The low nibbles of the 16 bytes are the first 16 weights, the high nibbles the others; all plus
+ * 8. */
 INLINE int8x16x2_t pf_neon_load_q4_0(const uint8_t *block) {
     uint8x16_t both = vld1q_u8(block + 2);
     int8x16_t low = vreinterpretq_s8_u8(vandq_u8(both, vdupq_n_u8(15)));
@@ -38,7 +39,7 @@ INLINE int8x16x2_t pf_neon_load_q4_0(const uint8_t *block) {
     return w;
 }
 
-/* The rows [begin, end), two sums of floats in flight: even blocks and odd ones. */
+/* The rows [begin, end), in two independent sums: of even and of odd blocks. */
 INLINE void pf_neon_int8_rows(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end,
                               int8x16x2_t (*load)(const uint8_t *block),
                               pf_neon_multiply multiply) {

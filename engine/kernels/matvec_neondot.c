@@ -1,4 +1,5 @@
-/* floor 1.4 - int8 products for aarch64 by SDOT: one instruction for four of them and their sum. */
+/* floor 1.4 - block types times int8 activations, aarch64 with SDOT: one instruction multiplies and
+ * adds four pairs of bytes per lane. The only file that is compiled for SDOT. */
 #if defined(__aarch64__)
 
 #include "matvec_neon.h"

@@ -1,13 +1,12 @@
-/* floor 1.2 - the MLP's nonlinearities, for any vector width: included by the mlp files only.
- *
- * The includer brings a vector file (vector_avx2.h), whose names are used here. */
+/* floor 1.2 - the MLP's nonlinearities, for any vector width: included by the files of the tables,
+ * after a vector file (vector_avx2.h), whose names it uses. */
 #ifndef PF_MLP_TILE_X86_H
 #define PF_MLP_TILE_X86_H
 
 #include <stddef.h>
 
-/* x / (1 + exp(-y)). exp(88) is the largest that does not overflow, and x / (1 + e^88) is 0 to a float
- * beside anything. */
+/* x sigmoid(y) = x / (1 + exp(-y)). The exponent stops at 88, where exp is still finite and
+ * the quotient as good as 0. */
 INLINE VECTOR times_sigmoid(VECTOR x, VECTOR y) {
     VECTOR e = EXP(MIN(SPREAD(88), SUB(SPREAD(0), y)));
     return DIV(x, ADD(SPREAD(1), e));
@@ -29,8 +28,8 @@ static void gelu_tanh(float *x, size_t n) {
     }
 }
 
-/* exp(z^2) erfc(z) for z >= 0 as t times a polynomial in t = 1 / (1 + 0.3 z), fitted for the least
- * relative error: 7e-8 up to z = 14, where erfc is no float any more. */
+/* exp(z^2) erfc(z) for z >= 0: t times a polynomial in t = 1 / (1 + 0.3 z), fitted for the least
+ * relative error, 7e-8 up to z = 14. Beyond, erfc(z) is 0 as a float. */
 INLINE VECTOR scaled_erfc(VECTOR z) {
     VECTOR t = DIV(SPREAD(1), FMA(SPREAD(0.3f), z, SPREAD(1)));
     VECTOR p = SPREAD(-0x1.034f9p-3f);

@@ -1,4 +1,4 @@
-/* floor 1.0 - turning over: sixteen rows of floats become sixteen columns, in AVX-512 registers. */
+/* floor 1.0 - transposition: 16 x 16 floats in AVX-512 registers. */
 #ifndef PF_TRANSPOSE_AVX512_H
 #define PF_TRANSPOSE_AVX512_H
 
@@ -7,7 +7,8 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* Sixteen rows of at most sixteen columns turned over: out[k] = column k, 0 where there is none. */
+/* out[k] = column k of n_rows <= 16 rows, ld floats apart; 0 in the lanes of missing rows and in
+ * the columns where the mask is 0. */
 INLINE void pf_transpose_16(const float *rows, size_t ld, size_t n_rows, __mmask16 columns,
                             __m512 out[16]) {
     __m512 a[16], b[16];
@@ -23,7 +24,7 @@ INLINE void pf_transpose_16(const float *rows, size_t ld, size_t n_rows, __mmask
             a[i + 2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, high));
             a[i + 2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, high));
         }
-    for (size_t j = 0; j < 4; j++) { /* quarters of 4 x 4 registers change places */
+    for (size_t j = 0; j < 4; j++) { /* the 4 x 4 quarters of four registers are transposed */
         __m512 even_low = _mm512_shuffle_f32x4(a[j], a[4 + j], 0x88);
         __m512 even_high = _mm512_shuffle_f32x4(a[8 + j], a[12 + j], 0x88);
         __m512 odd_low = _mm512_shuffle_f32x4(a[j], a[4 + j], 0xdd);

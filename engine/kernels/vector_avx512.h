@@ -1,8 +1,9 @@
 /* floor 1.0 - vectors for AVX-512: partly filled registers, exp, and the names that code for any
- * width uses. Included by the kernel files for AVX-512 only; a tile file (*_tile_x86.h) comes after it.
+ * width uses. Included by the kernel files for AVX-512 only; a tile file (*_tile_x86.h) comes
+ * after it.
  *
- * A masked load reads zeros where the mask is off and touches no memory there, so every loop ends in
- * one more step of the same kind instead of a slow scalar tail. */
+ * A masked load reads zeros where the mask is off and touches no memory there, so every loop ends
+ * in one more step of the same kind instead of a slow scalar tail. */
 #ifndef PF_VECTOR_AVX512_H
 #define PF_VECTOR_AVX512_H
 
