@@ -1,5 +1,4 @@
-/* floor 6.2 - test of the matrix products: every type and shape against sums in double precision.
- * */
+/* floor 6.2 - test of the matrix products: all types and shapes against sums in double. */
 #include "matmul.h"
 #include "memory.h"
 #include "quant.h"

@@ -29,7 +29,7 @@ typedef struct pf_activation {
     float *scale, *sum; /* [ceil(n / 32)] each */
 } pf_activation;
 
-/* For gemm: tokens in one call, at most; floats of workspace for each column of W. */
+/* For gemm: most tokens in one call; floats of workspace per column of a panel of weights. */
 enum { PF_GEMM_TOKENS = 256, PF_GEMM_PANEL_FLOATS = 52 };
 
 /* Softmax attention of a tile of queries, on the way through the keys (online softmax, Milakov &
@@ -54,7 +54,7 @@ typedef struct pf_kernels {
     float (*dot)(const float *a, const float *b, size_t n);        /* sum a_i b_i */
     void (*axpy)(float *y, float alpha, const float *x, size_t n); /* y += alpha x */
     void (*scale)(float *y, float alpha, size_t n);                /* y *= alpha */
-    float (*max)(const float *x, size_t n); /* the largest; n >= 1, NaN is skipped after x_0 */
+    float (*max)(const float *x, size_t n); /* n >= 1; ignores NaN, unless x_0 is */
 
     /* y_i = exp(x_i - shift); returns sum y_i. Each y_i is within 2 ulp, and 0 where
      * x_i - shift < -87. The caller ensures x_i - shift <= 88. y may be x. */

@@ -50,8 +50,8 @@ static float max(const float *x, size_t n) {
 
 /* ---- exp ---- */
 
-/* exp(x) for x <= 88; method and error as in vector_avx512.h. NaN stays NaN: its n converts to 0.
- * */
+/* exp(x) for x <= 88; method and error as in vector_avx512.h. NaN stays NaN, since its n becomes
+ * the integer 0. */
 INLINE float32x4_t exp4(float32x4_t x) {
     const float32x4_t n = vrndnq_f32(vmulq_n_f32(x, 0x1.715476p+0f));
     float32x4_t r = vfmsq_n_f32(x, n, 0x1.62e4p-1f);

@@ -34,8 +34,8 @@ INLINE float pf_sum8(__m256 x) {
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
-/* exp(x) for x <= 88; method and error as in vector_avx512.h. 2^n is added to the exponent's bits.
- * */
+/* exp(x) for x <= 88; method and error as in vector_avx512.h, with 2^n added to the exponent's
+ * bits. */
 INLINE __m256 pf_exp8(__m256 x) {
     const __m256 n = _mm256_round_ps(_mm256_mul_ps(x, _mm256_set1_ps(0x1.715476p+0f)),
                                      _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
