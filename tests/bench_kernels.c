@@ -1,8 +1,10 @@
-/* floor 6.2 - benchmark of the kernels, for developers: GB/s and GOP/s beside the machine's limits.
+/* floor 6.2 - benchmark of the kernels, for developers: GB/s and GOP/s, next to the machine's
+ * limits.
  *
  *   make build/tests/bench_kernels && build/tests/bench_kernels [threads [type]]
  *
- * Not part of `make test`: it proves nothing on a busy machine. The best of some short runs. */
+ * Prints the best of RUNS short runs. Not part of `make test`: on a busy machine it proves
+ * nothing. */
 #define _POSIX_C_SOURCE 199309L
 #include "kernels.h"
 #include "matmul.h"

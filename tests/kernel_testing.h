@@ -1,4 +1,4 @@
-/* floor 6.1 - what the tests of the kernels share: random floats, guarded outputs, every table. */
+/* floor 6.1 - shared by the tests of the kernels: random floats, guarded outputs, every table. */
 #ifndef PF_KERNEL_TESTING_H
 #define PF_KERNEL_TESTING_H
 
@@ -25,7 +25,7 @@ static inline float *floats(size_t n) {
     return x;
 }
 
-/* Runs test(table) for every table this machine can run. */
+/* Calls test(table) for every table that this machine can run. */
 static inline void for_each_table(void (*test)(const pf_kernels *fast)) {
     size_t count;
     const pf_kernels *const *tables = pf_kernels_all(&count);
@@ -44,11 +44,11 @@ static inline const pf_kernels *plain(void) {
 static inline void close_to(const char *what, size_t n, float got, double expected,
                             double tolerance) {
     if (fabs(got - expected) <= tolerance) return;
-    fail_msg("%s, n = %zu: %.9g instead of %.9g, off by more than %g", what, n, (double)got,
-             expected, tolerance);
+    fail_msg("%s, n = %zu: got %.9g, expected %.9g, tolerance %g", what, n, (double)got, expected,
+             tolerance);
 }
 
-/* A place for n floats at an odd address, with guards that must not be written. */
+/* Room for n floats at an unaligned address, between guards that must not be written. */
 typedef struct {
     float *block, *x;
     size_t n;

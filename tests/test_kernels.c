@@ -1,4 +1,5 @@
-/* floor 6.2 - test of the kernels on floats: every table this machine runs against the plain one. */
+/* floor 6.2 - test of the kernels on floats: every table that this machine can run against the
+ * plain one. */
 #include "kernel_testing.h"
 
 /* ---- vectors ---- */
@@ -6,7 +7,7 @@
 static void vectors(const pf_kernels *fast) {
     for (size_t n = 1; n <= 130; n++) {
         float *a = floats(n + 3), *b = floats(n + 3);
-        const float *x = a + n % 3, *y = b + n % 2; /* no longer aligned */
+        const float *x = a + n % 3, *y = b + n % 2; /* unaligned */
         double exact = 0, magnitude = 0;
         for (size_t i = 0; i < n; i++) {
             exact += (double)x[i] * (double)y[i];
@@ -62,7 +63,7 @@ static double exact_gelu(double x, bool tanh_form) {
                      : 0.5 * x * erfc(-x / sqrt(2));
 }
 
-/* Dense where it bends, then far out. */
+/* Mostly where gelu curves; every fourth value is far out. */
 static void gelus(const pf_kernels *fast) {
     for (int form = 0; form < 2; form++)
         for (size_t n = 1; n <= 4000; n += n < 40 ? 1 : 1320) {
@@ -104,7 +105,7 @@ static void test_gelus(void **state) {
 
 /* ---- exp ---- */
 
-/* Distance from the exact value in units of the last place of the float nearest to it. */
+/* Distance from the exact value, in units of the last place of a float of its size. */
 static double ulps(float got, double exact) {
     int exponent;
     frexp(exact, &exponent);
@@ -130,7 +131,7 @@ static void exp_over_the_range(const pf_kernels *fast) {
             sum += exact;
         }
         if (from < 80)
-            close_to("exp_sum", n, got, sum, sum * 1e-5); /* beyond, the sum may overflow */
+            close_to("exp_sum", n, got, sum, sum * 1e-5); /* above, the sum may overflow */
     }
     if (worst > 2) fail_msg("%s: exp is off by %.2f ulp", fast->name, worst);
     print_message("%s: exp within %.2f ulp\n", fast->name, worst);
@@ -144,7 +145,7 @@ static void exp_at_the_edges(const pf_kernels *fast) {
     assert_true(isnan(y[5]));
     assert_true(y[6] == 1);
     assert_true(ulps(y[7], exp(88)) <= 2 && ulps(y[8], exp(-87)) <= 2);
-    for (size_t n = 1; n <= 70; n++) { /* in place, shifted, tails not summed */
+    for (size_t n = 1; n <= 70; n++) { /* in place, with a shift; lanes after the n-th not summed */
         float *a = floats(n);
         guarded g = guarded_new(n);
         memcpy(g.x, a, n * sizeof *a);
@@ -202,24 +203,24 @@ static void test_favor_step(void **state) {
     for_each_table(favor);
 }
 
-/* Rows as a session keeps them, at an odd address; scores and weighted sums over them. */
-static void kept_rows(const pf_kernels *fast, pf_type type, size_t n, size_t D, size_t G) {
+/* scores and weighted_rows on n cached rows, at an unaligned address as in a session. */
+static void cached_rows_of(const pf_kernels *fast, pf_type type, size_t n, size_t D, size_t G) {
     size_t ld = n + pf_rng_u64(&rng) % 5;
     float *rows = floats(n * D + 1), *q = floats(G * D), *weights = floats(G * ld);
     float *scores = floats(G * ld), *out = floats(G * D);
-    pf_matrix kept = {type, n, D, rows + 1};
+    pf_matrix cached = {type, n, D, rows + 1};
     if (type == PF_F16) {
         uint16_t *half = (uint16_t *)(void *)rows + 1;
         float *values = floats(n * D);
         plain()->to_f16(half, values, n * D);
-        kept.data = half;
+        cached.data = half;
         pf_free(values);
     }
     guarded fast_scores = guarded_new(G * ld), fast_out = guarded_new(G * D);
-    plain()->scores(q, G, kept, 0.3f, scores, ld);
-    fast->scores(q, G, kept, 0.3f, fast_scores.x, ld);
-    plain()->weighted_rows(weights, ld, G, kept, out);
-    fast->weighted_rows(weights, ld, G, kept, fast_out.x);
+    plain()->scores(q, G, cached, 0.3f, scores, ld);
+    fast->scores(q, G, cached, 0.3f, fast_scores.x, ld);
+    plain()->weighted_rows(weights, ld, G, cached, out);
+    fast->weighted_rows(weights, ld, G, cached, fast_out.x);
     for (size_t g = 0; g < G; g++)
         for (size_t j = 0; j < n; j++)
             close_to("scores", D, fast_scores.x[g * ld + j], (double)scores[g * ld + j], 1e-4);
@@ -228,12 +229,12 @@ static void kept_rows(const pf_kernels *fast, pf_type type, size_t n, size_t D, 
     pf_free(rows), pf_free(q), pf_free(weights), pf_free(scores), pf_free(out);
 }
 
-static void kept(const pf_kernels *fast) {
+static void cached_rows(const pf_kernels *fast) {
     const size_t dims[] = {1, 8, 12, 16, 33, 48, 64, 80, 130, 300};
     for (size_t j = 0; j < sizeof dims / sizeof dims[0]; j++)
         for (size_t G = 1; G <= 9; G++) {
-            kept_rows(fast, PF_F32, 1 + pf_rng_u64(&rng) % 90, dims[j], G);
-            kept_rows(fast, PF_F16, 1 + pf_rng_u64(&rng) % 90, dims[j], G);
+            cached_rows_of(fast, PF_F32, 1 + pf_rng_u64(&rng) % 90, dims[j], G);
+            cached_rows_of(fast, PF_F16, 1 + pf_rng_u64(&rng) % 90, dims[j], G);
         }
 }
 
@@ -254,16 +255,16 @@ static void to_f16(const pf_kernels *fast) {
     }
 }
 
-static void test_kept_rows(void **state) {
+static void test_cached_rows(void **state) {
     (void)state;
-    for_each_table(kept);
+    for_each_table(cached_rows);
     for_each_table(to_f16);
 }
 
-/* ---- attention of a tile of queries ---- */
+/* ---- flash attention of a tile of queries ---- */
 
 typedef struct guarded_tile {
-    guarded q, out, den, top, scores;
+    guarded q, out, den, running_max, scores;
     pf_query_tile tile;
 } guarded_tile;
 
@@ -275,27 +276,28 @@ static guarded_tile tile_new(size_t D) {
                       guarded_new(TILE),
                       guarded_new(PF_TILE_KEYS * TILE),
                       {0}};
-    g.tile = (pf_query_tile){TILE, g.q.x, g.out.x, g.den.x, g.top.x, g.scores.x};
+    g.tile = (pf_query_tile){TILE, g.q.x, g.out.x, g.den.x, g.running_max.x, g.scores.x};
     memset(g.out.x, 0, D * TILE * sizeof(float));
     memset(g.den.x, 0, TILE * sizeof(float));
-    for (size_t t = 0; t < TILE; t++) g.top.x[t] = -INFINITY;
+    for (size_t t = 0; t < TILE; t++) g.running_max.x[t] = -INFINITY;
     return g;
 }
 
 static void tile_free(guarded_tile g) {
-    guarded_free(g.q), guarded_free(g.out), guarded_free(g.den), guarded_free(g.top);
+    guarded_free(g.q), guarded_free(g.out), guarded_free(g.den), guarded_free(g.running_max);
     guarded_free(g.scores);
 }
 
-/* Sums of n terms of size s differ by some n ulps of s from one order to another. */
+/* Sums of n terms of size s differ by about n ulps of s from one order to another. */
 static void tiles_agree(const pf_query_tile *a, const pf_query_tile *b, size_t D, double size) {
     for (size_t t = 0; t < a->n; t++) {
-        if (b->top[t] == -INFINITY) {
-            assert_true(a->top[t] == -INFINITY && a->den[t] == 0);
+        if (b->running_max[t] == -INFINITY) {
+            assert_true(a->running_max[t] == -INFINITY && a->den[t] == 0);
             continue;
         }
-        close_to("top", D, a->top[t], (double)b->top[t], 2e-6 * size * (double)D);
-        double scale = exp((double)a->top[t] - (double)b->top[t]);
+        close_to("running_max", D, a->running_max[t], (double)b->running_max[t],
+                 2e-6 * size * (double)D);
+        double scale = exp((double)a->running_max[t] - (double)b->running_max[t]);
         double off = 2e-5 * (1 + size) * fabs((double)b->den[t]);
         close_to("den", D, a->den[t], (double)b->den[t] / scale, off);
         for (size_t d = 0; d < D; d++)
@@ -304,12 +306,14 @@ static void tiles_agree(const pf_query_tile *a, const pf_query_tile *b, size_t D
     }
 }
 
-/* Three calls one after the other: all keys, some queries none of them, a band through the block. */
+/* Three calls in a row: every query sees all keys; some see none; each sees a band of the block. */
 static void flash_attention(const pf_kernels *fast) {
     const size_t dims[] = {1, 7, 8, 12, 16, 33, 48, 64, 80, 128, 130};
     for (size_t i = 0; i < 3 * sizeof dims / sizeof dims[0]; i++) {
         size_t D = dims[i / 3], queries = 1 + pf_rng_u64(&rng) % PF_TILE_QUERIES;
-        float size = i % 3 == 0 ? 0.1f : i % 3 == 1 ? 1 : 20; /* 20: almost all weights vanish */
+        float size = i % 3 == 0   ? 0.1f
+                     : i % 3 == 1 ? 1
+                                  : 20; /* with 20, almost all weights are 0 */
         guarded_tile a = tile_new(D), b = tile_new(D);
         a.tile.n = b.tile.n = queries;
         float *q = floats(D * PF_TILE_QUERIES);
@@ -350,7 +354,7 @@ int main(void) {
         cmocka_unit_test(test_gelus),
         cmocka_unit_test(test_exp),
         cmocka_unit_test(test_favor_step),
-        cmocka_unit_test(test_kept_rows),
+        cmocka_unit_test(test_cached_rows),
         cmocka_unit_test(test_flash_attention),
         cmocka_unit_test(test_the_choice_is_one_of_the_tables),
     };

@@ -1,4 +1,4 @@
-/* floor 6.2 - test of the matrix products: all types and shapes against sums in double precision. */
+/* floor 6.2 - test of the matrix products: all types and shapes against sums in double. */
 #include "matmul.h"
 #include "memory.h"
 #include "quant.h"
@@ -54,7 +54,7 @@ typedef struct {
 
 static void work(void *context, pf_member member) {
     const job *j = context;
-    pf_rng own; /* what is in working memory must not matter */
+    pf_rng own; /* the initial content of the scratch must not matter */
     pf_rng_seed(&own, 5, (uint64_t)member.index);
     pf_matmul_scratch scratch = {.panel = drawn_from(&own, pf_matmul_panel_floats(j->W.cols))};
     scratch.activation.scale = drawn_from(&own, j->W.cols / 32 + 1);
@@ -66,8 +66,8 @@ static void work(void *context, pf_member member) {
     pf_free(q);
 }
 
-/* |got - exact| is to be below `tolerance` times the sum of the products' magnitudes. With int8
- * activations each factor of x is off by up to half a step of its block's largest / 127. */
+/* |got - exact| must be below 2e-6 times the sum of the products' magnitudes. With int8
+ * activations, each x is also off by up to half a step of its block's largest / 127. */
 static void check(const job *j) {
     float *row = floats(j->W.cols);
     for (size_t r = 0; r < j->W.rows; r++) {
@@ -87,7 +87,7 @@ static void check(const job *j) {
             if (j->quantised) tolerance += 6 * sqrt(variance / 12) * 4.5 / 127;
             double off = fabs((double)j->Y[t * j->ldy + r] - exact);
             if (off > tolerance)
-                fail_msg("%s [%zu, %zu], T = %zu: row %zu of token %zu is off by %g, more than %g",
+                fail_msg("%s [%zu, %zu], T = %zu: row %zu of token %zu is off by %g, tolerance %g",
                          pf_type_get(j->W.type)->name, j->W.rows, j->W.cols, j->T, r, t, off,
                          tolerance);
         }
@@ -95,7 +95,8 @@ static void check(const job *j) {
     pf_free(row);
 }
 
-/* One product by 1 ... MEMBERS members: right, the same bits, and nothing between the rows touched. */
+/* One product by 1 ... MEMBERS members: right, with the same bits, and the gaps between rows
+ * untouched. */
 static void product(pf_type type, size_t rows, size_t cols, size_t T, bool quantised,
                     bool with_bias) {
     size_t ldx = cols + 5, ldy = rows + 3;
@@ -128,7 +129,7 @@ static void test_every_type(void **state) {
     }
 }
 
-/* Many tokens meet the same integers as one: between the two there is only rounding. */
+/* Many tokens use the same integers as one token: the two differ by rounding only. */
 static void test_many_tokens_agree_with_one(void **state) {
     (void)state;
     pf_rng_seed(&rng, 4, 0);
@@ -139,7 +140,7 @@ static void test_many_tokens_agree_with_one(void **state) {
         pf_matrix W = matrix_new((pf_type)type, ROWS, COLS);
         float *X = floats((size_t)T * COLS);
         for (int quantised = 0; quantised < 2; quantised++) {
-            if (quantised && !pf_kernels_get()->gemm) continue; /* BLAS takes floats */
+            if (quantised && !pf_kernels_get()->gemm) continue; /* BLAS uses floats */
             job j = {many, X, NULL, ROWS, COLS, T, W, quantised};
             pf_parallel(1, work, &j);
             j.T = 1;
@@ -160,7 +161,7 @@ static void test_many_tokens_agree_with_one(void **state) {
     }
 }
 
-/* Shapes around the tiles; few rows, few columns, more members than lines of Y. */
+/* Shapes around the sizes of tiles; few rows, few columns, more members than cache lines of Y. */
 static void test_every_shape(void **state) {
     (void)state;
     pf_rng_seed(&rng, 2, 0);
@@ -190,7 +191,7 @@ static void test_sgemm(void **state) {
         float *before = pf_calloc(m * ldc, sizeof *C, "before", NULL);
         memcpy(before, C, m * ldc * sizeof *C);
         float alpha = 0.5f, beta = round % 3 ? 0 : 2;
-        if (beta == 0 && round % 3 == 1) C[0] = NAN; /* beta 0 overwrites whatever was there */
+        if (beta == 0 && round % 3 == 1) C[0] = NAN; /* beta 0 overwrites even NaN */
         pf_sgemm(ta, tb, m, n, k, alpha, A, lda, B, ldb, beta, C, ldc);
         for (size_t i = 0; i < m; i++)
             for (size_t j = 0; j < ldc; j++) {

@@ -1,4 +1,5 @@
-/* floor 6.2 - test of the kernels on weights: every table this machine runs against the plain one. */
+/* floor 6.2 - test of the kernels on weights: every table that this machine can run against the
+ * plain one. */
 #include "kernel_testing.h"
 
 enum { MAX = 4096 };
@@ -60,7 +61,7 @@ static void test_quantize_activation(void **state) {
 
 /* ---- weights ---- */
 
-/* Rows of any type with finite values: random bytes, but fp16 scales of a sane size. */
+/* Rows of any type with finite values: random bytes, with fp16 scales of an ordinary size. */
 static void *random_rows(pf_type type, size_t rows, size_t cols) {
     size_t bytes = rows * pf_row_bytes(type, cols);
     uint8_t *data = pf_calloc(bytes + 1, 1, "weights", NULL);
@@ -93,7 +94,7 @@ static void matvec_of(const pf_kernels *fast, pf_type type, size_t rows, size_t 
     if (cols % 32 == 0) plain()->quantize_activation(activation, cols);
     float *expected = floats(rows), *magnitude = floats(rows), *row = floats(cols);
     size_t begin = pf_rng_u64(&rng) % rows, end = begin + 1 + pf_rng_u64(&rng) % (rows - begin);
-    for (size_t r = begin; r < end; r++) { /* rounding is relative to what was added up */
+    for (size_t r = begin; r < end; r++) { /* the error is relative to this sum */
         pf_dequantize_row(type, (char *)data + 1 + r * pf_row_bytes(type, cols), row, cols);
         magnitude[r] = 0;
         for (size_t i = 0; i < cols; i++) magnitude[r] += fabsf(row[i] * a.x[i]);
@@ -106,7 +107,7 @@ static void matvec_of(const pf_kernels *fast, pf_type type, size_t rows, size_t 
         for (size_t r = begin; r < end; r++)
             close_to(pf_type_get(type)->name, cols, y.x[r], (double)expected[r],
                      3e-6 * (double)magnitude[r] + 1e-6);
-        const uint8_t *bytes = (const uint8_t *)y.x; /* rows that are not ours stay */
+        const uint8_t *bytes = (const uint8_t *)y.x; /* other rows are untouched */
         for (size_t i = 0; i < rows * sizeof(float); i++)
             if (i / 4 < begin || i / 4 >= end) assert_int_equal(bytes[i], 0x5a);
         guarded_free(y);
@@ -130,7 +131,7 @@ static void test_matvec(void **state) {
     for_each_table(matvecs);
 }
 
-/* The largest integers of both sides: sums of pairs must not saturate. */
+/* The largest integers on both sides: sums of pairs must not saturate. */
 static void matvec_of_extremes(const pf_kernels *fast) {
     static activation_storage a;
     uint8_t row[34 * 2] = {0};
@@ -178,7 +179,7 @@ static void test_dequantize_row(void **state) {
     for_each_table(dequantizes);
     size_t count;
     const pf_kernels *const *tables = pf_kernels_all(&count);
-    for (size_t i = 0; i < count; i++) /* every half there is, NaN included */
+    for (size_t i = 0; i < count; i++) /* every fp16 number, NaN included */
         for (uint32_t bits = 0; bits < 0x10000; bits += 8) {
             uint16_t halves[8];
             float expected[8], got[8];

@@ -40,7 +40,7 @@ static pf_query_tile tile_at(float *scratch, size_t i, size_t T, size_t D) {
                            .q = q,
                            .out = q + D * TILE,
                            .den = q + 2 * D * TILE,
-                           .top = q + 2 * D * TILE + TILE,
+                           .running_max = q + 2 * D * TILE + TILE,
                            .scores = scratch};
 }
 
@@ -57,15 +57,15 @@ static void load_tile(pf_query_tile tile, const float *q, size_t D, float scale,
     transpose(part.out, tile.n, D, 1, tile.out);
     memset(tile.den, 0, TILE * sizeof *tile.den);
     memcpy(tile.den, part.den, tile.n * sizeof *tile.den);
-    memset(tile.top, 0, TILE * sizeof *tile.top);
-    memcpy(tile.top, part.scale, tile.n * sizeof *tile.top);
+    memset(tile.running_max, 0, TILE * sizeof *tile.running_max);
+    memcpy(tile.running_max, part.scale, tile.n * sizeof *tile.running_max);
 }
 
 static void store_tile(pf_query_tile tile, size_t D, pf_partial part) {
     for (size_t t = 0; t < tile.n; t++)
         for (size_t d = 0; d < D; d++) part.out[t * D + d] = tile.out[d * TILE + t];
     memcpy(part.den, tile.den, tile.n * sizeof *tile.den);
-    memcpy(part.scale, tile.top, tile.n * sizeof *tile.top);
+    memcpy(part.scale, tile.running_max, tile.n * sizeof *tile.running_max);
 }
 
 static ptrdiff_t clamp(ptrdiff_t x, ptrdiff_t low, ptrdiff_t high) {

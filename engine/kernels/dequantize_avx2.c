@@ -1,42 +1,42 @@
-/* floor 1.4 - block formats to floats with AVX2, the same bits as quant.c: a product, then a sum. */
+/* floor 1.3 - weights to floats, AVX2: the same bits as quant.c, because it also multiplies first,
+ * then adds. */
 #if defined(__x86_64__)
 
 #include "blocks_x86.h"
-#include "matvec_x86.h"
+#include "kernels_x86.h"
 #include "quant.h"
 
 /* values[0 .. 16) = d q (+ m) for 16 bytes of signed integers. */
-PF_INLINE void store_half(float *values, __m128i q, __m256 d, const __m256 *m) {
+INLINE void store_half(float *values, __m128i q, __m256 d, const __m256 *m) {
     __m256 low = _mm256_mul_ps(d, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(q)));
     __m256 high = _mm256_mul_ps(d, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(q, 8))));
     _mm256_storeu_ps(values, m ? _mm256_add_ps(low, *m) : low);
     _mm256_storeu_ps(values + 8, m ? _mm256_add_ps(high, *m) : high);
 }
 
-PF_INLINE void store(float *values, __m256i q, __m256 d, const __m256 *m) {
+INLINE void store(float *values, __m256i q, __m256 d, const __m256 *m) {
     store_half(values, _mm256_castsi256_si128(q), d, m);
     store_half(values + 16, _mm256_extracti128_si256(q, 1), d, m);
 }
 
-typedef __m256i (*unpack)(const uint8_t *block);
-
-/* Types without an own offset: subtract the type's. */
-PF_INLINE void centred_row(const uint8_t *block, size_t bytes, unpack q, char centre, float *values,
-                           size_t n) {
+/* Types whose integers have a centre. */
+INLINE void centred_row(const uint8_t *block, size_t bytes, pf_unpack q, char centre, float *values,
+                        size_t n) {
     for (size_t i = 0; i < n; i += 32, block += bytes)
         store(values + i, _mm256_sub_epi8(q(block), _mm256_set1_epi8(centre)), pf_half8(block),
               NULL);
 }
 
-PF_INLINE void offset_row(const uint8_t *block, size_t bytes, unpack q, float *values, size_t n) {
+/* Types with an offset m, stored after d. */
+INLINE void offset_row(const uint8_t *block, size_t bytes, pf_unpack q, float *values, size_t n) {
     for (size_t i = 0; i < n; i += 32, block += bytes) {
         __m256 m = pf_half8(block + 2);
         store(values + i, q(block), pf_half8(block), &m);
     }
 }
 
-/* Q4_K (five false) or Q5_K. */
-PF_INLINE void k_row(const uint8_t *block, size_t bytes, bool five, float *values, size_t n) {
+/* Q4_K, or Q5_K (five). */
+INLINE void k_row(const uint8_t *block, size_t bytes, bool five, float *values, size_t n) {
     for (size_t first = 0; first < n; first += 256, block += bytes) {
         __m256 scale, offset;
         float scales[8], offsets[8];
@@ -52,8 +52,8 @@ PF_INLINE void k_row(const uint8_t *block, size_t bytes, bool five, float *value
     }
 }
 
-/* Q6_K or (three) Q3_K: signed, a scale for each 16 values. */
-PF_INLINE void scaled_row(const uint8_t *block, size_t bytes, bool three, float *values, size_t n) {
+/* Q6_K, or Q3_K (three): signed values, a scale for each 16. */
+INLINE void scaled_row(const uint8_t *block, size_t bytes, bool three, float *values, size_t n) {
     for (size_t first = 0; first < n; first += 256, block += bytes) {
         float scales[16];
         if (three)
@@ -87,7 +87,7 @@ static void q2_k_row(const uint8_t *block, float *values, size_t n) {
     }
 }
 
-/* The 16-bit floats: the whole vectors here, the tail in plain C. */
+/* 16-bit floats: whole registers here, the last n % 8 in plain C. */
 static void f16_row(const uint8_t *row, float *values, size_t n) {
     size_t whole = n & ~(size_t)7;
     for (size_t i = 0; i < whole; i += 8)

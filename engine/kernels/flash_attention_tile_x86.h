@@ -1,22 +1,20 @@
-/* floor 1.3 - attention of a query tile, for any vector width: included by the attend files only.
+/* floor 1.2 - flash attention of a query tile, for any vector width: included by the files of the
+ * tables, after a vector file (vector_avx2.h), whose names it uses. They also define ROWS, the
+ * rows of a register tile.
  *
- * The includer brings a vector file (vector_avx2.h), whose names are used here, and ROWS, the rows of a
- * register tile.
- *
- * Both products, K Q^T and V^T P^T, have queries in their lanes: a number of K or V is read from where
- * it lies and spread over them, so neither is ever packed or turned over, whatever the number of query
- * heads that share them; and softmax goes down the columns, with nothing to sum across a register. */
-#ifndef PF_ATTEND_TILE_X86_H
-#define PF_ATTEND_TILE_X86_H
+ * Both products, K Q^T and V^T P^T, keep queries in the lanes: each element of K or V is broadcast
+ * to all lanes straight from memory. So K and V are never packed or transposed, however many query
+ * heads share them, and softmax runs down the columns, without sums across a register. */
+#ifndef PF_FLASH_ATTENTION_TILE_X86_H
+#define PF_FLASH_ATTENTION_TILE_X86_H
 
 #include <float.h>
 #include <math.h>
 
-#define INLINE static inline __attribute__((always_inline))
-
 enum { TILE = PF_TILE_QUERIES };
 
-/* C[r][t] = (C[r][t] +) sum_k A[r * row + k * step] B[k][t] for n rows r and the queries t of N registers. */
+/* C[r][t] = (C[r][t] if add) + sum_k A[r * row + k * step] B[k][t] for n rows r and the queries t
+ * of N registers. */
 INLINE void register_tile(const float *A, size_t row, size_t step, size_t K, const float *B,
                           float *C, bool add, const size_t n, const size_t N) {
     VECTOR sum[ROWS][2];
@@ -35,6 +33,7 @@ INLINE void register_tile(const float *A, size_t row, size_t step, size_t K, con
         for (size_t v = 0; v < N; v++) STORE(C + r * TILE + v * LANES, sum[r][v]);
 }
 
+/* The same for any number of rows. */
 INLINE void products(const float *A, size_t rows, size_t row, size_t step, size_t K, const float *B,
                      float *C, bool add, const size_t N) {
     size_t r = 0;
@@ -45,29 +44,31 @@ INLINE void products(const float *A, size_t rows, size_t row, size_t step, size_
     if (r < rows) register_tile(A + r * row, row, step, K, B, C + r * TILE, add, 1, N);
 }
 
-/* Scores of n keys to weights, for the queries of one register. A query that has seen nothing yet has
- * top = -inf: its shift is finite all the same, and exp(-inf - shift) = 0. */
-INLINE void column_softmax(float *scores, size_t n, size_t D, float *out, float *den, float *top) {
-    const VECTOR before = LOAD(top);
+/* Turns the scores of n keys into weights, and rescales out and den to the new maximum, for the
+ * queries of one register. A query that has seen no key has running_max = -inf; its shift is
+ * finite nevertheless, so that exp(-inf - shift) = 0. */
+INLINE void softmax_columns(float *scores, size_t n, size_t D, float *out, float *den,
+                            float *running_max) {
+    const VECTOR before = LOAD(running_max);
     VECTOR best = before;
     for (size_t j = 0; j < n; j++) best = MAX(LOAD(scores + j * TILE), best);
-    const VECTOR shift = MAX(best, SPREAD(-FLT_MAX)), keep = EXP(SUB(before, shift));
-    VECTOR sum = MUL(LOAD(den), keep);
+    const VECTOR shift = MAX(best, SPREAD(-FLT_MAX)), rescale = EXP(SUB(before, shift));
+    VECTOR sum = MUL(LOAD(den), rescale);
     for (size_t j = 0; j < n; j++) {
         VECTOR weight = EXP(SUB(LOAD(scores + j * TILE), shift));
         STORE(scores + j * TILE, weight);
         sum = ADD(sum, weight);
     }
     STORE(den, sum);
-    STORE(top, best);
-    for (size_t d = 0; d < D; d++) STORE(out + d * TILE, MUL(LOAD(out + d * TILE), keep));
+    STORE(running_max, best);
+    for (size_t d = 0; d < D; d++) STORE(out + d * TILE, MUL(LOAD(out + d * TILE), rescale));
 }
 
 INLINE size_t clamp_to_tile(ptrdiff_t t) {
     return t < 0 ? 0 : t > (ptrdiff_t)TILE ? (size_t)TILE : (size_t)t;
 }
 
-/* -inf where a query must not see a key: only near the ends of the range are there any. */
+/* -inf where a query must not see a key. Only blocks at the ends of the range need it. */
 static void mask_scores(float *scores, size_t n, ptrdiff_t first, ptrdiff_t last) {
     for (size_t j = 0; j < n; j++, scores += TILE) {
         size_t low = clamp_to_tile((ptrdiff_t)j - last + 1);
@@ -77,16 +78,17 @@ static void mask_scores(float *scores, size_t n, ptrdiff_t first, ptrdiff_t last
     }
 }
 
-/* The queries from `lane` on that N registers hold. */
-INLINE void attend_columns(const pf_query_tile *tile, const float *K, const float *V, size_t n,
-                           size_t D, ptrdiff_t first, ptrdiff_t last, size_t lane, const size_t N) {
+/* pf_kernels.flash_attention for the queries of N registers, from `lane` on. */
+INLINE void flash_attention_columns(const pf_query_tile *tile, const float *K, const float *V,
+                                    size_t n, size_t D, ptrdiff_t first, ptrdiff_t last,
+                                    size_t lane, const size_t N) {
     float *scores = tile->scores + lane, *out = tile->out + lane;
     products(K, n, D, 1, D, tile->q + lane, scores, false, N);
     if (first + (ptrdiff_t)TILE > 1 || last < (ptrdiff_t)n)
         mask_scores(tile->scores, n, first, last);
     for (size_t v = 0; v < N; v++)
-        column_softmax(scores + v * LANES, n, D, out + v * LANES, tile->den + lane + v * LANES,
-                       tile->top + lane + v * LANES);
+        softmax_columns(scores + v * LANES, n, D, out + v * LANES, tile->den + lane + v * LANES,
+                        tile->running_max + lane + v * LANES);
     products(V, D, 1, D, n, scores, out, true, N);
 }
 

@@ -1,23 +1,21 @@
 /* floor 1.4 - weights times many tokens in floats, AVX-512: register tiles of 12 rows by 32 tokens.
  *
- * The lanes of a register are tokens. X is turned over once into tiles of 32 tokens, so that one column
- * of a tile is two registers; a weight is one float in memory that the multiply-add spreads over all
- * lanes itself. Per column 2 + 12 loads feed 24 multiply-adds, whose sums never leave the registers: each
- * number of Y is one sum in the order of the columns, whatever the shares and the number of tokens.
+ * The lanes of a register are tokens. X is transposed once into tiles of 32 tokens, so that one
+ * column of a tile fills two registers; a weight is one float in memory that the multiply-add
+ * broadcasts to all lanes itself. Per column, 2 + 12 loads feed 24 multiply-adds, whose sums never
+ * leave the registers. Each element of Y is one sum in the order of the columns, however the rows
+ * are shared out and however many tokens there are.
  *
- * Weights of any type come as floats into a panel of 48 rows, in chunks of 256 columns with a fixed
- * distance between rows (one address register serves all of them; 64 bytes more than a power of two, or
- * the rows would fall on the same lines of the cache). Panel and tile stay in the second-level cache. */
+ * Weights of any type are converted to floats in a panel of 48 rows, in chunks of 256 columns.
+ * Rows of a chunk are a constant distance apart, so that one address register serves all of them;
+ * the distance is 64 bytes more than a power of two, or the rows would share the same lines of the
+ * cache. Panel and tile stay in the second-level cache. */
 #if defined(__x86_64__)
 
-#include "gemm_x86.h"
-#include "matvec_x86.h"
+#include "kernels_x86.h"
 #include "transpose_avx512.h"
 
-#include <immintrin.h>
 #include <string.h>
-
-#define INLINE static inline __attribute__((always_inline))
 
 enum { TILE_ROWS = 12, TILE_TOKENS = 32, PANEL_ROWS = 48, CHUNK = 256 };
 
@@ -29,24 +27,24 @@ _Static_assert(sizeof(weight_chunk) <= PF_GEMM_PANEL_FLOATS * CHUNK * sizeof(flo
 
 static size_t at_most(size_t n, size_t limit) { return n < limit ? n : limit; }
 
-/* ---- getting ready ---- */
+/* ---- preparing tokens and weights ---- */
 
-/* tiles [ceil(T / 32)][K][32] = X [T, K] turned over, missing tokens 0 */
-static void turn_tokens(const float *X, size_t ldx, size_t T, size_t K, float *tiles) {
+/* tiles [ceil(T / 32)][K][32] = X [T, K] transposed; missing tokens are 0. */
+static void transpose_tokens(const float *X, size_t ldx, size_t T, size_t K, float *tiles) {
     for (size_t t = 0; t < T; t += 16) {
         float *half = tiles + t / TILE_TOKENS * TILE_TOKENS * K + t % TILE_TOKENS;
         for (size_t k = 0; k < K; k += 16) {
             __m512 columns[16];
             size_t count = at_most(K - k, 16);
-            pf_turn_16(X + t * ldx + k, ldx, at_most(T - t, 16), (__mmask16)((1u << count) - 1),
-                       columns);
+            pf_transpose_16(X + t * ldx + k, ldx, at_most(T - t, 16),
+                            (__mmask16)((1u << count) - 1), columns);
             for (size_t i = 0; i < count; i++)
                 _mm512_storeu_ps(half + (k + i) * TILE_TOKENS, columns[i]);
         }
     }
 }
 
-/* Rows of W as floats, chunk after chunk of columns. */
+/* Rows [first, first + count) of W as floats, chunk after chunk of columns. */
 static void fill_panel(pf_matrix W, size_t first, size_t count, weight_chunk *panel) {
     size_t row_bytes = pf_row_bytes(W.type, W.cols), chunk_bytes = 0;
     const char *row = (const char *)W.data + first * row_bytes;
@@ -60,8 +58,8 @@ static void fill_panel(pf_matrix W, size_t first, size_t count, weight_chunk *pa
 
 /* ---- multiplying ---- */
 
-/* Y [tokens][0 .. n_rows) = the tile's tokens times 12 rows of the panel from row r; V registers of
- * tokens. */
+/* Y [tokens][n_rows] = the tokens of a tile, V registers of them, times 12 rows of the panel from
+ * row r; only n_rows of the 12 are stored. */
 INLINE void multiply_tile(const float *tile, const weight_chunk *panel, size_t r, size_t K,
                           float *Y, size_t ldy, size_t tokens, size_t n_rows, const size_t V) {
     __m512 sum[TILE_ROWS][2];
@@ -80,11 +78,11 @@ INLINE void multiply_tile(const float *tile, const weight_chunk *panel, size_t r
             }
         }
     }
-    float turned[TILE_ROWS][TILE_TOKENS];
+    float transposed[TILE_ROWS][TILE_TOKENS];
     for (size_t i = 0; i < TILE_ROWS; i++)
-        for (size_t v = 0; v < V; v++) _mm512_storeu_ps(turned[i] + 16 * v, sum[i][v]);
+        for (size_t v = 0; v < V; v++) _mm512_storeu_ps(transposed[i] + 16 * v, sum[i][v]);
     for (size_t t = 0; t < tokens; t++)
-        for (size_t i = 0; i < n_rows; i++) Y[t * ldy + i] = turned[i][t];
+        for (size_t i = 0; i < n_rows; i++) Y[t * ldy + i] = transposed[i][t];
 }
 
 static void multiply_32(const float *tile, const weight_chunk *panel, size_t r, size_t K, float *Y,
@@ -97,13 +95,12 @@ static void multiply_16(const float *tile, const weight_chunk *panel, size_t r, 
     multiply_tile(tile, panel, r, K, Y, ldy, tokens, n_rows, 1);
 }
 
-void pf_gemm_avx512(pf_matrix W, const float *X, size_t ldx, size_t T, bool int8, float *Y,
-                    size_t ldy, size_t begin, size_t end, float *workspace) {
-    (void)int8; /* floats are the better approximation, and as fast without VNNI */
+void pf_gemm_floats_avx512(pf_matrix W, const float *X, size_t ldx, size_t T, float *Y, size_t ldy,
+                           size_t begin, size_t end, float *workspace) {
     size_t K = W.cols, chunks = (K + CHUNK - 1) / CHUNK;
     weight_chunk *panel = (weight_chunk *)(void *)workspace;
     float *tiles = (float *)(void *)(panel + chunks);
-    turn_tokens(X, ldx, T, K, tiles);
+    transpose_tokens(X, ldx, T, K, tiles);
     for (size_t first = begin; first < end; first += PANEL_ROWS) {
         size_t rows = at_most(end - first, PANEL_ROWS);
         fill_panel(W, first, rows, panel);

@@ -1,4 +1,4 @@
-/* floor 1.2 - kernels: which table this machine runs, and which the user asked for. */
+/* floor 1.6 - the choice of kernels: which tables this machine can run, and which one to use. */
 #include "kernels.h"
 
 #include <stdatomic.h>
@@ -11,8 +11,8 @@
 #include <sys/auxv.h>
 #endif
 
-/* From the least to the best; each needs all that the ones before it need, so the tables that a
- * machine can run are always the first few. */
+/* From the simplest to the fastest. Each needs everything that the ones before it need, so the
+ * tables that a machine can run are always the first few. */
 static const pf_kernels *const tables[] = {
     &pf_kernels_plain,
 #if defined(__x86_64__)
@@ -31,8 +31,8 @@ enum { N_TABLES = sizeof tables / sizeof tables[0] };
 
 static bool all_set(unsigned value, unsigned bits) { return (value & bits) == bits; }
 
-/* What the operating system saves when it switches threads: without that, an instruction that CPUID
- * advertises faults. Only to be called where OSXSAVE is set. */
+/* XCR0: the registers that the operating system saves when it switches threads. An instruction on
+ * others faults, even if CPUID advertises it. Call this only if OSXSAVE is set. */
 static unsigned enabled_state(void) {
     unsigned low, high;
     __asm__ __volatile__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
@@ -57,7 +57,7 @@ static size_t detect(void) {
 
 #elif defined(__aarch64__)
 
-/* NEON is part of aarch64; Linux says whether SDOT is there, and nobody else is asked. */
+/* NEON is part of aarch64. SDOT is used on Linux only, which reports it. */
 static size_t detect(void) {
 #if defined(__linux__)
     const unsigned long ASIMDDP = 1ul << 20;
@@ -72,7 +72,7 @@ static size_t detect(void) { return 1; }
 
 #endif
 
-/* CPUID is slow in a virtual machine, so its answer, always the same, is kept. */
+/* Asked once: CPUID is slow in a virtual machine. */
 static size_t usable_tables(void) {
     static atomic_size_t count;
     size_t known = atomic_load_explicit(&count, memory_order_relaxed);
@@ -91,9 +91,9 @@ const pf_kernels *const *pf_kernels_all(size_t *count) {
 
 static const pf_kernels *choose(void) {
     size_t count = usable_tables();
-    const char *wish = getenv("PF_KERNELS");
-    for (size_t i = 0; wish && i < count; i++)
-        if (strcmp(tables[i]->name, wish) == 0) return tables[i];
+    const char *name = getenv("PF_KERNELS");
+    for (size_t i = 0; name && i < count; i++)
+        if (strcmp(tables[i]->name, name) == 0) return tables[i];
     return tables[count - 1];
 }
 

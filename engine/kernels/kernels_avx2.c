@@ -1,18 +1,11 @@
-/* floor 1.4 - kernels for AVX2 + FMA: eight floats at a time, tails by masked loads and stores. */
+/* floor 1.5 - kernels for AVX2 + FMA: eight floats at a time; the last few by masked loads and
+ * stores. */
 #if defined(__x86_64__)
 
-#include "attend_x86.h"
-#include "exp_avx2.h"
-#include "kernels.h"
-#include "keys_x86.h"
-#include "lanes_avx2.h"
-#include "matvec_x86.h"
-#include "mlp_x86.h"
+#include "kernels_x86.h"
+#include "vector_avx2.h"
 
-#include <immintrin.h>
 #include <math.h>
-
-#define INLINE static inline __attribute__((always_inline))
 
 INLINE float max8(__m256 x) {
     __m128 four = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
@@ -102,12 +95,13 @@ static void layer_norm(float *y, const float *x, const float *weight, const floa
 
 /* ---- FAVOR+ ---- */
 
-/* A stripe of S, 16 columns (two vectors, `width` of them real) wide, all M rows; G <= 4 queries. */
+/* favor_step on a stripe of S: all M rows of `width` <= 16 columns (two registers), for G <= 4
+ * queries. */
 INLINE void favor_stripe(float *S, size_t M, size_t D, size_t width, float decay,
                          const float *phi_k, const float *v, const float *phi_q, float *out,
                          const size_t G) {
     const __m256i mask[2] = {lanes(width), lanes(width > 8 ? width - 8 : 0)};
-    __m256 value[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()}, keep = _mm256_set1_ps(decay);
+    __m256 value[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()}, factor = _mm256_set1_ps(decay);
     __m256 total[4][2];
     for (size_t k = 0; k < 2; k++) {
         if (phi_k) value[k] = _mm256_maskload_ps(v + 8 * k, mask[k]);
@@ -119,7 +113,7 @@ INLINE void favor_stripe(float *S, size_t M, size_t D, size_t width, float decay
         if (phi_k) {
             __m256 phi = _mm256_set1_ps(phi_k[m]);
             for (size_t k = 0; k < 2; k++) {
-                row[k] = _mm256_fmadd_ps(phi, value[k], _mm256_mul_ps(keep, row[k]));
+                row[k] = _mm256_fmadd_ps(phi, value[k], _mm256_mul_ps(factor, row[k]));
                 _mm256_maskstore_ps(S + 8 * k, mask[k], row[k]);
             }
         }
@@ -133,7 +127,8 @@ INLINE void favor_stripe(float *S, size_t M, size_t D, size_t width, float decay
             _mm256_maskstore_ps(out + g * D + 8 * k, mask[k], total[g][k]);
 }
 
-/* The same with its loops unrolled for each number of queries. */
+/* The same for any G, four queries at most: the number is a constant in each call, so that the
+ * compiler unrolls the loops. */
 static void favor_columns(float *S, size_t M, size_t D, size_t width, float decay,
                           const float *phi_k, const float *v, const float *phi_q, float *out,
                           size_t G) {
@@ -155,7 +150,7 @@ static void favor_columns(float *S, size_t M, size_t D, size_t width, float deca
     }
 }
 
-/* Stripes of 16 columns, queries four at a time; only the first four pay for the update. */
+/* Stripes of 16 columns, four queries at a time; S is updated with the first four. */
 static void favor_step(float *S, float *z, size_t M, size_t D, float decay, const float *phi_k,
                        const float *v, const float *phi_q, size_t G, float *out, float *den) {
     for (size_t d = 0; d < D; d += 16) {
@@ -182,7 +177,7 @@ static void quantize_activation(pf_activation a, size_t n) {
         __m256 x[4], largest = _mm256_setzero_ps();
         for (size_t j = 0; j < 4; j++) {
             x[j] = _mm256_loadu_ps(a.x + 32 * b + 8 * j);
-            largest = _mm256_max_ps(_mm256_andnot_ps(sign, x[j]), largest); /* NaN loses */
+            largest = _mm256_max_ps(_mm256_andnot_ps(sign, x[j]), largest); /* skips NaN */
         }
         float most = max8(largest);
         __m256 inverse = _mm256_set1_ps(most > 0 ? 127 / most : 0);
@@ -191,11 +186,11 @@ static void quantize_activation(pf_activation a, size_t n) {
             __m256 scaled = _mm256_mul_ps(x[j], inverse);
             __m256 sane =
                 _mm256_cmp_ps(_mm256_andnot_ps(sign, scaled), _mm256_set1_ps(128), _CMP_LT_OQ);
-            scaled = _mm256_and_ps(scaled, sane); /* NaN and infinity fall to 0 */
+            scaled = _mm256_and_ps(scaled, sane); /* NaN and infinity give 0 */
             q[j] = _mm256_cvtps_epi32(scaled);
             sum = _mm256_add_epi32(sum, q[j]);
         }
-        /* Packing works within halves; the permutation puts the groups of four back in order. */
+        /* Packing works within 128-bit halves; the permutation restores the order of the fours. */
         __m256i bytes =
             _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
         bytes = _mm256_permutevar8x32_epi32(bytes, order);
@@ -204,6 +199,21 @@ static void quantize_activation(pf_activation a, size_t n) {
         a.sum[b] = a.scale[b] * pf_sum8(_mm256_cvtepi32_ps(sum)); /* integers below 2^12: exact */
     }
 }
+
+/* ---- code for any width ---- */
+
+enum { ROWS = 4 }; /* flash attention in register tiles of 4 keys by 16 queries */
+
+#include "flash_attention_tile_x86.h"
+#include "mlp_tile_x86.h"
+
+static void flash_attention(const pf_query_tile *tile, const float *K, const float *V, size_t n,
+                            size_t D, ptrdiff_t first, ptrdiff_t last) {
+    for (size_t lane = 0; lane < tile->n; lane += 2 * LANES)
+        flash_attention_columns(tile, K, V, n, D, first, last, lane, 2);
+}
+
+/* ---- the table ---- */
 
 const pf_kernels pf_kernels_avx2 = {
     .name = "avx2",
@@ -214,14 +224,14 @@ const pf_kernels pf_kernels_avx2 = {
     .exp_sum = exp_sum,
     .rms_norm = rms_norm,
     .layer_norm = layer_norm,
-    .swiglu = pf_swiglu_avx2,
-    .gelu_tanh = pf_gelu_tanh_avx2,
-    .gelu_erf = pf_gelu_erf_avx2,
+    .swiglu = swiglu,
+    .gelu_tanh = gelu_tanh,
+    .gelu_erf = gelu_erf,
     .favor_step = favor_step,
     .scores = pf_scores_avx2,
     .weighted_rows = pf_weighted_rows_avx2,
     .to_f16 = pf_to_f16_avx2,
-    .flash_attention = pf_flash_attention_avx2,
+    .flash_attention = flash_attention,
     .quantize_activation = quantize_activation,
     .matvec = pf_matvec_avx2,
     .dequantize_row = pf_dequantize_row_avx2,

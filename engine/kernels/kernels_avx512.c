@@ -1,19 +1,11 @@
-/* floor 1.4 - kernels for AVX-512 (F, BW, DQ, VL): sixteen floats at a time, tails by masks. */
+/* floor 1.5 - kernels for AVX-512 (F, BW, DQ, VL): sixteen floats at a time; the last few by
+ * masks. */
 #if defined(__x86_64__)
 
-#include "attend_x86.h"
-#include "exp_avx512.h"
-#include "gemm_x86.h"
-#include "kernels.h"
-#include "keys_x86.h"
-#include "lanes_avx512.h"
-#include "matvec_x86.h"
-#include "mlp_x86.h"
+#include "kernels_x86.h"
+#include "vector_avx512.h"
 
-#include <immintrin.h>
 #include <math.h>
-
-#define INLINE static inline __attribute__((always_inline))
 
 /* ---- sums, maxima, updates ---- */
 
@@ -55,7 +47,7 @@ static void scale(float *y, float alpha, size_t n) {
 
 static float max(const float *x, size_t n) {
     __m512 best = _mm512_set1_ps(x[0]);
-    for (size_t i = 0; i < n; i += 16) /* an unordered comparison keeps `best`, as in plain C */
+    for (size_t i = 0; i < n; i += 16) /* where x is NaN the result is `best`, as in plain C */
         best = _mm512_max_ps(_mm512_mask_loadu_ps(best, lanes(n - i), x + i), best);
     return _mm512_reduce_max_ps(best);
 }
@@ -109,12 +101,12 @@ static void layer_norm(float *y, const float *x, const float *weight, const floa
 
 /* ---- FAVOR+ ---- */
 
-/* A stripe of S: K vectors (the last one masked) wide, all M rows; G queries at once. What the rows
- * add up to stays in registers: K * G <= 16 of the 32. */
+/* favor_step on a stripe of S: all M rows of K registers (the last one masked), for G queries. The
+ * sums over the rows stay in registers: K * G <= 16 of the 32. */
 INLINE void favor_stripe(float *S, size_t M, size_t D, float decay, const float *phi_k,
                          const float *v, const float *phi_q, float *out, __mmask16 last,
                          const size_t K, const size_t G) {
-    __m512 value[4], total[4][4], keep = _mm512_set1_ps(decay);
+    __m512 value[4], total[4][4], factor = _mm512_set1_ps(decay);
     for (size_t k = 0; k < K; k++) {
         __mmask16 mask = k + 1 < K ? 0xffff : last;
         value[k] = phi_k ? _mm512_maskz_loadu_ps(mask, v + 16 * k) : _mm512_setzero_ps();
@@ -127,7 +119,7 @@ INLINE void favor_stripe(float *S, size_t M, size_t D, float decay, const float 
         if (phi_k) {
             __m512 phi = _mm512_set1_ps(phi_k[m]);
             for (size_t k = 0; k < K; k++) {
-                row[k] = _mm512_fmadd_ps(phi, value[k], _mm512_mul_ps(keep, row[k]));
+                row[k] = _mm512_fmadd_ps(phi, value[k], _mm512_mul_ps(factor, row[k]));
                 _mm512_mask_storeu_ps(S + 16 * k, k + 1 < K ? 0xffff : last, row[k]);
             }
         }
@@ -141,7 +133,7 @@ INLINE void favor_stripe(float *S, size_t M, size_t D, float decay, const float 
             _mm512_mask_storeu_ps(out + g * D + 16 * k, k + 1 < K ? 0xffff : last, total[g][k]);
 }
 
-/* The loops of a stripe are unrolled for each of the 16 shapes: K and G are constants in here. */
+/* K and G are constants in each call, so that the compiler unrolls the loops of every shape. */
 INLINE void favor_stripe_of(float *S, size_t M, size_t D, float decay, const float *phi_k,
                             const float *v, const float *phi_q, float *out, __mmask16 last,
                             const size_t K, size_t G) {
@@ -185,7 +177,7 @@ static void favor_columns(float *S, size_t M, size_t D, size_t width, float deca
     }
 }
 
-/* Stripes of 64 columns, queries four at a time; only the first four pay for the update. */
+/* Stripes of 64 columns, four queries at a time; S is updated with the first four. */
 static void favor_step(float *S, float *z, size_t M, size_t D, float decay, const float *phi_k,
                        const float *v, const float *phi_q, size_t G, float *out, float *den) {
     for (size_t d = 0; d < D; d += 64) {
@@ -210,7 +202,7 @@ static void favor_step(float *S, float *z, size_t M, size_t D, float decay, cons
 static void quantize_activation(pf_activation a, size_t n) {
     for (size_t b = 0; b < n / 32; b++) {
         __m512 low = _mm512_loadu_ps(a.x + 32 * b), high = _mm512_loadu_ps(a.x + 32 * b + 16);
-        /* NaN loses against the zeros, as in plain C */
+        /* max returns its second operand where the first is NaN: NaN is skipped, as in plain C */
         __m512 largest = _mm512_max_ps(_mm512_abs_ps(low), _mm512_setzero_ps());
         largest = _mm512_max_ps(_mm512_abs_ps(high), largest);
         float most = _mm512_reduce_max_ps(largest);
@@ -226,22 +218,62 @@ static void quantize_activation(pf_activation a, size_t n) {
     }
 }
 
+/* ---- code for any width ---- */
+
+enum { ROWS = 8 }; /* flash attention in register tiles of 8 keys by 32 queries */
+
+#include "flash_attention_tile_x86.h"
+#include "mlp_tile_x86.h"
+
+static void flash_attention(const pf_query_tile *tile, const float *K, const float *V, size_t n,
+                            size_t D, ptrdiff_t first, ptrdiff_t last) {
+    if (tile->n > LANES)
+        flash_attention_columns(tile, K, V, n, D, first, last, 0, 2);
+    else
+        flash_attention_columns(tile, K, V, n, D, first, last, 0, 1);
+}
+
+/* ---- weights ---- */
+
+static void matvec(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end) {
+    if (!a.q || !pf_matvec_int8_avx2(W, a, y, begin, end))
+        pf_matvec_floats_avx512(W, a.x, y, begin, end);
+}
+
+static void matvec_vnni(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end) {
+    if (!a.q || !pf_matvec_int8_avx512vnni(W, a, y, begin, end))
+        pf_matvec_floats_avx512(W, a.x, y, begin, end);
+}
+
+/* Without VNNI, floats are as fast as int8 activations and the better approximation. */
+static void gemm(pf_matrix W, const float *X, size_t ldx, size_t T, bool int8, float *Y, size_t ldy,
+                 size_t begin, size_t end, float *workspace) {
+    (void)int8;
+    pf_gemm_floats_avx512(W, X, ldx, T, Y, ldy, begin, end, workspace);
+}
+
+static void gemm_vnni(pf_matrix W, const float *X, size_t ldx, size_t T, bool int8, float *Y,
+                      size_t ldy, size_t begin, size_t end, float *workspace) {
+    if (int8 && pf_type_get(W.type)->block_size > 1)
+        pf_gemm_int8_avx512vnni(W, X, ldx, T, Y, ldy, begin, end, workspace);
+    else
+        pf_gemm_floats_avx512(W, X, ldx, T, Y, ldy, begin, end, workspace);
+}
+
 /* ---- the tables ---- */
 
 #define AVX512_KERNELS                                                                             \
     .dot = dot, .axpy = axpy, .scale = scale, .max = max, .exp_sum = exp_sum,                      \
-    .rms_norm = rms_norm, .layer_norm = layer_norm, .swiglu = pf_swiglu_avx512,                    \
-    .gelu_tanh = pf_gelu_tanh_avx512, .gelu_erf = pf_gelu_erf_avx512, .favor_step = favor_step,    \
-    .scores = pf_scores_avx512, .weighted_rows = pf_weighted_rows_avx512,                          \
-    .to_f16 = pf_to_f16_avx512, .flash_attention = pf_flash_attention_avx512,                      \
-    .quantize_activation = quantize_activation, .dequantize_row = pf_dequantize_row_avx2
+    .rms_norm = rms_norm, .layer_norm = layer_norm, .swiglu = swiglu, .gelu_tanh = gelu_tanh,      \
+    .gelu_erf = gelu_erf, .favor_step = favor_step, .scores = pf_scores_avx512,                    \
+    .weighted_rows = pf_weighted_rows_avx512, .to_f16 = pf_to_f16_avx512,                          \
+    .flash_attention = flash_attention, .quantize_activation = quantize_activation,                \
+    .dequantize_row = pf_dequantize_row_avx2
 
 const pf_kernels pf_kernels_avx512 = {
-    .name = "avx512", AVX512_KERNELS, .matvec = pf_matvec_avx512, .gemm = pf_gemm_avx512};
-const pf_kernels pf_kernels_avx512vnni = {.name = "avx512-vnni",
-                                          AVX512_KERNELS,
-                                          .matvec = pf_matvec_avx512vnni,
-                                          .gemm = pf_gemm_avx512vnni};
+    .name = "avx512", .matvec = matvec, .gemm = gemm, AVX512_KERNELS};
+const pf_kernels pf_kernels_avx512vnni = {
+    .name = "avx512-vnni", .matvec = matvec_vnni, .gemm = gemm_vnni, AVX512_KERNELS};
 
 #else
 typedef int pf_no_avx512; /* ISO C wants one declaration per file */

@@ -1,4 +1,5 @@
-/* floor 1.4 - kernels for aarch64: the most used ones, four floats at a time; the rest are the plain ones. */
+/* floor 1.5 - kernels for aarch64: the most used ones, four floats at a time; the others are those
+ * of kernels_plain.c. */
 #if defined(__aarch64__)
 
 #include "kernels.h"
@@ -34,8 +35,8 @@ static void scale(float *y, float alpha, size_t n) {
     for (; i < n; i++) y[i] *= alpha;
 }
 
-/* The larger of the two; best where x is NaN, as in the plain kernels and unlike FMAX. */
-PF_INLINE float32x4_t larger(float32x4_t x, float32x4_t best) {
+/* The larger of the two; `best` where x is NaN, as in the plain kernels and unlike FMAX. */
+INLINE float32x4_t larger(float32x4_t x, float32x4_t best) {
     return vbslq_f32(vcgtq_f32(x, best), x, best);
 }
 
@@ -49,8 +50,9 @@ static float max(const float *x, size_t n) {
 
 /* ---- exp ---- */
 
-/* As in exp_avx512.h, which says why these numbers. NaN stays: its n is converted to 0. */
-PF_INLINE float32x4_t exp4(float32x4_t x) {
+/* exp(x) for x <= 88; method and error as in vector_avx512.h. NaN stays NaN, since its n becomes
+ * the integer 0. */
+INLINE float32x4_t exp4(float32x4_t x) {
     const float32x4_t n = vrndnq_f32(vmulq_n_f32(x, 0x1.715476p+0f));
     float32x4_t r = vfmsq_n_f32(x, n, 0x1.62e4p-1f);
     r = vfmsq_n_f32(r, n, 0x1.7f7d1cp-20f);
@@ -62,7 +64,7 @@ PF_INLINE float32x4_t exp4(float32x4_t x) {
     p = vfmaq_f32(vdupq_n_f32(0.5f), p, r);
     p = vfmaq_f32(vdupq_n_f32(1), p, r);
     p = vfmaq_f32(vdupq_n_f32(1), p, r);
-    int32x4_t power = vshlq_n_s32(vcvtnq_s32_f32(n), 23); /* onto the exponent's bits */
+    int32x4_t power = vshlq_n_s32(vcvtnq_s32_f32(n), 23); /* to the exponent's bits */
     int32x4_t bits = vaddq_s32(vreinterpretq_s32_f32(p), power);
     bits = vbicq_s32(bits, vreinterpretq_s32_u32(vcltq_f32(x, vdupq_n_f32(-87))));
     return vreinterpretq_f32_s32(bits);
@@ -99,8 +101,7 @@ static void quantize_activation(pf_activation a, size_t n) {
         int32x4_t sum = vdupq_n_s32(0);
         for (size_t j = 0; j < 8; j++) {
             float32x4_t rounded = vrndnq_f32(vmulq_n_f32(x[j], inverse));
-            uint32x4_t sane =
-                vcaleq_f32(rounded, vdupq_n_f32(127)); /* NaN and infinity fall to 0 */
+            uint32x4_t sane = vcaleq_f32(rounded, vdupq_n_f32(127)); /* NaN and infinity give 0 */
             int32x4_t whole = vandq_s32(vcvtq_s32_f32(rounded), vreinterpretq_s32_u32(sane));
             sum = vaddq_s32(sum, whole);
             q[j] = vmovn_s32(whole);
@@ -114,20 +115,19 @@ static void quantize_activation(pf_activation a, size_t n) {
 
 /* ---- weights times one token ---- */
 
-/* Four weights as floats, from any address. */
+/* Four weights as floats; `row` may be unaligned. */
 typedef float32x4_t (*load_weights)(const char *row, size_t i);
 
-PF_INLINE float32x4_t load_f32(const char *row, size_t i) {
+INLINE float32x4_t load_f32(const char *row, size_t i) {
     return vreinterpretq_f32_u8(vld1q_u8((const uint8_t *)row + 4 * i));
 }
 
-PF_INLINE float32x4_t load_f16(const char *row, size_t i) {
+INLINE float32x4_t load_f16(const char *row, size_t i) {
     return vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8((const uint8_t *)row + 2 * i)));
 }
 
-/* A row times x, four sums in flight; the last n % 4 columns by way of a padded copy. */
-PF_INLINE float one_row(pf_type type, const char *row, size_t n, const float *x,
-                        load_weights load) {
+/* A row times x, in four independent sums; the last n % 4 columns go through a padded copy. */
+INLINE float one_row(pf_type type, const char *row, size_t n, const float *x, load_weights load) {
     float32x4_t sum[4] = {vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0)};
     size_t i = 0;
     for (; i + 16 <= n; i += 16)
@@ -143,8 +143,8 @@ PF_INLINE float one_row(pf_type type, const char *row, size_t n, const float *x,
     return vaddvq_f32(vaddq_f32(vaddq_f32(sum[0], sum[1]), vaddq_f32(sum[2], sum[3])));
 }
 
-PF_INLINE void matrix(pf_matrix W, const float *x, float *y, size_t begin, size_t end,
-                      load_weights load) {
+INLINE void matrix(pf_matrix W, const float *x, float *y, size_t begin, size_t end,
+                   load_weights load) {
     size_t row_bytes = pf_row_bytes(W.type, W.cols);
     for (size_t r = begin; r < end; r++)
         y[r] = one_row(W.type, (const char *)W.data + r * row_bytes, W.cols, x, load);
@@ -159,8 +159,9 @@ static void matvec_floats(pf_matrix W, pf_activation a, float *y, size_t begin, 
         pf_kernels_plain.matvec(W, a, y, begin, end);
 }
 
-/* Two products of 128 * 127 just fit 16 bits; pairs of them are then added up in 32. */
-PF_INLINE int32x4_t multiply(int8x16x2_t w, int8x16x2_t q) {
+/* Without SDOT: the sum of two products, at most 2 * 128 * 127, just fits 16 bits; pairs of such
+ * sums are added up in 32 bits. */
+INLINE int32x4_t multiply(int8x16x2_t w, int8x16x2_t q) {
     int32x4_t sum = vdupq_n_s32(0);
     for (int half = 0; half < 2; half++) {
         int16x8_t pairs = vmull_s8(vget_low_s8(w.val[half]), vget_low_s8(q.val[half]));
@@ -179,7 +180,9 @@ static void matvec_neondot(pf_matrix W, pf_activation a, float *y, size_t begin,
     matvec_floats(W, a, y, begin, end);
 }
 
-/* ---- left to the plain kernels ---- */
+/* ---- left to the plain kernels ----
+ *
+ * Wrappers: a field of pf_kernels_plain is not a constant expression in C11. */
 
 static void rms_norm(float *y, const float *x, const float *weight, float eps, size_t n) {
     pf_kernels_plain.rms_norm(y, x, weight, eps, n);

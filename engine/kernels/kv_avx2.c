@@ -1,19 +1,15 @@
-/* floor 1.4 - one token against kept keys and values, AVX2 + F16C: a key is read once for all its queries.
- *
- * As in keys_avx512.c with registers of eight: R keys by G queries, R G <= 8, finish together. */
+/* floor 1.4 - one token against the cached keys and values, AVX2 + F16C: as kv_avx512.c, in
+ * registers of eight. The registers of R keys by G queries, R G <= 8, are summed together. */
 #if defined(__x86_64__)
 
-#include "keys_x86.h"
-#include "lanes_avx2.h"
+#include "kernels_x86.h"
+#include "vector_avx2.h"
 
-#include <immintrin.h>
 #include <string.h>
-
-#define INLINE static inline __attribute__((always_inline))
 
 enum { SUMS = 8, STRIPE = 16 };
 
-/* min(n, 8) numbers of a row as floats; 0 in the other lanes. */
+/* min(n, 8) values of a row, from the i-th, as floats; 0 in the other lanes. */
 typedef __m256 (*load_row)(const void *row, size_t i, size_t n);
 
 INLINE __m256 load_f32(const void *row, size_t i, size_t n) {
@@ -29,7 +25,7 @@ INLINE __m256 load_f16(const void *row, size_t i, size_t n) {
 
 /* ---- scores ---- */
 
-/* Lane i = the sum of sum[i]. */
+/* Lane i = the sum over the lanes of sum[i]. */
 INLINE __m256 sum_8(__m256 sum[8]) {
     __m256 low = _mm256_hadd_ps(_mm256_hadd_ps(sum[0], sum[1]), _mm256_hadd_ps(sum[2], sum[3]));
     __m256 high = _mm256_hadd_ps(_mm256_hadd_ps(sum[4], sum[5]), _mm256_hadd_ps(sum[6], sum[7]));
@@ -54,7 +50,7 @@ INLINE void score_tile(const char *K, size_t row_bytes, size_t D, const float *q
     for (size_t g = 0; g < G; g++) memcpy(scores + g * ld, all + g * R, R * sizeof *all);
 }
 
-/* All keys against G <= 4 queries. */
+/* All keys against G <= 4 queries, R keys at a time. */
 INLINE void score_rows(pf_matrix K, const float *q, float scale, float *scores, size_t ld,
                        load_row load, const size_t R, const size_t G) {
     size_t row_bytes = pf_row_bytes(K.type, K.cols), r = 0;
@@ -67,7 +63,7 @@ INLINE void score_rows(pf_matrix K, const float *q, float scale, float *scores, 
 
 /* ---- weighted sums ---- */
 
-/* 16 columns (two registers, `width` of them real) of every row, for G <= 4 queries. */
+/* `width` <= 16 columns (two registers) of every row, for G <= 4 queries. */
 INLINE void weighted_stripe(const char *V, size_t row_bytes, size_t rows, size_t width,
                             const float *weights, size_t ld, float *out, size_t D, load_row load,
                             const size_t G) {
@@ -89,7 +85,7 @@ INLINE void weighted_stripe(const char *V, size_t row_bytes, size_t rows, size_t
     }
 }
 
-/* The same with its loops unrolled for each number of queries. */
+/* The same; G is a constant in each call, so that the compiler unrolls the loops. */
 INLINE void weighted_columns(pf_matrix V, size_t first, const float *weights, size_t ld, size_t G,
                              float *out, load_row load) {
     size_t D = V.cols, width = D - first < 16 ? D - first : 16, rows = V.rows;
@@ -105,7 +101,7 @@ INLINE void weighted_columns(pf_matrix V, size_t first, const float *weights, si
         weighted_stripe(data, row_bytes, rows, width, weights, ld, out, D, load, 4);
 }
 
-/* ---- all of it ---- */
+/* ---- all queries and columns ---- */
 
 #include "kv_tile_x86.h"
 
@@ -129,5 +125,5 @@ void pf_to_f16_avx2(uint16_t *y, const float *x, size_t n) {
 }
 
 #else
-typedef int pf_no_keys_avx2; /* ISO C wants one declaration per file */
+typedef int pf_no_kv_avx2; /* ISO C wants one declaration per file */
 #endif

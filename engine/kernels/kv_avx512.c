@@ -1,20 +1,18 @@
-/* floor 1.4 - one token against kept keys and values, AVX-512: a key is read once for all its queries.
+/* floor 1.4 - one token against the cached keys and values, AVX-512: each row is read once for all
+ * its queries.
  *
- * Sums across registers cost more than the products of a short row, so sixteen of them are finished
- * together: R keys by G queries, R G <= 16. */
+ * Summing across a register costs more than the products of a short row, so sixteen registers are
+ * summed together: those of R keys by G queries, R G <= 16. */
 #if defined(__x86_64__)
 
-#include "keys_x86.h"
-#include "lanes_avx512.h"
+#include "kernels_x86.h"
+#include "vector_avx512.h"
 
-#include <immintrin.h>
 #include <string.h>
-
-#define INLINE static inline __attribute__((always_inline))
 
 enum { SUMS = 16, STRIPE = 64 };
 
-/* Sixteen numbers of a row as floats, where the mask is set; 0 elsewhere. */
+/* Sixteen values of a row, from the i-th, as floats where the mask is set; 0 elsewhere. */
 typedef __m512 (*load_row)(const void *row, size_t i, __mmask16 mask);
 
 INLINE __m512 load_f32(const void *row, size_t i, __mmask16 mask) {
@@ -27,7 +25,8 @@ INLINE __m512 load_f16(const void *row, size_t i, __mmask16 mask) {
 
 /* ---- scores ---- */
 
-/* Lane i = the sum of sum[i]. Four times, two registers become one that has half of each left. */
+/* Lane i = the sum over the lanes of sum[i]. Each of four steps merges two registers into one, in
+ * which each has half as many lanes. */
 INLINE __m512 sum_16(__m512 sum[16]) {
     __m512 a[8], b[4];
     for (size_t i = 0; i < 8; i++) {
@@ -44,16 +43,17 @@ INLINE __m512 sum_16(__m512 sum[16]) {
     return _mm512_add_ps(_mm512_shuffle_ps(low, high, 0x88), _mm512_shuffle_ps(low, high, 0xdd));
 }
 
-/* Keys and values of a long text are read once per token and leave the caches again before the next:
- * a line that is fetched past the second-level cache pushes nothing out of there, nor from there into
- * the third. On a Zen 4 reads rise from 22 to 27 GB/s per core; what fits the caches loses 5 %. */
+/* The keys and values of a long text are read once per token and have left the caches before the
+ * next. Lines fetched past the second-level cache evict nothing from it, and so nothing into the
+ * third. On a Zen 4, reads rise from 22 to 27 GB/s per core; a text that fits the caches loses 5
+ * %. */
 enum { AHEAD = 256 };
 
 INLINE void fetch_past_caches(const char *row, size_t bytes) {
     for (size_t i = 0; i < bytes; i += 64) _mm_prefetch(row + AHEAD + i, _MM_HINT_NTA);
 }
 
-/* held: the queries in registers, four each (D = 64), or NULL. */
+/* R keys against G queries. held: the queries in four registers each, if D = 64; otherwise NULL. */
 INLINE void score_tile(const char *K, size_t row_bytes, size_t D, const float *q,
                        const __m512 *held, __m512 scale, float *scores, size_t ld, load_row load,
                        const size_t R, const size_t G) {
@@ -77,13 +77,13 @@ INLINE void score_tile(const char *K, size_t row_bytes, size_t D, const float *q
     for (size_t g = 0; g < G; g++) memcpy(scores + g * ld, all + g * R, R * sizeof *all);
 }
 
-/* All keys against G <= 4 queries. */
+/* All keys against G <= 4 queries, R keys at a time. */
 INLINE void score_rows(pf_matrix K, const float *q, float scale, float *scores, size_t ld,
                        load_row load, const size_t R, const size_t G) {
     size_t bytes = pf_row_bytes(K.type, K.cols), r = 0;
     const char *row = K.data;
     const __m512 factor = _mm512_set1_ps(scale);
-    if (K.cols == 64) { /* the most common length: its loops are unrolled */
+    if (K.cols == 64) { /* the most common head_dim: its loops are unrolled */
         const size_t bytes64 = load == load_f16 ? 128 : 256;
         __m512 held[16];
         for (size_t i = 0; i < 4 * G; i++) held[i] = _mm512_loadu_ps(q + 16 * i);
@@ -98,8 +98,8 @@ INLINE void score_rows(pf_matrix K, const float *q, float scale, float *scores, 
 
 /* ---- weighted sums ---- */
 
-/* N registers (the last one masked) of every row, for G queries at once: what they add up to never
- * leaves the registers, N G <= 16 of the 32. */
+/* N registers (the last one masked) of every row, for G queries. The sums over the rows stay in
+ * registers: N G <= 16 of the 32. */
 INLINE void weighted_stripe(const char *V, size_t row_bytes, size_t rows, const float *weights,
                             size_t ld, float *out, size_t D, __mmask16 last, load_row load,
                             const size_t N, const size_t G) {
@@ -122,7 +122,7 @@ INLINE void weighted_stripe(const char *V, size_t row_bytes, size_t rows, const 
             _mm512_mask_storeu_ps(out + g * D + 16 * i, i + 1 < N ? 0xffff : last, total[g][i]);
 }
 
-/* The loops of a stripe are unrolled for each of the 16 shapes: N and G are constants in here. */
+/* N and G are constants in each call, so that the compiler unrolls the loops of every shape. */
 INLINE void weighted_group(const char *V, size_t row_bytes, size_t rows, const float *weights,
                            size_t ld, float *out, size_t D, __mmask16 last, load_row load,
                            const size_t N, size_t G) {
@@ -152,7 +152,7 @@ INLINE void weighted_columns(pf_matrix V, size_t first, const float *weights, si
         weighted_group(data, row_bytes, rows, weights, ld, out, D, last, load, 4, G);
 }
 
-/* ---- all of it ---- */
+/* ---- all queries and columns ---- */
 
 #include "kv_tile_x86.h"
 
@@ -176,5 +176,5 @@ void pf_to_f16_avx512(uint16_t *y, const float *x, size_t n) {
 }
 
 #else
-typedef int pf_no_keys_avx512; /* ISO C wants one declaration per file */
+typedef int pf_no_kv_avx512; /* ISO C wants one declaration per file */
 #endif

@@ -1,11 +1,12 @@
-/* floor 1.3 - one token against kept keys and values, for any vector width: included by the keys files only.
- *
- * The includer defines INLINE, load_row with load_f32 and load_f16, SUMS (how many sums a tile of keys
- * by queries finishes together), STRIPE (columns of values that one pass adds up), and
- *   score_rows         all keys against G <= 4 queries, R keys at a time
- *   weighted_columns   a stripe of every row, for up to 4 of G queries */
-#ifndef PF_KEYS_TILE_X86_H
-#define PF_KEYS_TILE_X86_H
+/* floor 1.2 - one token against the cached keys and values, for any vector width: the loops over
+ * all queries and columns. Included by kv_avx2.c and kv_avx512.c, which define
+ *   load_row, load_f32, load_f16   loads from a row of either type
+ *   SUMS                           sums across registers that are done together (keys by queries)
+ *   STRIPE                         columns of values in one pass
+ *   score_rows                     all keys against G <= 4 queries, R keys at a time
+ *   weighted_columns               a stripe of every row, for up to 4 of G queries */
+#ifndef PF_KV_TILE_X86_H
+#define PF_KV_TILE_X86_H
 
 INLINE void score_group(pf_matrix K, const float *q, float scale, float *scores, size_t ld,
                         load_row load, size_t G) {
@@ -19,7 +20,8 @@ INLINE void score_group(pf_matrix K, const float *q, float scale, float *scores,
         score_rows(K, q, scale, scores, ld, load, SUMS / 4, 4);
 }
 
-/* More than four queries take turns at keys that are still in the cache. */
+/* Queries go four at a time. If there are more, the keys are split into groups that stay in the
+ * cache until every query has used them. */
 enum { KEYS_IN_CACHE = 64 };
 
 INLINE void score_groups(const float *q, size_t G, pf_matrix K, float scale, float *scores,
@@ -29,11 +31,11 @@ INLINE void score_groups(const float *q, size_t G, pf_matrix K, float scale, flo
         pf_matrix block = pf_matrix_rows(K, first, count);
         for (size_t g = 0; g < G; g += 4) {
             const float *queries = q + g * K.cols;
-            float *to = scores + g * ld + first;
+            float *out = scores + g * ld + first;
             if (K.type == PF_F16)
-                score_group(block, queries, scale, to, ld, load_f16, G - g);
+                score_group(block, queries, scale, out, ld, load_f16, G - g);
             else
-                score_group(block, queries, scale, to, ld, load_f32, G - g);
+                score_group(block, queries, scale, out, ld, load_f32, G - g);
         }
         if (G <= 4) return;
     }

@@ -1,9 +1,10 @@
-/* floor 1.3 - matrix products: weights against one token or many; the only file that sees BLAS.
+/* floor 1.7 - matrix products: weights times one token or many; the only file that calls BLAS.
  *
- * OpenBLAS (the OpenMP build) asks omp_get_max_threads() and omp_in_parallel() at each call, and works
- * on one thread inside a team. A team of one is no parallel region, so there we lower the calling
- * thread's own limit for the length of the call; that is per thread, unlike openblas_set_num_threads,
- * which would change every thread's. (0.3.21 has no openblas_set_num_threads_local.) */
+ * OpenBLAS (the OpenMP build) asks omp_get_max_threads() and omp_in_parallel() at each call, and
+ * uses one thread inside a team. A team of one is not a parallel region, so pf_sgemm sets the
+ * calling thread's own limit to one for the length of the call. That limit belongs to the thread,
+ * whereas openblas_set_num_threads would change it for all threads. (OpenBLAS 0.3.21 has no
+ * openblas_set_num_threads_local.) */
 #include "matmul.h"
 #include "quant.h"
 
@@ -32,7 +33,7 @@ static bool takes_int8(const pf_matmul_scratch *scratch, pf_type type) {
     return scratch->activation.q && pf_type_get(type)->block_size > 1;
 }
 
-/* One token: this member's rows of W, each read once. */
+/* One token: each of this member's rows of W is read once. */
 static void one_token(pf_matmul_scratch *scratch, float *y, const float *x, pf_matrix W,
                       size_t begin, size_t end) {
     const pf_kernels *kernels = pf_kernels_get();
@@ -42,29 +43,30 @@ static void one_token(pf_matmul_scratch *scratch, float *y, const float *x, pf_m
     kernels->matvec(W, activation, y, begin, end);
 }
 
-/* Fewer tokens than a gemm is worth preparing for: some rows at a time, which stay in the cache while
- * each token meets them. */
+/* Too few tokens to prepare a gemm for: a few rows of W at a time stay in the cache while every
+ * token is multiplied with them. */
 static void few_tokens(pf_matmul_scratch *scratch, float *Y, size_t ldy, const float *X, size_t ldx,
                        size_t T, pf_matrix W, size_t begin, size_t end) {
     const pf_kernels *kernels = pf_kernels_get();
     pf_activation activations[FEW_TOKENS];
     size_t blocks = (W.cols + 31) / 32;
-    float *room = scratch->panel;
+    float *buffer = scratch->panel;
     for (size_t t = 0; t < T; t++) {
         pf_activation *a = &activations[t];
         *a = (pf_activation){X + t * ldx, NULL, NULL, NULL};
         if (!takes_int8(scratch, W.type)) continue;
-        *a = (pf_activation){a->x, (int8_t *)(room + 2 * blocks), room, room + blocks};
+        *a = (pf_activation){a->x, (int8_t *)(buffer + 2 * blocks), buffer, buffer + blocks};
         kernels->quantize_activation(*a, W.cols);
-        room += 2 * blocks + 8 * blocks; /* two floats and 32 bytes a block */
+        buffer += 2 * blocks + 8 * blocks; /* two floats and 32 bytes a block */
     }
     for (size_t r = begin; r < end; r += PF_MATMUL_GRAIN)
         for (size_t t = 0; t < T; t++)
             kernels->matvec(W, activations[t], Y + t * ldy, r, at_most(end, r + PF_MATMUL_GRAIN));
 }
 
-/* Many tokens by BLAS: rows [begin, end) of W as floats, a panel at a time, each met by all tokens.
- * OpenBLAS rounds differently in calls of other shapes; panels of the grain keep shares alike. */
+/* Many tokens by BLAS: rows [begin, end) of W as floats, a panel at a time, times all tokens.
+ * OpenBLAS rounds differently in calls of other shapes; with panels of PF_MATMUL_GRAIN rows, the
+ * result does not depend on the number of members. */
 static void many_tokens_by_blas(pf_matmul_scratch *scratch, float *Y, size_t ldy, const float *X,
                                 size_t ldx, size_t T, pf_matrix W, size_t begin, size_t end) {
     const pf_kernels *kernels = pf_kernels_get();

@@ -1,31 +1,30 @@
-/* floor 1.4 - weights times one token with AVX2 and FMA: floats, and blocks against int8 activations. */
+/* floor 1.4 - weights times one token, AVX2 + FMA: as floats, and blocks with int8 activations. */
 #if defined(__x86_64__)
 
 #include "matvec_int8_x86.h"
-#include "matvec_x86.h"
+#include "kernels_x86.h"
 #include "quant.h"
 
 enum { CHUNK = 256 };
 
-/* Eight weights as floats. */
+/* Eight weights, from the i-th, as floats. */
 typedef __m256 (*load_weights)(const void *row, size_t i);
 
-PF_INLINE __m256 load_f32(const void *row, size_t i) {
+INLINE __m256 load_f32(const void *row, size_t i) {
     return _mm256_loadu_ps((const float *)row + i);
 }
 
-PF_INLINE __m256 load_f16(const void *row, size_t i) {
+INLINE __m256 load_f16(const void *row, size_t i) {
     return _mm256_cvtph_ps(pf_load16((const uint16_t *)row + i));
 }
 
-PF_INLINE __m256 load_bf16(const void *row, size_t i) {
+INLINE __m256 load_bf16(const void *row, size_t i) {
     __m128i brains = pf_load16((const uint16_t *)row + i);
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(brains), 16));
 }
 
-/* A row times x, four sums in flight; the last n % 8 columns by way of a padded copy. */
-PF_INLINE float one_row(pf_type type, const char *row, size_t n, const float *x,
-                        load_weights load) {
+/* A row times x, in four independent sums; the last n % 8 columns go through a padded copy. */
+INLINE float one_row(pf_type type, const char *row, size_t n, const float *x, load_weights load) {
     __m256 sum[4];
     for (size_t j = 0; j < 4; j++) sum[j] = _mm256_setzero_ps();
     size_t i = 0;
@@ -43,15 +42,15 @@ PF_INLINE float one_row(pf_type type, const char *row, size_t n, const float *x,
     return pf_sum8(_mm256_add_ps(_mm256_add_ps(sum[0], sum[1]), _mm256_add_ps(sum[2], sum[3])));
 }
 
-/* Row after row, as they lie in memory (matvec_avx512.c says why). */
-PF_INLINE void matrix(pf_matrix W, const float *x, float *y, size_t begin, size_t end,
-                      load_weights load) {
+/* Row after row, in the order of memory (matvec_avx512.c says why). */
+INLINE void matrix(pf_matrix W, const float *x, float *y, size_t begin, size_t end,
+                   load_weights load) {
     size_t row_bytes = pf_row_bytes(W.type, W.cols);
     for (size_t r = begin; r < end; r++)
         y[r] = one_row(W.type, (const char *)W.data + r * row_bytes, W.cols, x, load);
 }
 
-/* Block types against floats, the reference path: some blocks at a time into a buffer. */
+/* Block types times floats, the reference path: a few blocks at a time are converted to floats. */
 static void blocks(pf_matrix W, const float *x, float *y, size_t begin, size_t end) {
     const char *block = (const char *)W.data + begin * pf_row_bytes(W.type, W.cols);
     float weights[CHUNK];

@@ -1,19 +1,17 @@
-/* floor 1.4 - weights times one token in floats, AVX-512: bound by memory, so the loads are all.
+/* floor 1.4 - weights times one token in floats, AVX-512: bound by memory, so only loads matter.
  *
- * One row after the other, as they lie in memory: four rows side by side share the loads of x but halve
- * the speed on long rows (Zen 4: 16 instead of 27 GB/s), because the prefetcher follows one stream best.
- * Short rows, which attention has (keys of one head), go by four and share the final sums. */
+ * Row after row, in the order of memory: four rows side by side share the loads of x but halve the
+ * speed on long rows (Zen 4: 16 instead of 27 GB/s), because the prefetcher follows one stream
+ * best. Short rows, such as the D columns of a random projection, go four at a time and share the
+ * final sums. */
 #if defined(__x86_64__)
 
-#include "matvec_x86.h"
-
-#include <immintrin.h>
-
-#define INLINE static inline __attribute__((always_inline))
+#include "kernels_x86.h"
+#include "vector_avx512.h"
 
 enum { ROWS = 4, SHORT = 128, CHUNK = 256 };
 
-/* Sixteen weights as floats, where the mask is set; 0 elsewhere. */
+/* Sixteen weights, from the i-th, as floats where the mask is set; 0 elsewhere. */
 typedef __m512 (*load_weights)(const void *row, size_t i, __mmask16 mask);
 
 INLINE __m512 load_f32(const void *row, size_t i, __mmask16 mask) {
@@ -29,7 +27,7 @@ INLINE __m512 load_bf16(const void *row, size_t i, __mmask16 mask) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(brains), 16));
 }
 
-/* y[0 .. 4) = the sum of each of four registers. */
+/* y[r] = the sum over the lanes of sum[r]. */
 INLINE void store_sums(float *y, const __m512 sum[ROWS]) {
     __m128 quarter[ROWS];
     for (size_t r = 0; r < ROWS; r++) {
@@ -46,7 +44,7 @@ INLINE void four_short_rows(const char *row, size_t row_bytes, size_t n, const f
     __m512 sum[ROWS];
     for (size_t r = 0; r < ROWS; r++) sum[r] = _mm512_setzero_ps();
     for (size_t i = 0; i < n; i += 16) {
-        __mmask16 mask = (__mmask16)(n - i >= 16 ? 0xffff : (1u << (n - i)) - 1);
+        __mmask16 mask = lanes(n - i);
         __m512 values = _mm512_maskz_loadu_ps(mask, x + i);
         for (size_t r = 0; r < ROWS; r++)
             sum[r] = _mm512_fmadd_ps(load(row + r * row_bytes, i, mask), values, sum[r]);
@@ -63,7 +61,7 @@ INLINE float one_row(const char *row, size_t n, const float *x, load_weights loa
             sum[j] = _mm512_fmadd_ps(load(row, i + 16 * j, 0xffff), _mm512_loadu_ps(x + i + 16 * j),
                                      sum[j]);
     for (; i < n; i += 16) {
-        __mmask16 mask = (__mmask16)(n - i >= 16 ? 0xffff : (1u << (n - i)) - 1);
+        __mmask16 mask = lanes(n - i);
         sum[0] = _mm512_fmadd_ps(load(row, i, mask), _mm512_maskz_loadu_ps(mask, x + i), sum[0]);
     }
     return _mm512_reduce_add_ps(
@@ -90,7 +88,7 @@ static void bf16(pf_matrix W, const float *x, float *y, size_t begin, size_t end
     matrix(W, x, y, begin, end, load_bf16);
 }
 
-/* Block types against floats, the reference path: some blocks at a time into a buffer. */
+/* Block types times floats, the reference path: a few blocks at a time are converted to floats. */
 static void blocks(pf_matrix W, const float *x, float *y, size_t begin, size_t end) {
     const char *block = (const char *)W.data + begin * pf_row_bytes(W.type, W.cols);
     float weights[CHUNK];
@@ -105,7 +103,7 @@ static void blocks(pf_matrix W, const float *x, float *y, size_t begin, size_t e
     }
 }
 
-static void matvec_floats(pf_matrix W, const float *x, float *y, size_t begin, size_t end) {
+void pf_matvec_floats_avx512(pf_matrix W, const float *x, float *y, size_t begin, size_t end) {
     switch (W.type) {
     case PF_F32:
         f32(W, x, y, begin, end);
@@ -119,15 +117,6 @@ static void matvec_floats(pf_matrix W, const float *x, float *y, size_t begin, s
     default:
         blocks(W, x, y, begin, end);
     }
-}
-
-void pf_matvec_avx512(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end) {
-    if (!a.q || !pf_matvec_int8_avx2(W, a, y, begin, end)) matvec_floats(W, a.x, y, begin, end);
-}
-
-void pf_matvec_avx512vnni(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end) {
-    if (!a.q || !pf_matvec_int8_avx512vnni(W, a, y, begin, end))
-        matvec_floats(W, a.x, y, begin, end);
 }
 
 #else

@@ -1,23 +1,25 @@
-/* floor 1.3 - block types against int8 activations: the loops that AVX2 and VNNI share.
+/* floor 1.2 - block types times int8 activations, one token: the loops that AVX2 and VNNI share.
  *
- * Both work on 256-bit registers, which hold exactly one block of 32; they differ in one instruction,
- * the dot product of bytes. A file that includes this is compiled for one of the two and gets that
- * one. For a block with weights d q + m and activations s p:
+ * Both use 256-bit registers, which hold exactly one block of 32; they differ in one instruction,
+ * the dot product of bytes, which the flags of the including file choose. For a block with weights
+ * d q + m and activations s p:
  *     sum (d q + m) (s p) = d s (q . p) + m s (sum of p)
- * Eight partial sums of q . p stay apart in the lanes to the end of the row. One row after the other, as
- * they lie in memory: two rows at a time were three times slower here (Zen 4: 8 instead of 27 GB/s), since
- * the prefetcher follows one stream best. Two totals keep the additions from waiting for each other.
- * The processor prefetches within a page of memory only: a line asked for one page ahead has its address
- * looked up in time (Zen 4, mapped file, two threads: Q8_0 6 to 9 % faster, Q4_1 3 to 12 %). */
+ * The eight lanes keep separate sums of q . p to the end of the row. Two totals, so that no
+ * addition waits for the one before it.
+ *
+ * Row after row, in the order of memory: two rows at a time were three times slower (Zen 4: 8
+ * instead of 27 GB/s), because the prefetcher follows one stream best. The processor prefetches
+ * within a page only; a prefetch one page ahead has the address of the next page looked up in time
+ * (Zen 4, mapped file, two threads: Q8_0 6 to 9 % faster, Q4_1 3 to 12 %). */
 #ifndef PF_MATVEC_INT8_X86_H
 #define PF_MATVEC_INT8_X86_H
 
 #include "blocks_x86.h"
 #include "kernels.h"
-#include "lanes_avx2.h"
+#include "vector_avx2.h"
 
-/* Eight sums of four products of unsigned u (with AVX2: <= 128) and signed s, as floats. */
-PF_INLINE __m256 pf_dot_unsigned(__m256i u, __m256i s) {
+/* Eight sums of four products, unsigned u (with AVX2: <= 128) times signed s, as floats. */
+INLINE __m256 pf_dot_unsigned(__m256i u, __m256i s) {
 #if defined(__AVX512VNNI__)
     return _mm256_cvtepi32_ps(_mm256_dpbusd_epi32(_mm256_setzero_si256(), u, s));
 #else
@@ -26,8 +28,8 @@ PF_INLINE __m256 pf_dot_unsigned(__m256i u, __m256i s) {
 #endif
 }
 
-/* Both signed: the sign of q moves over to p, whose values are never -128. */
-PF_INLINE __m256 pf_dot_signed(__m256i q, __m256i p) {
+/* Both signed: the sign of q moves to p, whose values are never -128. */
+INLINE __m256 pf_dot_signed(__m256i q, __m256i p) {
     return pf_dot_unsigned(_mm256_abs_epi8(q), _mm256_sign_epi8(p, q));
 }
 
@@ -37,20 +39,18 @@ enum { PAGE_AHEAD = 4096 };
 typedef enum pf_offset_kind {
     PF_SIGNED, /* w = d q, q signed */
     PF_CENTRE, /* w = d (q - centre) */
-    PF_MIN,    /* w = d q + m, m stored behind d */
+    PF_MIN,    /* w = d q + m, m stored after d */
 } pf_offset_kind;
 
-typedef __m256i (*pf_unpack)(const uint8_t *block);
-
-/* What a row has added up to: eight sums of d s (q . p), and in lane 0 that of d or m (sum of p). */
+/* Sums of a row so far: eight of d s (q . p), and in lane 0 that of d s or m s (sum of p). */
 typedef struct pf_totals {
     __m256 dots;
     __m128 offset;
 } pf_totals;
 
 /* Adds block b of a row. */
-PF_INLINE void pf_add_block(pf_totals *total, const uint8_t *block, size_t b, pf_activation a,
-                            pf_unpack unpack, const pf_offset_kind kind) {
+INLINE void pf_add_block(pf_totals *total, const uint8_t *block, size_t b, pf_activation a,
+                         pf_unpack unpack, const pf_offset_kind kind) {
     __m256i q = unpack(block), p = pf_load32(a.q + 32 * b);
     __m256 d = pf_half8(block), scale = _mm256_mul_ps(d, _mm256_set1_ps(a.scale[b]));
     __m256 dot = kind == PF_SIGNED ? pf_dot_signed(q, p) : pf_dot_unsigned(q, p);
@@ -60,9 +60,9 @@ PF_INLINE void pf_add_block(pf_totals *total, const uint8_t *block, size_t b, pf
     total->offset = _mm_fmadd_ss(factor, _mm_load_ss(a.sum + b), total->offset);
 }
 
-PF_INLINE float pf_row_of_32(const uint8_t *block, size_t n_blocks, pf_activation a,
-                             const size_t bytes, pf_unpack unpack, const pf_offset_kind kind,
-                             const float centre) {
+INLINE float pf_row_of_32(const uint8_t *block, size_t n_blocks, pf_activation a,
+                          const size_t bytes, pf_unpack unpack, const pf_offset_kind kind,
+                          const float centre) {
     pf_totals even = {_mm256_setzero_ps(), _mm_setzero_ps()}, odd = even;
     size_t b = 0;
     for (; b + 2 <= n_blocks; b += 2, block += 2 * bytes) {
@@ -76,9 +76,8 @@ PF_INLINE float pf_row_of_32(const uint8_t *block, size_t n_blocks, pf_activatio
     return kind == PF_SIGNED ? dots : dots + (kind == PF_MIN ? offset : -centre * offset);
 }
 
-/* One row of Q4_K or Q5_K. */
-PF_INLINE float pf_row_of_k(const uint8_t *block, size_t n_blocks, pf_activation a,
-                            const bool five) {
+/* One row of Q4_K, or of Q5_K (five). */
+INLINE float pf_row_of_k(const uint8_t *block, size_t n_blocks, pf_activation a, const bool five) {
     __m256 total[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()}, mins = _mm256_setzero_ps();
     for (size_t b = 0; b < n_blocks; b++, block += five ? 176 : 144) {
         __m256 scale, offset;
@@ -96,9 +95,9 @@ PF_INLINE float pf_row_of_k(const uint8_t *block, size_t n_blocks, pf_activation
     return pf_sum8(_mm256_add_ps(_mm256_add_ps(total[0], total[1]), mins));
 }
 
-/* One row of Q6_K, or (three) of Q3_K: signed values, a scale for each 16. */
-PF_INLINE float pf_row_of_16(const uint8_t *block, size_t n_blocks, pf_activation a,
-                             const bool three) {
+/* One row of Q6_K, or of Q3_K (three): signed values, a scale for each 16. */
+INLINE float pf_row_of_16(const uint8_t *block, size_t n_blocks, pf_activation a,
+                          const bool three) {
     __m256 total[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
     for (size_t b = 0; b < n_blocks; b++, block += three ? 110 : 210) {
         float scales[16];
@@ -118,8 +117,8 @@ PF_INLINE float pf_row_of_16(const uint8_t *block, size_t n_blocks, pf_activatio
     return pf_sum8(_mm256_add_ps(total[0], total[1]));
 }
 
-/* One row of Q2_K: a min for each 16 values, so the activations are summed by sixteen here. */
-PF_INLINE float pf_row_of_q2_k(const uint8_t *block, size_t n_blocks, pf_activation a) {
+/* One row of Q2_K: a min for each 16 values, so the activations are summed by sixteens here. */
+INLINE float pf_row_of_q2_k(const uint8_t *block, size_t n_blocks, pf_activation a) {
     __m256 total[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
     for (size_t b = 0; b < n_blocks; b++, block += 84) {
         float scales[16], mins[16];
@@ -138,9 +137,9 @@ PF_INLINE float pf_row_of_q2_k(const uint8_t *block, size_t n_blocks, pf_activat
     return pf_sum8(_mm256_add_ps(total[0], total[1]));
 }
 
-PF_INLINE void pf_matrix_of_32(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end,
-                               const size_t bytes, pf_unpack unpack, const pf_offset_kind kind,
-                               const float centre) {
+INLINE void pf_matrix_of_32(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end,
+                            const size_t bytes, pf_unpack unpack, const pf_offset_kind kind,
+                            const float centre) {
     size_t n_blocks = W.cols / 32, row_bytes = n_blocks * bytes;
     const uint8_t *data = W.data;
     for (size_t r = begin; r < end; r++)
@@ -148,7 +147,7 @@ PF_INLINE void pf_matrix_of_32(pf_matrix W, pf_activation a, float *y, size_t be
 }
 
 /* The whole product; false for a type that has no int8 product. */
-PF_INLINE bool pf_matvec_int8(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end) {
+INLINE bool pf_matvec_int8(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end) {
     size_t row_bytes = pf_row_bytes(W.type, W.cols), supers = W.cols / 256;
     const uint8_t *data = W.data;
     switch (W.type) {

@@ -1,5 +1,5 @@
-/* floor 1.3 - weight blocks times int8 activations for aarch64: what the files with and without
- * dot-product instructions share. Each brings its own `multiply`. */
+/* floor 1.2 - block types times int8 activations for aarch64: what the files with and without
+ * dot-product instructions share. Each passes its own `multiply`. */
 #ifndef PF_MATVEC_NEON_H
 #define PF_MATVEC_NEON_H
 
@@ -8,29 +8,30 @@
 #include <arm_neon.h>
 #include <string.h>
 
-#define PF_INLINE static inline __attribute__((always_inline))
+#define INLINE static inline __attribute__((always_inline))
 
 /* The int8 products alone (Q8_0 and Q4_0; a.q set) by SDOT; false for other types. */
 bool pf_matvec_int8_neondot(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end);
 
-/* The products of 32 columns in four sums; which column goes to which is the instruction's affair. */
+/* Four sums of the products of 32 columns; which columns go into which sum may differ. */
 typedef int32x4_t (*pf_neon_multiply)(int8x16x2_t w, int8x16x2_t q);
 
-/* A block's first two bytes are its scale; it lies at any address. */
-PF_INLINE float pf_neon_block_scale(const uint8_t *block) {
+/* The scale is the first two bytes of a block, which may be unaligned. */
+INLINE float pf_neon_block_scale(const uint8_t *block) {
     uint16_t half;
     memcpy(&half, block, sizeof half);
     return vgetq_lane_f32(vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(half))), 0);
 }
 
-PF_INLINE int8x16x2_t pf_neon_load_q8_0(const uint8_t *block) {
+INLINE int8x16x2_t pf_neon_load_q8_0(const uint8_t *block) {
     int8x16x2_t w = {
         {vreinterpretq_s8_u8(vld1q_u8(block + 2)), vreinterpretq_s8_u8(vld1q_u8(block + 18))}};
     return w;
 }
 
-/* The low halves of the 16 bytes are the first 16 weights, the high halves the others; all plus 8. */
-PF_INLINE int8x16x2_t pf_neon_load_q4_0(const uint8_t *block) {
+/* The low nibbles of the 16 bytes are the first 16 weights, the high nibbles the others; all plus
+ * 8. */
+INLINE int8x16x2_t pf_neon_load_q4_0(const uint8_t *block) {
     uint8x16_t both = vld1q_u8(block + 2);
     int8x16_t low = vreinterpretq_s8_u8(vandq_u8(both, vdupq_n_u8(15)));
     int8x16_t high = vreinterpretq_s8_u8(vshrq_n_u8(both, 4));
@@ -38,10 +39,10 @@ PF_INLINE int8x16x2_t pf_neon_load_q4_0(const uint8_t *block) {
     return w;
 }
 
-/* The rows [begin, end), two sums of floats in flight: even blocks and odd ones. */
-PF_INLINE void pf_neon_int8_rows(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end,
-                                 int8x16x2_t (*load)(const uint8_t *block),
-                                 pf_neon_multiply multiply) {
+/* The rows [begin, end), in two independent sums: of even and of odd blocks. */
+INLINE void pf_neon_int8_rows(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end,
+                              int8x16x2_t (*load)(const uint8_t *block),
+                              pf_neon_multiply multiply) {
     size_t block_bytes = pf_row_bytes(W.type, 32), blocks = W.cols / 32;
     const uint8_t *block = (const uint8_t *)W.data + begin * blocks * block_bytes;
     for (size_t r = begin; r < end; r++) {
@@ -58,8 +59,8 @@ PF_INLINE void pf_neon_int8_rows(pf_matrix W, pf_activation a, float *y, size_t 
     }
 }
 
-PF_INLINE bool pf_neon_matvec_int8(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end,
-                                   pf_neon_multiply multiply) {
+INLINE bool pf_neon_matvec_int8(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end,
+                                pf_neon_multiply multiply) {
     if (W.type == PF_Q8_0)
         pf_neon_int8_rows(W, a, y, begin, end, pf_neon_load_q8_0, multiply);
     else if (W.type == PF_Q4_0)

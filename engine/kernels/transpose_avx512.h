@@ -1,12 +1,16 @@
-/* floor 1.3 - turning over: sixteen rows of floats become sixteen columns, in AVX-512 registers. */
-#ifndef PF_TURN_AVX512_H
-#define PF_TURN_AVX512_H
+/* floor 1.0 - transposition: 16 x 16 floats in AVX-512 registers. */
+#ifndef PF_TRANSPOSE_AVX512_H
+#define PF_TRANSPOSE_AVX512_H
 
-#include "blocks_x86.h"
+#include <immintrin.h>
+#include <stddef.h>
 
-/* Sixteen rows of at most sixteen columns turned over: out[k] = column k, 0 where there is none. */
-PF_INLINE void pf_turn_16(const float *rows, size_t ld, size_t n_rows, __mmask16 columns,
-                          __m512 out[16]) {
+#define INLINE static inline __attribute__((always_inline))
+
+/* out[k] = column k of n_rows <= 16 rows, ld floats apart; 0 in the lanes of missing rows and in
+ * the columns where the mask is 0. */
+INLINE void pf_transpose_16(const float *rows, size_t ld, size_t n_rows, __mmask16 columns,
+                            __m512 out[16]) {
     __m512 a[16], b[16];
     for (size_t i = 0; i < 16; i++)
         a[i] = i < n_rows ? _mm512_maskz_loadu_ps(columns, rows + i * ld) : _mm512_setzero_ps();
@@ -20,7 +24,7 @@ PF_INLINE void pf_turn_16(const float *rows, size_t ld, size_t n_rows, __mmask16
             a[i + 2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, high));
             a[i + 2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, high));
         }
-    for (size_t j = 0; j < 4; j++) { /* quarters of 4 x 4 registers change places */
+    for (size_t j = 0; j < 4; j++) { /* the 4 x 4 quarters of four registers are transposed */
         __m512 even_low = _mm512_shuffle_f32x4(a[j], a[4 + j], 0x88);
         __m512 even_high = _mm512_shuffle_f32x4(a[8 + j], a[12 + j], 0x88);
         __m512 odd_low = _mm512_shuffle_f32x4(a[j], a[4 + j], 0xdd);

@@ -1,40 +1,41 @@
-/* floor 1.4 - quantised weights times many tokens with VNNI: register tiles of 6 rows by 32 tokens.
+/* floor 1.4 - quantised weights times int8 activations with VNNI: many tokens in register tiles of
+ * 6 rows by 32 tokens and, at the end, one token. The only file that is compiled with VNNI.
  *
- * The same plan as gemm_avx512.c, on bytes. Lanes are tokens; VPDPBUSD takes four columns at once: four
- * unsigned bytes of a weight, spread over the lanes, against four signed bytes of each token. Types
- * whose integers have a centre (128 for Q8_0, whose bytes are signed) start the sums of a group at
- * -centre (sum of its activations), which is exact. A group is what shares one scale: 32 columns, or
- * 16 for Q2_K, Q3_K and Q6_K.
+ * Many tokens follow the plan of gemm_avx512.c, on bytes. Lanes are tokens; VPDPBUSD takes four
+ * columns at once: four unsigned bytes of a weight, broadcast to the lanes, times four signed
+ * bytes of each token. A group is the columns that share one scale: 32, or 16 for Q2_K, Q3_K and
+ * Q6_K.
  *     y = sum over groups of  d s ((q - centre) . p)  +  m s (sum of p)
- * with weights d (q - centre) + m and activations s p. Any block type is unpacked to this form, a panel
- * of 48 rows at a time. */
+ * for weights d (q - centre) + m and activations s p. Types with a centre (128 for Q8_0, whose
+ * bytes are signed) start the integer sums of a group at -centre (sum of p), which is exact.
+ * Blocks of every type are unpacked to this form, in a panel of 48 rows. */
 #if defined(__x86_64__)
 
-#include "blocks_x86.h"
-#include "gemm_x86.h"
+#include "kernels_x86.h"
+#include "matvec_int8_x86.h"
 #include "transpose_avx512.h"
 
 enum { TILE_ROWS = 6, TILE_TOKENS = 32, PANEL_ROWS = 48, CHUNK = 256, BLOCKS = CHUNK / 32 };
 
-/* 256 columns of a panel. Rows of q lie 320 bytes apart, so that they spread over the cache. */
+/* 256 columns of a panel. Rows of q are 320 bytes apart, so that they spread over the cache. */
 typedef struct weight_chunk {
     uint8_t q[PANEL_ROWS][CHUNK + 64];
-    float d[PANEL_ROWS][2 * BLOCKS]; /* of each 16 columns, or every second one of each 32 */
+    float d[PANEL_ROWS][2 * BLOCKS]; /* per 16 columns; or per 32, every second one unused */
     float m[PANEL_ROWS][2 * BLOCKS]; /* likewise */
 } weight_chunk;
 
 /* 32 columns of 32 tokens. */
 typedef struct token_block {
-    int8_t p[8][TILE_TOKENS][4];                   /* four columns of each token side by side */
-    int32_t start[2][TILE_TOKENS];                 /* of each group: -centre (sum of p) */
-    float scale[TILE_TOKENS], sum[2][TILE_TOKENS]; /* sum: of each group */
+    int8_t p[8][TILE_TOKENS][4];                   /* four columns of a token side by side */
+    int32_t start[2][TILE_TOKENS];                 /* per group: -centre (sum of p) */
+    float scale[TILE_TOKENS], sum[2][TILE_TOKENS]; /* sum: s (sum of p) per group */
 } token_block;
 
-/* What multiplying must know of a type. */
+/* What the products depend on. */
 typedef struct type_traits {
     size_t halves;       /* groups in a block of 32 */
     bool has_min;        /* an m per group */
-    unsigned log_centre; /* 0: there is none */
+    unsigned log_centre; /* 0: no centre */
 } type_traits;
 
 _Static_assert(sizeof(weight_chunk) <= PF_GEMM_PANEL_FLOATS * CHUNK * sizeof(float), "workspace");
@@ -44,8 +45,8 @@ static size_t at_most(size_t n, size_t limit) { return n < limit ? n : limit; }
 
 /* ---- tokens ---- */
 
-/* Four columns of sixteen tokens, as 32-bit integers, side by side as bytes. */
-PF_INLINE __m512i four_bytes(const __m512i column[4]) {
+/* Four columns of sixteen tokens: 32-bit integers in, bytes side by side out. */
+INLINE __m512i four_bytes(const __m512i column[4]) {
     const __m512i byte = _mm512_set1_epi32(255);
     __m512i low = _mm512_and_si512(column[0], byte), middle = _mm512_and_si512(column[1], byte);
     __m512i high = _mm512_and_si512(column[2], byte);
@@ -54,14 +55,14 @@ PF_INLINE __m512i four_bytes(const __m512i column[4]) {
     return _mm512_or_si512(low, high);
 }
 
-/* 32 columns of sixteen tokens (or as many as there are) into the lanes from `lane`: the numbers that
- * quantize_activation gives, but for all tokens at a time. */
+/* Quantises 32 columns of up to sixteen tokens into the lanes from `lane` on. The results are
+ * those of quantize_activation, for all tokens at once. */
 static void put_sixteen(const float *x, size_t ldx, size_t tokens, token_block *block, size_t lane,
                         type_traits type) {
     __m512 columns[32], largest = _mm512_setzero_ps();
-    pf_turn_16(x, ldx, tokens, 0xffff, columns);
-    pf_turn_16(x + 16, ldx, tokens, 0xffff, columns + 16);
-    for (size_t k = 0; k < 32; k++) /* NaN loses */
+    pf_transpose_16(x, ldx, tokens, 0xffff, columns);
+    pf_transpose_16(x + 16, ldx, tokens, 0xffff, columns + 16);
+    for (size_t k = 0; k < 32; k++) /* skips NaN */
         largest = _mm512_max_ps(_mm512_abs_ps(columns[k]), largest);
     __mmask16 some = _mm512_cmp_ps_mask(largest, _mm512_setzero_ps(), _CMP_GT_OQ);
     const __m512 most = _mm512_set1_ps(127);
@@ -86,8 +87,8 @@ static void put_sixteen(const float *x, size_t ldx, size_t tokens, token_block *
     _mm512_storeu_ps(block->scale + lane, scale);
 }
 
-/* tiles [ceil(T / 32)][K / 32]; lanes of a half without tokens keep what they have: nobody reads their
- * sums. */
+/* tiles [ceil(T / 32)][K / 32] = X [T, K] quantised. A half tile without tokens is left as it is:
+ * its sums are never read. */
 static void put_tokens(const float *X, size_t ldx, size_t T, size_t K, type_traits type,
                        token_block *tiles) {
     for (size_t t = 0; t < T; t += 16) {
@@ -99,19 +100,17 @@ static void put_tokens(const float *X, size_t ldx, size_t T, size_t K, type_trai
 
 /* ---- weights ---- */
 
-PF_INLINE void put_weights(weight_chunk *chunk, size_t r, size_t b, __m256i q) {
+INLINE void put_weights(weight_chunk *chunk, size_t r, size_t b, __m256i q) {
     _mm256_storeu_si256((__m256i *)(void *)(chunk->q[r] + 32 * b), q);
 }
 
-typedef __m256i (*unpack)(const uint8_t *block);
-
-PF_INLINE __m256i q8_0_plus_128(const uint8_t *block) {
+INLINE __m256i q8_0_plus_128(const uint8_t *block) {
     return _mm256_xor_si256(pf_q8_0_signed(block), _mm256_set1_epi8((char)0x80));
 }
 
-/* n columns of a row of blocks of 32, with an m behind d or without. */
-PF_INLINE void put_row_of_32(weight_chunk *chunk, size_t r, const uint8_t *block, size_t n,
-                             const size_t bytes, unpack q, const bool has_min) {
+/* n columns of a row in blocks of 32; with has_min, m follows d. */
+INLINE void put_row_of_32(weight_chunk *chunk, size_t r, const uint8_t *block, size_t n,
+                          const size_t bytes, pf_unpack q, const bool has_min) {
     for (size_t b = 0; b < n / 32; b++, block += bytes) {
         put_weights(chunk, r, b, q(block));
         chunk->d[r][2 * b] = pf_half(block);
@@ -119,7 +118,8 @@ PF_INLINE void put_row_of_32(weight_chunk *chunk, size_t r, const uint8_t *block
     }
 }
 
-PF_INLINE void put_row_of_k(weight_chunk *chunk, size_t r, const uint8_t *block, const bool five) {
+/* Q4_K, or Q5_K (five). */
+INLINE void put_row_of_k(weight_chunk *chunk, size_t r, const uint8_t *block, const bool five) {
     __m256 scale, offset;
     float scales[BLOCKS], offsets[BLOCKS];
     pf_k_scales(block, &scale, &offset);
@@ -152,7 +152,7 @@ static void put_row_of_q3_k(weight_chunk *chunk, size_t r, const uint8_t *block)
     for (int b = 0; b < BLOCKS; b++) put_weights(chunk, r, (size_t)b, pf_q3_k(block, b));
 }
 
-/* n <= 256 columns of one row. */
+/* n <= 256 columns of one row, of any type. */
 static void put_row(weight_chunk *chunk, size_t r, pf_type type, const uint8_t *blocks, size_t n) {
     switch (type) {
     case PF_Q8_0:
@@ -187,6 +187,7 @@ static void put_row(weight_chunk *chunk, size_t r, pf_type type, const uint8_t *
     }
 }
 
+/* Rows [first, first + count) of W, chunk after chunk of columns. */
 static void fill_panel(pf_matrix W, size_t first, size_t count, weight_chunk *panel) {
     size_t row_bytes = pf_row_bytes(W.type, W.cols), chunk_bytes = 0;
     const uint8_t *row = (const uint8_t *)W.data + first * row_bytes;
@@ -199,10 +200,10 @@ static void fill_panel(pf_matrix W, size_t first, size_t count, weight_chunk *pa
 
 /* ---- multiplying ---- */
 
-/* sum [6][V] += the block's columns of group h, rows r ... r + 5 of the chunk */
-PF_INLINE void multiply_group(const weight_chunk *chunk, size_t r, size_t b,
-                              const token_block *block, __m512 sum[TILE_ROWS][2], const size_t h,
-                              const type_traits type, const size_t V) {
+/* sum [6][V] += group h of block b times rows r ... r + 5 of the chunk. */
+INLINE void multiply_group(const weight_chunk *chunk, size_t r, size_t b, const token_block *block,
+                           __m512 sum[TILE_ROWS][2], const size_t h, const type_traits type,
+                           const size_t V) {
     __m512i dot[TILE_ROWS][2];
     const size_t group = 2 * b + h, fours = 8 / type.halves;
 #pragma GCC unroll 8
@@ -242,10 +243,11 @@ PF_INLINE void multiply_group(const weight_chunk *chunk, size_t r, size_t b,
     }
 }
 
-/* sums [6][32] += the tile's tokens times six rows of the chunk from row r, over n_blocks blocks. */
-PF_INLINE void multiply_tile(const token_block *block, const weight_chunk *chunk, size_t r,
-                             size_t n_blocks, float (*sums)[TILE_TOKENS], const type_traits type,
-                             const size_t V) {
+/* sums [6][32] += the tokens of a tile times six rows of the chunk from row r, over n_blocks
+ * blocks. */
+INLINE void multiply_tile(const token_block *block, const weight_chunk *chunk, size_t r,
+                          size_t n_blocks, float (*sums)[TILE_TOKENS], const type_traits type,
+                          const size_t V) {
     __m512 sum[TILE_ROWS][2];
     for (size_t i = 0; i < TILE_ROWS; i++)
         for (size_t v = 0; v < V; v++) sum[i][v] = _mm512_load_ps(sums[i] + 16 * v);
@@ -256,10 +258,11 @@ PF_INLINE void multiply_tile(const token_block *block, const weight_chunk *chunk
         for (size_t v = 0; v < V; v++) _mm512_store_ps(sums[i] + 16 * v, sum[i][v]);
 }
 
-/* All rows of a chunk, unrolled for one or both registers of tokens; `type` is a constant in here. */
-PF_INLINE void multiply_typed(const token_block *block, const weight_chunk *chunk, size_t rows,
-                              size_t n_blocks, float (*sums)[TILE_TOKENS], size_t tokens,
-                              const type_traits type) {
+/* All rows of a chunk, for one or both registers of tokens. `type` is a constant in each call, so
+ * that the compiler unrolls the loops. */
+INLINE void multiply_typed(const token_block *block, const weight_chunk *chunk, size_t rows,
+                           size_t n_blocks, float (*sums)[TILE_TOKENS], size_t tokens,
+                           const type_traits type) {
     for (size_t r = 0; r < rows; r += TILE_ROWS)
         if (tokens > 16)
             multiply_tile(block, chunk, r, n_blocks, sums + r, type, 2);
@@ -316,8 +319,8 @@ static void multiply(pf_type type, const token_block *block, const weight_chunk 
     }
 }
 
-/* Y [tokens][rows] = the tile's tokens times the panel. Chunk by chunk, so that the chunk's tokens stay in
- * the first-level cache while all rows pass by; the sums wait there too. */
+/* Y [tokens][rows] = the tokens of a tile times the panel. Chunk by chunk, so that a chunk's
+ * tokens stay in the first-level cache, with the sums, while all rows are multiplied. */
 static void multiply_panel(pf_type type, const token_block *tile, const weight_chunk *panel,
                            size_t rows, size_t K, size_t tokens, float *Y, size_t ldy) {
     _Alignas(64) float sums[PANEL_ROWS][TILE_TOKENS] = {{0}};
@@ -326,22 +329,18 @@ static void multiply_panel(pf_type type, const token_block *tile, const weight_c
                  tokens);
     for (size_t t = 0; t < tokens; t += 16)
         for (size_t r = 0; r < rows; r += 16) {
-            __m512 turned[16];
+            __m512 transposed[16];
             size_t n_rows = at_most(rows - r, 16), n_tokens = at_most(tokens - t, 16);
-            pf_turn_16(sums[r] + t, TILE_TOKENS, n_rows, 0xffff, turned);
+            pf_transpose_16(sums[r] + t, TILE_TOKENS, n_rows, 0xffff, transposed);
             for (size_t i = 0; i < n_tokens; i++)
                 _mm512_mask_storeu_ps(Y + (t + i) * ldy + r, (__mmask16)((1u << n_rows) - 1),
-                                      turned[i]);
+                                      transposed[i]);
         }
 }
 
-void pf_gemm_avx512vnni(pf_matrix W, const float *X, size_t ldx, size_t T, bool int8, float *Y,
-                        size_t ldy, size_t begin, size_t end, float *workspace) {
+void pf_gemm_int8_avx512vnni(pf_matrix W, const float *X, size_t ldx, size_t T, float *Y,
+                             size_t ldy, size_t begin, size_t end, float *workspace) {
     size_t K = W.cols, chunks = (K + CHUNK - 1) / CHUNK;
-    if (!int8 || pf_type_get(W.type)->block_size == 1) {
-        pf_gemm_avx512(W, X, ldx, T, false, Y, ldy, begin, end, workspace);
-        return;
-    }
     weight_chunk *panel = (weight_chunk *)(void *)workspace;
     token_block *tiles = (token_block *)(void *)(panel + chunks);
     put_tokens(X, ldx, T, K, traits_of(W.type), tiles);
@@ -354,6 +353,12 @@ void pf_gemm_avx512vnni(pf_matrix W, const float *X, size_t ldx, size_t T, bool 
     }
 }
 
+/* ---- one token ---- */
+
+bool pf_matvec_int8_avx512vnni(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end) {
+    return pf_matvec_int8(W, a, y, begin, end);
+}
+
 #else
-typedef int pf_no_gemm_avx512vnni; /* ISO C wants one declaration per file */
+typedef int pf_no_int8_avx512vnni; /* ISO C wants one declaration per file */
 #endif
