@@ -1,6 +1,7 @@
 /* floor 2.9 - calibration: which windows and tails the heads get. */
 #include "calibration_state.h"
 
+#include "carve.h"
 #include "head_budget.h"
 #include "head_sensitivity.h"
 #include "memory.h"
@@ -16,7 +17,7 @@ enum { N_WINDOWS = sizeof WINDOWS / sizeof WINDOWS[0], N_SIZES = sizeof SIZES / 
 static double state_floats(const pf_calibration_run *r, size_t window, size_t features) {
     size_t D = r->model->head_dim, exact = 2 * D * (r->options->sinks + window);
     size_t tail = features > 0 ? features * (D + 1) + 1 : 0;
-    return (double)((exact + 15) / 16 * 16 + (tail + 15) / 16 * 16);
+    return (double)(pf_cache_line_floats(exact) + pf_cache_line_floats(tail));
 }
 
 /* Floats of state for all heads. */

@@ -2,6 +2,7 @@
 #include "exact_targets.h"
 
 #include "attention_exact.h"
+#include "carve.h"
 #include "kernels.h"
 #include "memory.h"
 #include "rope.h"
@@ -14,8 +15,34 @@ enum { BLOCK = 64 }; /* queries that are taken together */
 
 /* ---- memory ---- */
 
-static size_t scratch_floats(const pf_exact_targets *h) {
-    return 2 * h->w->longest * h->D + BLOCK * (3 * h->D + 2) + pf_exact_scratch(BLOCK, h->D);
+static pf_partial carve_partial(pf_carve *carve, size_t rows, size_t H, size_t D) {
+    pf_partial part;
+    part.out = pf_carve_floats(carve, rows * H * D);
+    part.den = pf_carve_floats(carve, rows * H);
+    part.scale = pf_carve_floats(carve, rows * H);
+    return part;
+}
+
+/* Up to BLOCK queries of one query head, and the keys and values of its KV head in the same text. */
+typedef struct block {
+    size_t text, head, kv_head;
+    size_t p, n;                /* positions p ... p + n - 1 of the text */
+    float *k, *v;               /* [tokens of the text, D] keys after RoPE, values */
+    float *q, *q_sink, *scores; /* [BLOCK, D] queries as window and sinks see them; scratch */
+    pf_partial part;            /* [BLOCK] what the bands so far add up to */
+} block;
+
+/* Carves a block's arrays from memory and returns how many floats they take. With memory NULL it only
+ * counts. */
+static size_t lay_out_block(block *b, float *memory, size_t n_keys, size_t D) {
+    pf_carve carve = {.memory = memory};
+    b->k = pf_carve_floats(&carve, n_keys * D);
+    b->v = pf_carve_floats(&carve, n_keys * D);
+    b->q = pf_carve_floats(&carve, BLOCK * D);
+    b->q_sink = pf_carve_floats(&carve, BLOCK * D);
+    b->part = carve_partial(&carve, BLOCK, 1, D);
+    b->scores = pf_carve_floats(&carve, pf_exact_scratch(BLOCK, D));
+    return carve.used;
 }
 
 static void choose_measured(pf_exact_targets *h) {
@@ -28,21 +55,24 @@ static void choose_measured(pf_exact_targets *h) {
     }
 }
 
-static void carve(pf_partial *part, float **next, size_t rows, size_t H, size_t D) {
-    part->out = *next;
-    part->den = part->out + rows * H * D;
-    part->scale = part->den + rows * H;
-    *next = part->scale + rows * H;
+/* Carves target, part and measured from memory and returns how many floats they take. With memory NULL
+ * it only counts. */
+static size_t lay_out(pf_exact_targets *h, float *memory) {
+    size_t rows = h->w->n_rows;
+    pf_carve carve = {.memory = memory};
+    h->target = pf_carve_floats(&carve, rows * h->H * h->D);
+    h->part = carve_partial(&carve, rows, h->H, h->D);
+    for (size_t i = 0; i < h->measure.n_windows; i++)
+        h->measured[i] = carve_partial(&carve, h->n_measured, h->H, h->D);
+    return carve.used;
 }
 
 static bool allocate(pf_exact_targets *h, pf_error *error) {
     const char *what = "what the heads see of the calibration texts (fewer texts help)";
-    size_t rows = h->w->n_rows, HD = h->H * h->D, most = h->measure.n_texts * h->measure.per_text;
-    size_t floats = rows * (2 * HD + 2 * h->H);
-    floats += h->measure.n_windows * most * (HD + 2 * h->H);
-    h->scratch_floats = scratch_floats(h);
+    size_t most = h->measure.n_texts * h->measure.per_text;
+    block counted;
+    h->scratch_floats = lay_out_block(&counted, NULL, h->w->longest, h->D);
     h->angles = pf_calloc(h->w->longest, 2 * h->pairs * sizeof(float), "rotary angles", error);
-    h->memory = pf_calloc(floats, sizeof(float), what, error);
     h->scratch = pf_calloc((size_t)h->n_threads, h->scratch_floats * sizeof(float), what, error);
     h->windows = pf_calloc(h->KV, sizeof *h->windows, what, error);
     h->outside = pf_calloc(h->KV, sizeof *h->outside, what, error);
@@ -50,8 +80,13 @@ static bool allocate(pf_exact_targets *h, pf_error *error) {
     h->measured_row = pf_calloc(most, sizeof *h->measured_row, what, error);
     h->measured_first = pf_calloc(h->measure.n_texts + 1, sizeof *h->measured_first, what, error);
     h->measured = pf_calloc(h->measure.n_windows, sizeof *h->measured, what, error);
-    return h->angles && h->memory && h->scratch && h->windows && h->outside && h->outside_of &&
-           h->measured_row && h->measured_first && h->measured;
+    if (!h->angles || !h->scratch || !h->windows || !h->outside || !h->outside_of ||
+        !h->measured_row || !h->measured_first || !h->measured)
+        return false;
+    choose_measured(h);
+    h->memory = pf_calloc(lay_out(h, NULL), sizeof(float), what, error);
+    if (h->memory) lay_out(h, h->memory);
+    return h->memory != NULL;
 }
 
 pf_exact_targets *pf_exact_targets_new(const pf_layerwise *w, size_t sinks,
@@ -80,13 +115,6 @@ pf_exact_targets *pf_exact_targets_new(const pf_layerwise *w, size_t sinks,
     for (size_t p = 0; p < w->longest; p++)
         pf_rope_angles(frequency, h->pairs, p, h->angles + p * 2 * h->pairs);
     pf_free(frequency);
-    float *next = h->memory;
-    h->target = next;
-    next += w->n_rows * h->H * h->D;
-    carve(&h->part, &next, w->n_rows, h->H, h->D);
-    choose_measured(h);
-    for (size_t i = 0; i < h->measure.n_windows; i++)
-        carve(&h->measured[i], &next, h->n_measured, h->H, h->D);
     return h;
 }
 
@@ -137,14 +165,10 @@ void pf_exact_targets_keys(const pf_exact_targets *h, size_t text, size_t head, 
 
 /* ---- the walk ---- */
 
-/* One block of queries of one query head on its way through the bands. */
-typedef struct block {
-    size_t text, head, kv_head; /* whose */
-    size_t p, n;                /* positions p ... p + n - 1 of the text */
-    float *q, *q_sink, *scores; /* [BLOCK, D] x 2, pf_exact_scratch */
-    pf_matrix K, V;             /* [tokens of the text, D] */
-    pf_partial part;
-} block;
+/* Rows [first, end) of rows [., D]. */
+static pf_matrix rows_between(const float *rows, size_t first, size_t end, size_t D) {
+    return (pf_matrix){PF_F32, end - first, D, rows + first * D};
+}
 
 /* Adds the keys (not sinks) that are at least `from` and less than `to` tokens back. */
 static void add_band(const pf_exact_targets *h, block *b, size_t from, size_t to) {
@@ -153,7 +177,7 @@ static void add_band(const pf_exact_targets *h, block *b, size_t from, size_t to
     if (to > end) to = end;
     if (from >= to) return;
     ptrdiff_t origin = (ptrdiff_t)b->p + 1 - (ptrdiff_t)S;
-    pf_exact_rows(b->q, b->n, pf_matrix_rows(b->K, S, end - S), pf_matrix_rows(b->V, S, end - S),
+    pf_exact_rows(b->q, b->n, rows_between(b->k, S, end, h->D), rows_between(b->v, S, end, h->D),
                   origin - (ptrdiff_t)to, origin - (ptrdiff_t)from, h->w->model->attention_scale,
                   b->scores, b->part);
 }
@@ -205,7 +229,7 @@ static double walk_block(const pf_exact_targets *h, block *b) {
         for (size_t t = 0; t < b->n; t++)
             turn(h, b->p + t < context ? b->p + t : context - 1, b->q_sink + t * D);
         size_t end = b->p + b->n < S ? b->p + b->n : S;
-        pf_exact_rows(b->q_sink, b->n, pf_matrix_rows(b->K, 0, end), pf_matrix_rows(b->V, 0, end),
+        pf_exact_rows(b->q_sink, b->n, rows_between(b->k, 0, end, D), rows_between(b->v, 0, end, D),
                       -(ptrdiff_t)b->n, (ptrdiff_t)b->p + 1, h->w->model->attention_scale,
                       b->scores, b->part);
     }
@@ -231,16 +255,10 @@ static double walk_block(const pf_exact_targets *h, block *b) {
 static double walk_head(const pf_exact_targets *h, size_t text, size_t kv_head, float *scratch) {
     size_t D = h->D, first = h->w->first[text], n = h->w->first[text + 1] - first;
     size_t stride = h->KV * D;
-    float *K = scratch, *V = K + n * D, *next = V + n * D;
-    take(h, h->w->k + first * stride + kv_head * D, stride, 0, n, true, 1, K);
-    take(h, h->w->v + first * stride + kv_head * D, stride, 0, n, false, 1, V);
-    block b = {.text = text, .kv_head = kv_head, .K = {PF_F32, n, D, K}, .V = {PF_F32, n, D, V}};
-    b.q = next;
-    b.q_sink = b.q + BLOCK * D;
-    b.part.out = b.q_sink + BLOCK * D;
-    b.part.den = b.part.out + BLOCK * D;
-    b.part.scale = b.part.den + BLOCK;
-    b.scores = b.part.scale + BLOCK;
+    block b = {.text = text, .kv_head = kv_head};
+    lay_out_block(&b, scratch, n, D);
+    take(h, h->w->k + first * stride + kv_head * D, stride, 0, n, true, 1, b.k);
+    take(h, h->w->v + first * stride + kv_head * D, stride, 0, n, false, 1, b.v);
     double outside = 0;
     for (size_t g = 0; g < h->G; g++)
         for (b.p = 0; b.p < n; b.p += BLOCK) {

@@ -1,6 +1,7 @@
 /* floor 2.8 - feature fit: memory, and the beginning and end of a layer. */
 #include "feature_fit_state.h"
 
+#include "carve.h"
 #include "matmul.h"
 #include "memory.h"
 #include "random_features.h"
@@ -21,41 +22,35 @@ pf_fit_options pf_fit_options_default(void) {
 
 /* ---- memory ---- */
 
-/* Lays out the arrays of a task; memory NULL only counts. */
+/* Carves the arrays of a task from memory and returns how many floats they take. With memory NULL it
+ * only counts. */
 static size_t lay_out(pf_fit_task *t, float *memory, const pf_exact_targets *h, size_t M) {
     size_t R = h->w->longest, G = h->G, D = h->D;
-    struct {
-        float **array;
-        size_t floats;
-    } arrays[] = {{&t->X, R * G * D},
-                  {&t->U, R * G * (M + 1)},
-                  {&t->f_q, R * G * M},
-                  {&t->df_q, R * G * M},
-                  {&t->f_k, R * M},
-                  {&t->df_k, R * M},
-                  {&t->scale_q, R * G},
-                  {&t->scale_k, R},
-                  {&t->weight, R * G},
-                  {&t->inverse, R * G},
-                  {&t->N, R * G * (D + 1)},
-                  {&t->dN, R * G * (D + 1)},
-                  {&t->out, R * G * D},
-                  {&t->S, pf_tail_sweep_sums(R, M, D)},
-                  {&t->scratch, pf_tail_sweep_scratch(G, M, D)},
-                  {&t->block, 32 * h->H * D},
-                  {&t->gradient, (G + 1) * pf_fit_set_floats(M, D)}};
-    size_t used = 0;
-    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) {
-        if (memory) *arrays[i].array = memory + used;
-        used += (arrays[i].floats + 15) / 16 * 16;
-    }
-    return used;
+    pf_carve carve = {.memory = memory};
+    t->X = pf_carve_floats(&carve, R * G * D);
+    t->U = pf_carve_floats(&carve, R * G * (M + 1));
+    t->f_q = pf_carve_floats(&carve, R * G * M);
+    t->df_q = pf_carve_floats(&carve, R * G * M);
+    t->f_k = pf_carve_floats(&carve, R * M);
+    t->df_k = pf_carve_floats(&carve, R * M);
+    t->scale_q = pf_carve_floats(&carve, R * G);
+    t->scale_k = pf_carve_floats(&carve, R);
+    t->weight = pf_carve_floats(&carve, R * G);
+    t->inverse = pf_carve_floats(&carve, R * G);
+    t->N = pf_carve_floats(&carve, R * G * (D + 1));
+    t->dN = pf_carve_floats(&carve, R * G * (D + 1));
+    t->out = pf_carve_floats(&carve, R * G * D);
+    t->S = pf_carve_floats(&carve, pf_tail_sweep_sums(R, M, D));
+    t->scratch = pf_carve_floats(&carve, pf_tail_sweep_scratch(G, M, D));
+    t->block = pf_carve_floats(&carve, 32 * h->H * D);
+    t->gradient = pf_carve_floats(&carve, (G + 1) * pf_fit_set_floats(M, D));
+    return carve.used;
 }
 
 static bool allocate_tasks(pf_feature_fit *f, pf_error *error) {
     const char *what = "the fit of features (fewer features or shorter texts help)";
-    pf_fit_task ignored = {0};
-    size_t floats = lay_out(&ignored, NULL, f->h, f->max_M), longest = f->h->w->longest;
+    pf_fit_task counted;
+    size_t floats = lay_out(&counted, NULL, f->h, f->max_M), longest = f->h->w->longest;
     f->n_tasks = f->options.texts * f->h->KV;
     if (f->n_tasks < (size_t)f->options.n_threads) f->n_tasks = (size_t)f->options.n_threads;
     f->tasks = pf_calloc(f->n_tasks, sizeof *f->tasks, what, error);
