@@ -2,6 +2,7 @@
  * keys. */
 #include "calibration_state.h"
 
+#include "calibration_result.h"
 #include "memory.h"
 
 #include <math.h>
@@ -38,60 +39,6 @@ static bool advance(pf_calibration_run *r, double work, pf_error *error) {
     bool go_on = !o->steps.stop || !o->steps.stop(o->steps.context);
     if (o->progress) go_on = o->progress(o->context, r->done / r->total) && go_on;
     return go_on || pf_fail(error, "interrupted");
-}
-
-/* ---- what it makes ---- */
-
-float *pf_calibration_keep(pf_calibration *c, size_t floats, pf_error *error) {
-    float **blocks = pf_realloc(c->blocks, c->n_blocks + 1, sizeof *blocks, "a calibration", error);
-    if (!blocks) return NULL;
-    c->blocks = blocks;
-    float *block = pf_calloc(floats, sizeof *block, "a calibration", error);
-    if (block) c->blocks[c->n_blocks++] = block;
-    return block;
-}
-
-void pf_calibration_free(pf_calibration *c) {
-    if (!c) return;
-    for (size_t i = 0; i < c->n_blocks; i++) pf_free(c->blocks[i]);
-    pf_free(c->blocks);
-    pf_free(c->windows);
-    pf_free(c->head_features);
-    pf_free(c->layers);
-    pf_free(c->heads);
-    pf_free(c);
-}
-
-static pf_calibration *new_result(const pf_model *model, const pf_calibration_options *options,
-                                  pf_error *error) {
-    pf_calibration *c = pf_calloc(1, sizeof *c, "a calibration", error);
-    if (!c) return NULL;
-    size_t n = (size_t)model->n_layers * model->n_kv_heads;
-    c->n_layers = model->n_layers;
-    c->n_kv_heads = model->n_kv_heads;
-    c->windows = pf_calloc(n, sizeof *c->windows, "a calibration", error);
-    c->head_features = pf_calloc(n, sizeof *c->head_features, "a calibration", error);
-    c->layers = pf_calloc(model->n_layers, sizeof *c->layers, "a calibration", error);
-    c->heads = pf_calloc(n, sizeof *c->heads, "a calibration", error);
-    if (!c->windows || !c->head_features || !c->layers || !c->heads) {
-        pf_calibration_free(c);
-        return NULL;
-    }
-    for (size_t i = 0; i < n; i++) {
-        c->windows[i] = (uint32_t)options->window;
-        c->head_features[i] = (uint32_t)options->features;
-    }
-    bool tails = options->features > 0;
-    c->tail_rope = !options->fit;
-    c->per_head = options->budget;
-    c->attention = pf_attention_options_default();
-    c->attention.kind = tails ? PF_ATTENTION_FAVOR : PF_ATTENTION_LOCAL;
-    c->attention.map = options->fit ? PF_MAP_NORMALIZED : PF_MAP_FAVOR_PP;
-    c->attention.window = (uint32_t)options->window;
-    if (tails) c->attention.features = (uint32_t)options->features;
-    c->attention.sinks = (uint32_t)options->sinks;
-    c->attention.seed = options->steps.seed;
-    return c;
 }
 
 /* ---- the passes ---- */
@@ -151,7 +98,7 @@ static bool store_fit(pf_calibration_run *r, size_t layer, pf_error *error) {
         if (r->M[k] > most) most = r->M[k];
     if (most == 0) return true;
     size_t set = (most + 1) * D;
-    float *at = pf_calibration_keep(r->result, (H + KV) * (most + 1) * (D + 1), error);
+    float *at = pf_calibration_alloc(r->result, (H + KV) * (most + 1) * (D + 1), error);
     if (!at) return false;
     float *k_weight = at + H * set, *q_bias = k_weight + KV * set;
     float *k_bias = q_bias + H * (most + 1);
@@ -279,7 +226,7 @@ pf_calibration *pf_calibrate(const pf_model *model, const pf_text_ids *texts, si
     used.fit = used.fit && used.features > 0;
     pf_calibration_run r = {.model = model, .options = &used};
     bool good = check(&used, error);
-    if (good) r.result = new_result(model, &used, error);
+    if (good) r.result = pf_calibration_new(model, &used, error);
     good = r.result && prepare(&r, texts, n_texts, error) && calibrate(&r, texts, error);
     pf_feature_fit_free(r.fit);
     pf_exact_targets_free(r.heads);

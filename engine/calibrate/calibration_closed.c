@@ -1,6 +1,7 @@
 /* floor 2.9 - calibration: the closed form of every KV head of a layer. */
 #include "calibration_state.h"
 
+#include "calibration_result.h"
 #include "memory.h"
 #include "threads.h"
 
@@ -41,7 +42,7 @@ bool pf_calibration_close(pf_calibration_run *r, size_t layer, pf_error *error) 
     size_t KV = r->model->n_kv_heads, D = r->model->head_dim, rows = r->w->n_rows;
     size_t threads = (size_t)r->options->steps.n_threads, floats = rows * (r->heads->G + 1) * D;
     pf_favor_weights *favor = &r->result->layers[layer].favor;
-    float *at = pf_calibration_keep(r->result, KV * (3 * D + 2 * D * D), error);
+    float *at = pf_calibration_alloc(r->result, KV * (3 * D + 2 * D * D), error);
     float *scratch = pf_calloc(threads, floats * sizeof *scratch, "a calibration", error);
     pf_closed_form *forms = pf_calloc(KV, sizeof *forms, "a calibration", error);
     bool good = at && scratch && forms;

@@ -33,9 +33,6 @@ static inline size_t pf_calibration_place(const pf_calibration_run *r, size_t wi
     return i;
 }
 
-/* Memory that lives as long as the result. */
-float *pf_calibration_keep(pf_calibration *calibration, size_t floats, pf_error *error);
-
 /* calibration_closed.c: centres, maps and proposal of a layer, from q and k after RoPE. */
 bool pf_calibration_close(pf_calibration_run *r, size_t layer, pf_error *error);
 
