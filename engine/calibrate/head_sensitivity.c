@@ -2,9 +2,9 @@
 #include "head_sensitivity.h"
 
 #include "memory.h"
+#include "probability.h"
 #include "threads.h"
 
-#include <math.h>
 #include <string.h>
 
 enum { ROW_STEP = 4 }; /* every 4th row is predicted from */
@@ -18,6 +18,7 @@ typedef struct probe {
     size_t *row;   /* [n_predicted] */
     size_t n_predicted;
     float *reference, *logits; /* [n_predicted, V] */
+    float *weights;            /* [n_threads, V] scratch */
     double *kl;                /* [n_predicted] */
 } probe;
 
@@ -55,28 +56,16 @@ static void forget_tails(const probe *p, size_t first, size_t n) {
 
 /* ---- divergence ---- */
 
-static double log_sum_exp(const float *x, size_t n) {
-    float top = x[0];
-    for (size_t i = 1; i < n; i++)
-        if (x[i] > top) top = x[i];
-    double sum = (double)expf(x[0] - top);
-    for (size_t i = 1; i < n; i++) sum += (double)expf(x[i] - top);
-    return (double)top + log(sum);
-}
-
-static double divergence(const float *p, const float *q, size_t n) {
-    double log_p = log_sum_exp(p, n), log_q = log_sum_exp(q, n), mean = 0;
-    for (size_t i = 0; i < n; i++)
-        mean += (double)expf(p[i] - (float)log_p) * ((double)p[i] - (double)q[i]);
-    return mean - log_p + log_q;
-}
-
 static void divergence_share(void *context, pf_member me) {
     const probe *p = context;
     size_t begin, end, V = p->model->n_vocab;
     pf_share(me, p->n_predicted, 1, &begin, &end);
-    for (size_t i = begin; i < end; i++)
-        p->kl[i] = divergence(p->reference + i * V, p->logits + i * V, V);
+    for (size_t i = begin; i < end; i++) {
+        pf_softmax exact =
+            pf_softmax_of(p->reference + i * V, V, p->weights + (size_t)me.index * V);
+        pf_softmax approximated = pf_softmax_of(p->logits + i * V, V, NULL);
+        p->kl[i] = pf_kl_divergence(&exact, &approximated);
+    }
 }
 
 /* ---- the probe ---- */
@@ -131,8 +120,9 @@ bool pf_head_sensitivity(const pf_model *model, const pf_text_ids *texts, size_t
     p.row = pf_calloc(most, sizeof *p.row, what, error);
     p.reference = pf_calloc(most, model->n_vocab * sizeof(float), what, error);
     p.logits = pf_calloc(most, model->n_vocab * sizeof(float), what, error);
+    p.weights = pf_calloc((size_t)options->n_threads, model->n_vocab * sizeof(float), what, error);
     p.kl = pf_calloc(most, sizeof *p.kl, what, error);
-    if (!p.inputs || !p.row || !p.reference || !p.logits || !p.kl) goto done;
+    if (!p.inputs || !p.row || !p.reference || !p.logits || !p.weights || !p.kl) goto done;
     for (size_t r = ROW_STEP - 1; r < p.w->n_rows; r += ROW_STEP) p.row[p.n_predicted++] = r;
     good = probe_all(&p, result, error);
 done:
@@ -140,6 +130,7 @@ done:
     pf_free(p.row);
     pf_free(p.reference);
     pf_free(p.logits);
+    pf_free(p.weights);
     pf_free(p.kl);
     pf_exact_targets_free(p.heads);
     pf_layerwise_free(p.w);
