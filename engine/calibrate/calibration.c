@@ -192,13 +192,13 @@ static bool calibrate(pf_calibration_run *r, const pf_text_ids *texts, pf_error 
     bool trial = o->fit && o->budget && !o->same_features;
     r->total = L + r->probe_work + (o->fit ? 2 * L : 0) + (trial ? 3 * L : 0);
     if (!all_layers(r, texts, 1, &seconds[0], survey_layer, error)) return false;
-    if (o->budget && (!pf_calibration_choose_windows(r, o->features, error) ||
+    if (o->budget && (!pf_calibration_choose(r, false, error) ||
                       !pf_calibration_weigh(r, texts, r->w->n_texts, error) ||
-                      !pf_calibration_choose_windows(r, o->features, error)))
+                      !pf_calibration_choose(r, false, error)))
         return false;
     if (!o->fit) return true;
     if (trial && (!all_layers(r, texts, 3, &seconds[1], trial_layer, error) ||
-                  !pf_calibration_choose(r, error)))
+                  !pf_calibration_choose(r, true, error)))
         return false;
     return all_layers(r, texts, 2, &seconds[2], fit_layer, error);
 }

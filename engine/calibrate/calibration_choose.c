@@ -27,28 +27,6 @@ static double whole_budget(const pf_calibration_run *r) {
            state_floats(r, r->options->window, r->options->features);
 }
 
-/* Windows for all heads, with tails of `features` paid for (0: none), by the errors without tails. */
-bool pf_calibration_choose_windows(pf_calibration_run *r, size_t features, pf_error *error) {
-    size_t n = pf_calibration_heads(r);
-    double cost[PF_MOST_WINDOWS];
-    size_t *chosen = pf_calloc(n, sizeof *chosen, "a calibration", error);
-    if (!chosen) return false;
-    for (size_t i = 0; i < r->n_windows; i++) cost[i] = state_floats(r, r->windows[i], features);
-    double *errors = pf_calloc(n, r->n_windows * sizeof *errors, "a calibration", error);
-    if (!errors) {
-        pf_free(chosen);
-        return false;
-    }
-    for (size_t i = 0; i < n * r->n_windows; i++)
-        errors[i] = r->errors[i] * r->weight[i / r->n_windows];
-    pf_head_choices choices = {n, r->n_windows, cost, errors};
-    pf_head_budget_choose(&choices, whole_budget(r), chosen);
-    for (size_t i = 0; i < n; i++) r->result->windows[i] = (uint32_t)r->windows[chosen[i]];
-    pf_free(errors);
-    pf_free(chosen);
-    return true;
-}
-
 /* A head's error at its present window, without a tail. */
 static double error_at(const pf_calibration_run *r, size_t head) {
     return r->errors[head * r->n_windows + pf_calibration_place(r, r->result->windows[head])];
@@ -102,9 +80,15 @@ bool pf_calibration_weigh(pf_calibration_run *r, const pf_text_ids *texts, size_
     return good;
 }
 
-/* Windows and tails together. */
-bool pf_calibration_choose(pf_calibration_run *r, pf_error *error) {
-    size_t n = pf_calibration_heads(r), sizes = r->n_sizes + 1, n_choices = sizes * r->n_windows;
+/* Features of the tails in row `size` of r->errors, if heads differ in them; else all pay for the same. */
+static size_t features_of(const pf_calibration_run *r, bool tails, size_t size) {
+    if (!tails) return r->options->features;
+    return size > 0 ? r->sizes[size - 1] : 0;
+}
+
+bool pf_calibration_choose(pf_calibration_run *r, bool tails, pf_error *error) {
+    size_t n = pf_calibration_heads(r), sizes = tails ? r->n_sizes + 1 : 1;
+    size_t n_choices = sizes * r->n_windows;
     size_t *chosen = pf_calloc(n, sizeof *chosen, "a calibration", error);
     double *cost = pf_calloc(n_choices, sizeof *cost, "a calibration", error);
     double *errors = pf_calloc(n, n_choices * sizeof *errors, "a calibration", error);
@@ -112,7 +96,7 @@ bool pf_calibration_choose(pf_calibration_run *r, pf_error *error) {
     for (size_t size = 0; good && size < sizes; size++)
         for (size_t i = 0; i < r->n_windows; i++) {
             size_t c = size * r->n_windows + i;
-            cost[c] = state_floats(r, r->windows[i], size > 0 ? r->sizes[size - 1] : 0);
+            cost[c] = state_floats(r, r->windows[i], features_of(r, tails, size));
             for (size_t head = 0; head < n; head++)
                 errors[head * n_choices + c] =
                     r->weight[head] * r->errors[(size * n + head) * r->n_windows + i];
@@ -123,7 +107,7 @@ bool pf_calibration_choose(pf_calibration_run *r, pf_error *error) {
         for (size_t i = 0; i < n; i++) {
             size_t size = chosen[i] / r->n_windows;
             r->result->windows[i] = (uint32_t)r->windows[chosen[i] % r->n_windows];
-            r->result->head_features[i] = size > 0 ? (uint32_t)r->sizes[size - 1] : 0;
+            r->result->head_features[i] = (uint32_t)features_of(r, tails, size);
         }
     }
     pf_free(chosen);

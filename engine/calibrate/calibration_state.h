@@ -42,9 +42,8 @@ bool pf_calibration_plan(pf_calibration_run *r, pf_error *error);
 /* What a unit of each head's error costs, at the windows of the result. */
 bool pf_calibration_weigh(pf_calibration_run *r, const pf_text_ids *texts, size_t n_texts,
                           pf_error *error);
-/* Windows for all heads, tails of `features` being paid for, by the errors without tails. */
-bool pf_calibration_choose_windows(pf_calibration_run *r, size_t features, pf_error *error);
-/* Windows and tails together, by all errors. */
-bool pf_calibration_choose(pf_calibration_run *r, pf_error *error);
+/* Gives every head a window and a number of features within the budget, by the errors measured so far.
+ * tails false: all heads have options->features, and the errors without tails decide. */
+bool pf_calibration_choose(pf_calibration_run *r, bool tails, pf_error *error);
 
 #endif
