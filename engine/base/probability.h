@@ -13,8 +13,8 @@ typedef struct pf_softmax {
     double weight_sum;    /* p_i = weights_i / weight_sum */
 } pf_softmax;
 
-/* Sums in double, against the largest logit, so that no exponential overflows. Fills weights [n] unless
- * it is NULL. */
+/* Sums in double, against the largest logit, so that no exponential overflows. Fills weights [n]
+ * unless it is NULL. */
 pf_softmax pf_softmax_of(const float *logits, size_t n, float *weights);
 
 /* KL(p || q) = sum_i p_i (log p_i - log q_i) in nats, >= 0. p needs its weights; q does not:
