@@ -80,7 +80,7 @@ enum { FORGET = 15 };
 
 typedef struct layer {
     pf_layerwise *w;
-    pf_exact_targets *heads;
+    pf_exact_targets *exact;
     pf_feature_fit *fit;
 } layer;
 
@@ -96,20 +96,20 @@ static layer open_layer(const size_t M[2], int threads) {
     options.n_threads = threads;
     l.w = pf_layerwise_new(fixture.model, texts, TEXTS, threads, &error);
     assert_non_null(l.w);
-    l.heads = pf_exact_targets_new(l.w, 2, &measure, threads, &error);
-    l.fit = pf_feature_fit_new(l.heads, 8, &options, &error);
-    assert_true(l.heads && l.fit);
+    l.exact = pf_exact_targets_new(l.w, 2, &measure, threads, &error);
+    l.fit = pf_feature_fit_new(l.exact, 8, &options, &error);
+    assert_true(l.exact && l.fit);
     pf_layerwise_project(l.w, 0);
-    l.heads->windows[0] = 4;
-    l.heads->windows[1] = 7;
-    pf_exact_targets_walk(l.heads);
+    l.exact->windows[0] = 4;
+    l.exact->windows[1] = 7;
+    pf_exact_targets_walk(l.exact);
     assert_true(pf_feature_fit_begin(l.fit, 0, M, &error));
     return l;
 }
 
 static void close_layer(layer l) {
     pf_feature_fit_free(l.fit);
-    pf_exact_targets_free(l.heads);
+    pf_exact_targets_free(l.exact);
     pf_layerwise_free(l.w);
 }
 
@@ -147,7 +147,7 @@ static void a_fit_lowers_the_error(void **state) {
     (void)state;
     const size_t M[2] = {8, 8};
     layer l = open_layer(M, 2);
-    size_t floats = l.w->n_rows * l.heads->H * l.heads->D;
+    size_t floats = l.w->n_rows * l.exact->H * l.exact->D;
     float *out = calloc(floats, sizeof *out);
     double window = pf_feature_fit_apply(l.fit, false, out), errors[2][2 * 3];
     double start = pf_feature_fit_apply(l.fit, true, out);
@@ -185,7 +185,7 @@ static void the_engine_runs_what_was_fitted(void **state) {
     for (size_t least = 0; least < 2; least++) {
         const size_t M[2] = {least == 0 ? 0 : 3, 8}; /* one head is a window only */
         layer l = open_layer(M, 1);
-        size_t H = l.heads->H, KV = l.heads->KV, D = l.heads->D, rows = 8 + 1;
+        size_t H = l.exact->H, KV = l.exact->KV, D = l.exact->D, rows = 8 + 1;
         float *out = calloc(l.w->n_rows * H * D, sizeof *out);
         float *q = calloc((H + KV) * rows * (D + 1), sizeof *q);
         float *q_bias = q + H * rows * D, *k = q_bias + H * rows, *k_bias = k + KV * rows * D;

@@ -1,8 +1,8 @@
 /* floor 1.0 - tensors: ggml's tensor types, and views of matrices stored in them.
  *
  * Axis letters, the same everywhere in this project:
- *   T tokens, C model width, H heads, D head dim, M features, V vocabulary, L layers, F hidden width
- *   of the MLP. Shapes are row-major: [T, C] is T rows of C contiguous numbers.
+ *   T tokens, C model width, H heads, D head dim, M features, V vocabulary, L layers, F hidden
+ *   width of the MLP. Shapes are row-major: [T, C] is T rows of C contiguous numbers.
  */
 #ifndef PF_TENSOR_H
 #define PF_TENSOR_H

@@ -47,7 +47,7 @@ static bool advance(pf_calibration_run *r, double work, pf_error *error) {
 static void take_sizes(pf_calibration_run *r, size_t layer) {
     size_t KV = r->model->n_kv_heads;
     for (size_t k = 0; k < KV; k++) {
-        r->heads->windows[k] = r->result->windows[layer * KV + k];
+        r->exact->windows[k] = r->result->windows[layer * KV + k];
         r->M[k] = r->result->head_features[layer * KV + k];
     }
 }
@@ -56,15 +56,15 @@ static bool survey_layer(pf_calibration_run *r, size_t layer, pf_error *error) {
     size_t KV = r->model->n_kv_heads;
     pf_layerwise_project(r->w, layer);
     take_sizes(r, layer);
-    pf_exact_targets_walk(r->heads);
+    pf_exact_targets_walk(r->exact);
     if (!pf_calibration_close(r, layer, error)) return false;
-    for (size_t k = 0; k < KV; k++) r->result->heads[layer * KV + k].outside = r->heads->outside[k];
+    for (size_t k = 0; k < KV; k++) r->result->heads[layer * KV + k].outside = r->exact->outside[k];
     if (r->fit) {
         memset(r->M, 0, KV * sizeof *r->M); /* nothing is fitted yet */
         if (!pf_feature_fit_begin(r->fit, layer, r->M, error)) return false;
         pf_feature_fit_measure(r->fit, false, errors_of(r, 0, layer));
     }
-    memcpy(r->w->heads, r->heads->target, r->w->n_rows * r->heads->H * r->heads->D * sizeof(float));
+    memcpy(r->w->heads, r->exact->target, r->w->n_rows * r->exact->H * r->exact->D * sizeof(float));
     pf_layerwise_finish(r->w, layer);
     return true;
 }
@@ -74,7 +74,7 @@ static bool trial_layer(pf_calibration_run *r, size_t layer, pf_error *error) {
     size_t KV = r->model->n_kv_heads;
     pf_layerwise_project(r->w, layer);
     take_sizes(r, layer);
-    pf_exact_targets_walk(r->heads);
+    pf_exact_targets_walk(r->exact);
     for (size_t size = r->n_sizes; size > 0; size--) {
         for (size_t k = 0; k < KV; k++) r->M[k] = r->sizes[size - 1];
         if (size == r->n_sizes) {
@@ -117,7 +117,7 @@ static bool fit_layer(pf_calibration_run *r, size_t layer, pf_error *error) {
     pf_calibrated_layer *result = &r->result->layers[layer];
     pf_layerwise_project(r->w, layer);
     take_sizes(r, layer);
-    pf_exact_targets_walk(r->heads);
+    pf_exact_targets_walk(r->exact);
     if (!pf_feature_fit_begin(r->fit, layer, r->M, error)) return false;
     double *without = errors_of(r, 0, layer), *with = errors_of(r, 1, layer);
     pf_feature_fit_measure(r->fit, false, without);
@@ -127,8 +127,8 @@ static bool fit_layer(pf_calibration_run *r, size_t layer, pf_error *error) {
     result->error_fitted = pf_feature_fit_apply(r->fit, true, r->w->heads);
     for (size_t k = 0; k < KV; k++) {
         pf_calibrated_head *head = &r->result->heads[layer * KV + k];
-        size_t place = pf_calibration_place(r, r->heads->windows[k]);
-        head->outside = r->heads->outside[k];
+        size_t place = pf_calibration_place(r, r->exact->windows[k]);
+        head->outside = r->exact->outside[k];
         head->error_same = without[k * n + r->mean_window];
         head->error_window = without[k * n + place];
         head->error_fitted = with[k * n + place];
@@ -172,15 +172,15 @@ static bool prepare(pf_calibration_run *r, const pf_text_ids *texts, size_t n_te
     r->M = pf_calloc(r->model->n_kv_heads, sizeof *r->M, "a calibration", error);
     if (!r->errors || !r->weight || !r->M) return false;
     for (size_t i = 0; i < pf_calibration_heads(r); i++) r->weight[i] = 1;
-    r->heads = pf_exact_targets_new(r->w, r->options->sinks, &measure, n_threads, error);
-    if (!r->heads) return false;
+    r->exact = pf_exact_targets_new(r->w, r->options->sinks, &measure, n_threads, error);
+    if (!r->exact) return false;
     if (!r->options->fit && !r->options->budget) return true;
     size_t most = 0;
     for (size_t i = 0; i < r->n_sizes; i++) most = r->sizes[i] > most ? r->sizes[i] : most;
     pf_fit_options steps = r->options->steps;
     if (r->options->fit) /* sums over far more keys than they were fitted to drift */
         steps.forget = r->result->attention.forget = (uint32_t)(r->w->longest * 3 / 4);
-    r->fit = pf_feature_fit_new(r->heads, most, &steps, error);
+    r->fit = pf_feature_fit_new(r->exact, most, &steps, error);
     return r->fit != NULL;
 }
 
@@ -229,7 +229,7 @@ pf_calibration *pf_calibrate(const pf_model *model, const pf_text_ids *texts, si
     if (good) r.result = pf_calibration_new(model, &used, error);
     good = r.result && prepare(&r, texts, n_texts, error) && calibrate(&r, texts, error);
     pf_feature_fit_free(r.fit);
-    pf_exact_targets_free(r.heads);
+    pf_exact_targets_free(r.exact);
     pf_layerwise_free(r.w);
     pf_free(r.errors);
     pf_free(r.weight);

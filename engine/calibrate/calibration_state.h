@@ -11,7 +11,7 @@ typedef struct pf_calibration_run {
     const pf_calibration_options *options;
     pf_calibration *result;
     pf_layerwise *w;
-    pf_exact_targets *heads;
+    pf_exact_targets *exact;
     pf_feature_fit *fit;
     size_t windows[PF_MOST_WINDOWS], n_windows, mean_window; /* mean_window: its place */
     size_t sizes[PF_MOST_SIZES], n_sizes;

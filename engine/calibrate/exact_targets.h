@@ -44,16 +44,16 @@ typedef struct pf_exact_targets {
 pf_exact_targets *pf_exact_targets_new(const pf_layerwise *w, size_t sinks,
                                        const pf_measured_rows *measure, int n_threads,
                                        pf_error *error);
-void pf_exact_targets_free(pf_exact_targets *heads); /* NULL is allowed */
+void pf_exact_targets_free(pf_exact_targets *targets); /* NULL is allowed */
 
-/* From w->q, k, v of a layer: target, part at heads->windows, outside, and `measured`. */
-void pf_exact_targets_walk(pf_exact_targets *heads);
+/* From w->q, k, v of a layer: target, part at targets->windows, outside, and `measured`. */
+void pf_exact_targets_walk(pf_exact_targets *targets);
 
-/* All n rows of a text: of one query head (of KV head `head` / G), or of one KV head's keys, turned to
- * their positions, scaled: out [n, D]. turned false: as they are before RoPE. */
-void pf_exact_targets_queries(const pf_exact_targets *layer, size_t text, size_t head, bool turned,
-                              float scale, float *out);
-void pf_exact_targets_keys(const pf_exact_targets *layer, size_t text, size_t head, bool turned,
+/* All n rows of a text: of one query head (of KV head `head` / G), or of one KV head's keys, rotated to
+ * their positions, scaled: out [n, D]. rotated false: as they are before RoPE. */
+void pf_exact_targets_queries(const pf_exact_targets *targets, size_t text, size_t head,
+                              bool rotated, float scale, float *out);
+void pf_exact_targets_keys(const pf_exact_targets *targets, size_t text, size_t head, bool rotated,
                            float scale, float *out);
 
 #endif

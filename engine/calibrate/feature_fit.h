@@ -38,8 +38,8 @@ pf_fit_options pf_fit_options_default(void);
 
 typedef struct pf_feature_fit pf_feature_fit;
 
-/* max_M: most features of a head. heads must outlive it. */
-pf_feature_fit *pf_feature_fit_new(const pf_exact_targets *heads, size_t max_M,
+/* max_M: most features of a head. targets must outlive it. */
+pf_feature_fit *pf_feature_fit_new(const pf_exact_targets *targets, size_t max_M,
                                    const pf_fit_options *options, pf_error *error);
 void pf_feature_fit_free(pf_feature_fit *fit); /* NULL is allowed */
 

@@ -17,8 +17,8 @@ typedef struct pf_fit_task {
     float *f_q, *df_q; /* [R, G, M] */
     float *f_k, *df_k; /* [keys, M] times scale_k */
     float *scale_q;    /* [R, G] log-scales */
-    float *scale_k;    /* [keys] log-scales less `top`, as exponentials */
-    float *weight;     /* [R, G] exp(scale_q + top - common scale of the row) */
+    float *scale_k;    /* [keys] log-scales less `k_max`, as exponentials */
+    float *weight;     /* [R, G] exp(scale_q + k_max - common scale of the row) */
     float *inverse;    /* [R, G] 1 / denominator */
     float *N, *dN;     /* [R, G, D + 1] */
     float *out;        /* [R, G, D] */
@@ -26,11 +26,11 @@ typedef struct pf_fit_task {
     float *block;    /* [32, H D] */
     float *gradient; /* as the parameters */
     size_t *limit;   /* [R] */
-    float top;       /* of the keys' log-scales */
+    float k_max;     /* of the keys' log-scales */
 } pf_fit_task;
 
 struct pf_feature_fit {
-    const pf_exact_targets *h;
+    const pf_exact_targets *exact;
     pf_fit_options options;
     size_t max_M, set_floats, kv_floats; /* parameters of a set and of a KV head at max_M */
     size_t layer;
@@ -60,7 +60,7 @@ struct pf_feature_fit {
     double *draw; /* [n_threads, D, D] working memory of drawing */
     size_t step, n_steps;
     double loss;  /* of the last step */
-    float fade;   /* log of what is left of a key when the next one comes, negated */
+    float decay;  /* log of what is left of a key when the next one comes, negated */
     bool fixed;   /* no update and the same rows again: for tests */
     bool stopped; /* options.stop said so */
 };
@@ -69,7 +69,7 @@ static inline size_t pf_fit_set_floats(size_t M, size_t D) { return (M + 1) * (D
 
 /* Set number g of KV head k (g = G: the keys'). */
 static inline float *pf_fit_set(const pf_feature_fit *f, size_t k, size_t g) {
-    return f->parameters + k * f->kv_floats + g * pf_fit_set_floats(f->M[k], f->h->D);
+    return f->parameters + k * f->kv_floats + g * pf_fit_set_floats(f->M[k], f->exact->D);
 }
 
 /* How many keys are behind the window of the token at position p (sinks among them). */
@@ -80,7 +80,7 @@ static inline size_t pf_fit_limit(size_t p, size_t window) {
 /* Takes the balanced queries of the rows at position [rows] of a text into t->X. */
 void pf_fit_take_queries(const pf_feature_fit *f, pf_fit_task *t, size_t k, size_t text,
                          const size_t *position, size_t rows);
-/* Features of a text's keys up to `end` (its sinks left out): f_k, scale_k, top. */
+/* Features of a text's keys up to `end` (its sinks left out): f_k, scale_k, k_max. */
 void pf_fit_map_keys(const pf_feature_fit *f, pf_fit_task *t, size_t k, size_t text, size_t end);
 /* Features of the queries in t->X: f_q, scale_q. */
 void pf_fit_map_queries(const pf_feature_fit *f, pf_fit_task *t, size_t k, size_t rows);

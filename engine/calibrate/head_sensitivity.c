@@ -13,7 +13,7 @@ typedef struct probe {
     const pf_model *model;
     const pf_sensitivity_options *options;
     pf_layerwise *w;
-    pf_exact_targets *heads;
+    pf_exact_targets *exact;
     float *inputs; /* [L, n_rows, C] exact residual streams before each layer */
     size_t *row;   /* [n_predicted] */
     size_t n_predicted;
@@ -26,31 +26,31 @@ static size_t stream_floats(const probe *p) { return p->w->n_rows * p->model->wi
 
 /* Exact attention of the layer at hand -> w->heads. */
 static void attend_exactly(const probe *p) {
-    memcpy(p->w->heads, p->heads->target, p->w->n_rows * p->heads->H * p->heads->D * sizeof(float));
+    memcpy(p->w->heads, p->exact->target, p->w->n_rows * p->exact->H * p->exact->D * sizeof(float));
 }
 
 static void set_windows(const probe *p, const uint32_t *windows) {
-    for (size_t k = 0; k < p->heads->KV; k++)
-        p->heads->windows[k] = windows ? windows[k] : p->w->longest;
+    for (size_t k = 0; k < p->exact->KV; k++)
+        p->exact->windows[k] = windows ? windows[k] : p->w->longest;
 }
 
 static void exact_layer(const probe *p, size_t layer) {
     pf_layerwise_project(p->w, layer);
     set_windows(p, NULL);
-    pf_exact_targets_walk(p->heads);
+    pf_exact_targets_walk(p->exact);
     attend_exactly(p);
     pf_layerwise_finish(p->w, layer);
 }
 
 /* Sinks and window alone for KV heads [first, first + n) of the layer at hand -> w->heads. */
-static void forget_tails(const probe *p, size_t first, size_t n) {
-    const pf_exact_targets *h = p->heads;
+static void drop_tails(const probe *p, size_t first, size_t n) {
+    const pf_exact_targets *e = p->exact;
     for (size_t r = 0; r < p->w->n_rows; r++)
-        for (size_t head = first * h->G; head < (first + n) * h->G; head++) {
-            size_t at = r * h->H + head;
-            float den = h->part.den[at];
-            for (size_t d = 0; den > 0 && d < h->D; d++)
-                p->w->heads[at * h->D + d] = h->part.out[at * h->D + d] / den;
+        for (size_t head = first * e->G; head < (first + n) * e->G; head++) {
+            size_t at = r * e->H + head;
+            float den = e->part.den[at];
+            for (size_t d = 0; den > 0 && d < e->D; d++)
+                p->w->heads[at * e->D + d] = e->part.out[at * e->D + d] / den;
         }
 }
 
@@ -74,10 +74,10 @@ static void divergence_share(void *context, pf_member me) {
 static double probe_heads(probe *p, size_t layer, size_t first, size_t n) {
     memcpy(p->w->x, p->inputs + layer * stream_floats(p), stream_floats(p) * sizeof(float));
     pf_layerwise_project(p->w, layer);
-    set_windows(p, p->options->windows + layer * p->heads->KV);
-    pf_exact_targets_walk(p->heads);
+    set_windows(p, p->options->windows + layer * p->exact->KV);
+    pf_exact_targets_walk(p->exact);
     attend_exactly(p);
-    forget_tails(p, first, n);
+    drop_tails(p, first, n);
     pf_layerwise_finish(p->w, layer);
     for (size_t i = layer + 1; i < p->model->n_layers; i++) exact_layer(p, i);
     pf_layerwise_logits(p->w, p->row, p->n_predicted, p->logits);
@@ -88,7 +88,7 @@ static double probe_heads(probe *p, size_t layer, size_t first, size_t n) {
 }
 
 static bool probe_all(probe *p, double *result, pf_error *error) {
-    size_t L = p->model->n_layers, KV = p->heads->KV, n = p->options->together ? KV : 1;
+    size_t L = p->model->n_layers, KV = p->exact->KV, n = p->options->together ? KV : 1;
     double total = (double)L * (double)(L + 1), done = 0;
     for (size_t layer = 0; layer < L; layer++) {
         memcpy(p->inputs + layer * stream_floats(p), p->w->x, stream_floats(p) * sizeof(float));
@@ -113,8 +113,8 @@ bool pf_head_sensitivity(const pf_model *model, const pf_text_ids *texts, size_t
     probe p = {.model = model, .options = options};
     bool good = false;
     p.w = pf_layerwise_new(model, texts, n_texts, options->n_threads, error);
-    if (p.w) p.heads = pf_exact_targets_new(p.w, options->sinks, NULL, options->n_threads, error);
-    if (!p.heads) goto done;
+    if (p.w) p.exact = pf_exact_targets_new(p.w, options->sinks, NULL, options->n_threads, error);
+    if (!p.exact) goto done;
     size_t most = p.w->n_rows / ROW_STEP + 1;
     p.inputs = pf_calloc(model->n_layers, stream_floats(&p) * sizeof(float), what, error);
     p.row = pf_calloc(most, sizeof *p.row, what, error);
@@ -132,7 +132,7 @@ done:
     pf_free(p.logits);
     pf_free(p.weights);
     pf_free(p.kl);
-    pf_exact_targets_free(p.heads);
+    pf_exact_targets_free(p.exact);
     pf_layerwise_free(p.w);
     return good;
 }
