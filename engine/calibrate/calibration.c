@@ -1,5 +1,4 @@
-/* floor 2.9 - calibration: Performer attention for a pretrained softmax model, from its own queries and
- * keys. */
+/* floor 2.9 - calibration: fits Performer attention to a pretrained softmax model. */
 #include "calibration_state.h"
 
 #include "calibration_result.h"
@@ -11,7 +10,7 @@
 
 enum {
     MEASURED_ROWS = 96, /* of each text */
-    TRIAL_SHARE = 4     /* a trial takes one of so many steps */
+    TRIAL_SHARE = 4     /* a trial's fits take 1 / TRIAL_SHARE of the steps */
 };
 
 static size_t trial_steps(const pf_calibration_options *options) {
@@ -27,7 +26,8 @@ pf_calibration_options pf_calibration_options_default(void) {
                                     .steps = pf_fit_options_default()};
 }
 
-/* Errors of one layer [KV, n_windows]; size 0: without a tail, else of sizes[size - 1]. */
+/* The errors of one layer [KV, n_windows]: size 0 without tails, else with tails of
+ * sizes[size - 1]. */
 static double *errors_of(const pf_calibration_run *r, size_t size, size_t layer) {
     return r->errors +
            (size * pf_calibration_heads(r) + layer * r->model->n_kv_heads) * r->n_windows;
@@ -43,7 +43,7 @@ static bool advance(pf_calibration_run *r, double work, pf_error *error) {
 
 /* ---- the passes ---- */
 
-/* The windows and features of the layer at work. */
+/* Takes the layer's windows and features from the result. */
 static void take_sizes(pf_calibration_run *r, size_t layer) {
     size_t KV = r->model->n_kv_heads;
     for (size_t k = 0; k < KV; k++) {
@@ -57,7 +57,7 @@ static bool survey_layer(pf_calibration_run *r, size_t layer, pf_error *error) {
     pf_layerwise_project(r->w, layer);
     take_sizes(r, layer);
     pf_exact_targets_walk(r->exact);
-    if (!pf_calibration_close(r, layer, error)) return false;
+    if (!pf_calibration_closed_form(r, layer, error)) return false;
     for (size_t k = 0; k < KV; k++) r->result->heads[layer * KV + k].outside = r->exact->outside[k];
     if (r->fit) {
         memset(r->M, 0, KV * sizeof *r->M); /* nothing is fitted yet */
@@ -69,7 +69,8 @@ static bool survey_layer(pf_calibration_run *r, size_t layer, pf_error *error) {
     return true;
 }
 
-/* Fits every size of tail, measures all of them, and goes on with the first, which the options ask for. */
+/* Fits and measures every size of tail. sizes[0], which the options ask for, comes last: the
+ * layer's output is computed with it. */
 static bool trial_layer(pf_calibration_run *r, size_t layer, pf_error *error) {
     size_t KV = r->model->n_kv_heads;
     pf_layerwise_project(r->w, layer);
@@ -127,11 +128,11 @@ static bool fit_layer(pf_calibration_run *r, size_t layer, pf_error *error) {
     result->error_fitted = pf_feature_fit_apply(r->fit, true, r->w->heads);
     for (size_t k = 0; k < KV; k++) {
         pf_calibrated_head *head = &r->result->heads[layer * KV + k];
-        size_t place = pf_calibration_place(r, r->exact->windows[k]);
+        size_t at = pf_calibration_window_index(r, r->exact->windows[k]);
         head->outside = r->exact->outside[k];
         head->error_same = without[k * n + r->mean_window];
-        head->error_window = without[k * n + place];
-        head->error_fitted = with[k * n + place];
+        head->error_window = without[k * n + at];
+        head->error_fitted = with[k * n + at];
     }
     pf_layerwise_finish(r->w, layer);
     return store_fit(r, layer, error);
@@ -143,7 +144,7 @@ static double now(void) {
     return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
-/* One pass over all layers, each so much work; *seconds: how long it took. */
+/* One pass over all layers; each counts as `work` units of progress. *seconds: the time it took. */
 static bool all_layers(pf_calibration_run *r, const pf_text_ids *texts, double work,
                        double *seconds,
                        bool (*layer_pass)(pf_calibration_run *r, size_t layer, pf_error *error),
@@ -178,7 +179,7 @@ static bool prepare(pf_calibration_run *r, const pf_text_ids *texts, size_t n_te
     size_t most = 0;
     for (size_t i = 0; i < r->n_sizes; i++) most = r->sizes[i] > most ? r->sizes[i] : most;
     pf_fit_options steps = r->options->steps;
-    if (r->options->fit) /* sums over far more keys than they were fitted to drift */
+    if (r->options->fit) /* without decay, sums over far more keys than the fit saw drift */
         steps.forget = r->result->attention.forget = (uint32_t)(r->w->longest * 3 / 4);
     r->fit = pf_feature_fit_new(r->exact, most, &steps, error);
     return r->fit != NULL;
@@ -212,11 +213,11 @@ static bool check(const pf_calibration_options *o, pf_error *error) {
                        "run the model with --attention local --window %zu",
                        o->window);
     if (!o->budget && o->state_bytes > 0)
-        return pf_fail(error, "--state-bytes is a budget, which --no-budget switches off: give "
+        return pf_fail(error, "--state-bytes sets a budget, which --no-budget switches off: give "
                               "--window W and --features M");
     if (o->budget && o->window == 0)
         return pf_fail(error,
-                       "a mean window of 0 leaves no budget: give --window W, or --no-budget");
+                       "a mean window of 0 leaves no budget: give --window W or --no-budget");
     return true;
 }
 

@@ -1,4 +1,4 @@
-/* floor 2.9 - calibration: the closed form of every KV head of a layer. */
+/* floor 2.9 - calibration: the closed form of all KV heads of a layer. */
 #include "calibration_state.h"
 
 #include "calibration_result.h"
@@ -13,7 +13,7 @@ typedef struct closed_job {
     pf_closed_form *forms; /* [KV] */
     float *q, *k;          /* [threads, rows G, D], [threads, rows, D] */
     atomic_bool failed;
-    pf_error why; /* of the first member that failed */
+    pf_error why; /* the first failure */
 } closed_job;
 
 static void closed_share(void *context, pf_member me) {
@@ -37,8 +37,8 @@ static void closed_share(void *context, pf_member me) {
     }
 }
 
-/* Of q and k after RoPE, which is what the estimators of softmax read. */
-bool pf_calibration_close(pf_calibration_run *r, size_t layer, pf_error *error) {
+/* From q and k after RoPE, because that is what the estimators of softmax read. */
+bool pf_calibration_closed_form(pf_calibration_run *r, size_t layer, pf_error *error) {
     size_t KV = r->model->n_kv_heads, D = r->model->head_dim, rows = r->w->n_rows;
     size_t threads = (size_t)r->options->steps.n_threads, floats = rows * (r->exact->G + 1) * D;
     pf_favor_weights *favor = &r->result->layers[layer].favor;

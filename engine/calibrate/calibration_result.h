@@ -4,7 +4,8 @@
 
 #include "calibration.h"
 
-/* An empty result: every head has the options' window and features. Free with pf_calibration_free. */
+/* An empty result: every head has the options' window and features. Free with
+ * pf_calibration_free. */
 pf_calibration *pf_calibration_new(const pf_model *model, const pf_calibration_options *options,
                                    pf_error *error);
 

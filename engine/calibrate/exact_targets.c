@@ -1,4 +1,4 @@
-/* floor 2.5 - layer heads: what the heads of one layer see exactly, over all texts of a calibration. */
+/* floor 2.5 - exact targets: exact attention of one layer's heads, over all calibration texts. */
 #include "exact_targets.h"
 
 #include "attention_exact.h"
@@ -11,7 +11,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { BLOCK = 64 }; /* queries that are taken together */
+enum { BLOCK = 64 }; /* queries computed together */
 
 /* ---- memory ---- */
 
@@ -23,7 +23,7 @@ static pf_partial carve_partial(pf_carve *carve, size_t rows, size_t H, size_t D
     return part;
 }
 
-/* Up to BLOCK queries of one query head, and the keys and values of its KV head in the same text. */
+/* Up to BLOCK queries of one query head in a text, and the keys and values of its KV head. */
 typedef struct block {
     size_t text, head, kv_head;
     size_t p, n;                /* positions p ... p + n - 1 of the text */
@@ -32,8 +32,7 @@ typedef struct block {
     pf_partial part;            /* [BLOCK] what the bands so far add up to */
 } block;
 
-/* Carves a block's arrays from memory and returns how many floats they take. With memory NULL it only
- * counts. */
+/* Carves a block's arrays from memory; returns how many floats they take. NULL: only counts. */
 static size_t lay_out_block(block *b, float *memory, size_t n_keys, size_t D) {
     pf_carve carve = {.memory = memory};
     b->k = pf_carve_floats(&carve, n_keys * D);
@@ -55,8 +54,7 @@ static void choose_measured(pf_exact_targets *e) {
     }
 }
 
-/* Carves target, part and measured from memory and returns how many floats they take. With memory NULL
- * it only counts. */
+/* Carves target, part and measured from memory, likewise. */
 static size_t lay_out(pf_exact_targets *e, float *memory) {
     size_t rows = e->w->n_rows;
     pf_carve carve = {.memory = memory};
@@ -68,7 +66,7 @@ static size_t lay_out(pf_exact_targets *e, float *memory) {
 }
 
 static bool allocate(pf_exact_targets *e, pf_error *error) {
-    const char *what = "what the heads see of the calibration texts (fewer texts help)";
+    const char *what = "the attention over the calibration texts (give fewer texts)";
     size_t most = e->measure.n_texts * e->measure.per_text;
     block counted;
     e->scratch_floats = lay_out_block(&counted, NULL, e->w->longest, e->D);
@@ -140,7 +138,7 @@ static void rotate(const pf_exact_targets *e, size_t position, float *x) {
                      false);
 }
 
-/* n rows of one head, `stride` floats apart, from position p of their text. */
+/* Copies n rows of one head, `stride` floats apart, from position p of their text on. */
 static void copy_rows(const pf_exact_targets *e, const float *rows, size_t stride, size_t p,
                       size_t n, bool rotated, float scale, float *out) {
     const pf_kernels *kernels = pf_kernels_get();
@@ -170,7 +168,7 @@ static pf_matrix rows_between(const float *rows, size_t first, size_t end, size_
     return (pf_matrix){PF_F32, end - first, D, rows + first * D};
 }
 
-/* Adds the keys (not sinks) that are at least `from` and less than `to` tokens back. */
+/* Adds the keys at a distance of `from` (inclusive) to `to` (exclusive) tokens, sinks excepted. */
 static void add_band(const pf_exact_targets *e, block *b, size_t from, size_t to) {
     size_t S = e->sinks, end = b->p + b->n;
     if (end <= S) return;
@@ -198,7 +196,7 @@ static void save_measured(const pf_exact_targets *e, const block *b, size_t wind
             save_row(e, b, e->measured_row[i] - first, &e->measured[window], i);
 }
 
-/* The whole row: the target, and what share of it is outside sinks and window. */
+/* Stores the target of whole rows; returns the sum of their shares outside sinks and window. */
 static double save_target(const pf_exact_targets *e, const block *b) {
     const pf_kernels *kernels = pf_kernels_get();
     double outside = 0;
@@ -224,7 +222,7 @@ static double walk_block(const pf_exact_targets *e, block *b) {
     memset(b->part.out, 0, b->n * D * sizeof(float));
     memset(b->part.den, 0, b->n * sizeof(float));
     for (size_t t = 0; t < b->n; t++) b->part.scale[t] = -INFINITY;
-    if (S > 0) { /* beyond the trained context a sink stays as far as that (attention_head.h) */
+    if (S > 0) { /* sinks seem no further away than the trained context (attention_head.h) */
         copy_rows(e, q, stride, b->p, b->n, false, 1, b->q_sink);
         for (size_t t = 0; t < b->n; t++)
             rotate(e, b->p + t < context ? b->p + t : context - 1, b->q_sink + t * D);
@@ -233,7 +231,7 @@ static double walk_block(const pf_exact_targets *e, block *b) {
                       -(ptrdiff_t)b->n, (ptrdiff_t)b->p + 1, e->w->model->attention_scale,
                       b->scores, b->part);
     }
-    /* the windows to be measured and its own window, in rising order */
+    /* the measured windows and the head's own one, in ascending order */
     for (bool window_is_done = false; i < e->measure.n_windows || !window_is_done;) {
         bool measured =
             i < e->measure.n_windows && (window_is_done || e->measure.windows[i] <= own_window);
@@ -252,7 +250,7 @@ static double walk_block(const pf_exact_targets *e, block *b) {
     return save_target(e, b);
 }
 
-/* All queries of one KV head in one text; returns the sum of shares outside. */
+/* All queries of one KV head in one text; returns the sum of the shares outside. */
 static double walk_head(const pf_exact_targets *e, size_t text, size_t kv_head, float *scratch) {
     size_t D = e->D, first = e->w->first[text], n = e->w->first[text + 1] - first;
     size_t stride = e->KV * D;

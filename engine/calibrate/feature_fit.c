@@ -1,4 +1,4 @@
-/* floor 2.8 - feature fit: memory, and the beginning and end of a layer. */
+/* floor 2.8 - feature fit: memory, and how a layer's fit begins and ends. */
 #include "feature_fit_state.h"
 
 #include "carve.h"
@@ -22,8 +22,7 @@ pf_fit_options pf_fit_options_default(void) {
 
 /* ---- memory ---- */
 
-/* Carves the arrays of a task from memory and returns how many floats they take. With memory NULL it
- * only counts. */
+/* Carves a task's arrays from memory; returns how many floats they take. NULL: only counts. */
 static size_t lay_out(pf_fit_task *t, float *memory, const pf_exact_targets *e, size_t M) {
     size_t R = e->w->longest, G = e->G, D = e->D;
     pf_carve carve = {.memory = memory};
@@ -48,7 +47,7 @@ static size_t lay_out(pf_fit_task *t, float *memory, const pf_exact_targets *e, 
 }
 
 static bool allocate_tasks(pf_feature_fit *f, pf_error *error) {
-    const char *what = "the fit of features (fewer features or shorter texts help)";
+    const char *what = "the fit of features (give fewer features or shorter texts)";
     pf_fit_task counted;
     size_t floats = lay_out(&counted, NULL, f->exact, f->max_M), longest = f->exact->w->longest;
     f->n_tasks = f->options.texts * f->exact->KV;
@@ -65,7 +64,7 @@ static bool allocate_tasks(pf_feature_fit *f, pf_error *error) {
 }
 
 static bool allocate(pf_feature_fit *f, pf_error *error) {
-    const char *what = "the fit of features (fewer texts help)";
+    const char *what = "the fit of features (give fewer texts)";
     const pf_exact_targets *e = f->exact;
     size_t rows = e->w->n_rows, KV = e->KV, D = e->D, HD = e->H * D;
     size_t sampled = f->options.texts * f->options.rows;
@@ -149,7 +148,7 @@ void pf_feature_fit_free(pf_feature_fit *f) {
 
 /* ---- a layer ---- */
 
-/* Rows of KV head k as they are before RoPE, scaled; and its values with a one behind. */
+/* The queries and keys of KV head k before RoPE, scaled, and its values, each followed by a one. */
 static void gather(pf_feature_fit *f, size_t k) {
     const pf_exact_targets *e = f->exact;
     size_t D = e->D, G = e->G, rows = e->w->n_rows;
@@ -166,7 +165,7 @@ static void gather(pf_feature_fit *f, size_t k) {
     }
 }
 
-/* X [n, D] = (X - center) map^T, a block at a time. */
+/* X [n, D] = (X - center) map^T, block by block. */
 static void transform(float *X, size_t n, size_t D, const float *center, const float *map,
                       float *block, size_t block_rows) {
     for (size_t first = 0; first < n; first += block_rows) {
@@ -180,7 +179,7 @@ typedef struct balance_job {
     pf_feature_fit *fit;
     const size_t *M;
     atomic_bool failed;
-    pf_error why; /* of the first member that failed */
+    pf_error why; /* the first failure */
 } balance_job;
 
 static void balance_share(void *context, pf_member me) {
@@ -205,7 +204,7 @@ static void balance_share(void *context, pf_member me) {
     }
 }
 
-/* gram = W_o^T W_o, and the mean energy of exact outputs. */
+/* gram = W_o^T W_o, and the energy of the exact outputs. */
 static void measure_output(pf_feature_fit *f) {
     const pf_exact_targets *e = f->exact;
     const pf_kernels *kernels = pf_kernels_get();
@@ -225,9 +224,9 @@ static void measure_output(pf_feature_fit *f) {
     f->energy = energy > 0 ? energy / (double)n : 1;
 }
 
-/* Random directions, the exact factors exp(a.(k-b)) and exp(q.b), and log M, which the normalisation
- * of both sides costs; all in the balanced space, where a.(k-b) = (A_q a).k' and b.q = (A_k b).q' +
- * a.b. */
+/* Starts from random directions and the exact factors exp(a.(k-b)) and exp(q.b). log M makes up
+ * for the normalisation on both sides. In the balanced space these factors are
+ * a.(k-b) = (A_q a).k' and q.b = (A_k b).q' + a.b. */
 static void start_head(pf_feature_fit *f, size_t k, double *scratch) {
     size_t D = f->exact->D, M = f->M[k];
     const pf_closed_form *c = &f->balanced[k];
@@ -278,7 +277,7 @@ bool pf_feature_fit_begin(pf_feature_fit *f, size_t layer, const size_t *M, pf_e
     return true;
 }
 
-/* A set in the balanced space (center, map) as one of the raw space: w.x' = (map^T w).(x - center). */
+/* Folds balancing into a set, so that it takes x instead of x': w.x' = (map^T w).(x - center). */
 static void store_set(const float *set, size_t M, size_t D, const float *center, const float *map,
                       float *weight, float *bias, size_t most) {
     for (size_t r = 0; r <= M; r++) {

@@ -1,4 +1,4 @@
-/* floor 2.8 - feature fit: what the features are worth, and the attention they give on all rows. */
+/* floor 2.8 - feature fit: errors of the fitted heads, and their attention on all rows. */
 #include "feature_fit_state.h"
 
 #include "matmul.h"
@@ -14,7 +14,8 @@ typedef struct measuring {
     double *sums; /* [texts, KV, n_windows] */
 } measuring;
 
-/* Sum over rows of |error W_o^T|^2 / |x|^2 for one KV head, whose outputs are in t->out [rows, G D]. */
+/* The sum over rows of |error W_o^T|^2 / |x|^2 for one KV head, whose outputs are in
+ * t->out [rows, G D]. */
 static double relative_error(const pf_feature_fit *f, size_t k, pf_fit_task *t, const size_t *row,
                              size_t rows) {
     const pf_exact_targets *e = f->exact;
@@ -117,7 +118,8 @@ static void apply_head(const applying *a, size_t text, size_t k, pf_fit_task *t)
     }
 }
 
-/* Errors of a few rows at a time, and their products, in the task's memory. */
+/* Sums |error W_o^T|^2 over this member's rows, and the same of the targets, a few rows at a
+ * time. */
 static double apply_error(const applying *a, pf_member me, double *energy_of_targets) {
     pf_feature_fit *f = a->fit;
     const pf_exact_targets *e = f->exact;

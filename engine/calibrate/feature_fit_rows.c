@@ -1,4 +1,4 @@
-/* floor 2.8 - feature fit: rows, forward: features of queries and keys, and the hybrid rows they give. */
+/* floor 2.8 - feature fit: features of queries and keys, and the hybrid rows they give. */
 #include "feature_fit_state.h"
 
 #include "matmul.h"
@@ -6,7 +6,8 @@
 #include <math.h>
 #include <string.h>
 
-/* f [n, M] = softmax of the logits and their log-scales, for rows X and results `stride` rows apart. */
+/* features [n, M] = softmax(w.x + b) and log_scale [n] = u.x + c of the rows x of X. Rows of X and
+ * of the results are `stride` apart. */
 static void map_rows(const float *set, size_t M, size_t D, const float *X, size_t n, size_t stride,
                      float *U, float *features, float *log_scale) {
     const pf_kernels *kernels = pf_kernels_get();
@@ -30,7 +31,8 @@ void pf_fit_map_keys(const pf_feature_fit *f, pf_fit_task *t, size_t k, size_t t
     if (end <= S) return;
     map_rows(pf_fit_set(f, k, e->G), M, D, f->X_k + (first + S) * D, end - S, 1, t->U,
              t->f_k + S * M, t->scale_k + S);
-    /* a row divides by the fading of its youngest key, so a key has faded by its age */
+    /* A row weighs key j by exp(-decay (limit - 1 - j)): exp(decay j) here, the rest in
+     * pf_fit_finish_row. */
     for (size_t j = S; j < end; j++) t->scale_k[j] += (float)j * f->decay;
     t->k_max = kernels->max(t->scale_k + S, end - S);
     kernels->exp_sum(t->scale_k + S, t->scale_k + S, t->k_max, end - S);

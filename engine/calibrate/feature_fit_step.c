@@ -1,12 +1,12 @@
 /* floor 2.8 - feature fit: the steps.
  *
- * A step has four parts with a barrier behind each; what a text and a KV head make together is a task:
- *   forward   features of keys and of the sampled queries, sums, outputs; their errors to f->errors
- *   products  errors times the Gram matrix: the loss, and its gradient with respect to the outputs
- *   backward  through the division, the sums and the features, to a gradient for each task
- *   update    the tasks' gradients added up in order; Adam
- * The result depends on the seed, and on the number of threads only through the order in which BLAS and
- * the sum of the loss add.
+ * A step has four parts, each followed by a barrier. A task is one text and one KV head.
+ *   forward   features of the keys and of the sampled queries, sums, outputs; f->errors
+ *   products  the errors times the Gram matrix: the loss and its gradient by the outputs
+ *   backward  through the division, the sums and the features to a gradient per task
+ *   update    adds the tasks' gradients in order; Adam
+ * The result depends on the seed. It depends on the number of threads only through the order in
+ * which BLAS and the sum of the loss add.
  */
 #include "feature_fit_state.h"
 
@@ -20,7 +20,7 @@ static const float BETA1 = 0.9f, BETA2 = 0.99f, TINY = 1e-8f;
 
 /* ---- which rows ---- */
 
-/* n of the positions [from, to), rising; all of them if there are fewer. */
+/* Samples n of the positions [from, to), in ascending order; all of them if there are fewer. */
 static size_t sample_positions(pf_rng *rng, size_t from, size_t to, size_t n, size_t *position) {
     size_t taken = 0;
     if (n > to - from) n = to - from;
@@ -42,7 +42,7 @@ static size_t next_text(pf_feature_fit *f) {
     return f->order[--f->deck];
 }
 
-/* Rows with a tail only: the others are exact. */
+/* Samples only rows with a tail: the others are exact. */
 static void sample(pf_feature_fit *f) {
     const pf_exact_targets *e = f->exact;
     size_t from = SIZE_MAX;
@@ -94,7 +94,7 @@ static void forward(pf_feature_fit *f, size_t b, size_t k) {
     }
 }
 
-/* products = errors gram; returns sum errors.products of this member's rows. */
+/* products = errors gram, for this member's rows; returns the sum of errors.products over them. */
 static double multiply_errors(pf_feature_fit *f, pf_member me) {
     const pf_kernels *kernels = pf_kernels_get();
     size_t HD = f->exact->H * f->exact->D;
@@ -113,9 +113,9 @@ static double multiply_errors(pf_feature_fit *f, pf_member me) {
 
 /* ---- backward ---- */
 
-/* From df, the gradient of features f [n, M] = w softmax(U), to that of one set. With g = f df and its
- * sum s over m: dU_m = g_m - softmax_m s, and s for the log-scale w. scale [n]: w, or NULL where it is
- * 1. X, U, f, df: rows `stride` apart. */
+/* The gradient of one set from df, that of its features f [n, M] = w softmax(U). With g = f df and
+ * s the sum of g over m: dU_m = g_m - softmax_m s, and s is the gradient by log w. scale [n]: w;
+ * NULL: all are 1. Rows of X, U, f and df are `stride` apart. */
 static void back_rows(size_t M, size_t D, const float *X, size_t n, size_t stride, const float *f,
                       const float *df, const float *scale, float *U, float *gradient) {
     const pf_kernels *kernels = pf_kernels_get();

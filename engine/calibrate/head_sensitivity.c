@@ -1,4 +1,4 @@
-/* floor 2.6 - head sensitivity: how much an error of one KV head matters to what the model says. */
+/* floor 2.6 - head sensitivity: how much an error of one KV head changes the predictions. */
 #include "head_sensitivity.h"
 
 #include "memory.h"
@@ -7,24 +7,24 @@
 
 #include <string.h>
 
-enum { ROW_STEP = 4 }; /* every 4th row is predicted from */
+enum { ROW_STEP = 4 }; /* predictions are compared at every 4th row */
 
 typedef struct probe {
     const pf_model *model;
     const pf_sensitivity_options *options;
     pf_layerwise *w;
     pf_exact_targets *exact;
-    float *inputs; /* [L, n_rows, C] exact residual streams before each layer */
-    size_t *row;   /* [n_predicted] */
+    float *inputs; /* [L, n_rows, C] the exact residual stream before each layer */
+    size_t *row;   /* [n_predicted] the rows compared */
     size_t n_predicted;
-    float *reference, *logits; /* [n_predicted, V] */
+    float *reference, *logits; /* [n_predicted, V] exact; of the probe */
     float *weights;            /* [n_threads, V] scratch */
     double *kl;                /* [n_predicted] */
 } probe;
 
 static size_t stream_floats(const probe *p) { return p->w->n_rows * p->model->width; }
 
-/* Exact attention of the layer at hand -> w->heads. */
+/* Copies the current layer's exact attention to w->heads. */
 static void attend_exactly(const probe *p) {
     memcpy(p->w->heads, p->exact->target, p->w->n_rows * p->exact->H * p->exact->D * sizeof(float));
 }
@@ -42,7 +42,7 @@ static void exact_layer(const probe *p, size_t layer) {
     pf_layerwise_finish(p->w, layer);
 }
 
-/* Sinks and window alone for KV heads [first, first + n) of the layer at hand -> w->heads. */
+/* Reduces KV heads [first, first + n) of w->heads to their sinks and windows. */
 static void drop_tails(const probe *p, size_t first, size_t n) {
     const pf_exact_targets *e = p->exact;
     for (size_t r = 0; r < p->w->n_rows; r++)
@@ -70,7 +70,7 @@ static void divergence_share(void *context, pf_member me) {
 
 /* ---- the probe ---- */
 
-/* Mean divergence if n KV heads of a layer lose their tails. */
+/* The mean divergence if n KV heads of a layer lose their tails. */
 static double probe_heads(probe *p, size_t layer, size_t first, size_t n) {
     memcpy(p->w->x, p->inputs + layer * stream_floats(p), stream_floats(p) * sizeof(float));
     pf_layerwise_project(p->w, layer);
