@@ -232,7 +232,7 @@ static void damage_is_refused(void **state) {
     assert_refused(session, bytes, "checksum");
     writable[8] = 9;
     assert_refused(session, bytes, "version 9");
-    assert_refused(session, (pf_slice){(const uint8_t *)"GGUF", 4}, "no saved state");
+    assert_refused(session, (pf_slice){(const uint8_t *)"GGUF", 4}, "not a saved state");
     pf_session_free(session);
     free(writable);
 }
@@ -347,7 +347,7 @@ static void the_attention_can_be_asked_for(void **state) {
     pf_error error = {""};
     pf_attention_options attention;
     assert_false(pf_snapshot_attention(FIXTURE, &attention, &error));
-    assert_non_null(strstr(error.message, FIXTURE ": this is no saved state"));
+    assert_non_null(strstr(error.message, FIXTURE ": this is not a saved state"));
 }
 
 int main(void) {
