@@ -1,4 +1,4 @@
-/* floor 2.4 - attention weights: one layer's attention on rows that you supply, and its weights. */
+/* floor 2.5 - attention weights: one layer's attention on rows that you supply, and its weights. */
 #include "attention_weights.h"
 
 #include "memory.h"

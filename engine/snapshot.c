@@ -1,4 +1,4 @@
-/* floor 2.4 - snapshot: saves a text in mid-sentence to a file and continues it from there.
+/* floor 2.5 - snapshot: saves a text in mid-sentence to a file and continues it from there.
  *
  * snapshot_head lists the numbers at the start of the file, and pf_attention_visit those of the
  * state, for writing and reading alike: what is read is what was written. */

@@ -1,4 +1,4 @@
-/* floor 2.4 - layerwise: computes a model layer by layer, leaving attention to the caller. */
+/* floor 2.5 - layerwise: computes a model layer by layer, leaving attention to the caller. */
 #include "layerwise.h"
 
 #include "forward.h"
