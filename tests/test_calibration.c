@@ -1,4 +1,4 @@
-/* floor 6.1 - tests of calibration: sums and their gradients, what is fitted against what runs, files. */
+/* floor 6.1 - tests of calibration: sums, gradients, the fit against the engine, files. */
 #define _POSIX_C_SOURCE 200809L
 #include "testing.h"
 
@@ -84,7 +84,7 @@ typedef struct layer {
     pf_feature_fit *fit;
 } layer;
 
-/* Layer 0 of the fixture, ready to be fitted: 2 sinks; KV heads with windows 4 and 7, and M features. */
+/* Layer 0 of the fixture, ready to fit: 2 sinks, KV heads with windows 4 and 7, M features. */
 static layer open_layer(const size_t M[2], int threads) {
     static const size_t windows[] = {2, 4, 9};
     pf_error error = {""};
@@ -117,7 +117,7 @@ static void gradients_agree_with_finite_differences(void **state) {
     (void)state;
     const size_t M[2] = {5, 8};
     layer l = open_layer(M, 1);
-    pf_feature_fit_run(l.fit, 30); /* away from where all heads of a group are the same */
+    pf_feature_fit_run(l.fit, 30); /* until the heads of a group differ */
     for (size_t k = 0; k < 2; k++) {
         size_t n;
         float *p = pf_feature_fit_parameters(l.fit, k, &n);
@@ -178,12 +178,11 @@ static void compare_heads(void *context, pf_tap_point point, uint32_t index, siz
         w->difference = fmaxf(w->difference, fabsf(rows[i] - w->want[first * n_cols + i]));
 }
 
-/* What the engine makes of the stored tensors is what the fit computed, in a prefill and token by
- * token. */
+/* With the stored tensors the engine computes what the fit did, in a prefill and token by token. */
 static void the_engine_runs_what_was_fitted(void **state) {
     (void)state;
     for (size_t least = 0; least < 2; least++) {
-        const size_t M[2] = {least == 0 ? 0 : 3, 8}; /* one head is a window only */
+        const size_t M[2] = {least == 0 ? 0 : 3, 8}; /* one head with a window only */
         layer l = open_layer(M, 1);
         size_t H = l.exact->H, KV = l.exact->KV, D = l.exact->D, rows = 8 + 1;
         float *out = calloc(l.w->n_rows * H * D, sizeof *out);
@@ -228,11 +227,11 @@ static void the_engine_runs_what_was_fitted(void **state) {
     }
 }
 
-/* ---- what heads matter ---- */
+/* ---- which heads matter ---- */
 
 static double mean_divergence(const float *p, const float *q, size_t rows, size_t V) {
     double sum = 0;
-    for (size_t r = 3; r < rows; r += 4) { /* the rows that are probed */
+    for (size_t r = 3; r < rows; r += 4) { /* the rows that a probe compares */
         double sum_p = exp((double)p[r * V]), sum_q = exp((double)q[r * V]), mean = 0;
         for (size_t i = 1; i < V; i++) sum_p += exp((double)p[r * V + i]);
         for (size_t i = 1; i < V; i++) sum_q += exp((double)q[r * V + i]);
@@ -244,8 +243,8 @@ static double mean_divergence(const float *p, const float *q, size_t rows, size_
     return sum / (double)(rows / 4);
 }
 
-/* The session's own `local` attention, where one head has a small window and the others all of the
- * text, is what a probe measures. */
+/* A probe measures what `local` attention gives in a session where one head has a small window and
+ * the windows of the others hold the whole text. */
 static void a_probe_is_one_head_without_its_tail(void **state) {
     (void)state;
     uint32_t windows[] = {4, 5, T, 3};
@@ -276,7 +275,7 @@ static void a_probe_is_one_head_without_its_tail(void **state) {
     free(exact);
 }
 
-/* ---- all of it ---- */
+/* ---- whole calibrations ---- */
 
 static pf_calibration_options few_steps(void) {
     pf_calibration_options options = pf_calibration_options_default();
@@ -332,7 +331,7 @@ static bool stop_after(void *context) {
     return --*left < 0;
 }
 
-/* Between any two steps and layers: of the survey, the trial and the fit. */
+/* Between any two steps and layers of the survey, the trial and the fit. */
 static void it_stops_wherever_it_is_asked_to(void **state) {
     (void)state;
     pf_calibration_options options = few_steps();
@@ -342,7 +341,7 @@ static void it_stops_wherever_it_is_asked_to(void **state) {
     options.steps.stop = stop_after;
     options.steps.context = &left;
     pf_calibration_free(calibrate(&options));
-    most -= left; /* so often is it asked */
+    most -= left; /* how often it is called */
     assert_true(most > 20);
     for (long n = 0; n < most; n += 1 + n / 4) {
         pf_error error = {""};
@@ -383,7 +382,7 @@ static pf_loaded round_trip(const pf_calibration *c, char *path) {
     return loaded;
 }
 
-/* By the session's own count of what it keeps. */
+/* As the session itself counts its state. */
 static void a_budget_is_kept(void **state) {
     (void)state;
     pf_calibration_options options = few_steps();
@@ -405,7 +404,7 @@ static void a_budget_is_kept(void **state) {
     assert_non_null(strstr(error.message, "too small"));
 }
 
-/* Windows alone, and windows beside the same tail for all, spend the same bytes. */
+/* Windows alone, and windows with the same tail in all heads, use up the same budget. */
 static void a_budget_can_leave_the_tails_alone(void **state) {
     (void)state;
     for (size_t features = 0; features <= 5; features += 5) {
@@ -467,7 +466,7 @@ static void a_file_runs_as_it_was_calibrated(void **state) {
         }
         pf_session_options run = pf_session_options_default(model);
         float *logits = calloc(model->n_vocab, sizeof *logits);
-        for (int map = 0; map < 2; map++) { /* as fitted, and the estimator that it can still run */
+        for (int map = 0; map < 2; map++) { /* the fitted map, and the file's other estimator */
             if (map == 1) run.attention.map = PF_MAP_FAVOR_PP;
             pf_session *session = pf_session_new(model, &run, NULL);
             assert_non_null(session);
@@ -482,7 +481,7 @@ static void a_file_runs_as_it_was_calibrated(void **state) {
     }
 }
 
-/* A calibrated file can be calibrated again: nothing of the first time stays. */
+/* A calibrated file can be calibrated again; nothing of the first calibration remains. */
 static void a_second_calibration_replaces_the_first(void **state) {
     (void)state;
     pf_calibration_options options = few_steps();

@@ -1,4 +1,4 @@
-/* floor 6.1 - test_probability: softmax and KL divergence against sums written out in long double. */
+/* floor 6.1 - test_probability: softmax and KL divergence against sums in long double. */
 #include "testing.h"
 
 #include "probability.h"
