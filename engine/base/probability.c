@@ -6,16 +6,17 @@
 pf_softmax pf_softmax_of(const float *logits, size_t n, float *weights) {
     pf_softmax p = {.logits = logits, .n = n, .weights = weights};
     float max = logits[0];
-    for (size_t i = 1; i < n; i++)
-        if (logits[i] > max) max = logits[i];
+    for (size_t j = 1; j < n; j++)
+        if (logits[j] > max) max = logits[j];
     double sum = 0;
-    for (size_t i = 0; i < n; i++) {
+    size_t i = 0; /* n >= 1 */
+    do {
         double e = exp((double)logits[i] - (double)max);
         sum += e;
         if (!weights) continue;
         weights[i] = (float)e;
         p.weight_sum += (double)weights[i];
-    }
+    } while (++i < n);
     p.log_sum = (double)max + log(sum);
     return p;
 }

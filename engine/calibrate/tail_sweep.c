@@ -65,17 +65,17 @@ void pf_tail_sweep_forward(const pf_tail_sweep *s, float *N, float *S, float *sc
 
 void pf_tail_sweep_backward(const pf_tail_sweep *s, const float *dN, const float *S, float *df_q,
                             float *df_k, float *scratch) {
-    size_t M = s->M, G = s->G, E = s->D + 1, end = last_limit(s), none = rows_without_tail(s);
+    size_t M = s->M, G = s->G, E = s->D + 1, end = last_limit(s), skipped = rows_without_tail(s);
     float *A = scratch, *dA = A + G * B * B, *dS = dA + G * B * B;
     if (end < s->first) end = s->first;
-    memset(df_q, 0, none * G * M * sizeof *df_q);
+    memset(df_q, 0, skipped * G * M * sizeof *df_q);
     memset(df_k, 0, s->first * M * sizeof *df_k);
     memset(df_k + end * M, 0, (s->n_keys - end) * M * sizeof *df_k);
     memset(dS, 0, M * E * sizeof *dS);
     size_t n_chunks = (end - s->first + B - 1) / B, row = s->n_rows;
     for (size_t i = n_chunks; i-- > 0;) {
         size_t key = s->first + i * B, rows = 0;
-        while (row - rows > none && s->limit[row - rows - 1] > key) rows++;
+        while (row - rows > skipped && s->limit[row - rows - 1] > key) rows++;
         row -= rows;
         chunk c = {key, end - key < B ? end - key : B, row, rows};
         const float *f_k = s->f_k + key * M, *V = s->V + key * E, *f_q = s->f_q + row * G * M;
