@@ -1,4 +1,4 @@
-/* floor 2.4 - attention weights: one layer's attention on rows of one's own, and its weights as numbers. */
+/* floor 2.5 - attention weights: one layer's attention on rows that you supply, and its weights. */
 #include "attention_weights.h"
 
 #include "memory.h"
@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-/* A chunk of the replay, as the members of the team see it. */
+/* A chunk of the replay. */
 typedef struct replay {
     pf_session *session;
     uint32_t layer;
@@ -21,19 +21,20 @@ static void append_chunk(void *context, pf_member me) {
                         r->out);
 }
 
-/* Who watches a replay, if anybody. */
+/* The observer of a replay, if there is one. */
 typedef struct watcher {
     uint32_t kv_head;
-    pf_head_observer observe; /* NULL: nobody */
+    pf_head_observer observe; /* may be NULL */
     void *context;
 } watcher;
 
 static bool check(const pf_session *s, uint32_t layer, uint32_t kv_head, size_t T,
                   pf_error *error) {
     if (layer >= s->model->n_layers)
-        return pf_fail(error, "layer %u is none: this model has %u", layer, s->model->n_layers);
+        return pf_fail(error, "there is no layer %u: this model has %u, counted from 0", layer,
+                       s->model->n_layers);
     if (kv_head >= s->model->n_kv_heads)
-        return pf_fail(error, "KV head %u is none: this model has %u", kv_head,
+        return pf_fail(error, "there is no KV head %u: this model has %u, counted from 0", kv_head,
                        s->model->n_kv_heads);
     if (T > pf_session_room(s))
         return pf_fail(error, "the text has %zu tokens, but the context holds %zu", T,
@@ -41,7 +42,7 @@ static bool check(const pf_session *s, uint32_t layer, uint32_t kv_head, size_t 
     return true;
 }
 
-/* Every token meets up to T others: too little of that is not worth a team (session.h). */
+/* Each token attends to up to T others; a short text is not worth a team (session.h, team_work). */
 static int team_for(const pf_session *s, size_t n, size_t T) {
     size_t pairs = n * T * s->model->n_heads * s->model->head_dim;
     return pairs < s->options.team_work ? 1 : s->options.n_threads;
@@ -87,7 +88,7 @@ bool pf_attention_observe(pf_session *s, uint32_t layer, uint32_t kv_head, const
     return replay_in_steps(s, layer, q, k, v, T, 1, out, w, error);
 }
 
-/* v [T, n_kv_heads, D]: token first + d holds the unit vector e_d, all others hold 0. */
+/* v [T, n_kv_heads, D]: the unit vector e_d for token first + d, 0 for all others. */
 static void set_unit_values(const pf_model *model, size_t first, size_t T, float *v) {
     size_t D = model->head_dim, kvD = model->n_kv_heads * D;
     memset(v, 0, T * kvD * sizeof *v);

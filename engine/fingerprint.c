@@ -1,4 +1,4 @@
-/* floor 2.1 - fingerprint: 64 bits that stand for a model, hyperparameters and every weight. */
+/* floor 2.1 - fingerprint: 64 bits that identify a model's hyperparameters and weights. */
 #include "fingerprint.h"
 
 #include "checksum.h"
@@ -13,7 +13,7 @@ static void add_number(uint64_t *sum, uint64_t number) { add(sum, &number, sizeo
 
 static void add_float(uint64_t *sum, float number) { add(sum, &number, sizeof number); }
 
-/* Whether a tensor is there counts too. */
+/* Whether the tensor exists counts too. */
 static void add_floats(uint64_t *sum, const float *values, size_t n) {
     add_number(sum, values != NULL);
     if (values) add(sum, values, n * sizeof *values);

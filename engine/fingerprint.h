@@ -1,11 +1,11 @@
-/* floor 2.1 - fingerprint: 64 bits that stand for a model, hyperparameters and every weight. */
+/* floor 2.1 - fingerprint: 64 bits that identify a model's hyperparameters and weights. */
 #ifndef PF_FINGERPRINT_H
 #define PF_FINGERPRINT_H
 
 #include "model.h"
 
-/* The same for the same model, wherever and by whomever it is loaded. Reads all weights once, as one
- * token does. The defaults that a checkpoint asks for (model->attention) are not part of it. */
+/* The same for the same model, however it is loaded. Reads all weights once, as computing a token
+ * does. The checkpoint's default attention (model->attention) does not count. */
 uint64_t pf_model_fingerprint(const pf_model *model);
 
 #endif

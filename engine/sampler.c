@@ -1,9 +1,9 @@
 /* floor 2.0 - sampler: logits -> the next token, greedy or random, seeded and reproducible.
  *
- * A candidate's weight is its probability times an unknown constant: exp((logit - max) / temperature),
- * so the best one weighs exactly 1. Filters that need an order take candidates one by one from a
- * max-heap: O(V) to build, O(log V) for each candidate kept, and usually few are. (The C library's
- * qsort may allocate, and sorts all of them.) */
+ * A candidate's weight is its probability up to a common factor: exp((logit - max) / temperature),
+ * so that of the best is exactly 1. Filters that need an order take candidates one by one from a
+ * max-heap, which costs O(V) to build and O(log V) for each candidate kept, usually few. (The C
+ * library's qsort sorts all of them, and may allocate.) */
 #include "sampler.h"
 
 #include "memory.h"
@@ -62,7 +62,8 @@ void pf_sampler_free(pf_sampler *sampler) {
     pf_free(sampler);
 }
 
-/* Heavier first; of equals the lower id, so that the order is the same everywhere. */
+/* Higher weights first; the lower id first among equals, so that the order is the same
+ * everywhere. */
 static bool before(candidate a, candidate b) {
     return a.weight > b.weight || (a.weight == b.weight && a.id < b.id);
 }
@@ -81,7 +82,7 @@ static void heapify(candidate *heap, size_t n) {
     for (size_t root = n / 2; root-- > 0;) sift_down(heap, n, root);
 }
 
-/* Moves the best of heap [n] to heap[n - 1], behind the n - 1 that remain a heap. */
+/* Moves the best of heap [n] to heap[n - 1]; the n - 1 before it remain a heap. */
 static candidate pop(candidate *heap, size_t n) {
     candidate best = heap[0];
     heap[0] = heap[n - 1];
@@ -96,7 +97,7 @@ static double sum_weights(const candidate *candidates, size_t n) {
     return sum;
 }
 
-/* Moves those of at least `threshold` to the front and returns how many they are. */
+/* Moves the candidates that weigh at least `threshold` to the front; returns their number. */
 static size_t keep_heavier(candidate *candidates, size_t n, float threshold) {
     size_t kept = 0;
     for (size_t i = 0; i < n; i++)
@@ -104,14 +105,15 @@ static size_t keep_heavier(candidate *candidates, size_t n, float threshold) {
     return kept;
 }
 
-/* Returns the first of the k best of candidates [n], which come to lie at the end. */
+/* Moves the k best of candidates [n] to the end; returns the first of them. */
 static candidate *keep_top_k(candidate *candidates, size_t n, size_t k) {
     heapify(candidates, n);
     for (size_t taken = 0; taken < k; taken++) pop(candidates, n - taken);
     return candidates + (n - k);
 }
 
-/* The fewest best ones that together reach `target`: they come to lie at the end. */
+/* Moves the fewest best candidates that together reach `target` to the end; returns the first of
+ * them. */
 static candidate *keep_top_p(candidate *candidates, size_t n, double target, size_t *kept) {
     heapify(candidates, n);
     size_t taken = 0;
@@ -130,7 +132,7 @@ static int32_t draw(pf_rng *rng, const candidate *candidates, size_t n) {
     return candidates[n - 1].id;
 }
 
-/* The id of the largest logit, the lowest one of equals; -1 if one is NaN or none is above -inf. */
+/* The id of the largest logit, the lowest id among equals; -1 if one is NaN or all are -inf. */
 static int32_t greedy(const float *logits, size_t n) {
     int32_t best = -1;
     float best_logit = -INFINITY;
@@ -144,7 +146,7 @@ static int32_t greedy(const float *logits, size_t n) {
     return best;
 }
 
-/* Fills the candidates, those of no weight left out; returns how many. */
+/* Fills in the candidates, leaving out those whose weight is 0; returns their number. */
 static size_t weigh(pf_sampler *sampler, const float *logits, float max) {
     size_t n = 0;
     for (size_t i = 0; i < sampler->n_vocab; i++) {
@@ -166,8 +168,9 @@ int32_t pf_sampler_next(pf_sampler *sampler, const float *logits) {
         n = options->top_k;
     }
     if (options->top_p < 1) {
-        /* Whoever weighs less than an equal share of what top-p cuts off cannot be in: the ones
-         * before it fall short of p, so it and those after it have more than 1 - p among them. */
+        /* A candidate that top-p keeps weighs at least an equal share of what lies beyond p: those
+         * before it do not reach p, so it and the lighter ones after it make up more than 1 - p.
+         * Drop all others first (0.999: rounding). */
         double p = (double)options->top_p, total = sum_weights(kept, n);
         double share = n > 1 ? 0.999 * (1 - p) * total / (double)(n - 1) : 0;
         n = keep_heavier(kept, n, share < 1 ? (float)share : 1);

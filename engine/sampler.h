@@ -8,10 +8,10 @@
 #include <stddef.h>
 
 typedef struct pf_sampler_options {
-    float temperature; /* 0: greedy (lowest id wins a tie) */
-    size_t top_k;      /* keep the k most probable; 0: all */
-    float top_p;       /* then the fewest most probable whose probabilities reach p; 1: all */
-    float min_p;       /* then those with at least min_p times the largest probability; 0: all */
+    float temperature; /* 0: greedy (the lowest id wins a tie) */
+    size_t top_k;      /* keep the k most probable tokens; 0: all */
+    float top_p;       /* then the fewest most probable tokens that together reach p; 1: all */
+    float min_p;       /* then those at least min_p times as probable as the best; 0: all */
     uint64_t seed;
 } pf_sampler_options;
 
@@ -22,12 +22,13 @@ typedef struct pf_sampler pf_sampler;
 pf_sampler *pf_sampler_new(const pf_sampler_options *options, size_t n_vocab, pf_error *error);
 void pf_sampler_free(pf_sampler *sampler); /* NULL is allowed */
 
-/* Draws from softmax(logits / temperature) after the filters; logits [n_vocab] are not changed.
- * Allocates nothing. Filters apply in the order top-k, top-p, min-p on the tempered distribution.
- * Returns -1 if a logit is NaN or none is finite. */
+/* Samples a token from softmax(logits / temperature), after the filters top-k, top-p and min-p in
+ * this order. Does not change logits [n_vocab] and allocates nothing. Returns -1 if a logit is NaN
+ * or none is finite. */
 int32_t pf_sampler_next(pf_sampler *sampler, const float *logits);
 
-/* The state of the random numbers, to be saved, or overwritten to go on from where it was saved. */
+/* The state of the random numbers: save it, or overwrite it with a saved one to continue from
+ * there. */
 pf_rng *pf_sampler_rng(pf_sampler *sampler);
 
 #endif

@@ -1,7 +1,7 @@
-/* floor 2.4 - snapshot: a text in mid-sentence, saved to a file and continued from it.
+/* floor 2.5 - snapshot: saves a text in mid-sentence to a file and continues it from there.
  *
- * One function names all numbers of the head of the file, for writing and for reading, and
- * pf_attention_visit does so for the state: what is written is what is read. */
+ * snapshot_head lists the numbers at the start of the file, and pf_attention_visit those of the
+ * state, for writing and reading alike: what is read is what was written. */
 #include "snapshot.h"
 
 #include "attention.h"
@@ -13,12 +13,12 @@
 #include <string.h>
 
 static const char magic[8] = {'P', 'F', 'S', 'T', 'A', 'T', 'E', '\n'};
-enum { VERSION = 1, CHECKED = 1 << 16 }; /* bytes that are summed at a time */
+enum { VERSION = 1, CHECKED = 1 << 16 }; /* CHECKED: bytes per call of pf_checksum */
 
-/* Positions beyond are no text's: a hostile file's, and the sum of two could wrap. */
+/* No text is longer. A hostile file may say so, and sums of its positions could then overflow. */
 static const uint64_t MAX_POSITION = UINT64_C(1) << 40;
 
-/* The head of the file as it lies there; all sizes are multiples of 8 and nothing is padded. */
+/* The start of the file, byte for byte. There is no padding, which _Static_assert checks. */
 typedef struct snapshot_head {
     char magic[8];
     uint32_t version, reserved;
@@ -35,12 +35,12 @@ typedef struct snapshot_head {
 } snapshot_head;
 
 _Static_assert(sizeof(snapshot_head) == 8 + 8 + 16 + 32 + 8 + 8 + 16 + 32 + 8 + 16 + PF_NOTE_BYTES,
-               "the head of a snapshot has no holes");
+               "the head of a snapshot must have no padding");
 _Static_assert(sizeof(pf_attention_options) == 56,
-               "a new attention option belongs into snapshot_head and same_attention, too");
+               "a new attention option belongs in snapshot_head and same_attention too");
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "snapshots (like GGUF) are read as they lie in the file, which is little-endian"
+#error "snapshots, like GGUF, are little-endian and are read without conversion"
 #endif
 
 static void head_set_attention(snapshot_head *head, const pf_attention_options *options) {
@@ -80,7 +80,7 @@ static bool count_bytes(void *context, void *bytes, size_t size, pf_error *error
     return !__builtin_add_overflow(*sum, size, sum);
 }
 
-/* What a session's state takes in a file, tail and head of it left out. */
+/* Bytes of the session's attention state in a file. */
 static size_t state_bytes(const pf_session *s, size_t position) {
     size_t bytes = 0;
     bool counted = pf_attention_visit(s->attention, position, count_bytes, &bytes, NULL);
@@ -167,23 +167,23 @@ static bool read_head(pf_slice bytes, snapshot_head *head, pf_error *error) {
     pf_slice part;
     *head = (snapshot_head){0};
     if (bytes.size < sizeof magic || memcmp(bytes.data, magic, sizeof magic) != 0)
-        return pf_fail(error, "this is no saved state: it does not begin with PFSTATE");
+        return pf_fail(error, "this is not a saved state: it does not begin with PFSTATE");
     if (!pf_slice_part(bytes, 0, sizeof *head, &part))
-        return pf_fail(error, "the saved state is cut off; save it again");
+        return pf_fail(error, "the saved state is truncated; save it again");
     memcpy(head, part.data, sizeof *head);
     if (head->version != VERSION)
         return pf_fail(error,
                        "the saved state has version %u, and this program reads %d; save it again",
                        head->version, VERSION);
     if (head->file_bytes != bytes.size)
-        return pf_fail(error, "the saved state should have %llu bytes and has %zu; save it again",
+        return pf_fail(error, "the saved state should have %llu bytes but has %zu; save it again",
                        (unsigned long long)head->file_bytes, bytes.size);
     return true;
 }
 
 static bool check_sum(pf_slice bytes, pf_error *error) {
     uint64_t sum = 0, saved;
-    size_t size = bytes.size - sizeof saved; /* the head alone is longer */
+    size_t size = bytes.size - sizeof saved; /* not negative: read_head has checked the size */
     for (size_t done = 0; done < size; done += CHECKED)
         sum = pf_checksum(sum, bytes.data + done, size - done < CHECKED ? size - done : CHECKED);
     memcpy(&saved, bytes.data + size, sizeof saved);
@@ -201,11 +201,12 @@ static bool same_attention(const pf_attention_options *a, const pf_attention_opt
 static bool check_head(const pf_session *s, const snapshot_head *head, pf_error *error) {
     if (head->fingerprint != pf_model_fingerprint(s->model))
         return pf_fail(error, "the state was saved with another model (its weights or "
-                              "hyperparameters differ); load it with that one");
+                              "hyperparameters differ); load it with that model");
     pf_attention_options saved = head_attention(head);
     if (!same_attention(&saved, &s->options.attention))
-        return pf_fail(error, "the state was saved with other attention options; leave out those "
-                              "given, and the saved ones hold");
+        return pf_fail(error,
+                       "the state was saved with other attention options; give none, and the "
+                       "saved ones apply");
     bool limited = pf_session_room(s) != SIZE_MAX;
     if (head->position > MAX_POSITION || (limited && head->position > s->options.context))
         return pf_fail(error,
@@ -215,7 +216,7 @@ static bool check_head(const pf_session *s, const snapshot_head *head, pf_error 
     return true;
 }
 
-/* The next piece of the file's bytes. */
+/* Copies the next `size` bytes of the file. */
 static bool take(void *context, void *bytes, size_t size, pf_error *error) {
     pf_slice *left = context, part;
     if (!pf_slice_part(*left, 0, size, &part) ||
@@ -258,8 +259,9 @@ static bool load(pf_session *s, pf_slice bytes, pf_continuation *rest, pf_error 
         return false;
     size_t position = (size_t)head.position;
     if (state_bytes(s, position) != left.size)
-        return pf_fail(error, "the saved state does not have the size of this attention's; save it "
-                              "again");
+        return pf_fail(error,
+                       "the saved state does not have the size that its attention needs; save "
+                       "it again");
     if (!pf_attention_reserve(s->attention, position, error) ||
         !pf_attention_visit(s->attention, position, take, &left, error))
         return false;
@@ -299,7 +301,7 @@ bool pf_snapshot_attention(const char *path, pf_attention_options *attention, pf
     *attention = head_attention(&head);
     if (head.kind > PF_ATTENTION_LOCAL || head.map >= PF_MAP_COUNT ||
         head.projection > PF_PROJECTION_IID || head.kv > PF_KV_F16)
-        return pf_fail(error, "%s: the saved attention is none that this program knows", path);
+        return pf_fail(error, "%s: this program does not know the saved kind of attention", path);
     return true;
 }
 

@@ -1,4 +1,4 @@
-/* floor 2.4 - snapshot: a text in mid-sentence, saved to a file and continued from it.
+/* floor 2.4 - snapshot: saves a text in mid-sentence to a file and continues it from there.
  *
  *   pf_continuation rest = {.rng = *pf_sampler_rng(sampler), .has_rng = true, .pending = &id,
  *                           .n_pending = 1};
@@ -11,14 +11,14 @@
  *
  * A file, little-endian:
  *
- *   "PFSTATE\n", u32 version, u32 0, u64 size of the file, u64 fingerprint of the model
- *   the attention's options, u64 tokens read, random numbers, counts of what follows
- *   i32 pending[], f32 logits[], u8 note[]
- *   the attention's state (pf_attention_visit): of a KV cache the used part, else a fixed size
- *   u64 checksum of all before
+ *   "PFSTATE\n", u32 version, u32 0, u64 file size, u64 fingerprint of the model
+ *   attention options, random numbers, u64 tokens read, counts of what follows, u8 note[]
+ *   i32 pending[], f32 logits[]
+ *   the attention's state (pf_attention_visit): the used part of a KV cache, otherwise a fixed size
+ *   u64 checksum of everything before it
  *
- * What was computed goes on exactly: the same ids and logits as without the break, if threads, chunk and
- * machine are the same (other numbers of threads agree to rounding).
+ * A continued text gets the same ids and logits as an uninterrupted one if threads, chunk and
+ * machine are the same (with other numbers of threads they agree to rounding).
  */
 #ifndef PF_SNAPSHOT_H
 #define PF_SNAPSHOT_H
@@ -29,32 +29,33 @@
 
 enum { PF_NOTE_BYTES = 64 };
 
-/* What goes with a session so that the text goes on exactly. Zero what is not there. */
+/* What to save with a session so that its text continues exactly. Leave fields that you do not
+ * need zero. */
 typedef struct pf_continuation {
-    pf_rng rng; /* of the sampler */
+    pf_rng rng; /* state of the sampler's random numbers */
     bool has_rng;
-    int32_t *pending; /* [n_pending] ids given or drawn that the session has not read yet */
+    int32_t *pending; /* [n_pending] ids not read yet, e.g. the one sampled last */
     size_t n_pending;
-    float *logits; /* [V] after the last token read; NULL where they are not needed */
-    unsigned char note[PF_NOTE_BYTES]; /* the caller's own (a decoder's held bytes) */
+    float *logits;                     /* [V] after the last token read; NULL if not needed */
+    unsigned char note[PF_NOTE_BYTES]; /* for the caller, e.g. a decoder's incomplete character */
 } pf_continuation;
 
-/* Frees pending and logits of a continuation that pf_session_load filled in. */
+/* Frees pending and logits, as filled in by pf_session_load. */
 void pf_continuation_free(pf_continuation *rest);
 
-/* The file appears whole or not at all. rest may be NULL. */
+/* The file appears complete or not at all. rest may be NULL. */
 bool pf_session_save(pf_session *session, const pf_continuation *rest, const char *path,
                      pf_error *error);
 
-/* The session, of the same model and attention (threads, chunk and a context that is long enough are its
- * own), takes over the saved text in place of its own. *rest is filled in; free it. On failure the
- * session is empty, and the sentence begins with the path. */
+/* Replaces the session's text by the saved one. The session must have the same model and attention
+ * options, and enough context; threads and chunk may differ. Fills in *rest, which the caller
+ * frees. On failure the session is empty, and the message begins with the path. */
 bool pf_session_load(pf_session *session, const char *path, pf_continuation *rest, pf_error *error);
-/* The same from bytes in memory; sentences do not name them. */
+/* The same from bytes in memory; its messages do not begin with a path. */
 bool pf_session_load_bytes(pf_session *session, pf_slice bytes, pf_continuation *rest,
                            pf_error *error);
 
-/* What a session must be made with to load this. */
+/* The attention options that a session needs to load this file. */
 bool pf_snapshot_attention(const char *path, pf_attention_options *attention, pf_error *error);
 
 #endif

@@ -1,4 +1,4 @@
-/* floor 6.1 - tests of attention weights: against a session's own rows, for every kind of attention. */
+/* floor 6.1 - tests of attention weights: against a session's own rows, for every attention. */
 #include "testing.h"
 
 #include "attention_weights.h"
@@ -14,7 +14,7 @@ static pf_loaded fixture;
 static int32_t ids[N];
 static size_t H, G, D, HD, KVD;
 
-/* What flowed through layer LAYER. */
+/* What passed through layer LAYER. */
 static struct { float *q, *k, *v, *heads; } seen;
 
 static int open_fixture(void **state) {
@@ -72,7 +72,7 @@ static void assert_near(const float *a, const float *b, size_t n, float toleranc
             fail_msg("value %zu: %g, expected %g", i, (double)a[i], (double)b[i]);
 }
 
-/* heads = weights V, and nobody looks ahead. */
+/* heads = weights V, and no token sees a later one. */
 static void check_weights(const float *weights) {
     for (size_t h = 0; h < H; h++)
         for (size_t t = 0; t < N; t++) {
@@ -92,7 +92,7 @@ static void check_options(const pf_session_options *options) {
     pf_error error = {""};
     pf_session *session = read_text(options);
     float *out = malloc(N * HD * sizeof *out), *weights = malloc(H * N * N * sizeof *weights);
-    /* twice: the first replay must leave nothing behind */
+    /* twice: the first replay must not affect the second */
     for (int i = 0; i < 2; i++) {
         assert_true(pf_attention_replay(session, LAYER, seen.q, seen.k, seen.v, N, out, &error));
         assert_near(out, seen.heads, N * HD, 1e-5f);
@@ -127,7 +127,7 @@ static void every_kind(void **state) {
         }
 }
 
-/* The features are those that the text began with, wherever it redraws. */
+/* The features are those that the text began with, even if it redrew them since. */
 static void redraws(void **state) {
     (void)state;
     const uint32_t when[] = {PF_REDRAW_SEQUENCE, 10};
@@ -164,7 +164,7 @@ static void look(void *context, size_t position, const pf_head_view *view) {
     free(scratch);
 }
 
-/* The sums that an observer sees are those that the session's own rows are read from. */
+/* An observer sees the sums that the session's own rows are computed from. */
 static void observers(void **state) {
     (void)state;
     pf_session_options options = options_of(PF_ATTENTION_FAVOR);
@@ -186,8 +186,8 @@ static void observers(void **state) {
     pf_session_free(session);
 }
 
-/* An epsilon beside which all features vanish gives every token the same weight: the plain mean of the
- * values, which compare measures as a baseline. */
+/* With an epsilon so large that all features vanish beside it, every token gets the same weight:
+ * the output is the mean of the values, which `compare` measures as a baseline. */
 static void huge_epsilon_is_the_mean(void **state) {
     (void)state;
     pf_error error = {""};

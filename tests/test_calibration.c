@@ -1,4 +1,4 @@
-/* floor 6.1 - tests of calibration: sums and their gradients, what is fitted against what runs, files. */
+/* floor 6.1 - tests of calibration: sums, gradients, the fit against the engine, files. */
 #define _POSIX_C_SOURCE 200809L
 #include "testing.h"
 
@@ -80,11 +80,11 @@ enum { FORGET = 15 };
 
 typedef struct layer {
     pf_layerwise *w;
-    pf_exact_targets *heads;
+    pf_exact_targets *exact;
     pf_feature_fit *fit;
 } layer;
 
-/* Layer 0 of the fixture, ready to be fitted: 2 sinks; KV heads with windows 4 and 7, and M features. */
+/* Layer 0 of the fixture, ready to fit: 2 sinks, KV heads with windows 4 and 7, M features. */
 static layer open_layer(const size_t M[2], int threads) {
     static const size_t windows[] = {2, 4, 9};
     pf_error error = {""};
@@ -96,20 +96,20 @@ static layer open_layer(const size_t M[2], int threads) {
     options.n_threads = threads;
     l.w = pf_layerwise_new(fixture.model, texts, TEXTS, threads, &error);
     assert_non_null(l.w);
-    l.heads = pf_exact_targets_new(l.w, 2, &measure, threads, &error);
-    l.fit = pf_feature_fit_new(l.heads, 8, &options, &error);
-    assert_true(l.heads && l.fit);
+    l.exact = pf_exact_targets_new(l.w, 2, &measure, threads, &error);
+    l.fit = pf_feature_fit_new(l.exact, 8, &options, &error);
+    assert_true(l.exact && l.fit);
     pf_layerwise_project(l.w, 0);
-    l.heads->windows[0] = 4;
-    l.heads->windows[1] = 7;
-    pf_exact_targets_walk(l.heads);
+    l.exact->windows[0] = 4;
+    l.exact->windows[1] = 7;
+    pf_exact_targets_walk(l.exact);
     assert_true(pf_feature_fit_begin(l.fit, 0, M, &error));
     return l;
 }
 
 static void close_layer(layer l) {
     pf_feature_fit_free(l.fit);
-    pf_exact_targets_free(l.heads);
+    pf_exact_targets_free(l.exact);
     pf_layerwise_free(l.w);
 }
 
@@ -117,7 +117,7 @@ static void gradients_agree_with_finite_differences(void **state) {
     (void)state;
     const size_t M[2] = {5, 8};
     layer l = open_layer(M, 1);
-    pf_feature_fit_run(l.fit, 30); /* away from where all heads of a group are the same */
+    pf_feature_fit_run(l.fit, 30); /* until the heads of a group differ */
     for (size_t k = 0; k < 2; k++) {
         size_t n;
         float *p = pf_feature_fit_parameters(l.fit, k, &n);
@@ -147,7 +147,7 @@ static void a_fit_lowers_the_error(void **state) {
     (void)state;
     const size_t M[2] = {8, 8};
     layer l = open_layer(M, 2);
-    size_t floats = l.w->n_rows * l.heads->H * l.heads->D;
+    size_t floats = l.w->n_rows * l.exact->H * l.exact->D;
     float *out = calloc(floats, sizeof *out);
     double window = pf_feature_fit_apply(l.fit, false, out), errors[2][2 * 3];
     double start = pf_feature_fit_apply(l.fit, true, out);
@@ -178,14 +178,13 @@ static void compare_heads(void *context, pf_tap_point point, uint32_t index, siz
         w->difference = fmaxf(w->difference, fabsf(rows[i] - w->want[first * n_cols + i]));
 }
 
-/* What the engine makes of the stored tensors is what the fit computed, in a prefill and token by
- * token. */
+/* With the stored tensors the engine computes what the fit did, in a prefill and token by token. */
 static void the_engine_runs_what_was_fitted(void **state) {
     (void)state;
     for (size_t least = 0; least < 2; least++) {
-        const size_t M[2] = {least == 0 ? 0 : 3, 8}; /* one head is a window only */
+        const size_t M[2] = {least == 0 ? 0 : 3, 8}; /* one head with a window only */
         layer l = open_layer(M, 1);
-        size_t H = l.heads->H, KV = l.heads->KV, D = l.heads->D, rows = 8 + 1;
+        size_t H = l.exact->H, KV = l.exact->KV, D = l.exact->D, rows = 8 + 1;
         float *out = calloc(l.w->n_rows * H * D, sizeof *out);
         float *q = calloc((H + KV) * rows * (D + 1), sizeof *q);
         float *q_bias = q + H * rows * D, *k = q_bias + H * rows, *k_bias = k + KV * rows * D;
@@ -228,11 +227,11 @@ static void the_engine_runs_what_was_fitted(void **state) {
     }
 }
 
-/* ---- what heads matter ---- */
+/* ---- which heads matter ---- */
 
 static double mean_divergence(const float *p, const float *q, size_t rows, size_t V) {
     double sum = 0;
-    for (size_t r = 3; r < rows; r += 4) { /* the rows that are probed */
+    for (size_t r = 3; r < rows; r += 4) { /* the rows that a probe compares */
         double sum_p = exp((double)p[r * V]), sum_q = exp((double)q[r * V]), mean = 0;
         for (size_t i = 1; i < V; i++) sum_p += exp((double)p[r * V + i]);
         for (size_t i = 1; i < V; i++) sum_q += exp((double)q[r * V + i]);
@@ -244,8 +243,8 @@ static double mean_divergence(const float *p, const float *q, size_t rows, size_
     return sum / (double)(rows / 4);
 }
 
-/* The session's own `local` attention, where one head has a small window and the others all of the
- * text, is what a probe measures. */
+/* A probe measures what `local` attention gives in a session where one head has a small window and
+ * the windows of the others hold the whole text. */
 static void a_probe_is_one_head_without_its_tail(void **state) {
     (void)state;
     uint32_t windows[] = {4, 5, T, 3};
@@ -276,7 +275,7 @@ static void a_probe_is_one_head_without_its_tail(void **state) {
     free(exact);
 }
 
-/* ---- all of it ---- */
+/* ---- whole calibrations ---- */
 
 static pf_calibration_options few_steps(void) {
     pf_calibration_options options = pf_calibration_options_default();
@@ -332,7 +331,7 @@ static bool stop_after(void *context) {
     return --*left < 0;
 }
 
-/* Between any two steps and layers: of the survey, the trial and the fit. */
+/* Between any two steps and layers of the survey, the trial and the fit. */
 static void it_stops_wherever_it_is_asked_to(void **state) {
     (void)state;
     pf_calibration_options options = few_steps();
@@ -342,7 +341,7 @@ static void it_stops_wherever_it_is_asked_to(void **state) {
     options.steps.stop = stop_after;
     options.steps.context = &left;
     pf_calibration_free(calibrate(&options));
-    most -= left; /* so often is it asked */
+    most -= left; /* how often it is called */
     assert_true(most > 20);
     for (long n = 0; n < most; n += 1 + n / 4) {
         pf_error error = {""};
@@ -383,7 +382,7 @@ static pf_loaded round_trip(const pf_calibration *c, char *path) {
     return loaded;
 }
 
-/* By the session's own count of what it keeps. */
+/* As the session itself counts its state. */
 static void a_budget_is_kept(void **state) {
     (void)state;
     pf_calibration_options options = few_steps();
@@ -405,7 +404,7 @@ static void a_budget_is_kept(void **state) {
     assert_non_null(strstr(error.message, "too small"));
 }
 
-/* Windows alone, and windows beside the same tail for all, spend the same bytes. */
+/* Windows alone, and windows with the same tail in all heads, use up the same budget. */
 static void a_budget_can_leave_the_tails_alone(void **state) {
     (void)state;
     for (size_t features = 0; features <= 5; features += 5) {
@@ -467,7 +466,7 @@ static void a_file_runs_as_it_was_calibrated(void **state) {
         }
         pf_session_options run = pf_session_options_default(model);
         float *logits = calloc(model->n_vocab, sizeof *logits);
-        for (int map = 0; map < 2; map++) { /* as fitted, and the estimator that it can still run */
+        for (int map = 0; map < 2; map++) { /* the fitted map, and the file's other estimator */
             if (map == 1) run.attention.map = PF_MAP_FAVOR_PP;
             pf_session *session = pf_session_new(model, &run, NULL);
             assert_non_null(session);
@@ -482,7 +481,7 @@ static void a_file_runs_as_it_was_calibrated(void **state) {
     }
 }
 
-/* A calibrated file can be calibrated again: nothing of the first time stays. */
+/* A calibrated file can be calibrated again; nothing of the first calibration remains. */
 static void a_second_calibration_replaces_the_first(void **state) {
     (void)state;
     pf_calibration_options options = few_steps();

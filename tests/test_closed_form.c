@@ -1,4 +1,4 @@
-/* floor 6.1 - tests of the closed form: centring, balancing, the proposal, and the budget's choices. */
+/* floor 6.1 - tests of the closed form (centring, balancing, the proposal) and the head budget. */
 #include "testing.h"
 
 #include "closed_form.h"
@@ -81,7 +81,7 @@ static void balanced_covariances_are_one_diagonal_matrix(void **state) {
         if (i / D != i % D) assert_true(fabs(cov_q[i]) < 1e-3 * cov_q[0]);
     }
     for (int i = 0; i < D; i++) {
-        double f = cov_q[i * D + i] + cov_k[i * D + i]; /* the proposal of FAVOR.md */
+        double f = cov_q[i * D + i] + cov_k[i * D + i]; /* the proposal of closed_form.h */
         double want = (1 - 2 * f - sqrt((2 * f + 1) * (2 * f + 1) + 8 * f)) / 16;
         assert_true(fabs((double)A[i] - want) < 1e-3);
         Z += f;
@@ -107,7 +107,7 @@ static void rows_of_softmax_do_not_change(void **state) {
     }
 }
 
-/* The mean over many draws of phi(q').phi(k') is exp(q'.k'), with the proposal as without. */
+/* With the proposal too, the mean over many draws of phi(q').phi(k') is exp(q'.k'). */
 static void the_calibrated_estimator_is_unbiased(void **state) {
     (void)state;
     enum { DRAWS = 20000 };
@@ -170,8 +170,8 @@ static void a_decomposition_multiplies_back(void **state) {
         }
 }
 
-/* Two heads, four choices: by hand. Head 1 gains 8 for its first unit, head 0 gains 3 a unit for two
- * at once, and nothing for one. */
+/* Two heads and four choices, worked out by hand. Head 1 gains 8 for its first unit of cost. Head 0
+ * gains 3 per unit for two units at once, and nothing for one. */
 static void the_budget_goes_where_it_pays_most(void **state) {
     (void)state;
     const double cost[] = {1, 2, 3, 5}, error[] = {10, 10, 4, 3.9, 9, 1, 0.5, 0.4};

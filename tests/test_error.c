@@ -1,4 +1,4 @@
-/* floor 6.2 - test_error: messages are whole, bounded, and may quote themselves. */
+/* floor 6.2 - test_error: messages are complete, bounded, and may include themselves. */
 #include "error.h"
 #include "testing.h"
 

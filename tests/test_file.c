@@ -1,4 +1,4 @@
-/* floor 6.2 - test_file: mappings, slices, and files that appear whole or not at all. */
+/* floor 6.2 - test_file: mappings, slices, and files that appear complete or not at all. */
 #define _XOPEN_SOURCE 700 /* mkdtemp, mkfifo, symlink */
 #include "file.h"
 #include "memory.h"
@@ -142,7 +142,7 @@ static void a_full_disk_is_reported(void **state) {
     ASSERT_SAYS(error, "No space left on device");
     pf_writer_abort(writer);
 
-    error.message[0] = '\0'; /* little enough to wait in the buffer until the commit */
+    error.message[0] = '\0'; /* so little that it stays in the buffer until the commit */
     writer = pf_writer_open("/dev/full", &error);
     assert_non_null(writer);
     assert_true(pf_writer_write(writer, "x", 1, &error));

@@ -1,4 +1,4 @@
-/* floor 6.1 - test_finite: NaN and infinity are seen in every type of row, wherever they are. */
+/* floor 6.1 - test_finite: NaN and infinity are found anywhere in a row of any type. */
 #include "testing.h"
 
 #include "finite.h"
@@ -9,7 +9,7 @@
 
 enum { N = 512 };
 
-/* Against the values themselves, for every single 16-bit pattern that a row of zeros may have. */
+/* Against the dequantised values, for 16-bit patterns at every place of a row. */
 static void agrees_with_the_values(void **state) {
     (void)state;
     static float values[N];

@@ -1,4 +1,5 @@
 /* floor 6.2 - test_memory: aligned, zeroed, overflow-checked blocks, and the failing allocation. */
+#include "carve.h"
 #include "memory.h"
 #include "testing.h"
 
@@ -92,6 +93,24 @@ static void nth_allocation_and_all_after_it_fail(void **state) {
     pf_free(block);
 }
 
+static void carved_arrays_fill_what_was_counted(void **state) {
+    (void)state;
+    static const size_t sizes[] = {1, 16, 0, 17, 3};
+    pf_carve counted = {0};
+    for (int i = 0; i < 5; i++) assert_null(pf_carve_floats(&counted, sizes[i]));
+    assert_int_equal(counted.used, 16 + 16 + 0 + 32 + 16);
+    float *memory = pf_calloc(counted.used, sizeof *memory, "a block", NULL), *arrays[5];
+    pf_carve carve = {.memory = memory};
+    for (int i = 0; i < 5; i++) {
+        arrays[i] = pf_carve_floats(&carve, sizes[i]);
+        assert_int_equal((uintptr_t)arrays[i] % PF_ALIGN, 0);
+        assert_true(arrays[i] + sizes[i] <= memory + counted.used);
+        if (i > 0) assert_true(arrays[i] >= arrays[i - 1] + sizes[i - 1]);
+    }
+    assert_int_equal(carve.used, counted.used);
+    pf_free(memory);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(multiplication_reports_overflow),
@@ -100,6 +119,7 @@ int main(void) {
         cmocka_unit_test(realloc_keeps_the_bytes),
         cmocka_unit_test(text_copies_end_with_nul),
         cmocka_unit_test(nth_allocation_and_all_after_it_fail),
+        cmocka_unit_test(carved_arrays_fill_what_was_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

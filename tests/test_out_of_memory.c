@@ -1,4 +1,4 @@
-/* floor 6.1 - test_out_of_memory: the n-th allocation fails, for every n, from the file to the text.
+/* floor 6.1 - test_out_of_memory: from file to text, the n-th allocation fails, for every n.
  *
  * Each failure must be a sentence, and leave nothing behind: `make asan` sees what leaks. */
 #include "testing.h"
@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* As much as `performer generate` does. */
+/* What `performer generate` does. */
 static bool generate(const char *path, pf_attention_kind kind, pf_error *error) {
     pf_loaded loaded;
     pf_tokens ids = {0};
@@ -65,7 +65,7 @@ static void from_the_file_to_the_text(void **state) {
                 if (!done && !strstr(error.message, "memory"))
                     fail_msg("%s, allocation %ld: \"%s\"", path, n, error.message);
             }
-            assert_true(n > 30); /* the hook was heard */
+            assert_true(n > 30); /* the hook took effect */
         }
 }
 

@@ -1,4 +1,4 @@
-/* floor 6.2 - test of the block formats: golden blocks of ggml and gguf-py, rounding, round trips. */
+/* floor 6.2 - tests of the block formats: golden blocks of ggml and gguf-py, rounding. */
 #include "memory.h"
 #include "quant.h"
 #include "testing.h"
@@ -89,7 +89,7 @@ static void test_halves_survive_the_round_trip(void **state) {
     }
 }
 
-/* Halfway between two neighbours the even one wins; a hair to either side, the nearer one. */
+/* Halfway between two neighbours the even one wins; just off halfway, the nearer one. */
 static void test_rounds_to_nearest_even(void **state) {
     (void)state;
     for (uint16_t half = 0; half < 0x7bff; half++) {
@@ -108,7 +108,7 @@ static void test_rounds_to_nearest_even(void **state) {
     assert_int_equal(pf_f32_to_bf16(3.4e38f), 0x7f80);
 }
 
-/* Values that no file should hold must not be undefined behaviour (run under make asan). */
+/* Even values that no file should hold must not cause undefined behaviour (see make asan). */
 static void test_hostile_values(void **state) {
     (void)state;
     float values[32] = {1, -2, NAN, INFINITY, -INFINITY, 3e38f, -3e38f, 1e-40f};

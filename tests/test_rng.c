@@ -1,4 +1,4 @@
-/* floor 6.2 - test_rng: the generator is the published one, seeded apart, with the right moments. */
+/* floor 6.2 - test_rng: the published generator, independent streams, the right moments. */
 #include "rng.h"
 #include "testing.h"
 
@@ -38,7 +38,7 @@ static void same_seed_same_numbers(void **state) {
     }
 }
 
-/* Nearby (seed, stream) pairs, and swapped ones, must share nothing: correlation of uniforms. */
+/* Streams of nearby and of swapped (seed, stream) pairs must not be correlated. */
 static void seeds_and_streams_are_apart(void **state) {
     (void)state;
     const uint64_t pairs[][2] = {{0, 0}, {0, 1}, {1, 0}, {1, 1}, {2, 1}, {1, 2}, {UINT64_MAX, 0}};
@@ -74,8 +74,8 @@ static void uniforms_fill_the_unit_interval(void **state) {
     assert_true(low < 20.0 / N && high > 1 - 20.0 / N);
 }
 
-/* E x = 0, E x^2 = 1, E x^3 = 0, E x^4 = 3, with variances 1, 2, 15, 96; and P(|x| < 1). Pairs come
- * from one polar draw: neighbours must not be correlated. */
+/* E x = 0, E x^2 = 1, E x^3 = 0, E x^4 = 3, with variances 1, 2, 15, 96; and P(|x| < 1). Two
+ * neighbours come from one polar draw and must not be correlated. */
 static void normals_have_the_moments_of_normals(void **state) {
     (void)state;
     pf_rng rng;

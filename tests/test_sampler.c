@@ -1,4 +1,4 @@
-/* floor 6.2 - test of the sampler: frequencies, filters, ties, seeds, hostile logits. */
+/* floor 6.2 - tests of the sampler: frequencies, filters, ties, seeds, hostile logits. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -37,7 +37,7 @@ static void count(const pf_sampler_options *options, int *counts) {
     pf_sampler_free(sampler);
 }
 
-/* Every frequency within 5 standard errors of what `expected` (any scale) says. */
+/* Every frequency is within 5 standard errors of `expected` (at any scale). */
 static void assert_frequencies(const int *counts, const double *expected) {
     double total = 0;
     for (int i = 0; i < V; i++) total += expected[i];
@@ -202,7 +202,7 @@ static void test_refuses_bad_options(void **state) {
     assert_null(pf_sampler_new(&options, 0, &error));
 }
 
-/* A large vocabulary, against a sort: the heap and the cut before top-p must not lose anybody. */
+/* A large vocabulary, against a sort: the heap and the cut before top-p must not lose a token. */
 static void test_top_p_on_a_large_vocabulary(void **state) {
     (void)state;
     enum { N = 4000 };

@@ -1,4 +1,4 @@
-/* floor 6.1 - test_snapshot: a text saved and continued tells the same as one that was never cut. */
+/* floor 6.1 - test_snapshot: a saved and continued text goes on like one never interrupted. */
 #define _XOPEN_SOURCE 700 /* mkdtemp */
 #include "testing.h"
 
@@ -37,7 +37,7 @@ static int close_fixture(void **state) {
     return rmdir(folder); /* fails if a temporary file is left */
 }
 
-/* What is saved: every kind of state that there is. */
+/* Every kind of attention state that can be saved. */
 typedef struct {
     pf_attention_kind kind;
     pf_map_kind map;
@@ -103,7 +103,7 @@ static void load(pf_session *session, pf_continuation *rest) {
     if (!pf_session_load(session, path, rest, &error)) fail_msg("%s", error.message);
 }
 
-/* Loading must fail with a sentence that holds `part`, and leave the session empty and usable. */
+/* Loading must fail with a message that has `part`, and leave the session empty and usable. */
 static void assert_refused(pf_session *session, pf_slice bytes, const char *part) {
     pf_error error = {""};
     pf_continuation rest;
@@ -121,7 +121,7 @@ static void a_text_goes_on_as_if_never_cut(void **state) {
     for (size_t i = 0; i < SETTINGS; i++)
         for (size_t c = 0; c < sizeof cuts / sizeof cuts[0]; c++) {
             pf_session *first = open_session(&settings[i]), *second = open_session(&settings[i]);
-            append(second, ids + 3, 33, NULL); /* another text, to be forgotten */
+            append(second, ids + 3, 33, NULL); /* another text, which loading replaces */
             append(first, ids, cuts[c], NULL);
             save(first, NULL);
             pf_continuation rest;
@@ -149,7 +149,7 @@ static void the_rest_comes_back(void **state) {
     append(session, ids, 7, logits);
     rest.logits = logits;
     pf_rng_seed(&rest.rng, 7, 7);
-    pf_rng_normal(&rest.rng); /* leaves a spare one */
+    pf_rng_normal(&rest.rng); /* leaves a spare deviate */
     save(session, &rest);
     pf_continuation back;
     load(session, &back);
@@ -193,7 +193,7 @@ static void only_what_is_used_is_written(void **state) {
     pf_session_free(softmax);
 }
 
-/* A saved text in memory, the caller's to free. */
+/* A saved text in memory, which the caller frees. */
 static uint8_t *saved_bytes(const setting *s, pf_slice *bytes) {
     pf_error error = {""};
     int32_t pending[] = {1, 2};
@@ -232,7 +232,7 @@ static void damage_is_refused(void **state) {
     assert_refused(session, bytes, "checksum");
     writable[8] = 9;
     assert_refused(session, bytes, "version 9");
-    assert_refused(session, (pf_slice){(const uint8_t *)"GGUF", 4}, "no saved state");
+    assert_refused(session, (pf_slice){(const uint8_t *)"GGUF", 4}, "not a saved state");
     pf_session_free(session);
     free(writable);
 }
@@ -347,7 +347,7 @@ static void the_attention_can_be_asked_for(void **state) {
     pf_error error = {""};
     pf_attention_options attention;
     assert_false(pf_snapshot_attention(FIXTURE, &attention, &error));
-    assert_non_null(strstr(error.message, FIXTURE ": this is no saved state"));
+    assert_non_null(strstr(error.message, FIXTURE ": this is not a saved state"));
 }
 
 int main(void) {

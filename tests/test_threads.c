@@ -52,8 +52,8 @@ static void every_member_works_once(void **state) {
     }
 }
 
-/* Plain, unsynchronised numbers: only the barriers order them. In each round every member writes its
- * own and then must find everybody's number of this round, never of the one before or after. */
+/* Plain numbers that only the barriers order. In each round every member writes its own and must
+ * then read this round's number of every other member, never that of the round before or after. */
 typedef struct clockwork {
     struct {
         int round;
@@ -69,7 +69,7 @@ static void step_and_look(void *context, pf_member member) {
         pf_barrier(member);
         for (int i = 0; i < member.count; i++)
             if (clock->of[i].round != round) atomic_fetch_add(&clock->mistakes, 1);
-        pf_barrier(member); /* nobody writes the next round before all have looked */
+        pf_barrier(member); /* no member writes the next round before all have read this one */
     }
 }
 

@@ -164,7 +164,7 @@ static int run(const options *parsed) {
     read_settings(&c);
     bool good = load_model(parsed, &c.loaded, &error) && gather_texts(&c, &error) &&
                 calibrate(&c, &error) && write_result(&c, &error);
-    if (!good && strcmp(error.message, "interrupted") == 0)
+    if (!good && terminal_interrupted())
         pf_fail(&error, "interrupted; %s is not written", parsed->values[FLAG_OUTPUT].text);
     if (good) {
         if (parsed->given[FLAG_JSON])

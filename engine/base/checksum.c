@@ -1,7 +1,8 @@
-/* floor 0.0 - checksum: 64 bits that tell damaged or different bytes apart.
+/* floor 0.0 - checksum: 64 bits that detect damaged or different bytes.
  *
- * Four lanes take every fourth word, so that multiplications overlap. Each step, and the joining of the
- * lanes, is one-to-one in what it adds to: a single changed word cannot vanish. */
+ * Each of four lanes takes every fourth word, so that the multiplications overlap. For a given
+ * word, a step maps sums one to one, and so does joining the lanes: no single changed word can go
+ * unnoticed. */
 #include "checksum.h"
 
 #include <string.h>

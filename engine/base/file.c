@@ -25,13 +25,13 @@ bool pf_slice_part(pf_slice whole, uint64_t offset, uint64_t size, pf_slice *par
 
 bool pf_file_open(const char *path, pf_file *file, pf_error *error) {
     *file = (pf_file){0};
-    /* Opening a pipe would wait for its writer; O_NONBLOCK returns at once, and it is refused below. */
+    /* With O_NONBLOCK, opening a pipe does not wait for its writer. Pipes are refused below. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) return pf_fail(error, "cannot open %s: %s", path, strerror(errno));
 
     struct stat status;
     if (fstat(fd, &status) != 0) {
-        pf_fail(error, "cannot examine %s: %s", path, strerror(errno));
+        pf_fail(error, "cannot read the status of %s: %s", path, strerror(errno));
         goto fail;
     }
     if (S_ISDIR(status.st_mode)) {
@@ -72,15 +72,16 @@ void pf_file_close(pf_file *file) {
 
 struct pf_writer {
     FILE *stream;
-    char *path;      /* what appears at the end */
-    char *temporary; /* what is written until then; NULL: path itself, written directly */
+    char *path;      /* the file that commit creates */
+    char *temporary; /* the file being written; NULL: path itself is written directly */
     int slot;        /* in `temporaries`, or -1 */
     uint64_t offset;
 };
 
-/* Where a signal handler finds what to remove. The only mutable global of this file: a handler has no
- * argument to reach a writer by. Paths are copied into fixed memory, never freed under the handler's
- * feet; a writer that finds no free slot (or has a longer path) only loses this service. */
+/* The temporary files that a signal handler must remove. This is mutable global state because a
+ * handler gets no argument through which it could reach a writer. Paths are copied into fixed
+ * memory, so that none is freed while the handler reads it. If no slot is free, or a path is
+ * longer than a slot, the handler does not remove that file. */
 enum { SLOT_FREE, SLOT_CLAIMED, SLOT_USED };
 #define N_SLOTS 8
 static struct {
@@ -117,8 +118,7 @@ static void writer_free(pf_writer *writer) {
     pf_free(writer);
 }
 
-/* The name of the file that `path` leads to: a symbolic link is followed, so that the rename replaces
- * the file and not the link. */
+/* The path with symbolic links followed, so that the rename replaces the file and not the link. */
 static char *resolve(const char *path, pf_error *error) {
     char *real = realpath(path, NULL);
     const char *name = real ? real : path;
@@ -191,8 +191,9 @@ uint64_t pf_writer_offset(const pf_writer *writer) { return writer->offset; }
 bool pf_writer_patch(pf_writer *writer, uint64_t offset, const void *bytes, size_t size,
                      pf_error *error) {
     if (offset > writer->offset || size > writer->offset - offset)
-        return pf_fail(error, "cannot patch %s at byte %llu: only %llu are written", writer->path,
-                       (unsigned long long)offset, (unsigned long long)writer->offset);
+        return pf_fail(error, "cannot patch %s at byte %llu: only %llu bytes are written",
+                       writer->path, (unsigned long long)offset,
+                       (unsigned long long)writer->offset);
     if (fseeko(writer->stream, (off_t)offset, SEEK_SET) != 0 ||
         (size > 0 && fwrite(bytes, 1, size, writer->stream) != size) ||
         fseeko(writer->stream, (off_t)writer->offset, SEEK_SET) != 0)
@@ -201,7 +202,7 @@ bool pf_writer_patch(pf_writer *writer, uint64_t offset, const void *bytes, size
 }
 
 bool pf_writer_commit(pf_writer *writer, pf_error *error) {
-    /* A device or a pipe cannot be synced; its errors show when it is flushed. */
+    /* A device or a pipe cannot be synced; flushing it reports its errors. */
     bool done =
         fflush(writer->stream) == 0 && (!writer->temporary || fsync(fileno(writer->stream)) == 0);
     if (!done) {

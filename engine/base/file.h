@@ -8,40 +8,41 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* A read-only view of bytes; never owns them. */
+/* A read-only view of bytes that it does not own. */
 typedef struct pf_slice {
     const uint8_t *data;
     size_t size; /* bytes */
 } pf_slice;
 
-/* *part = the `size` bytes of `whole` from `offset`; false, without overflow, if they are not all
- * inside. Every pointer into a file's bytes is formed here. */
+/* *part = the `size` bytes of `whole` from `offset` on. False if they are not all inside; checked
+ * without overflow. Every pointer into a file's bytes is formed here. */
 bool pf_slice_part(pf_slice whole, uint64_t offset, uint64_t size, pf_slice *part);
 
-/* A file mapped read-only. Pages are shared with the page cache: nothing is copied. */
+/* A file mapped read-only. Its pages are those of the page cache: nothing is copied. */
 typedef struct pf_file {
     pf_slice bytes; /* valid until pf_file_close; an empty file has size 0 */
     char *path;     /* owned copy, for messages */
 } pf_file;
 
-/* Maps a regular file; a directory, a pipe or a missing file is an error that names the path. */
+/* Maps a regular file. A directory, a pipe or a missing file is an error that names the path. */
 bool pf_file_open(const char *path, pf_file *file, pf_error *error);
 void pf_file_close(pf_file *file); /* a zeroed pf_file is allowed */
 
-/* Writes a file so that it appears whole or not at all: bytes go to "<path>.<pid>.tmp" beside it;
- * commit flushes, syncs and renames; abort (or a failed commit) removes the temporary file.
- * A path that exists and is no regular file (/dev/stdout, /dev/null, a pipe) is written directly. */
+/* Writes a file that appears complete or not at all: the bytes go to "<path>.<pid>.tmp" in the
+ * same directory; commit flushes, syncs and renames it; abort (or a failed commit) removes it. A
+ * path that exists but is not a regular file (/dev/stdout, /dev/null, a pipe) is written
+ * directly. */
 typedef struct pf_writer pf_writer;
 pf_writer *pf_writer_open(const char *path, pf_error *error);
 bool pf_writer_write(pf_writer *writer, const void *bytes, size_t size, pf_error *error);
 uint64_t pf_writer_offset(const pf_writer *writer); /* bytes written so far */
-/* Overwrites bytes written before, e.g. a header whose numbers are known only at the end. */
+/* Overwrites bytes already written, such as a header whose sizes are known only at the end. */
 bool pf_writer_patch(pf_writer *writer, uint64_t offset, const void *bytes, size_t size,
                      pf_error *error);
 bool pf_writer_commit(pf_writer *writer, pf_error *error); /* frees the writer, also on failure */
 void pf_writer_abort(pf_writer *writer);                   /* frees; NULL is allowed */
 
-/* Removes the temporary files of all open writers; only calls what is safe in a signal handler. */
+/* Removes the temporary files of all open writers. Safe to call in a signal handler. */
 void pf_writer_remove_all_temporaries(void);
 
 #endif

@@ -1,9 +1,9 @@
-/* floor 1.1 - finite: are all numbers of a row numbers? */
+/* floor 1.1 - finite: finds NaN and infinity in a row of any type. */
 #include "finite.h"
 
 #include <string.h>
 
-/* Where the half-precision scales of a block are, in bytes; -1: there is no second one. A finite scale
+/* Byte offsets of a block's half-precision scales; -1: there is no second one. A finite scale
  * times the small integers of a block is finite. */
 static const struct {
     int first, second;
@@ -13,7 +13,7 @@ static const struct {
     [PF_Q5_K] = {0, 2},  [PF_Q6_K] = {208, -1},
 };
 
-/* All bits of an exponent are set in NaN and infinity, and only there. */
+/* NaN and infinity are exactly the values whose exponent bits are all set. */
 static bool half_is_finite(const unsigned char *bytes) { return (bytes[1] & 0x7C) != 0x7C; }
 
 static bool floats_are_finite(const unsigned char *bytes, size_t n) {

@@ -1,15 +1,16 @@
-/* floor 0.3 - JSON: files of others, parsed within limits that are checked before anything is built. */
+/* floor 0.3 - JSON: untrusted files, parsed within limits checked before anything is built. */
 #include "json.h"
 
-/* Skips a string; i is behind its opening quote. Returns the byte behind the closing one, or size. */
+/* Skips a string whose opening quote is at i - 1. Returns the index after the closing quote, or
+ * the size if there is none. */
 static size_t skip_string(pf_slice bytes, size_t i) {
     for (; i < bytes.size && bytes.data[i] != '"'; i++)
         if (bytes.data[i] == '\\') i++;
     return i < bytes.size ? i + 1 : bytes.size;
 }
 
-/* Counts what a parser would build. Every value but the first of its object or array has a comma or
- * an opening bracket before it. */
+/* Counts what a parser would build: every value but the outermost follows a comma or an opening
+ * bracket. */
 static bool check_limits(pf_slice bytes, pf_json_limits limits, pf_error *error) {
     size_t depth = 0, values = 1;
     if (bytes.size > limits.max_bytes)
@@ -40,7 +41,7 @@ json_t *pf_json_parse(pf_slice bytes, pf_json_limits limits, pf_error *error) {
         pf_fail(error, "the JSON text is wrong in line %d, column %d: %s", reason.line,
                 reason.column, reason.text);
     } else if (!json_is_object(root)) {
-        pf_fail(error, "the JSON text is no object");
+        pf_fail(error, "the JSON text is not an object");
         json_decref(root);
         root = NULL;
     }

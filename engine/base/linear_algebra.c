@@ -1,7 +1,8 @@
-/* floor 1.0 - linear algebra: small dense factorisations in double; the only file that sees LAPACK.
+/* floor 1.0 - linear algebra: small dense factorisations in double; the only user of LAPACK.
  *
- * LAPACK comes with OpenBLAS, but its C prototypes do not (they are in liblapacke-dev): the three that
- * are needed stand here. Matrices are column-major there, so a row-major one arrives transposed. */
+ * OpenBLAS includes LAPACK but not its C prototypes (those are in liblapacke-dev), so the three
+ * that we need are declared here. LAPACK's matrices are column-major: it sees our row-major ones
+ * transposed. */
 #include "linear_algebra.h"
 
 #include <omp.h>
@@ -13,7 +14,8 @@ void dgesvd_(const char *jobu, const char *jobvt, const int *m, const int *n, do
              const int *lda, double *s, double *u, const int *ldu, double *vt, const int *ldvt,
              double *work, const int *lwork, int *info);
 
-/* As in matmul.c: OpenBLAS asks OpenMP how many threads it may have. These are too small for two. */
+/* OpenBLAS asks OpenMP how many threads it may use (see matmul.c). These matrices are too small
+ * for more than one. */
 static int alone(void) {
     int threads = omp_get_max_threads();
     if (threads != 1) omp_set_num_threads(1);
@@ -26,7 +28,7 @@ static void together(int threads) {
 
 bool pf_cholesky(double *A, size_t n) {
     int size = (int)n, info = 0, threads = alone();
-    dpotrf_("U", &size, A, &size, &info); /* their upper triangle is our lower one */
+    dpotrf_("U", &size, A, &size, &info); /* LAPACK's upper triangle is our lower one */
     together(threads);
     for (size_t i = 0; i < n; i++)
         for (size_t j = i + 1; j < n; j++) A[i * n + j] = 0;

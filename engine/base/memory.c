@@ -1,7 +1,7 @@
-/* floor 0.1 - memory: every allocation of the library goes through here, sizes checked.
+/* floor 0.1 - memory: every allocation of the library, with its size checked.
  *
- * Invariant: each block is preceded by one PF_ALIGN-sized header that holds what pf_realloc and
- * pf_free must know: the block's size, and the pointer that the C library gave us. */
+ * Invariant: each block is preceded by a header of PF_ALIGN bytes that holds what pf_realloc and
+ * pf_free need: the block's size and the pointer that calloc returned. */
 #define _DEFAULT_SOURCE /* madvise */
 #include "memory.h"
 
@@ -19,7 +19,7 @@ typedef struct {
 
 _Static_assert(sizeof(block_header) <= PF_ALIGN, "the header must fit before an aligned block");
 
-static atomic_long fail_after; /* 0: off; > 0: allocations left; < 0: failing */
+static atomic_long fail_after; /* 0: off; > 0: counts down to the first failure; < 0: failing */
 
 void pf_memory_fail_after(long n) { atomic_store(&fail_after, n); }
 
@@ -77,7 +77,7 @@ void pf_huge_pages(void *block) {
     const block_header *header = header_of(block);
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)block;
     uintptr_t end = (first + header->bytes) & ~(page - 1);
-    first = (first + page - 1) & ~(page - 1); /* whole pages of this block alone */
+    first = (first + page - 1) & ~(page - 1); /* only pages that lie within this block */
     if (end > first)
         madvise((char *)block + (first - (uintptr_t)block), end - first, MADV_HUGEPAGE);
 #else

@@ -1,9 +1,9 @@
 /* floor 1.1 - block formats: values <-> the blocks of ggml's tensor types, in plain C.
  *
- * Every block type stores w = d * q (+ m), q a small integer, d and m shared by 16 or 32 values. The
- * results are to be the same bits as ggml's, so a product and the sum that follows it are written as
- * two statements: no compiler may then fuse them into one rounding. Numbers are little-endian in the
- * file; the loads below go through memcpy because blocks (18, 34, 210 bytes) are not aligned. */
+ * Every block type stores w = d * q (+ m): q is a small integer, and 16 or 32 values share d and
+ * m. The results must be the same bits as ggml's, so a product and the sum that follows it are two
+ * statements: the compiler may then not fuse them into one rounding. Numbers are little-endian in
+ * the file and are loaded byte by byte, because blocks (18, 34, 210 bytes) are not aligned. */
 #include "quant.h"
 
 #include <math.h>
@@ -26,7 +26,7 @@ static float float_of(uint32_t bits) {
 float pf_f16_to_f32(uint16_t half) {
     uint32_t sign = (uint32_t)(half & 0x8000) << 16;
     uint32_t exponent = (half >> 10) & 0x1f, mantissa = half & 0x3ff;
-    if (exponent == 0x1f) /* infinity; NaN comes out quiet, as from the hardware's conversion */
+    if (exponent == 0x1f) /* infinity, or NaN: quiet, as the hardware converts it */
         return float_of(sign | 0x7f800000 | mantissa << 13 | (mantissa ? 0x400000u : 0));
     if (exponent == 0) { /* zero, subnormal: mantissa * 2^-24, exact in a float */
         float magnitude = (float)mantissa * 0x1p-24f;
@@ -41,17 +41,16 @@ uint16_t pf_f32_to_f16(float value) {
     if (magnitude > 0x7f800000) return (uint16_t)(sign | 0x7e00 | (magnitude >> 13 & 0x3ff));
     if (magnitude >= 0x477ff000)
         return (uint16_t)(sign | 0x7c00); /* 65520 and up round to infinity */
-    if (magnitude <
-        0x38800000) { /* below 2^-14: a multiple of 2^-24; adding 0.5 rounds to it, because
-                                     the last bit of floats in [0.5, 1) is worth 2^-24 */
+    /* Below 2^-14 a half is a multiple of 2^-24. Adding 0.5 rounds to one, because the last bit of
+     * a float in [0.5, 1) is worth 2^-24. */
+    if (magnitude < 0x38800000)
         return (uint16_t)(sign | (bits_of(float_of(magnitude) + 0.5f) - bits_of(0.5f)));
-    }
-    /* Round the 13 bits that go to nearest even; a carry moves on into the exponent as it should. */
+    /* Round the 13 low bits to nearest even; a carry goes into the exponent, as it should. */
     uint32_t rounded = magnitude + 0xfff + (magnitude >> 13 & 1);
     return (uint16_t)(sign | ((rounded >> 13) - (112u << 10)));
 }
 
-float pf_bf16_to_f32(uint16_t brain) { return float_of((uint32_t)brain << 16); }
+float pf_bf16_to_f32(uint16_t bits) { return float_of((uint32_t)bits << 16); }
 
 uint16_t pf_f32_to_bf16(float value) {
     uint32_t bits = bits_of(value);
@@ -166,9 +165,9 @@ static void unpack_k_scales(const uint8_t *packed, uint8_t *scales, uint8_t *min
     }
 }
 
-/* d, dmin, scales and mins, [fifth bits: 32 bytes, value i has bit i / 32 of byte i % 32], 128 bytes
- * of nibbles: of each 64 values the first 32 are the low nibbles of 32 bytes, the others the high
- * ones. w = d scale q - dmin min. */
+/* d, dmin, scales and mins, [fifth bits: 32 bytes, value i has bit i / 32 of byte i % 32], 128
+ * bytes of nibbles: of each 64 values the first 32 are the low nibbles of 32 bytes, the others the
+ * high ones. w = d scale q - dmin min. */
 static void q4_k_or_q5_k(const uint8_t *block, const uint8_t *fifth, const uint8_t *q, float *w) {
     uint8_t scales[8], mins[8];
     unpack_k_scales(block + 4, scales, mins);
@@ -229,10 +228,10 @@ static void store16(uint8_t *bytes, uint16_t value) {
     bytes[1] = (uint8_t)(value >> 8);
 }
 
-/* A float that should be within [0, 255] as an integer, towards zero; NaN gives 0. */
+/* Clamps to [0, 255] and rounds towards zero; NaN gives 0. */
 static uint8_t to_byte(float value) { return value >= 255 ? 255 : value > 0 ? (uint8_t)value : 0; }
 
-/* The value of largest magnitude, with its sign; NaN is passed over. */
+/* The value of largest magnitude, with its sign; NaN is ignored. */
 static float extreme(const float *values, size_t n) {
     float best = 0;
     for (size_t i = 0; i < n; i++)

@@ -1,4 +1,4 @@
-/* floor 1.0 - tensors: the block types of ggml, and views of matrices stored in them. */
+/* floor 1.0 - tensors: ggml's tensor types, and views of matrices stored in them. */
 #include "tensor.h"
 
 #include <strings.h>
@@ -31,7 +31,7 @@ size_t pf_row_bytes(pf_type type, size_t n) {
 }
 
 pf_matrix pf_matrix_rows(pf_matrix matrix, size_t first, size_t count) {
-    const char *data = matrix.data; /* NULL where a model is only checked */
+    const char *data = matrix.data; /* NULL where a model is only being checked */
     if (data) data += first * pf_row_bytes(matrix.type, matrix.cols);
     return (pf_matrix){matrix.type, count, matrix.cols, data};
 }

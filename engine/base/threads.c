@@ -1,8 +1,9 @@
-/* floor 0.2 - threads: one team works through a whole forward pass in step.
+/* floor 0.2 - threads: a team of threads that works through a whole forward pass in step.
  *
- * The barrier counts arrivals up and turns a generation over: members spin on the generation, a
- * cache line away from the counter, and sleep after a while. Who sleeps is woken before programs that
- * only compute; who yields instead queues up behind them, at each of dozens of barriers per token. */
+ * A barrier counts arrivals; the last to arrive advances the generation, which the others spin on,
+ * a cache line away from the counter. After a while they sleep. The scheduler wakes a sleeping
+ * thread ahead of programs that only compute; one that keeps yielding would queue up after them,
+ * at each of the dozens of barriers per token. */
 #define _GNU_SOURCE
 #include "threads.h"
 
@@ -21,8 +22,9 @@
 #include <unistd.h>
 #endif
 
-/* About 10 microseconds, as many again of yielding, which costs little where nobody else wants the core.
- * Spinning longer only hurts teams larger than the machine, and whoever shares it. */
+/* About 10 microseconds of spinning, then as many of yielding, which costs little while no other
+ * program wants the core. Spinning longer only hurts teams larger than the machine and programs
+ * that share it. */
 enum { SPINS = 200, YIELDS = 50, CACHE_LINE = 64 };
 
 typedef struct helper {
@@ -37,12 +39,12 @@ struct pf_team {
     atomic_int arrived;
     char pad1[CACHE_LINE - sizeof(atomic_int)];
     atomic_uint generation; /* of barriers */
-    atomic_uint job;        /* a team that stays: pieces of work so far */
+    atomic_uint job;        /* of a team that lasts: jobs so far */
     atomic_int sleepers;
     char pad2[CACHE_LINE - 2 * sizeof(atomic_uint) - sizeof(atomic_int)];
-    void (*work)(void *context, pf_member member); /* of this job; NULL: the helpers go home */
+    void (*work)(void *context, pf_member member); /* of this job; NULL: helpers end */
     void *context;
-    helper *helpers; /* [count - 1], behind the team */
+    helper *helpers; /* [count - 1], in the same block after the team */
 };
 
 void pf_parallel(int n_threads, void (*work)(void *context, pf_member member), void *context) {
@@ -53,7 +55,7 @@ void pf_parallel(int n_threads, void (*work)(void *context, pf_member member), v
     }
 #pragma omp parallel num_threads(team.count)
     {
-        /* OpenMP may grant fewer threads than asked for (OMP_THREAD_LIMIT): count the real ones. */
+        /* OpenMP may grant fewer threads than requested (OMP_THREAD_LIMIT): count them. */
 #pragma omp single
         team.count = omp_get_num_threads();
         work(context, (pf_member){&team, omp_get_thread_num(), team.count});
@@ -68,7 +70,7 @@ static void relax(void) {
 #endif
 }
 
-/* Sleeps while *word is the given value; may wake up early. */
+/* Sleeps while *word has this value; may return early. */
 static void sleep_through(pf_team *team, atomic_uint *word, unsigned value) {
 #ifdef __linux__
     atomic_fetch_add(&team->sleepers, 1);
@@ -91,7 +93,8 @@ static void wait_while(pf_team *team, atomic_uint *word, unsigned value) {
     }
 }
 
-/* Either this sees a sleeper, or who is about to sleep sees the new value. */
+/* No wake-up is lost: either this sees the sleeper, or the member about to sleep sees the new
+ * value. */
 static void advance(pf_team *team, atomic_uint *word) {
     atomic_fetch_add(word, 1);
 #ifdef __linux__
@@ -114,7 +117,7 @@ void pf_barrier(pf_member member) {
     }
 }
 
-/* ---- a team that stays ---- */
+/* ---- a team that lasts ---- */
 
 static void *help(void *context) {
     helper *me = context;
@@ -139,7 +142,7 @@ pf_team *pf_team_new(int n_threads, pf_error *error) {
         next->team = team;
         next->index = team->count;
         if (pthread_create(&next->thread, NULL, help, next) != 0) break;
-        team->count++; /* nobody reads it before the first job */
+        team->count++; /* helpers do not read it before the first job */
     }
     return team;
 }
@@ -169,7 +172,7 @@ void pf_share(pf_member member, size_t n, size_t grain, size_t *begin, size_t *e
     *end = last < n ? last : n;
 }
 
-/* The first CPU of the core that `cpu` belongs to: the lowest of its hyper-threads. */
+/* The lowest-numbered hyper-thread of the core that `cpu` belongs to. */
 static int first_sibling(int cpu) {
     char path[96];
     snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu);

@@ -1,7 +1,7 @@
-/* floor 2.9 - calibration: Performer attention for a pretrained softmax model, from its own queries and
- * keys. */
+/* floor 2.9 - calibration: fits Performer attention to a pretrained softmax model. */
 #include "calibration_state.h"
 
+#include "calibration_result.h"
 #include "memory.h"
 
 #include <math.h>
@@ -10,7 +10,7 @@
 
 enum {
     MEASURED_ROWS = 96, /* of each text */
-    TRIAL_SHARE = 4     /* a trial takes one of so many steps */
+    TRIAL_SHARE = 4     /* a trial's fits take 1 / TRIAL_SHARE of the steps */
 };
 
 static size_t trial_steps(const pf_calibration_options *options) {
@@ -26,7 +26,8 @@ pf_calibration_options pf_calibration_options_default(void) {
                                     .steps = pf_fit_options_default()};
 }
 
-/* Errors of one layer [KV, n_windows]; size 0: without a tail, else of sizes[size - 1]. */
+/* The errors of one layer [KV, n_windows]: size 0 without tails, else with tails of
+ * sizes[size - 1]. */
 static double *errors_of(const pf_calibration_run *r, size_t size, size_t layer) {
     return r->errors +
            (size * pf_calibration_heads(r) + layer * r->model->n_kv_heads) * r->n_windows;
@@ -40,67 +41,13 @@ static bool advance(pf_calibration_run *r, double work, pf_error *error) {
     return go_on || pf_fail(error, "interrupted");
 }
 
-/* ---- what it makes ---- */
-
-float *pf_calibration_keep(pf_calibration *c, size_t floats, pf_error *error) {
-    float **blocks = pf_realloc(c->blocks, c->n_blocks + 1, sizeof *blocks, "a calibration", error);
-    if (!blocks) return NULL;
-    c->blocks = blocks;
-    float *block = pf_calloc(floats, sizeof *block, "a calibration", error);
-    if (block) c->blocks[c->n_blocks++] = block;
-    return block;
-}
-
-void pf_calibration_free(pf_calibration *c) {
-    if (!c) return;
-    for (size_t i = 0; i < c->n_blocks; i++) pf_free(c->blocks[i]);
-    pf_free(c->blocks);
-    pf_free(c->windows);
-    pf_free(c->head_features);
-    pf_free(c->layers);
-    pf_free(c->heads);
-    pf_free(c);
-}
-
-static pf_calibration *new_result(const pf_model *model, const pf_calibration_options *options,
-                                  pf_error *error) {
-    pf_calibration *c = pf_calloc(1, sizeof *c, "a calibration", error);
-    if (!c) return NULL;
-    size_t n = (size_t)model->n_layers * model->n_kv_heads;
-    c->n_layers = model->n_layers;
-    c->n_kv_heads = model->n_kv_heads;
-    c->windows = pf_calloc(n, sizeof *c->windows, "a calibration", error);
-    c->head_features = pf_calloc(n, sizeof *c->head_features, "a calibration", error);
-    c->layers = pf_calloc(model->n_layers, sizeof *c->layers, "a calibration", error);
-    c->heads = pf_calloc(n, sizeof *c->heads, "a calibration", error);
-    if (!c->windows || !c->head_features || !c->layers || !c->heads) {
-        pf_calibration_free(c);
-        return NULL;
-    }
-    for (size_t i = 0; i < n; i++) {
-        c->windows[i] = (uint32_t)options->window;
-        c->head_features[i] = (uint32_t)options->features;
-    }
-    bool tails = options->features > 0;
-    c->tail_rope = !options->fit;
-    c->per_head = options->budget;
-    c->attention = pf_attention_options_default();
-    c->attention.kind = tails ? PF_ATTENTION_FAVOR : PF_ATTENTION_LOCAL;
-    c->attention.map = options->fit ? PF_MAP_NORMALIZED : PF_MAP_FAVOR_PP;
-    c->attention.window = (uint32_t)options->window;
-    if (tails) c->attention.features = (uint32_t)options->features;
-    c->attention.sinks = (uint32_t)options->sinks;
-    c->attention.seed = options->steps.seed;
-    return c;
-}
-
 /* ---- the passes ---- */
 
-/* The windows and features of the layer at work. */
+/* Takes the layer's windows and features from the result. */
 static void take_sizes(pf_calibration_run *r, size_t layer) {
     size_t KV = r->model->n_kv_heads;
     for (size_t k = 0; k < KV; k++) {
-        r->heads->windows[k] = r->result->windows[layer * KV + k];
+        r->exact->windows[k] = r->result->windows[layer * KV + k];
         r->M[k] = r->result->head_features[layer * KV + k];
     }
 }
@@ -109,25 +56,26 @@ static bool survey_layer(pf_calibration_run *r, size_t layer, pf_error *error) {
     size_t KV = r->model->n_kv_heads;
     pf_layerwise_project(r->w, layer);
     take_sizes(r, layer);
-    pf_exact_targets_walk(r->heads);
-    if (!pf_calibration_close(r, layer, error)) return false;
-    for (size_t k = 0; k < KV; k++) r->result->heads[layer * KV + k].outside = r->heads->outside[k];
+    pf_exact_targets_walk(r->exact);
+    if (!pf_calibration_closed_form(r, layer, error)) return false;
+    for (size_t k = 0; k < KV; k++) r->result->heads[layer * KV + k].outside = r->exact->outside[k];
     if (r->fit) {
         memset(r->M, 0, KV * sizeof *r->M); /* nothing is fitted yet */
         if (!pf_feature_fit_begin(r->fit, layer, r->M, error)) return false;
         pf_feature_fit_measure(r->fit, false, errors_of(r, 0, layer));
     }
-    memcpy(r->w->heads, r->heads->target, r->w->n_rows * r->heads->H * r->heads->D * sizeof(float));
+    memcpy(r->w->heads, r->exact->target, r->w->n_rows * r->exact->H * r->exact->D * sizeof(float));
     pf_layerwise_finish(r->w, layer);
     return true;
 }
 
-/* Fits every size of tail, measures all of them, and goes on with the first, which the options ask for. */
+/* Fits and measures every size of tail. sizes[0], which the options ask for, comes last: the
+ * layer's output is computed with it. */
 static bool trial_layer(pf_calibration_run *r, size_t layer, pf_error *error) {
     size_t KV = r->model->n_kv_heads;
     pf_layerwise_project(r->w, layer);
     take_sizes(r, layer);
-    pf_exact_targets_walk(r->heads);
+    pf_exact_targets_walk(r->exact);
     for (size_t size = r->n_sizes; size > 0; size--) {
         for (size_t k = 0; k < KV; k++) r->M[k] = r->sizes[size - 1];
         if (size == r->n_sizes) {
@@ -151,7 +99,7 @@ static bool store_fit(pf_calibration_run *r, size_t layer, pf_error *error) {
         if (r->M[k] > most) most = r->M[k];
     if (most == 0) return true;
     size_t set = (most + 1) * D;
-    float *at = pf_calibration_keep(r->result, (H + KV) * (most + 1) * (D + 1), error);
+    float *at = pf_calibration_alloc(r->result, (H + KV) * (most + 1) * (D + 1), error);
     if (!at) return false;
     float *k_weight = at + H * set, *q_bias = k_weight + KV * set;
     float *k_bias = q_bias + H * (most + 1);
@@ -170,7 +118,7 @@ static bool fit_layer(pf_calibration_run *r, size_t layer, pf_error *error) {
     pf_calibrated_layer *result = &r->result->layers[layer];
     pf_layerwise_project(r->w, layer);
     take_sizes(r, layer);
-    pf_exact_targets_walk(r->heads);
+    pf_exact_targets_walk(r->exact);
     if (!pf_feature_fit_begin(r->fit, layer, r->M, error)) return false;
     double *without = errors_of(r, 0, layer), *with = errors_of(r, 1, layer);
     pf_feature_fit_measure(r->fit, false, without);
@@ -180,11 +128,11 @@ static bool fit_layer(pf_calibration_run *r, size_t layer, pf_error *error) {
     result->error_fitted = pf_feature_fit_apply(r->fit, true, r->w->heads);
     for (size_t k = 0; k < KV; k++) {
         pf_calibrated_head *head = &r->result->heads[layer * KV + k];
-        size_t place = pf_calibration_place(r, r->heads->windows[k]);
-        head->outside = r->heads->outside[k];
+        size_t at = pf_calibration_window_index(r, r->exact->windows[k]);
+        head->outside = r->exact->outside[k];
         head->error_same = without[k * n + r->mean_window];
-        head->error_window = without[k * n + place];
-        head->error_fitted = with[k * n + place];
+        head->error_window = without[k * n + at];
+        head->error_fitted = with[k * n + at];
     }
     pf_layerwise_finish(r->w, layer);
     return store_fit(r, layer, error);
@@ -196,7 +144,7 @@ static double now(void) {
     return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
-/* One pass over all layers, each so much work; *seconds: how long it took. */
+/* One pass over all layers; each counts as `work` units of progress. *seconds: the time it took. */
 static bool all_layers(pf_calibration_run *r, const pf_text_ids *texts, double work,
                        double *seconds,
                        bool (*layer_pass)(pf_calibration_run *r, size_t layer, pf_error *error),
@@ -225,15 +173,15 @@ static bool prepare(pf_calibration_run *r, const pf_text_ids *texts, size_t n_te
     r->M = pf_calloc(r->model->n_kv_heads, sizeof *r->M, "a calibration", error);
     if (!r->errors || !r->weight || !r->M) return false;
     for (size_t i = 0; i < pf_calibration_heads(r); i++) r->weight[i] = 1;
-    r->heads = pf_exact_targets_new(r->w, r->options->sinks, &measure, n_threads, error);
-    if (!r->heads) return false;
+    r->exact = pf_exact_targets_new(r->w, r->options->sinks, &measure, n_threads, error);
+    if (!r->exact) return false;
     if (!r->options->fit && !r->options->budget) return true;
     size_t most = 0;
     for (size_t i = 0; i < r->n_sizes; i++) most = r->sizes[i] > most ? r->sizes[i] : most;
     pf_fit_options steps = r->options->steps;
-    if (r->options->fit) /* sums over far more keys than they were fitted to drift */
+    if (r->options->fit) /* without decay, sums over far more keys than the fit saw drift */
         steps.forget = r->result->attention.forget = (uint32_t)(r->w->longest * 3 / 4);
-    r->fit = pf_feature_fit_new(r->heads, most, &steps, error);
+    r->fit = pf_feature_fit_new(r->exact, most, &steps, error);
     return r->fit != NULL;
 }
 
@@ -245,13 +193,13 @@ static bool calibrate(pf_calibration_run *r, const pf_text_ids *texts, pf_error 
     bool trial = o->fit && o->budget && !o->same_features;
     r->total = L + r->probe_work + (o->fit ? 2 * L : 0) + (trial ? 3 * L : 0);
     if (!all_layers(r, texts, 1, &seconds[0], survey_layer, error)) return false;
-    if (o->budget && (!pf_calibration_choose_windows(r, o->features, error) ||
+    if (o->budget && (!pf_calibration_choose(r, false, error) ||
                       !pf_calibration_weigh(r, texts, r->w->n_texts, error) ||
-                      !pf_calibration_choose_windows(r, o->features, error)))
+                      !pf_calibration_choose(r, false, error)))
         return false;
     if (!o->fit) return true;
     if (trial && (!all_layers(r, texts, 3, &seconds[1], trial_layer, error) ||
-                  !pf_calibration_choose(r, error)))
+                  !pf_calibration_choose(r, true, error)))
         return false;
     return all_layers(r, texts, 2, &seconds[2], fit_layer, error);
 }
@@ -265,11 +213,11 @@ static bool check(const pf_calibration_options *o, pf_error *error) {
                        "run the model with --attention local --window %zu",
                        o->window);
     if (!o->budget && o->state_bytes > 0)
-        return pf_fail(error, "--state-bytes is a budget, which --no-budget switches off: give "
+        return pf_fail(error, "--state-bytes sets a budget, which --no-budget switches off: give "
                               "--window W and --features M");
     if (o->budget && o->window == 0)
         return pf_fail(error,
-                       "a mean window of 0 leaves no budget: give --window W, or --no-budget");
+                       "a mean window of 0 leaves no budget: give --window W or --no-budget");
     return true;
 }
 
@@ -279,10 +227,10 @@ pf_calibration *pf_calibrate(const pf_model *model, const pf_text_ids *texts, si
     used.fit = used.fit && used.features > 0;
     pf_calibration_run r = {.model = model, .options = &used};
     bool good = check(&used, error);
-    if (good) r.result = new_result(model, &used, error);
+    if (good) r.result = pf_calibration_new(model, &used, error);
     good = r.result && prepare(&r, texts, n_texts, error) && calibrate(&r, texts, error);
     pf_feature_fit_free(r.fit);
-    pf_exact_targets_free(r.heads);
+    pf_exact_targets_free(r.exact);
     pf_layerwise_free(r.w);
     pf_free(r.errors);
     pf_free(r.weight);

@@ -1,56 +1,36 @@
-/* floor 2.9 - calibration: which windows and tails the heads get. */
+/* floor 2.9 - calibration: chooses the windows and tails of the heads. */
 #include "calibration_state.h"
 
+#include "carve.h"
 #include "head_budget.h"
 #include "head_sensitivity.h"
 #include "memory.h"
 
-/* Windows that heads may choose from; and numbers of features, of which 0 means a window only. */
+/* Windows that a head may get, and numbers of features; a head may also get no features at all.
+ * Larger tails are hardly ever worth their bytes. */
 static const size_t WINDOWS[] = {1,  2,  4,   6,   8,   12,  16,  24,  32,  40,  48,  64,
                                  80, 96, 128, 160, 192, 256, 320, 384, 512, 768, 1024};
-static const size_t SIZES[] = {4, 8, 16, 32,
-                               64}; /* larger ones are hardly ever worth their bytes */
+static const size_t SIZES[] = {4, 8, 16, 32, 64};
 enum { N_WINDOWS = sizeof WINDOWS / sizeof WINDOWS[0], N_SIZES = sizeof SIZES / sizeof SIZES[0] };
 
-/* What a session keeps for one head, in whole cache lines each (attention.h). */
+/* Floats of a head's state: keys and values, then the tail (attention.h). */
 static double state_floats(const pf_calibration_run *r, size_t window, size_t features) {
     size_t D = r->model->head_dim, exact = 2 * D * (r->options->sinks + window);
     size_t tail = features > 0 ? features * (D + 1) + 1 : 0;
-    return (double)((exact + 15) / 16 * 16 + (tail + 15) / 16 * 16);
+    return (double)(pf_cache_line_floats(exact) + pf_cache_line_floats(tail));
 }
 
-/* Floats of state for all heads. */
-static double whole_budget(const pf_calibration_run *r) {
+/* The budget: floats of state for all heads. */
+static double budget_floats(const pf_calibration_run *r) {
     if (r->options->state_bytes > 0) return (double)r->options->state_bytes / sizeof(float);
     return (double)pf_calibration_heads(r) *
            state_floats(r, r->options->window, r->options->features);
 }
 
-/* Windows for all heads, with tails of `features` paid for (0: none), by the errors without tails. */
-bool pf_calibration_choose_windows(pf_calibration_run *r, size_t features, pf_error *error) {
-    size_t n = pf_calibration_heads(r);
-    double cost[PF_MOST_WINDOWS];
-    size_t *chosen = pf_calloc(n, sizeof *chosen, "a calibration", error);
-    if (!chosen) return false;
-    for (size_t i = 0; i < r->n_windows; i++) cost[i] = state_floats(r, r->windows[i], features);
-    double *errors = pf_calloc(n, r->n_windows * sizeof *errors, "a calibration", error);
-    if (!errors) {
-        pf_free(chosen);
-        return false;
-    }
-    for (size_t i = 0; i < n * r->n_windows; i++)
-        errors[i] = r->errors[i] * r->weight[i / r->n_windows];
-    pf_head_choices choices = {n, r->n_windows, cost, errors};
-    pf_head_budget_choose(&choices, whole_budget(r), chosen);
-    for (size_t i = 0; i < n; i++) r->result->windows[i] = (uint32_t)r->windows[chosen[i]];
-    pf_free(errors);
-    pf_free(chosen);
-    return true;
-}
-
-/* A head's error at its present window, without a tail. */
+/* A head's error at its current window, without a tail. */
 static double error_at(const pf_calibration_run *r, size_t head) {
-    return r->errors[head * r->n_windows + pf_calibration_place(r, r->result->windows[head])];
+    size_t window = pf_calibration_window_index(r, r->result->windows[head]);
+    return r->errors[head * r->n_windows + window];
 }
 
 static bool show_probe(void *context, double done) {
@@ -59,8 +39,9 @@ static bool show_probe(void *context, double done) {
     return !o->progress || o->progress(o->context, (r->done + done * r->probe_work) / r->total);
 }
 
-/* Weights from what each head's missing tail costs, nats [L, KV]: a head's own where they were probed one
- * by one, drawn towards its layer's mean, as heads with little error say little. */
+/* A head's weight is what its missing tail costs, in nats [L, KV], divided by its error. Both are
+ * drawn towards the layer's means, since a head with a small error tells little; if the layer's
+ * heads were probed together, the layer's means are all there is. */
 static void weigh_layer(pf_calibration_run *r, size_t layer, const double *nats, bool together) {
     size_t KV = r->model->n_kv_heads, first = layer * KV;
     double layer_nats = 0, layer_error = 0, own_share = together ? 0 : 1, layer_share = 0.25;
@@ -86,7 +67,8 @@ bool pf_calibration_weigh(pf_calibration_run *r, const pf_text_ids *texts, size_
     }
     double *nats = pf_calloc(n, sizeof *nats, "a calibration", error);
     if (!nats) return false;
-    /* a probe passes through half of the layers: one by one only where that is less than a survey */
+    /* On average a probe computes half of the layers. Probe heads one by one only if all probes
+     * together cost less than a survey. */
     pf_sensitivity_options options = {.sinks = r->options->sinks,
                                       .windows = r->result->windows,
                                       .together = n * tokens / 2 > r->w->n_rows,
@@ -101,9 +83,15 @@ bool pf_calibration_weigh(pf_calibration_run *r, const pf_text_ids *texts, size_
     return good;
 }
 
-/* Windows and tails together. */
-bool pf_calibration_choose(pf_calibration_run *r, pf_error *error) {
-    size_t n = pf_calibration_heads(r), sizes = r->n_sizes + 1, n_choices = sizes * r->n_windows;
+/* The features that row `size` of r->errors is for; those of all heads if tails are not chosen. */
+static size_t features_of(const pf_calibration_run *r, bool tails, size_t size) {
+    if (!tails) return r->options->features;
+    return size > 0 ? r->sizes[size - 1] : 0;
+}
+
+bool pf_calibration_choose(pf_calibration_run *r, bool tails, pf_error *error) {
+    size_t n = pf_calibration_heads(r), sizes = tails ? r->n_sizes + 1 : 1;
+    size_t n_choices = sizes * r->n_windows;
     size_t *chosen = pf_calloc(n, sizeof *chosen, "a calibration", error);
     double *cost = pf_calloc(n_choices, sizeof *cost, "a calibration", error);
     double *errors = pf_calloc(n, n_choices * sizeof *errors, "a calibration", error);
@@ -111,18 +99,18 @@ bool pf_calibration_choose(pf_calibration_run *r, pf_error *error) {
     for (size_t size = 0; good && size < sizes; size++)
         for (size_t i = 0; i < r->n_windows; i++) {
             size_t c = size * r->n_windows + i;
-            cost[c] = state_floats(r, r->windows[i], size > 0 ? r->sizes[size - 1] : 0);
+            cost[c] = state_floats(r, r->windows[i], features_of(r, tails, size));
             for (size_t head = 0; head < n; head++)
                 errors[head * n_choices + c] =
                     r->weight[head] * r->errors[(size * n + head) * r->n_windows + i];
         }
     if (good && r->n_windows > 0) {
         pf_head_choices choices = {n, n_choices, cost, errors};
-        pf_head_budget_choose(&choices, whole_budget(r), chosen);
+        pf_head_budget_choose(&choices, budget_floats(r), chosen);
         for (size_t i = 0; i < n; i++) {
             size_t size = chosen[i] / r->n_windows;
             r->result->windows[i] = (uint32_t)r->windows[chosen[i] % r->n_windows];
-            r->result->head_features[i] = size > 0 ? (uint32_t)r->sizes[size - 1] : 0;
+            r->result->head_features[i] = (uint32_t)features_of(r, tails, size);
         }
     }
     pf_free(chosen);
@@ -157,11 +145,11 @@ static bool check_budget(const pf_calibration_run *r, pf_error *error) {
     const pf_calibration_options *o = r->options;
     double least =
         (double)pf_calibration_heads(r) * state_floats(r, r->windows[0], o->fit ? 0 : o->features);
-    if (!o->budget || whole_budget(r) >= least) return true;
+    if (!o->budget || budget_floats(r) >= least) return true;
     return pf_fail(error,
-                   "a state of %.0f bytes is too small: %zu sinks and the smallest window of %zu "
+                   "a state of %.0f bytes is too small: %zu sinks and the smallest window in %zu "
                    "heads take %.0f",
-                   whole_budget(r) * sizeof(float), o->sinks, pf_calibration_heads(r),
+                   budget_floats(r) * sizeof(float), o->sinks, pf_calibration_heads(r),
                    least * sizeof(float));
 }
 

@@ -1,4 +1,4 @@
-/* floor 2.8 - calibration, inside: what a calibration at work is made of; private to calibration*.c. */
+/* floor 2.8 - calibration state: a calibration while it runs; private to calibration*.c. */
 #ifndef PF_CALIBRATION_STATE_H
 #define PF_CALIBRATION_STATE_H
 
@@ -11,43 +11,40 @@ typedef struct pf_calibration_run {
     const pf_calibration_options *options;
     pf_calibration *result;
     pf_layerwise *w;
-    pf_exact_targets *heads;
+    pf_exact_targets *exact;
     pf_feature_fit *fit;
-    size_t windows[PF_MOST_WINDOWS], n_windows, mean_window; /* mean_window: its place */
-    size_t sizes[PF_MOST_SIZES], n_sizes;
-    double *errors;     /* [n_sizes + 1, L, KV, n_windows]: without a tail, then by size */
-    double *weight;     /* [L, KV] what an error of a head costs, nats */
-    size_t *M;          /* [KV] of the layer at work */
+    size_t windows[PF_MOST_WINDOWS], n_windows; /* the windows measured, ascending */
+    size_t mean_window;                         /* index of options->window among them */
+    size_t sizes[PF_MOST_SIZES], n_sizes;       /* features of the tails measured */
+    double *errors;     /* [n_sizes + 1, L, KV, n_windows] first without tails, then by size */
+    double *weight;     /* [L, KV] nats of divergence per unit of the head's error */
+    size_t *M;          /* [KV] features in the current layer */
     double done, total; /* units of work, for the progress */
-    double probe_work;
+    double probe_work;  /* those of pf_calibration_weigh */
 } pf_calibration_run;
 
 static inline size_t pf_calibration_heads(const pf_calibration_run *r) {
     return (size_t)r->model->n_layers * r->model->n_kv_heads;
 }
 
-/* The place of a window among those measured, or of the next larger one. */
-static inline size_t pf_calibration_place(const pf_calibration_run *r, size_t window) {
+/* The index of the smallest measured window >= `window`; of the largest if there is none. */
+static inline size_t pf_calibration_window_index(const pf_calibration_run *r, size_t window) {
     size_t i = 0;
     while (i + 1 < r->n_windows && r->windows[i] < window) i++;
     return i;
 }
 
-/* Memory that lives as long as the result. */
-float *pf_calibration_keep(pf_calibration *calibration, size_t floats, pf_error *error);
+/* calibration_closed.c: centres, maps and proposals of a layer, from q and k after RoPE. */
+bool pf_calibration_closed_form(pf_calibration_run *r, size_t layer, pf_error *error);
 
-/* calibration_closed.c: centres, maps and proposal of a layer, from q and k after RoPE. */
-bool pf_calibration_close(pf_calibration_run *r, size_t layer, pf_error *error);
-
-/* calibration_choose.c. Which windows and sizes of tail are measured; false if the budget is too
- * small for any. */
+/* calibration_choose.c: lists the windows and sizes of tail to measure. Fails if the budget is too
+ * small for the smallest of them. */
 bool pf_calibration_plan(pf_calibration_run *r, pf_error *error);
-/* What a unit of each head's error costs, at the windows of the result. */
+/* Sets r->weight by head_sensitivity.h, at the result's windows. */
 bool pf_calibration_weigh(pf_calibration_run *r, const pf_text_ids *texts, size_t n_texts,
                           pf_error *error);
-/* Windows for all heads, tails of `features` being paid for, by the errors without tails. */
-bool pf_calibration_choose_windows(pf_calibration_run *r, size_t features, pf_error *error);
-/* Windows and tails together, by all errors. */
-bool pf_calibration_choose(pf_calibration_run *r, pf_error *error);
+/* Gives every head a window and a number of features within the budget, by the errors measured so
+ * far. tails false: all heads have options->features, and the errors without tails decide. */
+bool pf_calibration_choose(pf_calibration_run *r, bool tails, pf_error *error);
 
 #endif

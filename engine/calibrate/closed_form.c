@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { BLOCK = 1024 }; /* rows whose products are summed in float before they go to double */
+enum { BLOCK = 1024 }; /* rows whose products are summed in float; these sums are added in double */
 
 typedef struct workspace {
     double *q_mean, *k_mean; /* [D] */
@@ -17,7 +17,7 @@ typedef struct workspace {
     float *centred, *block; /* [BLOCK, D], [D, D] */
 } workspace;
 
-/* mean [D] and covariance [D, D] of X [n, D]; returns mean |x|^2. */
+/* The mean [D] and covariance [D, D] of the rows of X [n, D]; returns the mean of |x|^2. */
 static double moments(const float *X, size_t n, size_t D, double *mean, double *cov, float *centred,
                       float *block) {
     if (n == 0 || D == 0) return 0;
@@ -46,7 +46,7 @@ static void add_ridge(double *cov, size_t D) {
     for (size_t d = 0; d < D; d++) cov[d * D + d] += ridge;
 }
 
-/* C [n, n] = op(A) B, small and in double. */
+/* C [n, n] = op(A) B, in double. */
 static void multiply(bool transpose_a, const double *A, const double *B, double *C, size_t n) {
     for (size_t i = 0; i < n; i++) {
         for (size_t j = 0; j < n; j++) C[i * n + j] = 0;
@@ -57,17 +57,18 @@ static void multiply(bool transpose_a, const double *A, const double *B, double 
     }
 }
 
-/* The proposal's parameter for f = Z of one dimension, and the log of its relative variance there. */
+/* The proposal's parameter A for a dimension whose share of Z is f. */
 static double propose(double f) {
     double root = sqrt((2 * f + 1) * (2 * f + 1) + 8 * f);
     return (1 - 2 * f - root) / 16;
 }
 
+/* The log of the relative second moment that A leaves in this dimension. */
 static double log_second_moment(double f, double A) {
     return log(1 - 4 * A) - 0.5 * log(1 - 8 * A) + f / (1 - 8 * A);
 }
 
-/* map [D, D] = S^1/2 W L^-1, where W's rows are the singular vectors (transposed: its columns). */
+/* map [D, D] = S^1/2 op(W) L^-1, where the rows of op(W) are the singular vectors. */
 static void balance(bool transpose, const double *W, const double *inverse, const double *s,
                     size_t D, double *scratch, float *map) {
     multiply(transpose, W, inverse, scratch, D);
@@ -118,8 +119,7 @@ bool pf_closed_form_fit(const float *q, size_t n_q, const float *k, size_t n_k, 
         for (size_t d = 0; d < D; d++) dot += w.q_mean[d] * w.k_mean[d];
         result->Z_before += 2 * dot;
         result->variance_before = result->Z_before; /* log(e^Z - 1), and Z is large */
-        good = factor(&w, D, result) ||
-               pf_fail(error, "queries or keys of a head are no finite numbers");
+        good = factor(&w, D, result) || pf_fail(error, "queries or keys of a head are not finite");
     }
     if (good) {
         result->Z_after = result->variance_after = 0;

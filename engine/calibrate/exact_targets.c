@@ -1,7 +1,8 @@
-/* floor 2.5 - layer heads: what the heads of one layer see exactly, over all texts of a calibration. */
+/* floor 2.5 - exact targets: exact attention of one layer's heads, over all calibration texts. */
 #include "exact_targets.h"
 
 #include "attention_exact.h"
+#include "carve.h"
 #include "kernels.h"
 #include "memory.h"
 #include "rope.h"
@@ -10,261 +11,277 @@
 #include <math.h>
 #include <string.h>
 
-enum { BLOCK = 64 }; /* queries that are taken together */
+enum { BLOCK = 64 }; /* queries computed together */
 
 /* ---- memory ---- */
 
-static size_t scratch_floats(const pf_exact_targets *h) {
-    return 2 * h->w->longest * h->D + BLOCK * (3 * h->D + 2) + pf_exact_scratch(BLOCK, h->D);
+static pf_partial carve_partial(pf_carve *carve, size_t rows, size_t H, size_t D) {
+    pf_partial part;
+    part.out = pf_carve_floats(carve, rows * H * D);
+    part.den = pf_carve_floats(carve, rows * H);
+    part.scale = pf_carve_floats(carve, rows * H);
+    return part;
 }
 
-static void choose_measured(pf_exact_targets *h) {
-    for (size_t i = 0; i < h->measure.n_texts; i++) {
-        size_t first = h->w->first[i], n = h->w->first[i + 1] - first;
-        size_t rows = n < h->measure.per_text ? n : h->measure.per_text;
+/* Up to BLOCK queries of one query head in a text, and the keys and values of its KV head. */
+typedef struct block {
+    size_t text, head, kv_head;
+    size_t p, n;                /* positions p ... p + n - 1 of the text */
+    float *k, *v;               /* [tokens of the text, D] keys after RoPE, values */
+    float *q, *q_sink, *scores; /* [BLOCK, D] queries as window and sinks see them; scratch */
+    pf_partial part;            /* [BLOCK] what the bands so far add up to */
+} block;
+
+/* Carves a block's arrays from memory; returns how many floats they take. NULL: only counts. */
+static size_t lay_out_block(block *b, float *memory, size_t n_keys, size_t D) {
+    pf_carve carve = {.memory = memory};
+    b->k = pf_carve_floats(&carve, n_keys * D);
+    b->v = pf_carve_floats(&carve, n_keys * D);
+    b->q = pf_carve_floats(&carve, BLOCK * D);
+    b->q_sink = pf_carve_floats(&carve, BLOCK * D);
+    b->part = carve_partial(&carve, BLOCK, 1, D);
+    b->scores = pf_carve_floats(&carve, pf_exact_scratch(BLOCK, D));
+    return carve.used;
+}
+
+static void choose_measured(pf_exact_targets *e) {
+    for (size_t i = 0; i < e->measure.n_texts; i++) {
+        size_t first = e->w->first[i], n = e->w->first[i + 1] - first;
+        size_t rows = n < e->measure.per_text ? n : e->measure.per_text;
         for (size_t r = 0; r < rows; r++)
-            h->measured_row[h->n_measured++] = first + (r * n + n / 2) / rows;
-        h->measured_first[i + 1] = h->n_measured;
+            e->measured_row[e->n_measured++] = first + (r * n + n / 2) / rows;
+        e->measured_first[i + 1] = e->n_measured;
     }
 }
 
-static void carve(pf_partial *part, float **next, size_t rows, size_t H, size_t D) {
-    part->out = *next;
-    part->den = part->out + rows * H * D;
-    part->scale = part->den + rows * H;
-    *next = part->scale + rows * H;
+/* Carves target, part and measured from memory, likewise. */
+static size_t lay_out(pf_exact_targets *e, float *memory) {
+    size_t rows = e->w->n_rows;
+    pf_carve carve = {.memory = memory};
+    e->target = pf_carve_floats(&carve, rows * e->H * e->D);
+    e->part = carve_partial(&carve, rows, e->H, e->D);
+    for (size_t i = 0; i < e->measure.n_windows; i++)
+        e->measured[i] = carve_partial(&carve, e->n_measured, e->H, e->D);
+    return carve.used;
 }
 
-static bool allocate(pf_exact_targets *h, pf_error *error) {
-    const char *what = "what the heads see of the calibration texts (fewer texts help)";
-    size_t rows = h->w->n_rows, HD = h->H * h->D, most = h->measure.n_texts * h->measure.per_text;
-    size_t floats = rows * (2 * HD + 2 * h->H);
-    floats += h->measure.n_windows * most * (HD + 2 * h->H);
-    h->scratch_floats = scratch_floats(h);
-    h->angles = pf_calloc(h->w->longest, 2 * h->pairs * sizeof(float), "rotary angles", error);
-    h->memory = pf_calloc(floats, sizeof(float), what, error);
-    h->scratch = pf_calloc((size_t)h->n_threads, h->scratch_floats * sizeof(float), what, error);
-    h->windows = pf_calloc(h->KV, sizeof *h->windows, what, error);
-    h->outside = pf_calloc(h->KV, sizeof *h->outside, what, error);
-    h->outside_of = pf_calloc(h->w->n_texts, h->KV * sizeof *h->outside_of, what, error);
-    h->measured_row = pf_calloc(most, sizeof *h->measured_row, what, error);
-    h->measured_first = pf_calloc(h->measure.n_texts + 1, sizeof *h->measured_first, what, error);
-    h->measured = pf_calloc(h->measure.n_windows, sizeof *h->measured, what, error);
-    return h->angles && h->memory && h->scratch && h->windows && h->outside && h->outside_of &&
-           h->measured_row && h->measured_first && h->measured;
+static bool allocate(pf_exact_targets *e, pf_error *error) {
+    const char *what = "the attention over the calibration texts (give fewer texts)";
+    size_t most = e->measure.n_texts * e->measure.per_text;
+    block counted;
+    e->scratch_floats = lay_out_block(&counted, NULL, e->w->longest, e->D);
+    e->angles = pf_calloc(e->w->longest, 2 * e->pairs * sizeof(float), "rotary angles", error);
+    e->scratch = pf_calloc((size_t)e->n_threads, e->scratch_floats * sizeof(float), what, error);
+    e->windows = pf_calloc(e->KV, sizeof *e->windows, what, error);
+    e->outside = pf_calloc(e->KV, sizeof *e->outside, what, error);
+    e->outside_of = pf_calloc(e->w->n_texts, e->KV * sizeof *e->outside_of, what, error);
+    e->measured_row = pf_calloc(most, sizeof *e->measured_row, what, error);
+    e->measured_first = pf_calloc(e->measure.n_texts + 1, sizeof *e->measured_first, what, error);
+    e->measured = pf_calloc(e->measure.n_windows, sizeof *e->measured, what, error);
+    if (!e->angles || !e->scratch || !e->windows || !e->outside || !e->outside_of ||
+        !e->measured_row || !e->measured_first || !e->measured)
+        return false;
+    choose_measured(e);
+    e->memory = pf_calloc(lay_out(e, NULL), sizeof(float), what, error);
+    if (e->memory) lay_out(e, e->memory);
+    return e->memory != NULL;
 }
 
 pf_exact_targets *pf_exact_targets_new(const pf_layerwise *w, size_t sinks,
                                        const pf_measured_rows *measure, int n_threads,
                                        pf_error *error) {
-    pf_exact_targets *h = pf_calloc(1, sizeof *h, "a calibration", error);
-    if (!h) return NULL;
+    pf_exact_targets *e = pf_calloc(1, sizeof *e, "a calibration", error);
+    if (!e) return NULL;
     const pf_model *model = w->model;
-    h->w = w;
-    h->H = model->n_heads;
-    h->KV = model->n_kv_heads;
-    h->G = h->H / h->KV;
-    h->D = model->head_dim;
-    h->sinks = sinks;
-    h->n_threads = n_threads;
-    if (measure) h->measure = *measure;
-    if (h->measure.n_texts > w->n_texts) h->measure.n_texts = w->n_texts;
-    h->pairs = pf_position_rotates(model->position) ? model->rope_dim / 2 : 0;
-    double *frequency = pf_calloc(h->pairs, sizeof *frequency, "rotary angles", error);
-    if (!frequency || !allocate(h, error)) {
+    e->w = w;
+    e->H = model->n_heads;
+    e->KV = model->n_kv_heads;
+    e->G = e->H / e->KV;
+    e->D = model->head_dim;
+    e->sinks = sinks;
+    e->n_threads = n_threads;
+    if (measure) e->measure = *measure;
+    if (e->measure.n_texts > w->n_texts) e->measure.n_texts = w->n_texts;
+    e->pairs = pf_position_rotates(model->position) ? model->rope_dim / 2 : 0;
+    double *frequency = pf_calloc(e->pairs, sizeof *frequency, "rotary angles", error);
+    if (!frequency || !allocate(e, error)) {
         pf_free(frequency);
-        pf_exact_targets_free(h);
+        pf_exact_targets_free(e);
         return NULL;
     }
-    pf_rope_frequencies(model->rope_base, model->rope_factors, 2 * h->pairs, frequency);
+    pf_rope_frequencies(model->rope_base, model->rope_factors, 2 * e->pairs, frequency);
     for (size_t p = 0; p < w->longest; p++)
-        pf_rope_angles(frequency, h->pairs, p, h->angles + p * 2 * h->pairs);
+        pf_rope_angles(frequency, e->pairs, p, e->angles + p * 2 * e->pairs);
     pf_free(frequency);
-    float *next = h->memory;
-    h->target = next;
-    next += w->n_rows * h->H * h->D;
-    carve(&h->part, &next, w->n_rows, h->H, h->D);
-    choose_measured(h);
-    for (size_t i = 0; i < h->measure.n_windows; i++)
-        carve(&h->measured[i], &next, h->n_measured, h->H, h->D);
-    return h;
+    return e;
 }
 
-void pf_exact_targets_free(pf_exact_targets *h) {
-    if (!h) return;
-    pf_free(h->angles);
-    pf_free(h->memory);
-    pf_free(h->scratch);
-    pf_free(h->windows);
-    pf_free(h->outside);
-    pf_free(h->outside_of);
-    pf_free(h->measured_row);
-    pf_free(h->measured_first);
-    pf_free(h->measured);
-    pf_free(h);
+void pf_exact_targets_free(pf_exact_targets *e) {
+    if (!e) return;
+    pf_free(e->angles);
+    pf_free(e->memory);
+    pf_free(e->scratch);
+    pf_free(e->windows);
+    pf_free(e->outside);
+    pf_free(e->outside_of);
+    pf_free(e->measured_row);
+    pf_free(e->measured_first);
+    pf_free(e->measured);
+    pf_free(e);
 }
 
 /* ---- rows ---- */
 
-static void turn(const pf_exact_targets *h, size_t position, float *x) {
-    if (h->pairs > 0)
-        pf_rope_turn(h->w->model->position, h->pairs, h->angles + position * 2 * h->pairs, x,
+static void rotate(const pf_exact_targets *e, size_t position, float *x) {
+    if (e->pairs > 0)
+        pf_rope_turn(e->w->model->position, e->pairs, e->angles + position * 2 * e->pairs, x,
                      false);
 }
 
-/* n rows of one head, `stride` floats apart, from position p of their text. */
-static void take(const pf_exact_targets *h, const float *rows, size_t stride, size_t p, size_t n,
-                 bool turned, float scale, float *out) {
+/* Copies n rows of one head, `stride` floats apart, from position p of their text on. */
+static void copy_rows(const pf_exact_targets *e, const float *rows, size_t stride, size_t p,
+                      size_t n, bool rotated, float scale, float *out) {
     const pf_kernels *kernels = pf_kernels_get();
     for (size_t t = 0; t < n; t++) {
-        memcpy(out + t * h->D, rows + t * stride, h->D * sizeof *out);
-        if (turned) turn(h, p + t, out + t * h->D);
-        if (scale != 1) kernels->scale(out + t * h->D, scale, h->D);
+        memcpy(out + t * e->D, rows + t * stride, e->D * sizeof *out);
+        if (rotated) rotate(e, p + t, out + t * e->D);
+        if (scale != 1) kernels->scale(out + t * e->D, scale, e->D);
     }
 }
 
-void pf_exact_targets_queries(const pf_exact_targets *h, size_t text, size_t head, bool turned,
+void pf_exact_targets_queries(const pf_exact_targets *e, size_t text, size_t head, bool rotated,
                               float scale, float *out) {
-    size_t first = h->w->first[text], n = h->w->first[text + 1] - first, stride = h->H * h->D;
-    take(h, h->w->q + first * stride + head * h->D, stride, 0, n, turned, scale, out);
+    size_t first = e->w->first[text], n = e->w->first[text + 1] - first, stride = e->H * e->D;
+    copy_rows(e, e->w->q + first * stride + head * e->D, stride, 0, n, rotated, scale, out);
 }
 
-void pf_exact_targets_keys(const pf_exact_targets *h, size_t text, size_t head, bool turned,
+void pf_exact_targets_keys(const pf_exact_targets *e, size_t text, size_t head, bool rotated,
                            float scale, float *out) {
-    size_t first = h->w->first[text], n = h->w->first[text + 1] - first, stride = h->KV * h->D;
-    take(h, h->w->k + first * stride + head * h->D, stride, 0, n, turned, scale, out);
+    size_t first = e->w->first[text], n = e->w->first[text + 1] - first, stride = e->KV * e->D;
+    copy_rows(e, e->w->k + first * stride + head * e->D, stride, 0, n, rotated, scale, out);
 }
 
 /* ---- the walk ---- */
 
-/* One block of queries of one query head on its way through the bands. */
-typedef struct block {
-    size_t text, head, kv_head; /* whose */
-    size_t p, n;                /* positions p ... p + n - 1 of the text */
-    float *q, *q_sink, *scores; /* [BLOCK, D] x 2, pf_exact_scratch */
-    pf_matrix K, V;             /* [tokens of the text, D] */
-    pf_partial part;
-} block;
+/* Rows [first, end) of rows [., D]. */
+static pf_matrix rows_between(const float *rows, size_t first, size_t end, size_t D) {
+    return (pf_matrix){PF_F32, end - first, D, rows + first * D};
+}
 
-/* Adds the keys (not sinks) that are at least `from` and less than `to` tokens back. */
-static void add_band(const pf_exact_targets *h, block *b, size_t from, size_t to) {
-    size_t S = h->sinks, end = b->p + b->n;
+/* Adds the keys at a distance of `from` (inclusive) to `to` (exclusive) tokens, sinks excepted. */
+static void add_band(const pf_exact_targets *e, block *b, size_t from, size_t to) {
+    size_t S = e->sinks, end = b->p + b->n;
     if (end <= S) return;
     if (to > end) to = end;
     if (from >= to) return;
     ptrdiff_t origin = (ptrdiff_t)b->p + 1 - (ptrdiff_t)S;
-    pf_exact_rows(b->q, b->n, pf_matrix_rows(b->K, S, end - S), pf_matrix_rows(b->V, S, end - S),
-                  origin - (ptrdiff_t)to, origin - (ptrdiff_t)from, h->w->model->attention_scale,
+    pf_exact_rows(b->q, b->n, rows_between(b->k, S, end, e->D), rows_between(b->v, S, end, e->D),
+                  origin - (ptrdiff_t)to, origin - (ptrdiff_t)from, e->w->model->attention_scale,
                   b->scores, b->part);
 }
 
-static void save_row(const pf_exact_targets *h, const block *b, size_t t, const pf_partial *to,
+static void save_row(const pf_exact_targets *e, const block *b, size_t t, const pf_partial *to,
                      size_t row) {
-    size_t at = row * h->H + b->head;
-    memcpy(to->out + at * h->D, b->part.out + t * h->D, h->D * sizeof *to->out);
+    size_t at = row * e->H + b->head;
+    memcpy(to->out + at * e->D, b->part.out + t * e->D, e->D * sizeof *to->out);
     to->den[at] = b->part.den[t];
     to->scale[at] = b->part.scale[t];
 }
 
-static void save_measured(const pf_exact_targets *h, const block *b, size_t window) {
-    if (b->text >= h->measure.n_texts) return;
-    size_t first = h->w->first[b->text] + b->p;
-    for (size_t i = h->measured_first[b->text]; i < h->measured_first[b->text + 1]; i++)
-        if (h->measured_row[i] >= first && h->measured_row[i] < first + b->n)
-            save_row(h, b, h->measured_row[i] - first, &h->measured[window], i);
+static void save_measured(const pf_exact_targets *e, const block *b, size_t window) {
+    if (b->text >= e->measure.n_texts) return;
+    size_t first = e->w->first[b->text] + b->p;
+    for (size_t i = e->measured_first[b->text]; i < e->measured_first[b->text + 1]; i++)
+        if (e->measured_row[i] >= first && e->measured_row[i] < first + b->n)
+            save_row(e, b, e->measured_row[i] - first, &e->measured[window], i);
 }
 
-/* The whole row: the target, and how much of it the kept part has. */
-static double save_target(const pf_exact_targets *h, const block *b) {
+/* Stores the target of whole rows; returns the sum of their shares outside sinks and window. */
+static double save_target(const pf_exact_targets *e, const block *b) {
     const pf_kernels *kernels = pf_kernels_get();
     double outside = 0;
     for (size_t t = 0; t < b->n; t++) {
-        size_t row = h->w->first[b->text] + b->p + t, at = row * h->H + b->head;
-        float *target = h->target + at * h->D;
-        memcpy(target, b->part.out + t * h->D, h->D * sizeof *target);
-        kernels->scale(target, 1 / b->part.den[t], h->D);
-        if (h->part.den[at] > 0)
-            outside += 1 - (double)(h->part.den[at] / b->part.den[t] *
-                                    expf(h->part.scale[at] - b->part.scale[t]));
+        size_t row = e->w->first[b->text] + b->p + t, at = row * e->H + b->head;
+        float *target = e->target + at * e->D;
+        memcpy(target, b->part.out + t * e->D, e->D * sizeof *target);
+        kernels->scale(target, 1 / b->part.den[t], e->D);
+        if (e->part.den[at] > 0)
+            outside += 1 - (double)(e->part.den[at] / b->part.den[t] *
+                                    expf(e->part.scale[at] - b->part.scale[t]));
         else
             outside += 1;
     }
     return outside;
 }
 
-static double walk_block(const pf_exact_targets *h, block *b) {
-    size_t D = h->D, S = h->sinks, stride = h->H * D, seen = 0, i = 0;
-    const float *q = h->w->q + (h->w->first[b->text] + b->p) * stride + b->head * D;
-    size_t context = h->w->model->context, kept = h->windows[b->kv_head];
-    take(h, q, stride, b->p, b->n, true, 1, b->q);
+static double walk_block(const pf_exact_targets *e, block *b) {
+    size_t D = e->D, S = e->sinks, stride = e->H * D, seen = 0, i = 0;
+    const float *q = e->w->q + (e->w->first[b->text] + b->p) * stride + b->head * D;
+    size_t context = e->w->model->context, own_window = e->windows[b->kv_head];
+    copy_rows(e, q, stride, b->p, b->n, true, 1, b->q);
     memset(b->part.out, 0, b->n * D * sizeof(float));
     memset(b->part.den, 0, b->n * sizeof(float));
     for (size_t t = 0; t < b->n; t++) b->part.scale[t] = -INFINITY;
-    if (S > 0) { /* beyond the trained context a sink stays as far as that (attention_head.h) */
-        take(h, q, stride, b->p, b->n, false, 1, b->q_sink);
+    if (S > 0) { /* sinks seem no further away than the trained context (attention_head.h) */
+        copy_rows(e, q, stride, b->p, b->n, false, 1, b->q_sink);
         for (size_t t = 0; t < b->n; t++)
-            turn(h, b->p + t < context ? b->p + t : context - 1, b->q_sink + t * D);
+            rotate(e, b->p + t < context ? b->p + t : context - 1, b->q_sink + t * D);
         size_t end = b->p + b->n < S ? b->p + b->n : S;
-        pf_exact_rows(b->q_sink, b->n, pf_matrix_rows(b->K, 0, end), pf_matrix_rows(b->V, 0, end),
-                      -(ptrdiff_t)b->n, (ptrdiff_t)b->p + 1, h->w->model->attention_scale,
+        pf_exact_rows(b->q_sink, b->n, rows_between(b->k, 0, end, D), rows_between(b->v, 0, end, D),
+                      -(ptrdiff_t)b->n, (ptrdiff_t)b->p + 1, e->w->model->attention_scale,
                       b->scores, b->part);
     }
-    /* the windows to be measured and the one that is kept, in rising order */
-    for (bool kept_is_done = false; i < h->measure.n_windows || !kept_is_done;) {
-        bool measured = i < h->measure.n_windows && (kept_is_done || h->measure.windows[i] <= kept);
-        size_t window = measured ? h->measure.windows[i] : kept;
-        add_band(h, b, seen, window);
+    /* the measured windows and the head's own one, in ascending order */
+    for (bool window_is_done = false; i < e->measure.n_windows || !window_is_done;) {
+        bool measured =
+            i < e->measure.n_windows && (window_is_done || e->measure.windows[i] <= own_window);
+        size_t window = measured ? e->measure.windows[i] : own_window;
+        add_band(e, b, seen, window);
         seen = window;
         if (measured) {
-            save_measured(h, b, i++);
+            save_measured(e, b, i++);
         } else {
             for (size_t t = 0; t < b->n; t++)
-                save_row(h, b, t, &h->part, h->w->first[b->text] + b->p + t);
-            kept_is_done = true;
+                save_row(e, b, t, &e->part, e->w->first[b->text] + b->p + t);
+            window_is_done = true;
         }
     }
-    add_band(h, b, seen, SIZE_MAX);
-    return save_target(h, b);
+    add_band(e, b, seen, SIZE_MAX);
+    return save_target(e, b);
 }
 
-/* All queries of one KV head in one text; returns the sum of shares outside. */
-static double walk_head(const pf_exact_targets *h, size_t text, size_t kv_head, float *scratch) {
-    size_t D = h->D, first = h->w->first[text], n = h->w->first[text + 1] - first;
-    size_t stride = h->KV * D;
-    float *K = scratch, *V = K + n * D, *next = V + n * D;
-    take(h, h->w->k + first * stride + kv_head * D, stride, 0, n, true, 1, K);
-    take(h, h->w->v + first * stride + kv_head * D, stride, 0, n, false, 1, V);
-    block b = {.text = text, .kv_head = kv_head, .K = {PF_F32, n, D, K}, .V = {PF_F32, n, D, V}};
-    b.q = next;
-    b.q_sink = b.q + BLOCK * D;
-    b.part.out = b.q_sink + BLOCK * D;
-    b.part.den = b.part.out + BLOCK * D;
-    b.part.scale = b.part.den + BLOCK;
-    b.scores = b.part.scale + BLOCK;
+/* All queries of one KV head in one text; returns the sum of the shares outside. */
+static double walk_head(const pf_exact_targets *e, size_t text, size_t kv_head, float *scratch) {
+    size_t D = e->D, first = e->w->first[text], n = e->w->first[text + 1] - first;
+    size_t stride = e->KV * D;
+    block b = {.text = text, .kv_head = kv_head};
+    lay_out_block(&b, scratch, n, D);
+    copy_rows(e, e->w->k + first * stride + kv_head * D, stride, 0, n, true, 1, b.k);
+    copy_rows(e, e->w->v + first * stride + kv_head * D, stride, 0, n, false, 1, b.v);
     double outside = 0;
-    for (size_t g = 0; g < h->G; g++)
+    for (size_t g = 0; g < e->G; g++)
         for (b.p = 0; b.p < n; b.p += BLOCK) {
-            b.head = kv_head * h->G + g;
+            b.head = kv_head * e->G + g;
             b.n = n - b.p < BLOCK ? n - b.p : BLOCK;
-            outside += walk_block(h, &b);
+            outside += walk_block(e, &b);
         }
     return outside;
 }
 
 static void walk_share(void *context, pf_member me) {
-    const pf_exact_targets *h = context;
+    const pf_exact_targets *e = context;
     size_t begin, end;
-    pf_share(me, h->w->n_texts * h->KV, 1, &begin, &end);
-    float *scratch = h->scratch + (size_t)me.index * h->scratch_floats;
+    pf_share(me, e->w->n_texts * e->KV, 1, &begin, &end);
+    float *scratch = e->scratch + (size_t)me.index * e->scratch_floats;
     for (size_t i = begin; i < end; i++)
-        h->outside_of[i] = walk_head(h, i / h->KV, i % h->KV, scratch);
+        e->outside_of[i] = walk_head(e, i / e->KV, i % e->KV, scratch);
 }
 
-void pf_exact_targets_walk(pf_exact_targets *h) {
-    pf_parallel(h->n_threads, walk_share, h);
-    for (size_t k = 0; k < h->KV; k++) {
-        h->outside[k] = 0;
-        for (size_t i = 0; i < h->w->n_texts; i++) h->outside[k] += h->outside_of[i * h->KV + k];
-        h->outside[k] /= (double)(h->w->n_rows * h->G);
+void pf_exact_targets_walk(pf_exact_targets *e) {
+    pf_parallel(e->n_threads, walk_share, e);
+    for (size_t k = 0; k < e->KV; k++) {
+        e->outside[k] = 0;
+        for (size_t i = 0; i < e->w->n_texts; i++) e->outside[k] += e->outside_of[i * e->KV + k];
+        e->outside[k] /= (double)(e->w->n_rows * e->G);
     }
 }

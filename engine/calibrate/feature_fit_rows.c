@@ -1,4 +1,4 @@
-/* floor 2.8 - feature fit: rows, forward: features of queries and keys, and the hybrid rows they give. */
+/* floor 2.8 - feature fit: features of queries and keys, and the hybrid rows they give. */
 #include "feature_fit_state.h"
 
 #include "matmul.h"
@@ -6,7 +6,8 @@
 #include <math.h>
 #include <string.h>
 
-/* f [n, M] = softmax of the logits and their log-scales, for rows X and results `stride` rows apart. */
+/* features [n, M] = softmax(w.x + b) and log_scale [n] = u.x + c of the rows x of X. Rows of X and
+ * of the results are `stride` apart. */
 static void map_rows(const float *set, size_t M, size_t D, const float *X, size_t n, size_t stride,
                      float *U, float *features, float *log_scale) {
     const pf_kernels *kernels = pf_kernels_get();
@@ -24,28 +25,30 @@ static void map_rows(const float *set, size_t M, size_t D, const float *X, size_
 
 void pf_fit_map_keys(const pf_feature_fit *f, pf_fit_task *t, size_t k, size_t text, size_t end) {
     const pf_kernels *kernels = pf_kernels_get();
-    const pf_exact_targets *h = f->h;
-    size_t M = f->M[k], D = h->D, S = h->sinks, first = k * h->w->n_rows + h->w->first[text];
-    t->top = -INFINITY;
+    const pf_exact_targets *e = f->exact;
+    size_t M = f->M[k], D = e->D, S = e->sinks, first = k * e->w->n_rows + e->w->first[text];
+    t->k_max = -INFINITY;
     if (end <= S) return;
-    map_rows(pf_fit_set(f, k, h->G), M, D, f->X_k + (first + S) * D, end - S, 1, t->U,
+    map_rows(pf_fit_set(f, k, e->G), M, D, f->X_k + (first + S) * D, end - S, 1, t->U,
              t->f_k + S * M, t->scale_k + S);
-    /* a row divides by the fading of its youngest key, so a key has faded by its age */
-    for (size_t j = S; j < end; j++) t->scale_k[j] += (float)j * f->fade;
-    t->top = kernels->max(t->scale_k + S, end - S);
-    kernels->exp_sum(t->scale_k + S, t->scale_k + S, t->top, end - S);
+    /* A row weighs key j by exp(-decay (limit - 1 - j)): exp(decay j) here, the rest in
+     * pf_fit_finish_row. */
+    for (size_t j = S; j < end; j++) t->scale_k[j] += (float)j * f->decay;
+    t->k_max = kernels->max(t->scale_k + S, end - S);
+    kernels->exp_sum(t->scale_k + S, t->scale_k + S, t->k_max, end - S);
     for (size_t j = S; j < end; j++) kernels->scale(t->f_k + j * M, t->scale_k[j], M);
 }
 
 void pf_fit_take_queries(const pf_feature_fit *f, pf_fit_task *t, size_t k, size_t text,
                          const size_t *position, size_t rows) {
-    size_t floats = f->h->G * f->h->D, first = k * f->h->w->n_rows + f->h->w->first[text];
+    size_t floats = f->exact->G * f->exact->D,
+           first = k * f->exact->w->n_rows + f->exact->w->first[text];
     for (size_t r = 0; r < rows; r++)
         memcpy(t->X + r * floats, f->X_q + (first + position[r]) * floats, floats * sizeof(float));
 }
 
 void pf_fit_map_queries(const pf_feature_fit *f, pf_fit_task *t, size_t k, size_t rows) {
-    size_t M = f->M[k], D = f->h->D, G = f->h->G;
+    size_t M = f->M[k], D = f->exact->D, G = f->exact->G;
     for (size_t g = 0; g < G; g++)
         map_rows(pf_fit_set(f, k, g), M, D, t->X + g * D, rows, G, t->U + g * (M + 1),
                  t->f_q + g * M, t->scale_q + g);
@@ -53,35 +56,35 @@ void pf_fit_map_queries(const pf_feature_fit *f, pf_fit_task *t, size_t k, size_
 
 pf_tail_sweep pf_fit_sweep(const pf_feature_fit *f, const pf_fit_task *t, size_t k, size_t text,
                            size_t rows) {
-    const pf_exact_targets *h = f->h;
-    size_t first = h->w->first[text];
+    const pf_exact_targets *e = f->exact;
+    size_t first = e->w->first[text];
     return (pf_tail_sweep){.M = f->M[k],
-                           .D = h->D,
-                           .G = h->G,
+                           .D = e->D,
+                           .G = e->G,
                            .f_k = t->f_k,
-                           .V = f->V + (k * h->w->n_rows + first) * (h->D + 1),
-                           .first = h->sinks,
-                           .n_keys = h->w->first[text + 1] - first,
+                           .V = f->V + (k * e->w->n_rows + first) * (e->D + 1),
+                           .first = e->sinks,
+                           .n_keys = e->w->first[text + 1] - first,
                            .n_rows = rows,
                            .limit = t->limit,
                            .f_q = t->f_q};
 }
 
 void pf_fit_no_tail(const pf_feature_fit *f, pf_fit_task *t, size_t rows) {
-    t->top = -INFINITY;
-    memset(t->N, 0, rows * f->h->G * (f->h->D + 1) * sizeof *t->N);
+    t->k_max = -INFINITY;
+    memset(t->N, 0, rows * f->exact->G * (f->exact->D + 1) * sizeof *t->N);
 }
 
 void pf_fit_finish_row(const pf_feature_fit *f, pf_fit_task *t, const pf_partial *exact, size_t at,
                        size_t r) {
     const pf_kernels *kernels = pf_kernels_get();
-    size_t D = f->h->D, G = f->h->G;
+    size_t D = f->exact->D, G = f->exact->G;
     for (size_t g = 0; g < G; g++, at++) {
         size_t i = r * G + g;
         const float *N = t->N + i * (D + 1);
-        bool tail = t->top > -INFINITY && N[D] > 0;
+        bool tail = t->k_max > -INFINITY && N[D] > 0;
         float exact_scale = exact->scale[at], tail_scale = -INFINITY;
-        if (tail) tail_scale = t->scale_q[i] + t->top - (float)(t->limit[r] - 1) * f->fade;
+        if (tail) tail_scale = t->scale_q[i] + t->k_max - (float)(t->limit[r] - 1) * f->decay;
         float common = tail_scale > exact_scale ? tail_scale : exact_scale;
         float exact_weight = exact_scale > -INFINITY ? expf(exact_scale - common) : 0;
         t->weight[i] = tail ? expf(tail_scale - common) : 0;

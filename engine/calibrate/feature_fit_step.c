@@ -1,12 +1,12 @@
 /* floor 2.8 - feature fit: the steps.
  *
- * A step has four parts with a barrier behind each; what a text and a KV head make together is a task:
- *   forward   features of keys and of the sampled queries, sums, outputs; their errors to f->errors
- *   products  errors times the Gram matrix: the loss, and its gradient with respect to the outputs
- *   backward  through the division, the sums and the features, to a gradient for each task
- *   update    the tasks' gradients added up in order; Adam
- * The result depends on the seed, and on the number of threads only through the order in which BLAS and
- * the sum of the loss add.
+ * A step has four parts, each followed by a barrier. A task is one text and one KV head.
+ *   forward   features of the keys and of the sampled queries, sums, outputs; f->errors
+ *   products  the errors times the Gram matrix: the loss and its gradient by the outputs
+ *   backward  through the division, the sums and the features to a gradient per task
+ *   update    adds the tasks' gradients in order; Adam
+ * The result depends on the seed. It depends on the number of threads only through the order in
+ * which BLAS and the sum of the loss add.
  */
 #include "feature_fit_state.h"
 
@@ -20,7 +20,7 @@ static const float BETA1 = 0.9f, BETA2 = 0.99f, TINY = 1e-8f;
 
 /* ---- which rows ---- */
 
-/* n of the positions [from, to), rising; all of them if there are fewer. */
+/* Samples n of the positions [from, to), in ascending order; all of them if there are fewer. */
 static size_t sample_positions(pf_rng *rng, size_t from, size_t to, size_t n, size_t *position) {
     size_t taken = 0;
     if (n > to - from) n = to - from;
@@ -30,7 +30,7 @@ static size_t sample_positions(pf_rng *rng, size_t from, size_t to, size_t n, si
 }
 
 static size_t next_text(pf_feature_fit *f) {
-    size_t n = f->h->w->n_texts;
+    size_t n = f->exact->w->n_texts;
     if (f->deck == 0) { /* shuffle (Fisher & Yates) */
         for (size_t i = n - 1; i > 0; i--) {
             size_t j = (size_t)(pf_rng_uniform(&f->rng) * (double)(i + 1)), other = f->order[i];
@@ -42,14 +42,14 @@ static size_t next_text(pf_feature_fit *f) {
     return f->order[--f->deck];
 }
 
-/* Rows with a tail only: the others are exact. */
+/* Samples only rows with a tail: the others are exact. */
 static void sample(pf_feature_fit *f) {
-    const pf_exact_targets *h = f->h;
+    const pf_exact_targets *e = f->exact;
     size_t from = SIZE_MAX;
-    for (size_t k = 0; k < h->KV; k++)
-        if (f->M[k] > 0 && h->sinks + h->windows[k] < from) from = h->sinks + h->windows[k];
+    for (size_t k = 0; k < e->KV; k++)
+        if (f->M[k] > 0 && e->sinks + e->windows[k] < from) from = e->sinks + e->windows[k];
     for (size_t b = 0; b < f->options.texts; b++) {
-        size_t text = next_text(f), n = h->w->first[text + 1] - h->w->first[text];
+        size_t text = next_text(f), n = e->w->first[text + 1] - e->w->first[text];
         size_t *position = f->position + b * f->options.rows;
         f->text[b] = text;
         f->n_sampled[b] =
@@ -66,17 +66,17 @@ static size_t sampled_rows(const pf_feature_fit *f) {
 /* ---- forward ---- */
 
 static float *error_row(const pf_feature_fit *f, float *rows, size_t b, size_t r, size_t k) {
-    size_t HD = f->h->H * f->h->D;
-    return rows + (b * f->options.rows + r) * HD + k * f->h->G * f->h->D;
+    size_t HD = f->exact->H * f->exact->D;
+    return rows + (b * f->options.rows + r) * HD + k * f->exact->G * f->exact->D;
 }
 
 static void forward(pf_feature_fit *f, size_t b, size_t k) {
-    const pf_exact_targets *h = f->h;
-    pf_fit_task *t = &f->tasks[b * h->KV + k];
-    size_t D = h->D, G = h->G, HD = h->H * D, text = f->text[b], rows = f->n_sampled[b];
+    const pf_exact_targets *e = f->exact;
+    pf_fit_task *t = &f->tasks[b * e->KV + k];
+    size_t D = e->D, G = e->G, HD = e->H * D, text = f->text[b], rows = f->n_sampled[b];
     const size_t *position = f->position + b * f->options.rows;
     if (rows == 0) return;
-    for (size_t r = 0; r < rows; r++) t->limit[r] = pf_fit_limit(position[r], h->windows[k]);
+    for (size_t r = 0; r < rows; r++) t->limit[r] = pf_fit_limit(position[r], e->windows[k]);
     pf_fit_no_tail(f, t, rows);
     if (f->M[k] > 0) {
         pf_fit_take_queries(f, t, k, text, position, rows);
@@ -86,18 +86,18 @@ static void forward(pf_feature_fit *f, size_t b, size_t k) {
         pf_tail_sweep_forward(&sweep, t->N, t->S, t->scratch);
     }
     for (size_t r = 0; r < rows; r++) {
-        size_t row = h->w->first[text] + position[r];
-        pf_fit_finish_row(f, t, &h->part, row * h->H + k * G, r);
+        size_t row = e->w->first[text] + position[r];
+        pf_fit_finish_row(f, t, &e->part, row * e->H + k * G, r);
         float *error = error_row(f, f->errors, b, r, k);
-        const float *target = h->target + row * HD + k * G * D;
+        const float *target = e->target + row * HD + k * G * D;
         for (size_t i = 0; i < G * D; i++) error[i] = target[i] - t->out[r * G * D + i];
     }
 }
 
-/* products = errors gram; returns sum errors.products of this member's rows. */
+/* products = errors gram, for this member's rows; returns the sum of errors.products over them. */
 static double multiply_errors(pf_feature_fit *f, pf_member me) {
     const pf_kernels *kernels = pf_kernels_get();
-    size_t HD = f->h->H * f->h->D;
+    size_t HD = f->exact->H * f->exact->D;
     double loss = 0;
     for (size_t b = 0; b < f->options.texts; b++) {
         size_t begin, end;
@@ -113,9 +113,9 @@ static double multiply_errors(pf_feature_fit *f, pf_member me) {
 
 /* ---- backward ---- */
 
-/* From df, the gradient of features f [n, M] = w softmax(U), to that of one set. With g = f df and its
- * sum s over m: dU_m = g_m - softmax_m s, and s for the log-scale w. scale [n]: w, or NULL where it is
- * 1. X, U, f, df: rows `stride` apart. */
+/* The gradient of one set from df, that of its features f [n, M] = w softmax(U). With g = f df and
+ * s the sum of g over m: dU_m = g_m - softmax_m s, and s is the gradient by log w. scale [n]: w;
+ * NULL: all are 1. Rows of X, U, f and df are `stride` apart. */
 static void back_rows(size_t M, size_t D, const float *X, size_t n, size_t stride, const float *f,
                       const float *df, const float *scale, float *U, float *gradient) {
     const pf_kernels *kernels = pf_kernels_get();
@@ -135,12 +135,12 @@ static void back_rows(size_t M, size_t D, const float *X, size_t n, size_t strid
 
 static void backward(pf_feature_fit *f, size_t b, size_t k) {
     const pf_kernels *kernels = pf_kernels_get();
-    const pf_exact_targets *h = f->h;
-    pf_fit_task *t = &f->tasks[b * h->KV + k];
-    size_t D = h->D, G = h->G, M = f->M[k], E = D + 1, rows = f->n_sampled[b], S = h->sinks;
+    const pf_exact_targets *e = f->exact;
+    pf_fit_task *t = &f->tasks[b * e->KV + k];
+    size_t D = e->D, G = e->G, M = f->M[k], E = D + 1, rows = f->n_sampled[b], S = e->sinks;
     size_t set = pf_fit_set_floats(M, D);
     memset(t->gradient, 0, (G + 1) * set * sizeof(float));
-    if (M == 0 || rows == 0 || t->top == -INFINITY) return;
+    if (M == 0 || rows == 0 || t->k_max == -INFINITY) return;
     float factor = (float)(-2 / (f->energy * (double)sampled_rows(f)));
     for (size_t r = 0; r < rows; r++)
         for (size_t g = 0; g < G; g++) {
@@ -156,7 +156,7 @@ static void backward(pf_feature_fit *f, size_t b, size_t k) {
     for (size_t g = 0; g < G; g++)
         back_rows(M, D, t->X + g * D, rows, G, t->f_q + g * M, t->df_q + g * M, NULL,
                   t->U + g * (M + 1), t->gradient + g * set);
-    const float *X_k = f->X_k + (k * h->w->n_rows + h->w->first[text] + S) * D;
+    const float *X_k = f->X_k + (k * e->w->n_rows + e->w->first[text] + S) * D;
     back_rows(M, D, X_k, end - S, 1, t->f_k + S * M, t->df_k + S * M, t->scale_k + S, t->U,
               t->gradient + G * set);
 }
@@ -171,11 +171,11 @@ static float rate_at(const pf_feature_fit *f) {
 }
 
 static void update(pf_feature_fit *f, size_t k) {
-    size_t n = (f->h->G + 1) * pf_fit_set_floats(f->M[k], f->h->D);
+    size_t n = (f->exact->G + 1) * pf_fit_set_floats(f->M[k], f->exact->D);
     float *p = f->parameters + k * f->kv_floats, *m1 = f->moment1 + k * f->kv_floats;
     float *m2 = f->moment2 + k * f->kv_floats, *sum = f->tasks[k].gradient;
     for (size_t b = 1; b < f->options.texts; b++)
-        pf_kernels_get()->axpy(sum, 1, f->tasks[b * f->h->KV + k].gradient, n);
+        pf_kernels_get()->axpy(sum, 1, f->tasks[b * f->exact->KV + k].gradient, n);
     if (f->fixed) return;
     float steps = (float)f->step + 1, rate = rate_at(f) / (1 - powf(BETA1, steps));
     float unbias2 = 1 / (1 - powf(BETA2, steps));
@@ -188,7 +188,7 @@ static void update(pf_feature_fit *f, size_t k) {
 
 static void run(void *context, pf_member me) {
     pf_feature_fit *f = context;
-    size_t KV = f->h->KV, n = f->options.texts * KV, begin, end;
+    size_t KV = f->exact->KV, n = f->options.texts * KV, begin, end;
     for (size_t step = 0; step < f->n_steps; step++) {
         if (me.index == 0) {
             f->step = step;
@@ -224,18 +224,18 @@ void pf_feature_fit_run(pf_feature_fit *f, size_t steps) {
 /* ---- tests ---- */
 
 float *pf_feature_fit_parameters(pf_feature_fit *f, size_t kv_head, size_t *n) {
-    *n = (f->h->G + 1) * pf_fit_set_floats(f->M[kv_head], f->h->D);
+    *n = (f->exact->G + 1) * pf_fit_set_floats(f->M[kv_head], f->exact->D);
     return f->parameters + kv_head * f->kv_floats;
 }
 
 double pf_feature_fit_loss(pf_feature_fit *f, size_t kv_head, float *gradient) {
     f->fixed = true;
     f->deck = 0;
-    for (size_t i = 0; i < f->h->w->n_texts; i++) f->order[i] = i;
+    for (size_t i = 0; i < f->exact->w->n_texts; i++) f->order[i] = i;
     pf_rng_seed(&f->rng, f->options.seed, 1);
     pf_feature_fit_run(f, 1);
     f->fixed = false;
-    size_t n = (f->h->G + 1) * pf_fit_set_floats(f->M[kv_head], f->h->D);
+    size_t n = (f->exact->G + 1) * pf_fit_set_floats(f->M[kv_head], f->exact->D);
     if (gradient) memcpy(gradient, f->tasks[kv_head].gradient, n * sizeof *gradient);
     return f->loss;
 }

@@ -1,4 +1,4 @@
-/* floor 2.4 - head budget: which window and how many features each head gets, under one total. */
+/* floor 2.4 - head budget: divides a budget of state between the heads. */
 #include "head_budget.h"
 
 static size_t cheapest(const pf_head_choices *choices, size_t head) {
@@ -11,8 +11,9 @@ static size_t cheapest(const pf_head_choices *choices, size_t head) {
     return best;
 }
 
-/* The best next choice of a head that has `now`, if `left` may be spent: its fall of error per cost,
- * 0 if there is none. A choice that is better and no dearer comes first of all. */
+/* The best next choice of a head that has choice `now`, with `left` to spend. Returns how much it
+ * reduces the error per cost, or 0 if there is none. A better choice that costs no more comes
+ * first. */
 static double best_step(const pf_head_choices *choices, size_t head, size_t now, double left,
                         size_t *next) {
     const double *error = choices->error + head * choices->n_choices;

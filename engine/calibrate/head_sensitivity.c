@@ -1,94 +1,83 @@
-/* floor 2.6 - head sensitivity: how much an error of one KV head matters to what the model says. */
+/* floor 2.6 - head sensitivity: how much an error of one KV head changes the predictions. */
 #include "head_sensitivity.h"
 
 #include "memory.h"
+#include "probability.h"
 #include "threads.h"
 
-#include <math.h>
 #include <string.h>
 
-enum { ROW_STEP = 4 }; /* every 4th row is predicted from */
+enum { ROW_STEP = 4 }; /* predictions are compared at every 4th row */
 
 typedef struct probe {
     const pf_model *model;
     const pf_sensitivity_options *options;
     pf_layerwise *w;
-    pf_exact_targets *heads;
-    float *inputs; /* [L, n_rows, C] exact residual streams before each layer */
-    size_t *row;   /* [n_predicted] */
+    pf_exact_targets *exact;
+    float *inputs; /* [L, n_rows, C] the exact residual stream before each layer */
+    size_t *row;   /* [n_predicted] the rows compared */
     size_t n_predicted;
-    float *reference, *logits; /* [n_predicted, V] */
+    float *reference, *logits; /* [n_predicted, V] exact; of the probe */
+    float *weights;            /* [n_threads, V] scratch */
     double *kl;                /* [n_predicted] */
 } probe;
 
 static size_t stream_floats(const probe *p) { return p->w->n_rows * p->model->width; }
 
-/* Exact attention of the layer at hand -> w->heads. */
+/* Copies the current layer's exact attention to w->heads. */
 static void attend_exactly(const probe *p) {
-    memcpy(p->w->heads, p->heads->target, p->w->n_rows * p->heads->H * p->heads->D * sizeof(float));
+    memcpy(p->w->heads, p->exact->target, p->w->n_rows * p->exact->H * p->exact->D * sizeof(float));
 }
 
 static void set_windows(const probe *p, const uint32_t *windows) {
-    for (size_t k = 0; k < p->heads->KV; k++)
-        p->heads->windows[k] = windows ? windows[k] : p->w->longest;
+    for (size_t k = 0; k < p->exact->KV; k++)
+        p->exact->windows[k] = windows ? windows[k] : p->w->longest;
 }
 
 static void exact_layer(const probe *p, size_t layer) {
     pf_layerwise_project(p->w, layer);
     set_windows(p, NULL);
-    pf_exact_targets_walk(p->heads);
+    pf_exact_targets_walk(p->exact);
     attend_exactly(p);
     pf_layerwise_finish(p->w, layer);
 }
 
-/* Sinks and window alone for KV heads [first, first + n) of the layer at hand -> w->heads. */
-static void forget_tails(const probe *p, size_t first, size_t n) {
-    const pf_exact_targets *h = p->heads;
+/* Reduces KV heads [first, first + n) of w->heads to their sinks and windows. */
+static void drop_tails(const probe *p, size_t first, size_t n) {
+    const pf_exact_targets *e = p->exact;
     for (size_t r = 0; r < p->w->n_rows; r++)
-        for (size_t head = first * h->G; head < (first + n) * h->G; head++) {
-            size_t at = r * h->H + head;
-            float den = h->part.den[at];
-            for (size_t d = 0; den > 0 && d < h->D; d++)
-                p->w->heads[at * h->D + d] = h->part.out[at * h->D + d] / den;
+        for (size_t head = first * e->G; head < (first + n) * e->G; head++) {
+            size_t at = r * e->H + head;
+            float den = e->part.den[at];
+            for (size_t d = 0; den > 0 && d < e->D; d++)
+                p->w->heads[at * e->D + d] = e->part.out[at * e->D + d] / den;
         }
 }
 
 /* ---- divergence ---- */
 
-static double log_sum_exp(const float *x, size_t n) {
-    float top = x[0];
-    for (size_t i = 1; i < n; i++)
-        if (x[i] > top) top = x[i];
-    double sum = (double)expf(x[0] - top);
-    for (size_t i = 1; i < n; i++) sum += (double)expf(x[i] - top);
-    return (double)top + log(sum);
-}
-
-static double divergence(const float *p, const float *q, size_t n) {
-    double log_p = log_sum_exp(p, n), log_q = log_sum_exp(q, n), mean = 0;
-    for (size_t i = 0; i < n; i++)
-        mean += (double)expf(p[i] - (float)log_p) * ((double)p[i] - (double)q[i]);
-    return mean - log_p + log_q;
-}
-
 static void divergence_share(void *context, pf_member me) {
     const probe *p = context;
     size_t begin, end, V = p->model->n_vocab;
     pf_share(me, p->n_predicted, 1, &begin, &end);
-    for (size_t i = begin; i < end; i++)
-        p->kl[i] = divergence(p->reference + i * V, p->logits + i * V, V);
+    for (size_t i = begin; i < end; i++) {
+        pf_softmax exact =
+            pf_softmax_of(p->reference + i * V, V, p->weights + (size_t)me.index * V);
+        pf_softmax approximated = pf_softmax_of(p->logits + i * V, V, NULL);
+        p->kl[i] = pf_kl_divergence(&exact, &approximated);
+    }
 }
 
 /* ---- the probe ---- */
 
-/* Mean divergence if n KV heads of a layer lose their tails. */
+/* The mean divergence if n KV heads of a layer lose their tails. */
 static double probe_heads(probe *p, size_t layer, size_t first, size_t n) {
     memcpy(p->w->x, p->inputs + layer * stream_floats(p), stream_floats(p) * sizeof(float));
     pf_layerwise_project(p->w, layer);
-    set_windows(p, p->options->windows + layer * p->heads->KV);
-    pf_exact_targets_walk(p->heads);
+    set_windows(p, p->options->windows + layer * p->exact->KV);
+    pf_exact_targets_walk(p->exact);
     attend_exactly(p);
-    forget_tails(p, first, n);
+    drop_tails(p, first, n);
     pf_layerwise_finish(p->w, layer);
     for (size_t i = layer + 1; i < p->model->n_layers; i++) exact_layer(p, i);
     pf_layerwise_logits(p->w, p->row, p->n_predicted, p->logits);
@@ -99,7 +88,7 @@ static double probe_heads(probe *p, size_t layer, size_t first, size_t n) {
 }
 
 static bool probe_all(probe *p, double *result, pf_error *error) {
-    size_t L = p->model->n_layers, KV = p->heads->KV, n = p->options->together ? KV : 1;
+    size_t L = p->model->n_layers, KV = p->exact->KV, n = p->options->together ? KV : 1;
     double total = (double)L * (double)(L + 1), done = 0;
     for (size_t layer = 0; layer < L; layer++) {
         memcpy(p->inputs + layer * stream_floats(p), p->w->x, stream_floats(p) * sizeof(float));
@@ -124,15 +113,16 @@ bool pf_head_sensitivity(const pf_model *model, const pf_text_ids *texts, size_t
     probe p = {.model = model, .options = options};
     bool good = false;
     p.w = pf_layerwise_new(model, texts, n_texts, options->n_threads, error);
-    if (p.w) p.heads = pf_exact_targets_new(p.w, options->sinks, NULL, options->n_threads, error);
-    if (!p.heads) goto done;
+    if (p.w) p.exact = pf_exact_targets_new(p.w, options->sinks, NULL, options->n_threads, error);
+    if (!p.exact) goto done;
     size_t most = p.w->n_rows / ROW_STEP + 1;
     p.inputs = pf_calloc(model->n_layers, stream_floats(&p) * sizeof(float), what, error);
     p.row = pf_calloc(most, sizeof *p.row, what, error);
     p.reference = pf_calloc(most, model->n_vocab * sizeof(float), what, error);
     p.logits = pf_calloc(most, model->n_vocab * sizeof(float), what, error);
+    p.weights = pf_calloc((size_t)options->n_threads, model->n_vocab * sizeof(float), what, error);
     p.kl = pf_calloc(most, sizeof *p.kl, what, error);
-    if (!p.inputs || !p.row || !p.reference || !p.logits || !p.kl) goto done;
+    if (!p.inputs || !p.row || !p.reference || !p.logits || !p.weights || !p.kl) goto done;
     for (size_t r = ROW_STEP - 1; r < p.w->n_rows; r += ROW_STEP) p.row[p.n_predicted++] = r;
     good = probe_all(&p, result, error);
 done:
@@ -140,8 +130,9 @@ done:
     pf_free(p.row);
     pf_free(p.reference);
     pf_free(p.logits);
+    pf_free(p.weights);
     pf_free(p.kl);
-    pf_exact_targets_free(p.heads);
+    pf_exact_targets_free(p.exact);
     pf_layerwise_free(p.w);
     return good;
 }

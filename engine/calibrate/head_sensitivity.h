@@ -1,9 +1,9 @@
-/* floor 2.6 - head sensitivity: how much an error of one KV head matters to what the model says.
+/* floor 2.6 - head sensitivity: how much an error of one KV head changes the predictions.
  *
- * A head's error relative to the residual stream says nothing of what later layers make of it. So each
- * KV head alone is given its window without a tail, everything else stays exact, and the divergence of
- * the predictions is measured: nats per token that this error costs. Layers below are computed once;
- * those above once for each head, on a few short texts.
+ * A head's error relative to the residual stream does not tell what later layers make of it. So
+ * this takes the tail from one KV head at a time, keeps everything else exact, and measures the
+ * divergence of the predictions: the nats per token that the missing tail costs. Layers below the
+ * head are computed once, those above once per head, on a few short texts.
  */
 #ifndef PF_HEAD_SENSITIVITY_H
 #define PF_HEAD_SENSITIVITY_H
@@ -13,15 +13,16 @@
 typedef struct pf_sensitivity_options {
     size_t sinks;
     const uint32_t *windows; /* [L, n_kv_heads] */
-    bool together; /* the heads of a layer at once: as many times cheaper as it has KV heads */
+    bool together; /* probe a layer's KV heads at once: divides the cost by their number */
     int n_threads;
-    /* Called now and then with the share that is done; returning false ends it with an error. */
+    /* Called now and then with the fraction done. Returning false ends the probing with
+     * an error. May be NULL. */
     bool (*progress)(void *context, double done);
     void *context;
 } pf_sensitivity_options;
 
-/* divergence [L, n_kv_heads]: mean KL(exact || one head approximated) over rows of the texts; if they are
- * taken together, each head has an equal part of its layer's. */
+/* divergence [L, n_kv_heads]: the mean over rows of KL(exact || without the head's tail). If a
+ * layer's heads are probed together, each gets an equal part of the layer's divergence. */
 bool pf_head_sensitivity(const pf_model *model, const pf_text_ids *texts, size_t n_texts,
                          const pf_sensitivity_options *options, double *divergence,
                          pf_error *error);

@@ -1,4 +1,4 @@
-/* floor 2.4 - layerwise: a model computed layer by layer over whole texts, the attention left out. */
+/* floor 2.5 - layerwise: computes a model layer by layer, leaving attention to the caller. */
 #include "layerwise.h"
 
 #include "forward.h"
@@ -15,7 +15,7 @@ static bool check(const pf_model *model, const pf_text_ids *texts, size_t n_text
         if (model->position == PF_POSITION_LEARNED && texts[i].n > model->context)
             return pf_fail(error,
                            "calibration text %zu has %zu tokens, but the model has positions for "
-                           "%u; use shorter ones",
+                           "%u; use shorter texts",
                            i + 1, texts[i].n, model->context);
         for (size_t t = 0; t < texts[i].n; t++)
             if (texts[i].ids[t] < 0 || (uint32_t)texts[i].ids[t] >= model->n_vocab)
@@ -27,7 +27,7 @@ static bool check(const pf_model *model, const pf_text_ids *texts, size_t n_text
     return n_texts > 0 || pf_fail(error, "there is no text to calibrate on");
 }
 
-/* A session whose attention is never used: it costs the activations of one chunk. */
+/* A session whose attention is never used: it takes little more than the activations of a chunk. */
 static pf_session *helper(const pf_model *model, int n_threads, pf_error *error) {
     pf_session_options options = {.attention = pf_attention_options_default(),
                                   .context = 1,
@@ -39,7 +39,7 @@ static pf_session *helper(const pf_model *model, int n_threads, pf_error *error)
 pf_layerwise *pf_layerwise_new(const pf_model *model, const pf_text_ids *texts, size_t n_texts,
                                int n_threads, pf_error *error) {
     if (!check(model, texts, n_texts, error)) return NULL;
-    const char *what = "the calibration texts' activations (fewer texts help)";
+    const char *what = "the calibration texts' activations (give fewer texts)";
     pf_layerwise *w = pf_calloc(1, sizeof *w, what, error);
     if (!w) return NULL;
     size_t HD = (size_t)model->n_heads * model->head_dim;
@@ -79,7 +79,7 @@ void pf_layerwise_free(pf_layerwise *w) {
     pf_free(w);
 }
 
-/* What a team computes for the session's current chunk. */
+/* What a team computes for the session's chunk. */
 typedef struct job {
     pf_session *session;
     void (*piece)(pf_session *s, pf_member me, size_t layer);
@@ -128,7 +128,6 @@ void pf_layerwise_logits(pf_layerwise *w, const size_t *row, size_t n, float *lo
     }
 }
 
-/* Copies `cols` columns of the chunk that begins at row `first`, from or to the session. */
 static void copy(float *to, const float *from, size_t rows, size_t cols) {
     memcpy(to, from, rows * cols * sizeof *to);
 }

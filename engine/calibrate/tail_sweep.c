@@ -1,4 +1,4 @@
-/* floor 2.4 - tail sweep: the tails of one text's rows, forward and backward, in chunks of keys. */
+/* floor 2.4 - tail sweep: the tails of one text's rows and their gradients, in chunks of keys. */
 #include "tail_sweep.h"
 
 #include "matmul.h"
@@ -13,7 +13,7 @@ size_t pf_tail_sweep_sums(size_t n_keys, size_t M, size_t D) {
 
 size_t pf_tail_sweep_scratch(size_t G, size_t M, size_t D) { return 2 * G * B * B + M * (D + 1); }
 
-/* The rows whose last key is in a chunk, and the products of their queries with its keys. */
+/* A chunk of keys, and the rows whose last key is in it. */
 typedef struct chunk {
     size_t key, n_keys; /* first key, keys */
     size_t row, n_rows; /* first row, rows */
@@ -23,14 +23,14 @@ static size_t last_limit(const pf_tail_sweep *s) {
     return s->n_rows > 0 ? s->limit[s->n_rows - 1] : 0;
 }
 
-/* The chunk at `key`; rows behind `row` are looked at. */
+/* The chunk that starts at `key`, with rows from `row` on. */
 static chunk chunk_at(const pf_tail_sweep *s, size_t key, size_t row, size_t end) {
     chunk c = {key, end - key < B ? end - key : B, row, 0};
     while (row + c.n_rows < s->n_rows && s->limit[row + c.n_rows] <= key + c.n_keys) c.n_rows++;
     return c;
 }
 
-/* Zeros where a row must not see a key of its chunk. A [n_rows * G, n_keys] */
+/* Sets A [n_rows * G, n_keys] to zero where a row does not see a key of its chunk. */
 static void mask(const pf_tail_sweep *s, chunk c, float *A) {
     for (size_t i = 0; i < c.n_rows * s->G; i++) {
         size_t seen = s->limit[c.row + i / s->G] - c.key;
@@ -65,23 +65,23 @@ void pf_tail_sweep_forward(const pf_tail_sweep *s, float *N, float *S, float *sc
 
 void pf_tail_sweep_backward(const pf_tail_sweep *s, const float *dN, const float *S, float *df_q,
                             float *df_k, float *scratch) {
-    size_t M = s->M, G = s->G, E = s->D + 1, end = last_limit(s), none = rows_without_tail(s);
+    size_t M = s->M, G = s->G, E = s->D + 1, end = last_limit(s), skipped = rows_without_tail(s);
     float *A = scratch, *dA = A + G * B * B, *dS = dA + G * B * B;
     if (end < s->first) end = s->first;
-    memset(df_q, 0, none * G * M * sizeof *df_q);
+    memset(df_q, 0, skipped * G * M * sizeof *df_q);
     memset(df_k, 0, s->first * M * sizeof *df_k);
     memset(df_k + end * M, 0, (s->n_keys - end) * M * sizeof *df_k);
     memset(dS, 0, M * E * sizeof *dS);
     size_t n_chunks = (end - s->first + B - 1) / B, row = s->n_rows;
     for (size_t i = n_chunks; i-- > 0;) {
         size_t key = s->first + i * B, rows = 0;
-        while (row - rows > none && s->limit[row - rows - 1] > key) rows++;
+        while (row - rows > skipped && s->limit[row - rows - 1] > key) rows++;
         row -= rows;
         chunk c = {key, end - key < B ? end - key : B, row, rows};
         const float *f_k = s->f_k + key * M, *V = s->V + key * E, *f_q = s->f_q + row * G * M;
         const float *S_i = S + i * M * E, *dN_i = dN + row * G * E;
         size_t queries = rows * G;
-        /* what later rows ask of these keys */
+        /* the gradient from later chunks' rows */
         pf_sgemm(false, true, c.n_keys, M, E, 1, V, E, dS, E, 0, df_k + key * M, M);
         if (rows == 0) continue;
         pf_sgemm(false, true, queries, c.n_keys, M, 1, f_q, M, f_k, M, 0, A, c.n_keys);

@@ -1,7 +1,8 @@
 /* floor 5.0 - divergence: how far one prediction is from another, at one position of a text. */
 #include "divergence.h"
 
-#include <math.h>
+#include "probability.h"
+
 #include <stdlib.h>
 
 /* Puts token i into its place among the best found so far, which hold `found`. */
@@ -24,28 +25,19 @@ static void find_best(prediction *p, const float *logits, size_t n) {
 prediction predict(const float *logits, size_t n, float *weights) {
     prediction p = {0};
     find_best(&p, logits, n);
-    double top = (double)logits[p.best[0]], sum = 0;
-    size_t i = 0; /* n >= 1 */
-    do {
-        double e = exp((double)logits[i] - top);
-        sum += e;
-        if (!weights) continue;
-        weights[i] = (float)e;
-        p.weight_sum += (double)weights[i];
-    } while (++i < n);
-    p.log_sum = top + log(sum);
+    pf_softmax softmax = pf_softmax_of(logits, n, weights);
+    p.log_sum = softmax.log_sum;
+    p.weight_sum = softmax.weight_sum;
     return p;
 }
 
 divergence diverge(const prediction *p, const float *p_logits, const float *weights,
                    const prediction *q, const float *q_logits, size_t n, int32_t next) {
-    double sum = 0;
-    for (size_t i = 0; i < n; i++)
-        sum += (double)weights[i] * ((double)p_logits[i] - (double)q_logits[i]);
-    divergence d = {.kl = sum / p->weight_sum - (p->log_sum - q->log_sum),
+    pf_softmax reference = {p_logits, n, p->log_sum, weights, p->weight_sum};
+    pf_softmax other = {q_logits, n, q->log_sum, NULL, 0};
+    divergence d = {.kl = pf_kl_divergence(&reference, &other),
                     .nll = q->log_sum - (double)q_logits[next],
                     .top1 = p->best[0] == q->best[0]};
-    if (d.kl < 0) d.kl = 0; /* rounding */
     for (int i = 0; i < TOP_TOKENS; i++)
         for (int j = 0; j < TOP_TOKENS; j++) d.top5 += p->best[i] >= 0 && p->best[i] == q->best[j];
     return d;

@@ -15,7 +15,7 @@ typedef struct prediction {
     double weight_sum;        /* of the weights below */
 } prediction;
 
-/* Sums in double. weights [n] (may be NULL) becomes exp(logits - max): what diverge() averages over. */
+/* weights [n] (may be NULL) becomes exp(logits - max): what diverge() averages over. */
 prediction predict(const float *logits, size_t n, float *weights);
 
 typedef struct divergence {
@@ -25,8 +25,7 @@ typedef struct divergence {
     int top5;   /* how many of p's TOP_TOKENS are among q's */
 } divergence;
 
-/* p: the reference with its logits and weights; q: the other. KL is the mean of p_logits - q_logits under
- * p, less log_sum(p) - log_sum(q): one pass without an exponential, and 0 for q = p. */
+/* p: the reference with its logits and weights; q: the other. */
 divergence diverge(const prediction *p, const float *p_logits, const float *weights,
                    const prediction *q, const float *q_logits, size_t n, int32_t next);
 
