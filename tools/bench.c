@@ -1,15 +1,17 @@
 /* floor 5.6 - bench: tokens per second, and what share of the machine's limits they are. */
 #include "bench_print.h"
 #include "commands.h"
-#include "common.h"
 #include "cost.h"
 #include "divergence.h"
 #include "load.h"
 #include "matmul.h"
 #include "memory.h"
 #include "numbers.h"
+#include "resources.h"
 #include "rng.h"
+#include "session_flags.h"
 #include "shape.h"
+#include "terminal.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,6 +4,9 @@
 #include "commands.h"
 #include "gguf_write.h"
 #include "memory.h"
+#include "open_model.h"
+#include "resources.h"
+#include "terminal.h"
 
 #include <string.h>
 

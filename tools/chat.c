@@ -1,8 +1,11 @@
 /* floor 5.8 - chat: a dialogue at the terminal or through a pipe. */
 #include "commands.h"
-#include "common.h"
 #include "dialogue.h"
 #include "line_input.h"
+#include "open_model.h"
+#include "resources.h"
+#include "session_flags.h"
+#include "terminal.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -3,8 +3,10 @@
 #include "compare_print.h"
 #include "given_texts.h"
 #include "memory.h"
+#include "open_model.h"
 #include "report.h"
 #include "scaling.h"
+#include "session_flags.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,11 +1,12 @@
 /* floor 5.5 - convert, the command: a checkpoint of any supported format -> GGUF. */
-#include "convert.h"
-
 #include "commands.h"
-#include "common.h"
+#include "convert.h"
 #include "foreign.h"
 #include "formats.h"
 #include "load.h"
+#include "resources.h"
+#include "session_flags.h"
+#include "terminal.h"
 
 #include <string.h>
 

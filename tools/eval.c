@@ -1,8 +1,11 @@
 /* floor 5.5 - eval: how well a model predicts a text: mean loss in nats per predicted token. */
 #include "commands.h"
-#include "common.h"
 #include "evaluate.h"
 #include "given_texts.h"
+#include "open_model.h"
+#include "resources.h"
+#include "session_flags.h"
+#include "terminal.h"
 
 #include <math.h>
 #include <string.h>

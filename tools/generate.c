@@ -1,10 +1,14 @@
 /* floor 5.5 - generate: text from a prompt, token by token. */
 #include "commands.h"
-#include "common.h"
+#include "input.h"
 #include "load.h"
 #include "memory.h"
+#include "open_model.h"
+#include "resources.h"
 #include "sampler.h"
 #include "saved_state.h"
+#include "session_flags.h"
+#include "terminal.h"
 
 #include <string.h>
 #include <time.h>

@@ -1,8 +1,11 @@
 /* floor 5.5 - inspect: what is in a file. */
 #include "commands.h"
-#include "common.h"
 #include "hf.h"
 #include "load.h"
+#include "open_model.h"
+#include "resources.h"
+#include "session_flags.h"
+#include "terminal.h"
 
 #include <stdio.h>
 #include <string.h>

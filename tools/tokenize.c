@@ -1,8 +1,10 @@
 /* floor 5.5 - tokenize: text -> pieces or ids, and back. */
 #include "commands.h"
-#include "common.h"
 #include "hf.h"
+#include "input.h"
 #include "memory.h"
+#include "open_model.h"
+#include "terminal.h"
 
 #include <string.h>
 

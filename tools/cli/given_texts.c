@@ -3,6 +3,7 @@
 #include "given_texts.h"
 
 #include "memory.h"
+#include "terminal.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,8 +2,9 @@
 #ifndef GIVEN_TEXTS_H
 #define GIVEN_TEXTS_H
 
-#include "common.h"
+#include "input.h"
 #include "load.h"
+#include "options.h"
 
 /* How many of -p, --file and --tokens are given. */
 int text_sources(const options *parsed);
