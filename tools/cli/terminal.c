@@ -6,6 +6,7 @@
 
 #include "file.h"
 #include "memory.h"
+#include "utf8.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -154,36 +155,17 @@ int output_finish(output *out) {
     return EXIT_FAILED;
 }
 
-/* Length of the valid UTF-8 character at bytes [n], 0 if there is none. */
-static size_t character_length(const unsigned char *bytes, size_t n) {
-    size_t length = bytes[0] < 0x80   ? 1
-                    : bytes[0] < 0xC2 ? 0
-                    : bytes[0] < 0xE0 ? 2
-                    : bytes[0] < 0xF0 ? 3
-                    : bytes[0] < 0xF5 ? 4
-                                      : 0;
-    if (length == 0 || length > n) return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((bytes[i] & 0xC0) != 0x80) return 0;
-    bool overlong = (bytes[0] == 0xE0 && bytes[1] < 0xA0) || (bytes[0] == 0xF0 && bytes[1] < 0x90);
-    bool surrogate = bytes[0] == 0xED && bytes[1] > 0x9F;
-    bool beyond = bytes[0] == 0xF4 && bytes[1] > 0x8F;
-    return overlong || surrogate || beyond ? 0 : length;
-}
-
 json_t *json_text(const char *bytes, size_t n) {
     size_t room;
     char *clean = pf_mul_size(n, 3, &room) ? pf_calloc(room, 1, "a text", NULL) : NULL;
     if (!clean) return NULL;
     size_t used = 0;
     for (size_t i = 0; i < n;) {
-        size_t length = character_length((const unsigned char *)bytes + i, n - i);
-        if (length)
-            memcpy(clean + used, bytes + i, length);
-        else
-            memcpy(clean + used, "\xEF\xBF\xBD", 3);
-        used += length ? length : 3;
-        i += length ? length : 1;
+        pf_utf8 c = pf_utf8_next(bytes + i, n - i);
+        size_t size = c.valid ? c.size : 3;
+        memcpy(clean + used, c.valid ? bytes + i : "\xEF\xBF\xBD", size);
+        used += size;
+        i += c.valid ? c.size : 1;
     }
     json_t *text = json_stringn(clean, used);
     pf_free(clean);
