@@ -78,7 +78,7 @@ equal "eval: .jsonl texts are apart, their loss pooled" "${loss:0:9}" \
 match "eval: .jsonl counts all tokens" "^$((2 * $(wc -l <$families/llama.tokens.txt)))\$" \
     "$(number tokens "$out")"
 echo "1 2 9x" >"$tmp/bad"
-refused "eval: an id that is none" 1 'line 1: "9x" is no token id' eval $model --tokens "$tmp/bad"
+refused "eval: an id that is not a number" 1 'line 1: "9x" is not a token id' eval $model --tokens "$tmp/bad"
 echo "1 2 96" >"$tmp/bad"
 refused "eval: an id beyond the vocabulary, as the last target" 1 'id 96' \
     eval $model --tokens "$tmp/bad"
@@ -158,7 +158,7 @@ refused "bench: rows that fill no blocks" 1 'multiple of 32' \
 # a full disk, a reader that leaves, Ctrl-C
 "$performer" generate $model -n 4 -q >/dev/full 2>"$tmp/err"
 equal "full disk: exit 1" 1 $?
-match "full disk: a sentence" 'standard output cannot be written: No space left' "$(cat "$tmp/err")"
+match "full disk: a sentence" 'cannot write to standard output: No space left' "$(cat "$tmp/err")"
 "$performer" eval $model -p "the hat" --logits /dev/full >"$tmp/out" 2>"$tmp/err"
 equal "full disk for --logits: exit 1" 1 $?
 match "full disk for --logits: a sentence" '/dev/full' "$(cat "$tmp/err")"

@@ -15,7 +15,7 @@ refused "no model" 2 'no model is named' generate
 refused "two models" 2 'one argument too many' generate $model b
 refused "value missing" 2 '--tokens needs a value' generate $model -n
 refused "value for a switch" 2 '--no-echo takes no value' generate $model --no-echo=1
-refused "letters behind a number" 2 '--tokens is a whole number from 0 .*"12x"' \
+refused "letters behind a number" 2 '--tokens takes a whole number from 0 .*"12x"' \
     generate $model -n 12x
 refused "overflow" 2 'not "99999999999999999999"' generate $model -n 99999999999999999999
 refused "wrapped overflow" 2 'not "18446744073709551617"' generate $model -s 18446744073709551617
@@ -23,18 +23,18 @@ refused "negative count" 2 'not "-5"' generate $model -n -5
 refused "empty number" 2 'not ""' generate $model --top-k=
 refused "space before a number" 2 'not " 5"' generate $model -n ' 5'
 refused "hexadecimal" 2 'not "0x10"' generate $model -t 0x10
-refused "not a number" 2 '--temperature is a number .*"nan"' generate $model -t nan
+refused "not a number" 2 '--temperature takes a number .*"nan"' generate $model -t nan
 refused "infinity" 2 'not "1e999"' generate $model -t 1e999
 refused "negative temperature" 2 'not "-0.5"' generate $model --temperature=-0.5
-refused "probability over 1" 2 '--top-p is a number from 0 to 1' generate $model --top-p 1.01
-refused "unknown attention" 2 '--attention is softmax, favor or local, not "foo"' \
+refused "probability over 1" 2 '--top-p takes a number from 0 to 1' generate $model --top-p 1.01
+refused "unknown attention" 2 '--attention takes softmax, favor or local, not "foo"' \
     generate $model --attention foo
-refused "no features" 2 '--features is a whole number from 1' generate $model --features 0
-refused "bad redraw" 2 '--redraw is never, sequence or a whole number' generate $model --redraw now
-refused "hole in a list" 2 '--context is whole numbers' bench $model --context 1,,2
-refused "unknown name in a list" 2 '--attention is softmax' bench $model --attention softmax,x
+refused "no features" 2 '--features takes a whole number from 1' generate $model --features 0
+refused "bad redraw" 2 '--redraw takes never, sequence or a whole number' generate $model --redraw now
+refused "hole in a list" 2 '--context takes whole numbers' bench $model --context 1,,2
+refused "unknown name in a list" 2 '--attention takes softmax' bench $model --attention softmax,x
 refused "two prompts" 2 'two prompts' generate $model -p a -f b
-refused "eval without a text" 2 'no text is named' eval $model
+refused "eval without a text" 2 'no text is given' eval $model
 refused "eval with two texts" 2 'more than one text' eval $model -p a --file b
 refused "convert without an output" 2 '-o FILE' convert $model
 refused "bench of two models" 2 'not both' bench $model --shape 15M

@@ -93,8 +93,8 @@ static bool prepare(bench *b, pf_error *error) {
     return b->limits != NULL;
 }
 
-/* One round of a test, of n tokens: the seconds that it took, or less than 0 if it failed. r->rounds are
- * done already. */
+/* One round of a test, of n tokens: the seconds that it took, or less than 0 if it failed.
+ * r->rounds are done already. */
 typedef double (*run_round)(bench *b, pf_session *session, bench_result *r, size_t n,
                             pf_error *error);
 
@@ -148,8 +148,8 @@ static double find_cost(const bench *b, bench_result *r, const pf_attention_opti
     return prefill ? c.flops : c.bytes;
 }
 
-/* Rounds of n tokens, and before and after each what the machine can do: a round's share is of the mean of
- * those two. Appends the result. */
+/* Rounds of n tokens, and before and after each what the machine can do: a round's share is of the
+ * mean of those two. Appends the result. */
 static bool measure(bench *b, pf_session *session, bench_result r, run_round round, size_t n,
                     pf_error *error) {
     double rates[MAX_REPEAT], shares[MAX_REPEAT], total = 0;

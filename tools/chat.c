@@ -66,7 +66,8 @@ static bool open_chat(chat *c, pf_error *error) {
 
 /* ---- what begins with a slash ---- */
 
-/* The options as they were given, with "favor,features=64" in place of what they say of attention. */
+/* The options as they were given, with "favor,features=64" in place of what they say of
+ * attention. */
 static bool switch_attention(chat *c, const char *setting, pf_error *error) {
     char pieces[256];
     options changed = *c->parsed;

@@ -22,8 +22,8 @@ typedef struct compare_run {
     comparison c;
 } compare_run;
 
-/* Without --against: the checkpoint's own features, more of them, windows for scale, the plain mean of
- * the values (what attention is without looking), and every other map. */
+/* Without --against: the checkpoint's own features, more of them, windows for scale, the plain mean
+ * of the values (what attention is without looking), and every other map. */
 static const char *const default_settings[] = {
     "favor",          "favor,features=256",    "favor,window=16,sinks=1", "local,window=16,sinks=1",
     "mean",           "favor,map=positive",    "favor,map=favor++",       "favor,map=hyperbolic",
@@ -39,8 +39,8 @@ enum {
     WHOLE_PROMPT = 96,     /* a text of up to this many tokens is continued whole */
 };
 
-/* Attention that looks at nothing: an epsilon beside which all features vanish makes every weight the
- * same, by the code that runs every other setting. */
+/* Attention that looks at nothing: an epsilon beside which all features vanish makes every weight
+ * the same, by the code that runs every other setting. */
 static void set_mean(pf_attention_options *attention) {
     *attention = pf_attention_options_default();
     attention->kind = PF_ATTENTION_FAVOR;
@@ -112,8 +112,8 @@ static bool make_rows(compare_run *run, pf_error *error) {
     return true;
 }
 
-/* The texts' sizes, and the prompt of the greedy continuations: the first text if it is short, or was
- * typed; else its first half. */
+/* The texts' sizes, and the prompt of the greedy continuations: the first text if it is short, or
+ * was typed; else its first half. */
 static bool measure_texts(compare_run *run, pf_error *error) {
     const pf_tokens *first = NULL;
     for (size_t i = 0; i < run->texts.count; i++) {

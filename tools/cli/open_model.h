@@ -6,7 +6,8 @@
 #include "load.h"
 #include "options.h"
 
-/* Opens MODEL, ready to compute; fails if a weight is NaN or infinite. Close it with pf_loaded_close. */
+/* Opens MODEL ready to compute; fails if a weight is NaN or infinite. Close with
+ * pf_loaded_close. */
 bool load_model(const options *parsed, pf_loaded *loaded, pf_error *error);
 
 /* The tokenizer alone, from a checkpoint that need not have tensors. NULL if there is none; the

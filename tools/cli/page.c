@@ -1,4 +1,4 @@
-/* floor 5.3 - page: text in 80 columns: paragraphs, rows of numbers, tokens, and a pause between steps. */
+/* floor 5.3 - page: paragraphs, rows of numbers and tokens in 80 columns, pauses between steps. */
 #include "page.h"
 
 #include "utf8.h"
@@ -58,11 +58,11 @@ static void format_text(char *text, size_t size, const char *format, va_list arg
     if (vsnprintf(text, size, format, arguments) < 0) text[0] = 0;
 }
 
-/* True if the reader wants to go on. */
+/* True if the reader wants to continue. */
 static bool pause_for_reader(page *p) {
     char line[64];
     fflush(stdout);
-    fputs("\n-- Enter: next step, q: leave -- ", stderr);
+    fputs("\n-- Enter: next step, q: quit -- ", stderr);
     bool on = fgets(line, sizeof line, stdin) && line[0] != 'q';
     if (!on) fputc('\n', stderr);
     p->left = !on;
@@ -140,7 +140,8 @@ const char *cell_of_log(int sign, double log, int width, char *text) {
     return text;
 }
 
-/* The character at bytes [n] as it is printed, into shown [8]; returns how many bytes it was. */
+/* Writes the character at bytes [n], escaped if need be, to shown [8]; returns its number of
+ * bytes. */
 static size_t show(const char *bytes, size_t n, char *shown, int *columns) {
     size_t length = character(bytes, n, columns);
     if (length > 0 && *columns > 0) {

@@ -25,7 +25,7 @@ static uint32_t parse_redraw(const char *text) {
     return parse_count(text, &tokens) ? (uint32_t)tokens : PF_REDRAW_NEVER;
 }
 
-/* The choices of flags.c are the names of attention_options.h, so the parsers cannot fail. */
+/* The choices in flags.c are the names in attention_options.h, so the parsers cannot fail. */
 static void apply_names(const options *parsed, pf_attention_options *attention) {
     if (parsed->given[FLAG_ATTENTION])
         pf_attention_parse(parsed->values[FLAG_ATTENTION].text, &attention->kind);
@@ -70,13 +70,13 @@ static bool apply_context(const options *parsed, const pf_model *model, pf_sessi
     if (session->context <= model->context) return true;
     if (model->position_embedding)
         return pf_fail(error,
-                       "--context is %zu, but this model has learned positions for %u tokens and "
-                       "none beyond; give at most --context %u",
+                       "--context is %zu, but this model has learned positions for only %u tokens; "
+                       "give at most --context %u",
                        session->context, model->context, model->context);
     if (session->attention.kind == PF_ATTENTION_SOFTMAX)
         note(parsed,
              "performer: warning: --context %zu is more than the %u tokens this model was "
-             "trained for; what it says beyond them may be poor",
+             "trained for; the text beyond them may be poor",
              session->context, model->context);
     return true;
 }
@@ -101,7 +101,7 @@ bool check_room(const pf_session *session, size_t n, pf_error *error) {
     if (model->position_embedding && total > model->context)
         return pf_fail(error,
                        "the text has %zu tokens, but the context is %zu; shorten it (this "
-                       "model has learned positions for %u tokens)",
+                       "model has learned positions for only %u tokens)",
                        total, pf_session_position(session) + room, model->context);
     return pf_fail(error,
                    "the text has %zu tokens, but the context is %zu; give --context %zu, or "

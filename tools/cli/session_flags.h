@@ -11,8 +11,9 @@ bool attention_is_given(const options *parsed);
  * effect. */
 void attention_apply(const options *parsed, pf_attention_options *attention);
 
-/* The checkpoint's session options, or those of --load-state, overridden by the options given. Fails
- * if --context is not possible; warns on standard error about a context longer than the trained one. */
+/* The checkpoint's session options, or those of --load-state, overridden by the options given.
+ * Fails if --context is not possible; warns on standard error if it is longer than the trained
+ * one. */
 bool session_options_from(const options *parsed, const pf_model *model, pf_session_options *session,
                           pf_error *error);
 

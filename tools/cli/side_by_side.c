@@ -5,19 +5,20 @@
 
 #include <string.h>
 
-/* What is left of one column's text. */
+/* One column's text; what is left of it begins at `at`. */
 typedef struct column {
     const char *text;
     size_t at, size, common; /* bytes */
 } column;
 
-/* One line of it: bytes [begin, end) of the text. */
+/* A line: bytes [begin, end) of the text. */
 typedef struct line {
     size_t begin, end;
     int cells;
 } line;
 
-/* Takes the next line of at most `width` characters: up to a newline, or to the last space that fits. */
+/* Takes the next line of at most `width` characters: up to a newline or the last space that
+ * fits. */
 static line next_line(column *c, int width) {
     line l = {c->at, c->at, 0};
     size_t i = c->at, space = 0;
@@ -60,7 +61,7 @@ static void print_line(output *out, const column *c, line l, int width, bool col
     output_printf(out, "%*s", width - l.cells, "");
 }
 
-/* What is left but white space. */
+/* True if nothing but white space is left. */
 static bool ended(const column *c) { return c->text[c->at + strspn(c->text + c->at, " \n")] == 0; }
 
 void print_side_by_side(output *out, const char *left_title, const char *left,

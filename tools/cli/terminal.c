@@ -1,6 +1,7 @@
-/* floor 5.2 - terminal: standard output for the product, standard error for everything else, signals.
+/* floor 5.2 - terminal: results to standard output, all else to standard error; signals.
  *
- * The flag of Ctrl-C is the one mutable global of the program: a signal handler has nothing else. */
+ * The variables below are the program's only mutable globals: a signal handler can see nothing
+ * else. */
 #define _POSIX_C_SOURCE 200809L
 #include "terminal.h"
 
@@ -18,7 +19,7 @@
 #include <unistd.h>
 
 static volatile sig_atomic_t catching, keeping, interrupted, remembered;
-static struct termios mode; /* of the terminal, if it was remembered */
+static struct termios mode; /* of the terminal, if `remembered` */
 
 static void on_signal(int signal_number) {
     if (signal_number == SIGINT && (keeping || (catching && !interrupted))) {
@@ -31,25 +32,25 @@ static void on_signal(int signal_number) {
     raise(signal_number);
 }
 
-/* Of the file that is mapped; a handler can only be told by a variable. */
-static const char *volatile reading = "a file";
+static const char *volatile reading = "a file"; /* the name of the mapped file */
 
 void terminal_reading(const char *path) { reading = path; }
 
-/* Only calls what is safe in a signal handler: no stdio. */
+/* Safe in a signal handler: no stdio. */
 static void say(const char *text) {
     ssize_t ignored = write(STDERR_FILENO, text, strlen(text));
     (void)ignored;
 }
 
-/* A page of a mapped file is not there any more: the file was cut off, or its disk fails. */
+/* A page of the mapped file has gone: the file was truncated, or its disk has failed. */
 static void on_bus_error(int signal_number, siginfo_t *info, void *context) {
     (void)signal_number;
     (void)context;
     say("performer: ");
     say(info->si_code == BUS_ADRERR ? reading : "memory");
-    say(" became unreadable while it was used; was it replaced or truncated? Put a new version in "
-        "its place by renaming it there\n");
+    say(" became unreadable while in use; was it overwritten or truncated? To replace a file in "
+        "use, "
+        "rename the new version over it\n");
     pf_writer_remove_all_temporaries();
     if (remembered) tcsetattr(STDIN_FILENO, TCSANOW, &mode);
     _exit(EXIT_FAILED);
@@ -62,7 +63,7 @@ void terminal_start(void) {
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a file too large for its limit is an error of write, too */
+    signal(SIGXFSZ, SIG_IGN); /* exceeding the file size limit is a write error, too */
     struct sigaction bus = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
     sigemptyset(&bus.sa_mask);
     sigaction(SIGBUS, &bus, NULL);
@@ -151,7 +152,7 @@ bool output_json(output *out, json_t *json) {
 int output_finish(output *out) {
     if (fflush(stdout) != 0 && !out->failure) out->failure = errno ? errno : EIO;
     if (!out->failure || out->failure == EPIPE) return EXIT_DONE;
-    fprintf(stderr, "performer: standard output cannot be written: %s\n", strerror(out->failure));
+    fprintf(stderr, "performer: cannot write to standard output: %s\n", strerror(out->failure));
     return EXIT_FAILED;
 }
 
