@@ -17,7 +17,7 @@ text=$("$performer" generate $model -p "hello hat" -n 12 -t 0 -q --no-echo)
 say 'hello hat\n' $model -n 12 -t 0 -q
 equal "what is said is continued" "0 $text" "$code $out"
 say 'hello hat\n' $model -n 12 -t 0
-match "... and the lack of a template is noted" 'no chat template' "$err"
+match "... and the lack of a template is noted" 'no known chat template' "$err"
 say 'hello hat\nand\n/reset\nhello hat\n' $model -n 12 -t 0 -q
 equal "three turns, three answers" 3 "$(wc -l <<<"$out")"
 equal "/reset forgets" "$text" "$(tail -1 <<<"$out")"
@@ -47,7 +47,7 @@ equal "... and after /reset it is as at first" "$(head -3 <<<"$out")" "$(tail -3
 
 # What /state says after turn N of ten, the memory as a number of MB: state_at N "$err" -> "STATE MEMORY"
 state_at() {
-    grep 'tokens read' <<<"$2" | sed -n "$1p" | sed -E 's/.*state (.*); memory (.*) at most.*/\1 \2/' |
+    grep 'tokens read' <<<"$2" | sed -n "$1p" | sed -E 's/.*state (.*); peak memory (.*)/\1 \2/' |
         awk '{ print $1 $2, $4 == "MB" ? $3 : $4 == "GB" ? 1000 * $3 : $3 / 1000 }'
 }
 # ten_turns "what" MODEL OPTIONS...: the state after turn 10 as after turn 2, and memory within 1 MB

@@ -11,7 +11,7 @@ refused "unknown letter" 2 'unknown option -Z' generate $model -Z
 refused "option of another command" 2 '--top-k is not an option of this command' \
     eval $model --top-k 3 -p x
 refused "unknown command names the nearest" 2 '"genrate".*generate' genrate $model
-refused "no model" 2 'no model is named' generate
+refused "no model" 2 'no model is given' generate
 refused "two models" 2 'one argument too many' generate $model b
 refused "value missing" 2 '--tokens needs a value' generate $model -n
 refused "value for a switch" 2 '--no-echo takes no value' generate $model --no-echo=1
@@ -33,7 +33,7 @@ refused "no features" 2 '--features takes a whole number from 1' generate $model
 refused "bad redraw" 2 '--redraw takes never, sequence or a whole number' generate $model --redraw now
 refused "hole in a list" 2 '--context takes whole numbers' bench $model --context 1,,2
 refused "unknown name in a list" 2 '--attention takes softmax' bench $model --attention softmax,x
-refused "two prompts" 2 'two prompts' generate $model -p a -f b
+refused "two prompts" 2 '--prompt or --file, not both' generate $model -p a -f b
 refused "eval without a text" 2 'no text is given' eval $model
 refused "eval with two texts" 2 'more than one text' eval $model -p a --file b
 refused "convert without an output" 2 '-o FILE' convert $model
@@ -50,7 +50,7 @@ refused "output into a missing folder" 1 'missing' convert $model -o missing/out
 run
 equal "no command: exit 2" 2 "$code"
 match "no command: usage on stderr" '^Usage: performer COMMAND' "$err"
-for command in generate eval convert inspect tokenize bench compare; do
+for command in generate chat eval convert inspect tokenize bench compare calibrate; do
     run $command --help
     equal "$command --help: exit 0" "0 " "$code $err"
     match "$command --help: usage" "^Usage: performer $command " "$out"

@@ -59,8 +59,8 @@ const flag flags[FLAG_END] = {
          "Read the text from a file; - is standard input."),
     TEXT(TOKENS_FILE, "tokens", 0, FOR_EVAL | FOR_COMPARE | FOR_EXPLAIN, INPUT, "FILE",
          "Read token ids, separated by white space, and use them as they are (no BOS is added). In "
-         "a FILE.jsonl each line is an object with \"ids\", a text of its own; the loss is pooled "
-         "over all of them."),
+         "a FILE.jsonl the \"ids\" of each line are one text, and the loss is pooled over all of "
+         "them."),
     TEXTS(CALIBRATION_FILE, "file", 'f', FOR_CALIBRATE, INPUT, "FILE",
           "A text to calibrate on; - is standard input. May be given several times; every file "
           "contributes the same number of pieces. Without --file or --tokens, the model writes the "
@@ -214,7 +214,7 @@ const flag flags[FLAG_END] = {
     SWITCH(STEP, "step", 0, FOR_EXPLAIN, OUTPUT, "At a terminal, wait for Enter before each step."),
     SWITCH(ESTIMATE, "estimate", 0, FOR_EXPLAIN, OUTPUT,
            "Instead of the walk-through, compare the mean of the random features over many draws, "
-           "with its standard error, with what they estimate."),
+           "and its standard error, with what they estimate."),
     COUNT(DRAWS, "draws", 0, FOR_EXPLAIN, OUTPUT, "N", 2, 1000000, "1000",
           "Number of draws for --estimate."),
     SWITCH(STATS_JSON, "stats-json", 0, FOR_GENERATE, OUTPUT,
@@ -222,8 +222,8 @@ const flag flags[FLAG_END] = {
     SWITCH(JSON, "json", 0, FOR_ALL, OUTPUT, "Print JSON on standard output."),
     SWITCH(CSV, "csv", 0, FOR_BENCH | FOR_COMPARE, OUTPUT, "Print comma-separated values."),
     COUNT(CONTINUE, "continue", 0, FOR_COMPARE, OUTPUT, "N", 0, 100000, "48",
-          "Let every setting continue the text by N tokens, greedily: all of it if it comes from "
-          "-p or is short, else its first half. 0: none."),
+          "Let every setting write N tokens, greedily, to continue the text (its first half, "
+          "unless it is short or comes from -p). 0: none."),
     TEXT(HTML, "html", 0, FOR_COMPARE, OUTPUT, "FILE",
          "Also write a report with charts: one self-contained file for a browser."),
     SWITCH(QUIET, "quiet", 'q', FOR_ALL, OUTPUT,

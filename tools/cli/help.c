@@ -91,9 +91,12 @@ void help_program(FILE *out, const command *const *commands, size_t n) {
     fputs("\nCommands:\n", out);
     for (size_t i = 0; i < n; i++)
         fprintf(out, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
-    fputs("\n`performer COMMAND --help` prints the manual of a command, `performer --version` the\n"
-          "version.\n\nExamples:\n",
-          out);
+    fputs("\n", out);
+    print_wrapped(out,
+                  "`performer COMMAND --help` prints a command's manual, `performer --version` the "
+                  "version.",
+                  0, 0);
+    fputs("\nExamples:\n", out);
     print_lines(out, "performer generate models/weights/tales-favor.gguf -p \"Once upon a time\"\n"
                      "performer eval models/weights/tales-softmax.gguf --file story.txt "
                      "--attention favor");
