@@ -68,8 +68,7 @@ static bool open_chat(chat *c, pf_error *error) {
 
 /* ---- slash commands ---- */
 
-/* The options as they were given, with "favor,features=64" in place of what they say of
- * attention. */
+/* Opens a session with the options given, overridden by a setting such as "favor,features=64". */
 static bool switch_attention(chat *c, const char *setting, pf_error *error) {
     char pieces[256];
     options changed = *c->parsed;

@@ -40,8 +40,8 @@ static bool read_texts(evaluation_run *e, pf_error *error) {
     return check_room(e->session, needed, error);
 }
 
-/* --stabilizer text: every head must see all keys of a text before its first query, so the text is one
- * chunk. */
+/* For --stabilizer text, every head must see all keys of a text before its first query, so the text
+ * becomes one chunk. */
 static bool noncausal_stabilizer(evaluation_run *e, pf_error *error) {
     if (strcmp(e->parsed->values[FLAG_STABILIZER].text, "text") != 0) return true;
     pf_session_options session = *pf_session_get_options(e->session);

@@ -123,7 +123,7 @@ static bool fits(const flag *f, const char *text, option_value *value) {
 }
 
 /* Copies the next item of a list to `item` and moves past it; false at the end. An item too long
- * for `item` is cut, and is no valid value then. */
+ * for `item` is cut; no valid value is that long. */
 static bool next_item(const char **list, char *item, size_t size) {
     if (!*list) return false;
     size_t length = strcspn(*list, ",");

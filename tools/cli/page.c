@@ -140,8 +140,7 @@ const char *cell_of_log(int sign, double log, int width, char *text) {
     return text;
 }
 
-/* Writes the character at bytes [n], escaped if need be, to shown [8]; returns its number of
- * bytes. */
+/* Writes the character at bytes [n], escaped if need be, to shown [8]; returns its byte count. */
 static size_t show(const char *bytes, size_t n, char *shown, int *columns) {
     size_t length = character(bytes, n, columns);
     if (length > 0 && *columns > 0) {

@@ -1,4 +1,4 @@
-/* floor 5.3 - session flags: what the command line says of attention and of the session. */
+/* floor 5.3 - session flags: what the command line says about attention and the session. */
 #ifndef SESSION_FLAGS_H
 #define SESSION_FLAGS_H
 

@@ -17,8 +17,7 @@ typedef struct line {
     int cells;
 } line;
 
-/* Takes the next line of at most `width` characters: up to a newline or the last space that
- * fits. */
+/* Takes the next line, at most `width` characters: up to a newline or the last space that fits. */
 static line next_line(column *c, int width) {
     line l = {c->at, c->at, 0};
     size_t i = c->at, space = 0;

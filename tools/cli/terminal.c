@@ -1,7 +1,6 @@
 /* floor 5.2 - terminal: results to standard output, all else to standard error; signals.
  *
- * The variables below are the program's only mutable globals: a signal handler can see nothing
- * else. */
+ * The variables below are the only mutable globals here: all that a signal handler can use. */
 #define _POSIX_C_SOURCE 200809L
 #include "terminal.h"
 

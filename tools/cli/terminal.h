@@ -14,15 +14,13 @@ void terminal_start(void);
 /* Names the file that stays mapped while the program runs, for the message that ends it if the file
  * is truncated meanwhile. Borrowed. */
 void terminal_reading(const char *path);
-/* From now on the first Ctrl-C only sets a flag, for a command that can stop with a partial
- * result. */
+/* From now on the first Ctrl-C only sets a flag: for commands that can stop with partial results. */
 void terminal_catch_interrupt(void);
 bool terminal_interrupted(void);
 /* From now on every Ctrl-C only sets the flag, and interrupts a blocked read. */
 void terminal_keep_interrupts(void);
 void terminal_forget_interrupt(void); /* clears the flag */
-/* Saves the terminal's mode before something changes it; signals that end the program restore
- * it. */
+/* Call this before changing the terminal's mode; signals that end the program then restore it. */
 void terminal_remember_mode(void);
 
 /* Print "performer: message" or "performer COMMAND: message" on standard error; return EXIT_FAILED
