@@ -54,10 +54,12 @@ run inspect "$tmp/closed.gguf" --json
 equal "--no-fit: no fitted tensors" 0 "$(printf '%s' "$out" | grep -c 'favor.q.weight')"
 
 run calibrate $model "${few[@]}" --same-features -o "$tmp/same.gguf" --json -q
-equal "--same-features: all 16 heads have 16 features" 16 "$(printf '%s' "$out" | grep -c '"features": 16')"
+equal "--same-features: all 16 heads have 16 features" 16 \
+    "$(printf '%s' "$out" | grep -c '"features": 16')"
 run calibrate $model "${few[@]}" --features 0 -o "$tmp/windows.gguf" -q
 run eval "$tmp/windows.gguf" --file "$tmp/other.txt" --json
-equal "--features 0: windows only, which the file runs by default" local "$(value "['attention']" "$out")"
+equal "--features 0: windows only, which the file runs by default" local \
+    "$(value "['attention']" "$out")"
 
 # Without a text the model writes its own.
 run calibrate $model --length 64 --texts 2 --steps 25 --window 8 --features 8 -o "$tmp/own.gguf"
@@ -85,8 +87,8 @@ else
     skip "the package gguf reads the file" "python3 has no gguf"
 fi
 
-# Ctrl-C: a sentence, and what stood under the output's name stands there still. The options make the pass
-# that is interrupted by far the longest.
+# Ctrl-C: a message, and the file that had the output's name before is still there. The options make
+# the pass that is interrupted by far the longest.
 for _ in {1..400}; do cat models/weights/sample.txt; done >"$tmp/long.txt"
 interrupt() { # "what" OPTIONS...
     local what=$1 pid

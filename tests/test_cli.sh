@@ -47,7 +47,8 @@ equal "... after 64 new tokens, with the BOS" 64 "$(number tokens "$(tail -1 "$t
 run generate $model -n 100 -t 0 --ignore-eos --stats-json --attention favor
 equal "favor goes on" 100 "$(number tokens "$(tail -1 "$tmp/err")")"
 run generate $model -n 2 --context 100 -t 0
-match "a context longer than the trained one: a warning" 'warning: --context 100 .* 64 tokens' "$err"
+match "a context longer than the trained one: a warning" \
+    'warning: --context 100 .* 64 tokens' "$err"
 refused "... is refused if positions are learned" 1 'learned positions.*--context 64' \
     generate $families/gpt2.gguf -n 2 --context 100
 long=$(printf 'word %.0s' {1..80})
@@ -60,7 +61,8 @@ match "an option without effect: a warning" '--features has no effect under soft
 # eval
 run eval $model --tokens $families/llama.tokens.txt --json --logits "$tmp/logits.f32" --bucket 5
 equal "eval: exit 0, nothing on stderr" "0 " "$code $err"
-close "eval --logits: equal to the float64 reference" 5e-4 "$tmp/logits.f32" $families/llama.logits.f32
+close "eval --logits: equal to the float64 reference" 5e-4 \
+    "$tmp/logits.f32" $families/llama.logits.f32
 loss=$(number loss "$out")
 for key in tokens loss perplexity seconds; do
     match "eval --json: $key" '^[0-9.e+-]+$' "$(number $key "$out")"
@@ -78,7 +80,8 @@ equal "eval: .jsonl texts are separate, their loss pooled" "${loss:0:9}" \
 match "eval: .jsonl counts all tokens" "^$((2 * $(wc -l <$families/llama.tokens.txt)))\$" \
     "$(number tokens "$out")"
 echo "1 2 9x" >"$tmp/bad"
-refused "eval: an id that is not a number" 1 'line 1: "9x" is not a token id' eval $model --tokens "$tmp/bad"
+refused "eval: an id that is not a number" 1 'line 1: "9x" is not a token id' \
+    eval $model --tokens "$tmp/bad"
 echo "1 2 96" >"$tmp/bad"
 refused "eval: an id beyond the vocabulary, as the last target" 1 'id 96' \
     eval $model --tokens "$tmp/bad"
@@ -98,7 +101,8 @@ run tokenize $model --decode -p "$out"
 equal "tokenize: round trip" "the hat" "$out"
 printf 'the hat\nthe\\nhat\n\nlast' >"$tmp/lines"
 run tokenize $model --ids --file "$tmp/lines"
-equal "tokenize --file: one line of ids per line" "4 $first" "$(wc -l <"$tmp/out") $(head -1 "$tmp/out")"
+equal "tokenize --file: one line of ids per line" "4 $first" \
+    "$(wc -l <"$tmp/out") $(head -1 "$tmp/out")"
 run tokenize $model --ids --file "$tmp/lines" --escape
 "$performer" tokenize $model --decode --escape --file "$tmp/out" >"$tmp/back"
 equal "tokenize --escape: round trip" "$(cat "$tmp/lines")" "$(cat "$tmp/back")"
@@ -151,7 +155,8 @@ equal "bench: two attentions, two contexts, prefill and decode" 8 \
     "$(grep -c '"tokens_per_second"' "$tmp/out")"
 match "bench: limits are named" '"limit": "bandwidth"' "$out"
 run bench $model --context 8 --repeat 1 --csv --attention favor -q
-equal "bench --csv: a header and one line each for load, prefill and decode" 4 "$(wc -l <"$tmp/out")"
+equal "bench --csv: a header and one line each for load, prefill and decode" 4 \
+    "$(wc -l <"$tmp/out")"
 refused "bench: rows that do not fill whole blocks" 1 'multiple of 32' \
     bench --shape 24x1x2x64x100 --type q8_0 --context 8 -q
 
@@ -179,4 +184,5 @@ kill -INT $pid
 wait $pid
 equal "Ctrl-C: exit 0" 0 $?
 match "Ctrl-C: statistics so far" '"stopped_by":"interrupt"' "$(tail -1 "$tmp/err")"
-equal "Ctrl-C: the text ends with a newline" "0a" "$(tail -c 1 "$tmp/out" | od -An -tx1 | tr -d ' ')"
+equal "Ctrl-C: the text ends with a newline" "0a" \
+    "$(tail -c 1 "$tmp/out" | od -An -tx1 | tr -d ' ')"

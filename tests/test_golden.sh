@@ -47,7 +47,8 @@ with open(sys.argv[2] + "/ids", "w") as ids:
     for row in rows:
         ids.write(" ".join(map(str, row["llama2c"])) + "\n")
 PYTHON
-    "$performer" tokenize "$tmp/s.gguf" --ids --bos --no-special --file "$tmp/texts" --escape >"$tmp/out"
+    "$performer" tokenize "$tmp/s.gguf" --ids --bos --no-special --file "$tmp/texts" --escape \
+        >"$tmp/out"
     check "stories260K, ids of 28 texts" diff "$tmp/out" "$tmp/ids"
     # the first text is empty; the others must come back unchanged
     sed 's/^1 *//' "$tmp/ids" >"$tmp/plain"

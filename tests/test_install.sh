@@ -22,27 +22,33 @@ equal "the shared library's name" libperformer.so.0 \
     "$(objdump -p "$lib/libperformer.so" | awk '/SONAME/ { print $2 }')"
 symbols=$(nm -D --defined-only "$lib/libperformer.so" | awk '{ print $3 }')
 equal "it exports only pf_ symbols" "" "$(grep -v '^pf_' <<<"$symbols")"
-equal "... exactly those that performer.h declares" "$(scripts/api symbols | grep -o 'pf_[a-z0-9_]*')" \
+equal "... exactly those that performer.h declares" \
+    "$(scripts/api symbols | grep -o 'pf_[a-z0-9_]*')" \
     "$(LC_ALL=C sort <<<"$symbols")"
 equal "so does the static library" "" \
-    "$(nm -g --defined-only "$lib/libperformer.a" 2>/dev/null | awk 'NF == 3 { print $3 }' | grep -v '^pf_')"
+    "$(nm -g --defined-only "$lib/libperformer.a" 2>/dev/null |
+        awk 'NF == 3 { print $3 }' | grep -v '^pf_')"
 
 read -ra flags <<<"$(pkg-config --cflags --libs performer)"
 build() { # EXAMPLE
-    check "examples/$1.c compiles without a warning" "${CC:-cc}" -std=c11 -Wall -Wextra -Wpedantic -Werror \
+    check "examples/$1.c compiles without a warning" \
+        "${CC:-cc}" -std=c11 -Wall -Wextra -Wpedantic -Werror \
         "$root$prefix/share/doc/performer/examples/$1.c" "${flags[@]}" -pthread -o "$tmp/$1"
 }
 build generate
 build many_sessions
-wanted=$("$performer" generate "$model" -p "Once upon a time" -n 30 -t 0 -q --no-echo --attention favor)
-equal "generate writes the same text as the program" "$wanted" "$("$tmp/generate" "$model" "Once upon a time" 30)"
+wanted=$("$performer" generate "$model" -p "Once upon a time" -n 30 -t 0 -q --no-echo \
+    --attention favor)
+equal "generate writes the same text as the program" "$wanted" \
+    "$("$tmp/generate" "$model" "Once upon a time" 30)"
 match "... and reports errors" 'nowhere.gguf' "$("$tmp/generate" /nowhere.gguf x 2>&1)"
 equal "64 sessions on 8 threads give the same texts as one by one" \
     "64 sessions on 8 threads: 64 texts the same, 0 wrong" "$("$tmp/many_sessions" "$model")"
 
 printf '#include <performer.h>\n' >"$tmp/alone.c"
 cp "$tmp/alone.c" "$tmp/alone.cc"
-check "performer.h compiles alone" "${CC:-cc}" -std=c11 -Wall -Werror -fsyntax-only "${flags[0]}" "$tmp/alone.c"
+check "performer.h compiles alone" \
+    "${CC:-cc}" -std=c11 -Wall -Werror -fsyntax-only "${flags[0]}" "$tmp/alone.c"
 if command -v g++ >/dev/null; then
     check "... in C++ as well" g++ -std=c++17 -fsyntax-only "${flags[0]}" "$tmp/alone.cc"
 fi

@@ -18,7 +18,8 @@ refused "a value for a switch" 2 '--no-echo takes no value' generate $model --no
 refused "letters after a number" 2 '--tokens takes a whole number from 0 .*"12x"' \
     generate $model -n 12x
 refused "overflow" 2 'not "99999999999999999999"' generate $model -n 99999999999999999999
-refused "overflow that wraps around" 2 'not "18446744073709551617"' generate $model -s 18446744073709551617
+refused "overflow that wraps around" 2 'not "18446744073709551617"' \
+    generate $model -s 18446744073709551617
 refused "negative count" 2 'not "-5"' generate $model -n -5
 refused "empty number" 2 'not ""' generate $model --top-k=
 refused "space before a number" 2 'not " 5"' generate $model -n ' 5'
@@ -30,15 +31,16 @@ refused "probability over 1" 2 '--top-p takes a number from 0 to 1' generate $mo
 refused "unknown attention" 2 '--attention takes softmax, favor or local, not "foo"' \
     generate $model --attention foo
 refused "no features" 2 '--features takes a whole number from 1' generate $model --features 0
-refused "invalid redraw" 2 '--redraw takes never, sequence or a whole number' generate $model --redraw now
+refused "invalid redraw" 2 '--redraw takes never, sequence or a whole number' \
+    generate $model --redraw now
 refused "an empty item in a list" 2 '--context takes whole numbers' bench $model --context 1,,2
 refused "unknown name in a list" 2 '--attention takes softmax' bench $model --attention softmax,x
 refused "two prompts" 2 '--prompt or --file, not both' generate $model -p a -f b
 refused "eval without a text" 2 'no text is given' eval $model
 refused "eval with two texts" 2 'more than one text' eval $model -p a --file b
 refused "convert without an output" 2 '-o FILE' convert $model
-refused "bench with two models" 2 'not both' bench $model --shape 15M
-refused "bench with an unknown shape" 2 '--shape is 15M' bench --shape 15MB
+refused "bench of two models" 2 'not both' bench $model --shape 15M
+refused "bench of an unknown shape" 2 '--shape is 15M' bench --shape 15MB
 
 refused "missing file" 1 'missing.gguf' generate missing.gguf
 refused "a directory" 1 'tests' generate tests

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tests/test_robust.sh - what can go wrong around a run: files truncated while in use, full disks and
+# tests/test_robust.sh - what can go wrong around a run: files truncated while in use, full disks,
 # limits, signals, weights that are not finite, settings at the edge of their range.
 . tests/lib.sh
 
@@ -20,7 +20,8 @@ equal "a model truncated while in use: exit 1" 1 $?
 match "... and a message" '^performer: .*model.gguf became unreadable' "$(cat "$tmp/err")"
 mkdir "$tmp/replaced"
 cp $model "$tmp/replaced/model.gguf"
-"$performer" generate "$tmp/replaced/model.gguf" -p "hello hat" -n 3000 -t 0 --ignore-eos --attention favor -q \
+"$performer" generate "$tmp/replaced/model.gguf" -p "hello hat" -n 3000 -t 0 --ignore-eos \
+    --attention favor -q \
     >"$tmp/out" 2>"$tmp/err" &
 pid=$!
 cp tests/fixtures/families/qwen2.gguf "$tmp/replaced/new.gguf"
@@ -42,7 +43,8 @@ refused "convert into a folder that cannot be written to" 1 '/proc/out.gguf' \
 if [ -w /dev/full ]; then
     refused "convert to a full disk" 1 '/dev/full: No space left' convert $model -o /dev/full -q
 fi
-"$performer" generate $model -n 2000 --ignore-eos --attention favor -q 2>"$tmp/err" | head -1 >/dev/null
+"$performer" generate $model -n 2000 --ignore-eos --attention favor -q 2>"$tmp/err" |
+    head -1 >/dev/null
 equal "generate | head -1" "0 " "${PIPESTATUS[0]} $(cat "$tmp/err")"
 
 # Ctrl-C in convert: a model of zeros, large enough to take a while (sparse, so it needs no disk).
@@ -84,12 +86,14 @@ equal "Ctrl-C with --save-state: exit 0" 0 $?
 run generate $model -n 20 -t 0 --ignore-eos -q --load-state "$tmp/s"
 printf '%s' "$out" >"$tmp/second"
 joined=$(head -c -1 "$tmp/first" | cat - "$tmp/second" | wc -c)
-"$performer" generate $model -p "hello hat" -n $((joined + 100)) -t 0 --ignore-eos --attention favor -q \
+"$performer" generate $model -p "hello hat" -n $((joined + 100)) -t 0 --ignore-eos \
+    --attention favor -q \
     2>"$tmp/err" | head -c "$joined" >"$tmp/whole"
 if head -c -1 "$tmp/first" | cat - "$tmp/second" | cmp -s - "$tmp/whole"; then
     ok "... and the text continues from there"
 else
-    not_ok "... and the text continues from there" "$(wc -c "$tmp/first" "$tmp/second" "$tmp/whole")"
+    not_ok "... and the text continues from there" \
+        "$(wc -c "$tmp/first" "$tmp/second" "$tmp/whole")"
 fi
 
 # Weights that are NaN, infinite, or too large for a type.
@@ -101,8 +105,8 @@ spoil "$tmp/nan.gguf" '\0\0\300\177'
 spoil "$tmp/inf.gguf" '\0\0\200\177'
 spoil "$tmp/large.gguf" '\0\120\303\111' # 1.6e6
 for command in generate eval compare; do
-    refused "$command: a NaN: the message names the tensor" 1 'nan.gguf: the tensor [a-z0-9_.]+ has a value' \
-        $command "$tmp/nan.gguf" -p "the hat" -q
+    refused "$command: a NaN: the message names the tensor" 1 \
+        'nan.gguf: the tensor [a-z0-9_.]+ has a value' $command "$tmp/nan.gguf" -p "the hat" -q
 done
 refused "an infinity" 1 'inf.gguf: the tensor [a-z0-9_.]+ has' generate "$tmp/inf.gguf" -q
 refused "... under favor, two threads" 1 'inf.gguf: the tensor' \
