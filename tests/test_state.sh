@@ -57,8 +57,8 @@ refused "other attention options" 1 'attention options' \
     generate $model --load-state "$tmp/s" --attention local --window 4 -q
 refused "keys of another type" 1 'attention options' \
     generate $model --load-state "$tmp/s" --kv f16 -q
-refused "a model instead of a state" 1 'no saved state' generate $model --load-state $model -q
-refused "a missing file" 1 'nowhere' generate $model --load-state /nowhere/s -q
+refused "a model is no state" 1 'no saved state' generate $model --load-state $model -q
+refused "no file" 1 'nowhere' generate $model --load-state /nowhere/s -q
 head -c -9 "$tmp/s" >"$tmp/cut"
 refused "a truncated state" 1 'cut: .*bytes' generate $model --load-state "$tmp/cut" -q
 run generate $model -n 2 -q --save-state /nowhere/s

@@ -1,6 +1,7 @@
 /* floor 5.5 - convert, the command: a checkpoint of any supported format -> GGUF. */
-#include "commands.h"
 #include "convert.h"
+
+#include "commands.h"
 #include "foreign.h"
 #include "formats.h"
 #include "load.h"

@@ -1,7 +1,8 @@
 /* floor 5.7 - report text: the table of numbers, and the continuations side by side. */
+#include "report.h"
+
 #include "continuation.h"
 #include "memory.h"
-#include "report.h"
 #include "resources.h"
 
 #include <math.h>

@@ -1,6 +1,7 @@
 /* floor 5.5 - scaling print: the measurements as a table, as comma-separated values, as JSON. */
-#include "resources.h"
 #include "scaling.h"
+
+#include "resources.h"
 #include "terminal.h"
 
 #include <math.h>
