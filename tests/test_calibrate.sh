@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tests/test_calibrate.sh - calibrate: the command, what its file is to us and to others.
+# tests/test_calibrate.sh - calibrate: the command, and its file as we and others read it.
 . tests/lib.sh
 
 model=models/weights/tales-softmax.gguf
@@ -12,13 +12,13 @@ head -c 4000 models/weights/sample.txt >"$tmp/text.txt"
 few=(--file "$tmp/text.txt" --length 128 --texts 4 --steps 25 --window 12 --features 16 --sinks 1)
 value() { printf '%s' "$2" | python3 -c "import json,sys; print(json.load(sys.stdin)$1)"; }
 
-refused "no output named" 2 'add -o FILE' calibrate $model --file "$tmp/text.txt"
-refused "a text that is not there" 1 'nowhere.txt' calibrate $model --file nowhere.txt -o "$tmp/x.gguf"
+refused "no output given" 2 'add -o FILE' calibrate $model --file "$tmp/text.txt"
+refused "a missing text" 1 'nowhere.txt' calibrate $model --file nowhere.txt -o "$tmp/x.gguf"
 refused "a budget that is too small" 1 'too small' \
     calibrate $model "${few[@]}" --state-bytes 100 -o "$tmp/x.gguf" -q
-refused "a budget without one" 1 'no-budget' \
+refused "a budget with --no-budget" 1 'no-budget' \
     calibrate $model "${few[@]}" --state-bytes 90000 --no-budget -o "$tmp/x.gguf" -q
-equal "nothing is written where it fails" "" "$(find "$tmp" -name 'x.gguf*')"
+equal "nothing is written if it fails" "" "$(find "$tmp" -name 'x.gguf*')"
 
 run calibrate $model "${few[@]}" -o "$tmp/fitted.gguf" --json -q
 equal "calibrate: exit 0, nothing on stderr" "0 " "$code $err"
@@ -33,7 +33,7 @@ run inspect "$tmp/fitted.gguf" --json
 equal "inspect counts the same state" "$(value "['state_bytes']" "$report")" \
     "$(value "['state_bytes']['favor']" "$out")"
 
-# What it is worth: closer to softmax than its window alone, and as softmax still softmax.
+# Its worth: closer to softmax than the window alone; and under softmax the model is unchanged.
 tail -c 2500 models/weights/sample.txt >"$tmp/other.txt"
 kl() {
     run compare "$1" --file "$tmp/other.txt" --context 1024 --against "$2" --json -q
@@ -47,17 +47,19 @@ else not_ok "the fit is better than a window" "fitted $fitted, window $window"; 
 run eval "$tmp/fitted.gguf" --attention softmax --file "$tmp/other.txt" --context 1024 --json
 loss=$(number loss "$out")
 run eval $model --attention softmax --file "$tmp/other.txt" --context 1024 --json
-equal "under softmax it is the model that it was" "$(number loss "$out")" "$loss"
+equal "under softmax the model is unchanged" "$(number loss "$out")" "$loss"
 
 run calibrate $model "${few[@]}" --no-fit --no-budget -o "$tmp/closed.gguf" -q
 run inspect "$tmp/closed.gguf" --json
 equal "--no-fit: no fitted tensors" 0 "$(printf '%s' "$out" | grep -c 'favor.q.weight')"
 
 run calibrate $model "${few[@]}" --same-features -o "$tmp/same.gguf" --json -q
-equal "--same-features: all 16 heads have 16 features" 16 "$(printf '%s' "$out" | grep -c '"features": 16')"
+equal "--same-features: all 16 heads have 16 features" 16 \
+    "$(printf '%s' "$out" | grep -c '"features": 16')"
 run calibrate $model "${few[@]}" --features 0 -o "$tmp/windows.gguf" -q
 run eval "$tmp/windows.gguf" --file "$tmp/other.txt" --json
-equal "--features 0: windows alone, which the file runs by default" local "$(value "['attention']" "$out")"
+equal "--features 0: windows only, which the file runs by default" local \
+    "$(value "['attention']" "$out")"
 
 # Without a text the model writes its own.
 run calibrate $model --length 64 --texts 2 --steps 25 --window 8 --features 8 -o "$tmp/own.gguf"
@@ -85,8 +87,8 @@ else
     skip "the package gguf reads the file" "python3 has no gguf"
 fi
 
-# Ctrl-C: a sentence, and what stood under the output's name stands there still. The options make the pass
-# that is interrupted by far the longest.
+# Ctrl-C: a message, and the file that had the output's name before is still there. The options make
+# the pass that is interrupted by far the longest.
 for _ in {1..400}; do cat models/weights/sample.txt; done >"$tmp/long.txt"
 interrupt() { # "what" OPTIONS...
     local what=$1 pid

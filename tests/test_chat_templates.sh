@@ -48,7 +48,7 @@ equal "--load-state: the next turn is answered" "Hey!" "$out"
 equal "... and closes the one before" "$(whole "$talk.second")" "$(whole "$talk.first") $err"
 chat "$model" 'Hi there.\n/save /nowhere/state\n/save\n/attention performer\n/attention favor,features=0\n/ids\n'
 match "/save where nothing can be written: a sentence" '^performer: cannot create /nowhere/state' "$(sed -n 1p <<<"$err")"
-match "/save without a file" 'name a file' "$(sed -n 2p <<<"$err")"
+match "/save without a file" 'needs a file' "$(sed -n 2p <<<"$err")"
 match "/attention that there is not" 'softmax, favor or local' "$(sed -n 3p <<<"$err")"
 match "/attention with a setting that cannot be" 'features' "$(sed -n 4p <<<"$err")"
 equal "... and nothing has changed" "$(whole "$talk.first")" "$(sed -n 5p <<<"$err")"

@@ -109,11 +109,11 @@ equal "--scaling: theory crosses at n = M" 64.0 "$(value "['crossings'][0]['theo
 run compare $model --scaling --contexts 16
 match "--scaling: a table" '^ +16 +[0-9.]+ +[0-9.]+ +' "$out"
 run compare $families/gpt2.gguf --scaling --contexts 16,100000
-match "--scaling: lengths without positions are left out" '1 lengths are left out' "$err"
+match "--scaling: lengths without positions are skipped" 'skipping 1 length:' "$err"
 
 # ---- what is refused
-refused "an unknown map" 2 'map is positive' compare $model -p x --against favor,map=foo
-refused "an unknown attention" 2 'attention is softmax' compare $model -p x --against foo
+refused "an unknown map" 2 'map takes positive' compare $model -p x --against favor,map=foo
+refused "an unknown attention" 2 'attention takes softmax' compare $model -p x --against foo
 refused "an option of another kind" 2 'not an option of this command' \
     compare $model -p x --against favor,top-k=3
 refused "a value missing" 2 'features needs a value' compare $model -p x --against favor,features

@@ -114,7 +114,7 @@ long=$(printf 'word %.0s' {1..600})
 refused "a long text" 1 'explain shows texts of up to 512' explain $model -p "$long"
 refused "more tokens than learned positions" 1 'positions for 64 only' \
     explain $families/gpt2.gguf -p "$(printf 'word %.0s' {1..80})"
-refused "an unknown --to" 2 '--to is favor or softmax' explain $model --to local
+refused "an unknown --to" 2 '--to takes favor or softmax' explain $model --to local
 refused "--attention is not asked here" 2 '--attention is not an option of this command' \
     explain $model --attention favor
 

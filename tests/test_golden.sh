@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tests/test_golden.sh - real checkpoints from ../shared: their golden texts, logits and ids.
+# tests/test_golden.sh - real checkpoints from ../shared: golden texts, logits and ids.
 . tests/lib.sh
 
 stories=$data/models/stories260K
@@ -13,7 +13,7 @@ fi
     -o "$tmp/s.gguf" -q
 "$performer" convert "$baby/model5000.bin" --tokenizer "$baby/tok105.bin" -o "$tmp/b.gguf" -q
 
-# golden "what" FILE ARGUMENTS...: the text of generate is the file, byte for byte
+# golden "what" FILE ARGUMENTS...: generate writes the file, byte for byte
 golden() {
     local what=$1 file=$2
     shift 2
@@ -35,7 +35,7 @@ close "stories260K, logits" 1e-3 "$tmp/logits.f32" "$stories/golden_logits_64x51
 run eval "$tmp/b.gguf" --tokens "$baby/golden_logits_tokens.txt" --logits "$tmp/logits.f32" -q
 close "babyllama, logits" 1e-3 "$tmp/logits.f32" "$baby/golden_logits_128x105.f32"
 
-# ids as llama2.c gives them: texts have no newline but escaped ones, as in JSON
+# llama2.c's ids; newlines in the texts are escaped, as in JSON
 jsonl=$stories/golden_tok512.jsonl
 if python3 - "$jsonl" "$tmp" 2>/dev/null <<'PYTHON'; then
 import json, sys
@@ -47,9 +47,10 @@ with open(sys.argv[2] + "/ids", "w") as ids:
     for row in rows:
         ids.write(" ".join(map(str, row["llama2c"])) + "\n")
 PYTHON
-    "$performer" tokenize "$tmp/s.gguf" --ids --bos --no-special --file "$tmp/texts" --escape >"$tmp/out"
+    "$performer" tokenize "$tmp/s.gguf" --ids --bos --no-special --file "$tmp/texts" --escape \
+        >"$tmp/out"
     check "stories260K, ids of 28 texts" diff "$tmp/out" "$tmp/ids"
-    # the first text is empty; the others come back as they were
+    # the first text is empty; the others must come back unchanged
     sed 's/^1 *//' "$tmp/ids" >"$tmp/plain"
     "$performer" tokenize "$tmp/s.gguf" --decode --escape --file "$tmp/plain" >"$tmp/out"
     check "stories260K, texts of the ids" diff "$tmp/out" "$tmp/texts"
@@ -57,7 +58,7 @@ else
     skip "stories260K, ids of 28 texts" "no python3 to read $jsonl"
 fi
 
-# cut anywhere: a sentence and exit 1, never a signal
+# truncated anywhere: a message and exit 1, never a signal
 cut_everywhere() { # what FILE COMMAND... with @ for the cut file
     local what=$1 file=$2 bad="" size
     shift 2

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# tests/test_install.sh - what `make install` installs: examples built and run against it, symbols, manuals.
+# tests/test_install.sh - `make install`: examples build and run against it; symbols; manuals.
 . tests/lib.sh
 
 if [ "$performer" != ./performer ]; then
-    skip "make install" "only for the usual build"
+    skip "make install" "only for the default build"
     exit 0
 fi
 root=$tmp/root prefix=/opt/performer
@@ -21,30 +21,36 @@ equal "the installed program runs" "performer 0.1.0" "$("$root$prefix/bin/perfor
 equal "the shared library's name" libperformer.so.0 \
     "$(objdump -p "$lib/libperformer.so" | awk '/SONAME/ { print $2 }')"
 symbols=$(nm -D --defined-only "$lib/libperformer.so" | awk '{ print $3 }')
-equal "it shows nothing but pf_ symbols" "" "$(grep -v '^pf_' <<<"$symbols")"
-equal "... those that performer.h declares, all of them" "$(scripts/api symbols | grep -o 'pf_[a-z0-9_]*')" \
+equal "it exports only pf_ symbols" "" "$(grep -v '^pf_' <<<"$symbols")"
+equal "... exactly those that performer.h declares" \
+    "$(scripts/api symbols | grep -o 'pf_[a-z0-9_]*')" \
     "$(LC_ALL=C sort <<<"$symbols")"
-equal "the static library has no other names either" "" \
-    "$(nm -g --defined-only "$lib/libperformer.a" 2>/dev/null | awk 'NF == 3 { print $3 }' | grep -v '^pf_')"
+equal "so does the static library" "" \
+    "$(nm -g --defined-only "$lib/libperformer.a" 2>/dev/null |
+        awk 'NF == 3 { print $3 }' | grep -v '^pf_')"
 
 read -ra flags <<<"$(pkg-config --cflags --libs performer)"
 build() { # EXAMPLE
-    check "examples/$1.c compiles without a warning" "${CC:-cc}" -std=c11 -Wall -Wextra -Wpedantic -Werror \
+    check "examples/$1.c compiles without a warning" \
+        "${CC:-cc}" -std=c11 -Wall -Wextra -Wpedantic -Werror \
         "$root$prefix/share/doc/performer/examples/$1.c" "${flags[@]}" -pthread -o "$tmp/$1"
 }
 build generate
 build many_sessions
-wanted=$("$performer" generate "$model" -p "Once upon a time" -n 30 -t 0 -q --no-echo --attention favor)
-equal "generate writes the program's text" "$wanted" "$("$tmp/generate" "$model" "Once upon a time" 30)"
-match "... and says what is wrong" 'nowhere.gguf' "$("$tmp/generate" /nowhere.gguf x 2>&1)"
-equal "64 sessions on 8 threads tell the same as one by one" \
+wanted=$("$performer" generate "$model" -p "Once upon a time" -n 30 -t 0 -q --no-echo \
+    --attention favor)
+equal "generate writes the same text as the program" "$wanted" \
+    "$("$tmp/generate" "$model" "Once upon a time" 30)"
+match "... and reports errors" 'nowhere.gguf' "$("$tmp/generate" /nowhere.gguf x 2>&1)"
+equal "64 sessions on 8 threads give the same texts as one by one" \
     "64 sessions on 8 threads: 64 texts the same, 0 wrong" "$("$tmp/many_sessions" "$model")"
 
 printf '#include <performer.h>\n' >"$tmp/alone.c"
 cp "$tmp/alone.c" "$tmp/alone.cc"
-check "performer.h stands alone" "${CC:-cc}" -std=c11 -Wall -Werror -fsyntax-only "${flags[0]}" "$tmp/alone.c"
+check "performer.h compiles alone" \
+    "${CC:-cc}" -std=c11 -Wall -Werror -fsyntax-only "${flags[0]}" "$tmp/alone.c"
 if command -v g++ >/dev/null; then
-    check "... in C++, too" g++ -std=c++17 -fsyntax-only "${flags[0]}" "$tmp/alone.cc"
+    check "... in C++ as well" g++ -std=c++17 -fsyntax-only "${flags[0]}" "$tmp/alone.cc"
 fi
 man=$root$prefix/share/man
 for word in 'PERFORMER GENERATE' 'save\\-state' 'SEE ALSO'; do
@@ -52,6 +58,6 @@ for word in 'PERFORMER GENERATE' 'save\\-state' 'SEE ALSO'; do
 done
 match "libperformer(3) has the functions" 'pf_session_append\(' "$(cat "$man/man3/libperformer.3")"
 if command -v groff >/dev/null; then
-    equal "the manuals are sound" "" \
+    equal "the manuals have no errors" "" \
         "$(groff -man -ww -z "$man/man1/performer.1" "$man/man3/libperformer.3" 2>&1)"
 fi

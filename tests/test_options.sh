@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tests/test_options.sh - the command line: what is refused (exit 2, one sentence), what is a manual.
+# tests/test_options.sh - the command line: errors (exit 2, one message), manuals, spellings.
 . tests/lib.sh
 
 model=tests/fixtures/families/llama.gguf
@@ -8,33 +8,35 @@ refused "unknown option names the nearest" 2 'unknown option --temprature.*--tem
     generate $model --temprature 1
 refused "swapped letters are near" 2 'nearest is --tokens' generate $model --tokesn 5
 refused "unknown letter" 2 'unknown option -Z' generate $model -Z
-refused "option of another command" 2 '--top-k is not an option of this command' \
+refused "an option of another command" 2 '--top-k is not an option of this command' \
     eval $model --top-k 3 -p x
 refused "unknown command names the nearest" 2 '"genrate".*generate' genrate $model
-refused "no model" 2 'no model is named' generate
+refused "no model" 2 'no model is given' generate
 refused "two models" 2 'one argument too many' generate $model b
-refused "value missing" 2 '--tokens needs a value' generate $model -n
-refused "value for a switch" 2 '--no-echo takes no value' generate $model --no-echo=1
-refused "letters behind a number" 2 '--tokens is a whole number from 0 .*"12x"' \
+refused "a missing value" 2 '--tokens needs a value' generate $model -n
+refused "a value for a switch" 2 '--no-echo takes no value' generate $model --no-echo=1
+refused "letters after a number" 2 '--tokens takes a whole number from 0 .*"12x"' \
     generate $model -n 12x
 refused "overflow" 2 'not "99999999999999999999"' generate $model -n 99999999999999999999
-refused "wrapped overflow" 2 'not "18446744073709551617"' generate $model -s 18446744073709551617
+refused "overflow that wraps around" 2 'not "18446744073709551617"' \
+    generate $model -s 18446744073709551617
 refused "negative count" 2 'not "-5"' generate $model -n -5
 refused "empty number" 2 'not ""' generate $model --top-k=
 refused "space before a number" 2 'not " 5"' generate $model -n ' 5'
 refused "hexadecimal" 2 'not "0x10"' generate $model -t 0x10
-refused "not a number" 2 '--temperature is a number .*"nan"' generate $model -t nan
+refused "not a number" 2 '--temperature takes a number .*"nan"' generate $model -t nan
 refused "infinity" 2 'not "1e999"' generate $model -t 1e999
 refused "negative temperature" 2 'not "-0.5"' generate $model --temperature=-0.5
-refused "probability over 1" 2 '--top-p is a number from 0 to 1' generate $model --top-p 1.01
-refused "unknown attention" 2 '--attention is softmax, favor or local, not "foo"' \
+refused "probability over 1" 2 '--top-p takes a number from 0 to 1' generate $model --top-p 1.01
+refused "unknown attention" 2 '--attention takes softmax, favor or local, not "foo"' \
     generate $model --attention foo
-refused "no features" 2 '--features is a whole number from 1' generate $model --features 0
-refused "bad redraw" 2 '--redraw is never, sequence or a whole number' generate $model --redraw now
-refused "hole in a list" 2 '--context is whole numbers' bench $model --context 1,,2
-refused "unknown name in a list" 2 '--attention is softmax' bench $model --attention softmax,x
-refused "two prompts" 2 'two prompts' generate $model -p a -f b
-refused "eval without a text" 2 'no text is named' eval $model
+refused "no features" 2 '--features takes a whole number from 1' generate $model --features 0
+refused "invalid redraw" 2 '--redraw takes never, sequence or a whole number' \
+    generate $model --redraw now
+refused "an empty item in a list" 2 '--context takes whole numbers' bench $model --context 1,,2
+refused "unknown name in a list" 2 '--attention takes softmax' bench $model --attention softmax,x
+refused "two prompts" 2 '--prompt or --file, not both' generate $model -p a -f b
+refused "eval without a text" 2 'no text is given' eval $model
 refused "eval with two texts" 2 'more than one text' eval $model -p a --file b
 refused "convert without an output" 2 '-o FILE' convert $model
 refused "bench of two models" 2 'not both' bench $model --shape 15M
@@ -42,7 +44,7 @@ refused "bench of an unknown shape" 2 '--shape is 15M' bench --shape 15MB
 
 refused "missing file" 1 'missing.gguf' generate missing.gguf
 refused "a directory" 1 'tests' generate tests
-refused "a file of no known format" 1 'tests/lib.sh' inspect tests/lib.sh
+refused "a file of unknown format" 1 'tests/lib.sh' inspect tests/lib.sh
 refused "missing text file" 1 'missing.txt' eval $model --file missing.txt
 refused "missing ids file" 1 'missing.ids' eval $model --tokens missing.ids
 refused "output into a missing folder" 1 'missing' convert $model -o missing/out.gguf
@@ -50,7 +52,7 @@ refused "output into a missing folder" 1 'missing' convert $model -o missing/out
 run
 equal "no command: exit 2" 2 "$code"
 match "no command: usage on stderr" '^Usage: performer COMMAND' "$err"
-for command in generate eval convert inspect tokenize bench compare; do
+for command in generate chat eval convert inspect tokenize bench compare calibrate; do
     run $command --help
     equal "$command --help: exit 0" "0 " "$code $err"
     match "$command --help: usage" "^Usage: performer $command " "$out"
@@ -63,7 +65,7 @@ done
 run --version
 match "--version" '^performer [0-9]+\.[0-9]+\.[0-9]+$' "$out"
 
-# Every way to write an option means the same.
+# All spellings of an option are equivalent.
 run generate $model --tokens=3 -t0 -q
 first=$out
 run generate $model --tokens 3 --temperature 0 --quiet
@@ -71,4 +73,4 @@ equal "--name=value, -xVALUE and --name value" "$first" "$out"
 run generate -n 3 -t 0 -q -- $model
 equal "options before the model, and --" "$first" "$out"
 run generate $model -n 9 -n 3 -t 0 -q
-equal "the last value holds" "$first" "$out"
+equal "the last value counts" "$first" "$out"

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# tests/test_robust.sh - what goes wrong around a run: files cut off while in use, disks and limits, signals,
-# weights that are no numbers, settings at their edges.
+# tests/test_robust.sh - what can go wrong around a run: files truncated while in use, full disks,
+# limits, signals, weights that are not finite, settings at the edge of their range.
 . tests/lib.sh
 
 model=tests/fixtures/families/llama.gguf
 
-# A file that shrinks while it is mapped: no crash, a sentence.
+# A file that shrinks while it is mapped: a message, no crash.
 cp $model "$tmp/model.gguf"
 "$performer" generate "$tmp/model.gguf" -n 100000000 --ignore-eos --attention favor -q \
     >"$tmp/out" 2>"$tmp/err" &
@@ -16,11 +16,12 @@ for _ in {1..100}; do
 done
 : >"$tmp/model.gguf"
 wait $pid
-equal "a model truncated while it is used: exit 1" 1 $?
-match "... and a sentence" '^performer: .*model.gguf became unreadable' "$(cat "$tmp/err")"
+equal "a model truncated while in use: exit 1" 1 $?
+match "... and a message" '^performer: .*model.gguf became unreadable' "$(cat "$tmp/err")"
 mkdir "$tmp/replaced"
 cp $model "$tmp/replaced/model.gguf"
-"$performer" generate "$tmp/replaced/model.gguf" -p "hello hat" -n 3000 -t 0 --ignore-eos --attention favor -q \
+"$performer" generate "$tmp/replaced/model.gguf" -p "hello hat" -n 3000 -t 0 --ignore-eos \
+    --attention favor -q \
     >"$tmp/out" 2>"$tmp/err" &
 pid=$!
 cp tests/fixtures/families/qwen2.gguf "$tmp/replaced/new.gguf"
@@ -28,24 +29,25 @@ mv "$tmp/replaced/new.gguf" "$tmp/replaced/model.gguf"
 wait $pid
 equal "a model replaced by renaming: goes on" "0 " "$? $(cat "$tmp/err")"
 
-# Limits and places where nothing can be written: a sentence, and nothing left behind.
+# Limits and places that cannot be written to: a message, and no file left.
 mkdir "$tmp/small"
 (
     ulimit -f 8
     "$performer" convert $model -o "$tmp/small/out.gguf" -q >"$tmp/out" 2>"$tmp/err"
 )
 equal "convert beyond the file size limit: exit 1" 1 $?
-match "... and a sentence" 'small/out.gguf: File too large' "$(cat "$tmp/err")"
+match "... and a message" 'small/out.gguf: File too large' "$(cat "$tmp/err")"
 equal "... and no file" "" "$(ls "$tmp/small")"
-refused "convert to where nothing can be created" 1 '/proc/out.gguf' \
+refused "convert into a folder that cannot be written to" 1 '/proc/out.gguf' \
     convert $model -o /proc/out.gguf -q
 if [ -w /dev/full ]; then
     refused "convert to a full disk" 1 '/dev/full: No space left' convert $model -o /dev/full -q
 fi
-"$performer" generate $model -n 2000 --ignore-eos --attention favor -q 2>"$tmp/err" | head -1 >/dev/null
+"$performer" generate $model -n 2000 --ignore-eos --attention favor -q 2>"$tmp/err" |
+    head -1 >/dev/null
 equal "generate | head -1" "0 " "${PIPESTATUS[0]} $(cat "$tmp/err")"
 
-# Ctrl-C in convert: a model of zeros, large enough to take a while (sparse: no disk is used for it).
+# Ctrl-C in convert: a model of zeros, large enough to take a while (sparse, so it needs no disk).
 {
     printf '24ka\1\0\0\0'
     printf '\0\2\0\0\0\2\0\0\1\0\0\0\4\0\0\0\4\0\0\0\100\15\3\0\100\0\0\0\1'
@@ -63,12 +65,12 @@ done
 kill -INT $pid
 wait $pid
 code=$?
-match "Ctrl-C in convert: ends by the signal, unless it was done before" '^(130|0)$' $code
+match "Ctrl-C in convert: ends by the signal, unless it has finished before" '^(130|0)$' $code
 left=$(ls "$tmp/half")
 ((code)) || left=${left#out.gguf}
-equal "... and leaves no half file" "" "$left"
+equal "... and leaves no half-written file" "" "$left"
 
-# Ctrl-C in generate: what is saved goes on where it was interrupted.
+# Ctrl-C in generate: the saved state continues where it was interrupted.
 set -m
 "$performer" generate $model -p "hello hat" -n 100000000 -t 0 --ignore-eos --attention favor -q \
     --save-state "$tmp/s" >"$tmp/first" 2>"$tmp/err" &
@@ -84,15 +86,17 @@ equal "Ctrl-C with --save-state: exit 0" 0 $?
 run generate $model -n 20 -t 0 --ignore-eos -q --load-state "$tmp/s"
 printf '%s' "$out" >"$tmp/second"
 joined=$(head -c -1 "$tmp/first" | cat - "$tmp/second" | wc -c)
-"$performer" generate $model -p "hello hat" -n $((joined + 100)) -t 0 --ignore-eos --attention favor -q \
+"$performer" generate $model -p "hello hat" -n $((joined + 100)) -t 0 --ignore-eos \
+    --attention favor -q \
     2>"$tmp/err" | head -c "$joined" >"$tmp/whole"
 if head -c -1 "$tmp/first" | cat - "$tmp/second" | cmp -s - "$tmp/whole"; then
-    ok "... and the text goes on from there"
+    ok "... and the text continues from there"
 else
-    not_ok "... and the text goes on from there" "$(wc -c "$tmp/first" "$tmp/second" "$tmp/whole")"
+    not_ok "... and the text continues from there" \
+        "$(wc -c "$tmp/first" "$tmp/second" "$tmp/whole")"
 fi
 
-# Weights that are no numbers: NaN, infinity; what is too large for a type.
+# Weights that are NaN, infinite, or too large for a type.
 spoil() { # FILE BYTES: the last value of the file's last tensor
     cp $model "$1"
     printf '%b' "$2" | dd of="$1" bs=1 seek=$(($(stat -c %s $model) - 4)) conv=notrunc 2>/dev/null
@@ -101,8 +105,8 @@ spoil "$tmp/nan.gguf" '\0\0\300\177'
 spoil "$tmp/inf.gguf" '\0\0\200\177'
 spoil "$tmp/large.gguf" '\0\120\303\111' # 1.6e6
 for command in generate eval compare; do
-    refused "$command: a NaN is named by its tensor" 1 'nan.gguf: the tensor [a-z0-9_.]+ has a value' \
-        $command "$tmp/nan.gguf" -p "the hat" -q
+    refused "$command: a NaN: the message names the tensor" 1 \
+        'nan.gguf: the tensor [a-z0-9_.]+ has a value' $command "$tmp/nan.gguf" -p "the hat" -q
 done
 refused "an infinity" 1 'inf.gguf: the tensor [a-z0-9_.]+ has' generate "$tmp/inf.gguf" -q
 refused "... under favor, two threads" 1 'inf.gguf: the tensor' \
@@ -112,12 +116,12 @@ refused "a value too large for f16" 1 'tensor .* value of 1.6.*e\+06, too large 
 refused "a NaN in convert" 1 'no number' convert "$tmp/nan.gguf" -o "$tmp/small/f16.gguf" --type f16 -q
 equal "... leaves no file" "" "$(ls "$tmp/small")"
 
-# The edges of the settings.
+# Settings at the edge of their range.
 long=$(printf 'hat %.0s' {1..200})
 refused "softmax: a prompt beyond the context" 1 'tokens, but the context is' \
     generate $model -p "$long" -n 1 -q --attention softmax --context 50
 run generate $model -p "$long" -n 3 -q --attention favor --context 50
-equal "favor: has no limit" 0 "$code"
+equal "favor: no limit" 0 "$code"
 run generate $model -p "" -n 3 -t 0 -q
 equal "an empty prompt: starts from BOS" 0 "$code"
 refused "an empty prompt without BOS" 1 'prompt is empty' \

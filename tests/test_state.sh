@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# tests/test_state.sh - --save-state and --load-state: a text cut in two processes is the same text.
+# tests/test_state.sh - --save-state and --load-state: two processes in turn write the text of one.
 . tests/lib.sh
 
 model=tests/fixtures/families/llama.gguf
 
-# goes_on "what" OPTIONS...: 40 tokens at once, and 17 + 23 with a state between them.
+# goes_on "what" OPTIONS...: 40 tokens at once equal 17 + 23 with a saved state between them.
 goes_on() {
     local what=$1
     shift
@@ -30,7 +30,8 @@ goes_on() {
 for t in 0 1.1; do
     goes_on "softmax, temperature $t" -t $t --seed 3 --attention softmax
     goes_on "favor, temperature $t" -t $t --seed 3 --attention favor --features 16
-    goes_on "favor with a window, temperature $t" -t $t --seed 3 --attention favor --window 5 --sinks 1
+    goes_on "favor with a window, temperature $t" -t $t --seed 3 --attention favor --window 5 \
+        --sinks 1
     goes_on "favor with redraws, temperature $t" -t $t --seed 3 --attention favor --redraw 7
     goes_on "local, temperature $t" -t $t --seed 3 --attention local --window 6 --sinks 2
     goes_on "half precision, temperature $t" -t $t --seed 3 --attention softmax --kv f16
@@ -39,15 +40,16 @@ done
 
 run generate $model -p "hello hat" -n 5 -t 0 --ignore-eos -q --attention favor --save-state "$tmp/s"
 small=$(stat -c %s "$tmp/s")
-run generate $model -p "hello hat" -n 500 -t 0 --ignore-eos -q --attention favor --save-state "$tmp/s"
-equal "favor: the state has one size" "$small" "$(stat -c %s "$tmp/s")"
+run generate $model -p "hello hat" -n 500 -t 0 --ignore-eos -q --attention favor \
+    --save-state "$tmp/s"
+equal "favor: the state has a fixed size" "$small" "$(stat -c %s "$tmp/s")"
 run generate $model -n 3 -p " and" -t 0 -q --load-state "$tmp/s"
-match "a prompt goes on behind the state" '^ and' "$out"
+match "a prompt is appended to the state" '^ and' "$out"
 run generate $model -p "hello hat" -n 0 -q --save-state "$tmp/s"
-equal "-n 0: saves the prompt read" 0 "$code"
+equal "-n 0: saves the state after the prompt" 0 "$code"
 first=$("$performer" generate $model -p "hello hat" -n 9 -t 0 --ignore-eos -q)
 run generate $model -n 9 -t 0 --ignore-eos -q --load-state "$tmp/s"
-equal "... and goes on from it" "$first" "hello hat$out"
+equal "... and continues from there" "$first" "hello hat$out"
 
 refused "another model" 1 'another model' \
     generate tests/fixtures/families/qwen2.gguf --load-state "$tmp/s" -q
@@ -60,7 +62,7 @@ refused "no file" 1 'nowhere' generate $model --load-state /nowhere/s -q
 head -c -9 "$tmp/s" >"$tmp/cut"
 refused "a truncated state" 1 'cut: .*bytes' generate $model --load-state "$tmp/cut" -q
 run generate $model -n 2 -q --save-state /nowhere/s
-equal "a target that cannot be: exit 1" 1 "$code"
-match "... and a sentence" '/nowhere/s' "$err"
+equal "a target in a missing folder: exit 1" 1 "$code"
+match "... and a message" '/nowhere/s' "$err"
 run generate $model -n 2 -q --save-state /dev/full
-match "a full disk: a sentence" 'dev/full: No space left' "$err"
+match "a full disk: a message" 'dev/full: No space left' "$err"

@@ -1,21 +1,23 @@
-/* floor 5.6 - bench: tokens per second, and what share of the machine's limits they are. */
+/* floor 5.6 - bench: tokens per second, and their share of the machine's limits. */
 #include "bench_print.h"
 #include "commands.h"
-#include "common.h"
 #include "cost.h"
 #include "divergence.h"
 #include "load.h"
 #include "matmul.h"
 #include "memory.h"
 #include "numbers.h"
+#include "resources.h"
 #include "rng.h"
+#include "session_flags.h"
 #include "shape.h"
+#include "terminal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A measurement ends early when its rounds have taken this long together. */
+/* A measurement ends early once its rounds have taken this long in total. */
 static const double MAX_SECONDS = 20;
 enum { MAX_REPEAT = 1000, MAX_DECODE = 64 };
 
@@ -27,8 +29,8 @@ typedef struct bench {
     const pf_model *model;
     pf_session_options session;
     limits *limits;
-    bool int8;       /* products are with int8 activations */
-    pf_type type;    /* of most weights */
+    bool int8;       /* matrix products use int8 activations */
+    pf_type type;    /* the type of most weights */
     int32_t *tokens; /* [longest context] */
     float *logits;   /* [V] */
     bench_result *results;
@@ -91,12 +93,12 @@ static bool prepare(bench *b, pf_error *error) {
     return b->limits != NULL;
 }
 
-/* One round of a test, of n tokens: the seconds that it took, or less than 0 if it failed. r->rounds are
- * done already. */
+/* One round of a test, with n tokens, after r->rounds earlier ones. Returns the seconds it took, or
+ * a negative number if it failed. */
 typedef double (*run_round)(bench *b, pf_session *session, bench_result *r, size_t n,
                             pf_error *error);
 
-/* How many tokens a round takes: enough to be timed, few enough that the position hardly moves. */
+/* Tokens per round: enough to be timed, few enough that the position hardly moves. */
 static size_t decode_length(size_t context, size_t repeat) {
     size_t n = context / 4 / repeat;
     return n < 8 ? 8 : n > MAX_DECODE ? MAX_DECODE : n;
@@ -116,7 +118,7 @@ static double load_round(bench *b, pf_session *none, bench_result *r, size_t n, 
     return seconds;
 }
 
-/* The last round leaves the prompt read. */
+/* The prompt of the last round stays read: decode continues from there. */
 static double prefill_round(bench *b, pf_session *session, bench_result *r, size_t n,
                             pf_error *error) {
     (void)r;
@@ -136,7 +138,7 @@ static double decode_round(bench *b, pf_session *session, bench_result *r, size_
     return seconds_now() - start;
 }
 
-/* What bounds a test, and what one token costs of that. */
+/* Sets the limit that bounds a test, and returns what one token costs in its terms. */
 static double find_cost(const bench *b, bench_result *r, const pf_attention_options *attention) {
     bool prefill = r->test == BENCH_PREFILL;
     cost c = cost_of(b->model, attention, r->context, prefill);
@@ -146,8 +148,8 @@ static double find_cost(const bench *b, bench_result *r, const pf_attention_opti
     return prefill ? c.flops : c.bytes;
 }
 
-/* Rounds of n tokens, and before and after each what the machine can do: a round's share is of the mean of
- * those two. Appends the result. */
+/* Runs rounds of n tokens, and measures the machine's limit before and after each: the round's
+ * share is relative to the mean of the two. Appends the result. */
 static bool measure(bench *b, pf_session *session, bench_result r, run_round round, size_t n,
                     pf_error *error) {
     double rates[MAX_REPEAT], shares[MAX_REPEAT], total = 0;
@@ -177,7 +179,7 @@ static bool measure(bench *b, pf_session *session, bench_result r, run_round rou
     return true;
 }
 
-/* From the file, in the page cache by now, to the first logits. */
+/* From opening the file, which is in the page cache by now, to the first logits. */
 static bool measure_load(bench *b, pf_error *error) {
     if (b->random) return true;
     progress(b->parsed, "loading");
@@ -194,7 +196,7 @@ static bool measure_one(bench *b, pf_attention_kind kind, size_t context, pf_err
     settings.context = context + n_decode * repeat;
     if (b->model->position_embedding && settings.context > b->model->context) {
         note(b->parsed,
-             "performer: context %zu is left out: this model has learned positions for "
+             "performer: skipping context %zu: this model has learned positions for only "
              "%u tokens",
              context, b->model->context);
         return true;
@@ -213,7 +215,7 @@ static bool measure_one(bench *b, pf_attention_kind kind, size_t context, pf_err
     return good;
 }
 
-/* What was measured before a failure stays. */
+/* Keeps the results measured before a failure. */
 static bool measure_all(bench *b, pf_error *error) {
     uint64_t contexts[OPTIONS_MAX_LIST];
     char names[OPTIONS_MAX_LIST][32];
@@ -249,7 +251,7 @@ static void print_results(const bench *b, output *out) {
 
 static int run(const options *parsed) {
     if (parsed->model && parsed->given[FLAG_SHAPE])
-        return complain_usage("bench", "give a MODEL or --shape, not both");
+        return complain_usage("bench", "give MODEL or --shape, not both");
     bench b = {.parsed = parsed};
     pf_error error = {0};
     if (parsed->given[FLAG_SHAPE] &&
@@ -275,22 +277,21 @@ const command command_bench = {
     .name = "bench",
     .bit = FOR_BENCH,
     .usage = "(MODEL | --shape SHAPE) [options]",
-    .summary = "tokens per second, memory, shares of the machine's limits",
+    .summary = "measure speed and memory, against the machine's limits",
     .manual =
-        "Measures, for each attention and context length, prefill (tokens/s of reading a prompt of "
-        "that length) and decode (tokens/s one by one behind such a prompt), as medians of "
-        "--repeat rounds; for a file also load: from opening it, already in memory, to the logits "
-        "of the first token (--json and --csv: how many times a second). Before and after each "
-        "round it measures what the machine can do: read bandwidth, single-precision matrix "
-        "products, or "
-        "int8 multiply-adds.\n\n"
-        "Each figure is shown with its share of the limit that bounds it, as the median of the "
-        "rounds' shares: memory that others use as well may be twice as fast a minute later, and "
-        "then all rounds are. Decode: bytes per token "
-        "(weights and state read, the running sums also written) against bandwidth; it can exceed "
-        "100 % where the weights fit the caches. Prefill: operations per token against sgemm, or "
-        "against int8 where weights are quantised and activations are not --float-activations. "
-        "Memory is what is resident after the test.",
+        "Measures prefill (tokens/s reading a prompt) and decode (tokens/s one at a time, after "
+        "such a prompt) for each attention and context length, as medians of --repeat rounds. For "
+        "a file it also measures load: the time from opening the file, which is already in memory, "
+        "to the logits of the first token (--json and --csv: how many times per second). Before "
+        "and after each round it measures what the machine can do: read bandwidth, "
+        "single-precision matrix products, or int8 multiply-adds.\n\n"
+        "Each figure comes with its share of the limit that bounds it, the median of the rounds' "
+        "shares: on a shared machine, memory may be twice as fast a minute later, but then so is "
+        "the limit. Decode compares the bytes per token (weights and state "
+        "read, running sums also written) with the bandwidth; it can exceed 100 % if the weights "
+        "fit into the caches. Prefill compares the operations per token with sgemm, or with int8 "
+        "if the weights are quantised and --float-activations is not given. Memory is what is "
+        "resident after the test.",
     .examples = "performer bench models/weights/tales-favor.gguf --context 256,16384\n"
                 "performer bench --shape 110M --type q8_0 --attention favor --json",
     .run = run,

@@ -1,9 +1,10 @@
 /* floor 5.5 - bench print: what was measured, as a table, as JSON, as comma-separated values. */
 #include "bench_print.h"
 
-#include "common.h"
 #include "kernels.h"
 #include "matmul.h"
+#include "resources.h"
+#include "terminal.h"
 
 #include <stdio.h>
 #include <string.h>

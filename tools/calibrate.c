@@ -1,9 +1,12 @@
-/* floor 5.5 - calibrate: a softmax checkpoint -> the same with Performer attention fitted to it. */
+/* floor 5.5 - calibrate: fits Performer attention to a softmax checkpoint. */
 #include "calibration_texts.h"
 #include "calibration_write.h"
 #include "commands.h"
 #include "gguf_write.h"
 #include "memory.h"
+#include "open_model.h"
+#include "resources.h"
+#include "terminal.h"
 
 #include <string.h>
 
@@ -61,7 +64,7 @@ static bool gather_texts(calibrate_run *c, pf_error *error) {
         return read_calibration_texts(parsed, &c->loaded, &c->texts, error);
     note(parsed,
          "performer: no --file is given, so the model writes the text to calibrate on; real "
-         "text serves better");
+         "text works better");
     return write_calibration_texts(parsed, &c->loaded, &c->texts, error);
 }
 
@@ -89,7 +92,7 @@ static bool write_result(calibrate_run *c, pf_error *error) {
     pf_checkpoint_free(checkpoint);
     pf_loaded written = {0};
     if (!good || strncmp(path, "/dev/", 5) == 0) return good;
-    if (!pf_loaded_open(path, &written, error)) return false; /* as whoever uses it will */
+    if (!pf_loaded_open(path, &written, error)) return false; /* the way its users will */
     pf_session_options session = pf_session_options_default(written.model);
     c->state_bytes = pf_state_bytes(written.model, &session);
     pf_loaded_close(&written);
@@ -134,7 +137,7 @@ static void print_json(calibrate_run *c) {
                           (json_int_t)peak_rss_bytes(), "layers", layers_json(result)));
 }
 
-/* One line for every KV head. */
+/* One line per KV head. */
 static void print_table(calibrate_run *c) {
     const pf_calibration *result = c->calibration;
     output_printf(&c->out, "%5s %4s %6s %8s %14s %16s %8s", "layer", "head", "window", "features",
@@ -156,7 +159,7 @@ static void print_table(calibrate_run *c) {
 
 static int run(const options *parsed) {
     if (!parsed->given[FLAG_OUTPUT])
-        return complain_usage("calibrate", "no output is named: add -o FILE.gguf");
+        return complain_usage("calibrate", "no output is given; add -o FILE.gguf");
     calibrate_run c = {.parsed = parsed};
     pf_error error = {0};
     char bytes[16];
@@ -185,21 +188,19 @@ const command command_calibrate = {
     .name = "calibrate",
     .bit = FOR_CALIBRATE,
     .usage = "MODEL --file TEXT -o FILE.gguf [options]",
-    .summary = "makes a softmax checkpoint run in constant memory, without training",
+    .summary = "fit constant-memory attention to a softmax checkpoint",
     .manual =
         "Fits Performer attention to a checkpoint's own queries and keys, layer by layer, and "
-        "writes "
-        "a GGUF file that runs under it by default. None of the model's weights changes: other "
-        "programs read the file as the softmax model that it was, and so does --attention "
-        "softmax.\n\n"
-        "Each KV head gets a window of exact attention and a number of features for everything "
-        "older, chosen together under one budget; the features are fitted so that a layer's output "
-        "stays what exact attention makes of it. Calibrate on text of the kind that the model is "
-        "to "
-        "read, several times longer than the window.\n\n"
-        "Errors in the report are squared errors of a head's output relative to the residual "
-        "stream: with the mean window for all heads and no features, with the head's own window, "
-        "and with its own window and features.",
+        "writes a GGUF file that runs under it by default. The model's weights do not change: "
+        "other programs still read the file as the softmax model it was, and --attention softmax "
+        "runs it as such.\n\n"
+        "Each KV head gets a window of exact attention, and a number of features for everything "
+        "older. Both are chosen under one budget for all heads. The features are fitted so that "
+        "each layer's output stays close to that of exact attention. Calibrate on the kind of text "
+        "that the model will read, several times longer than the window.\n\n"
+        "The report gives the squared error of each head's output relative to the residual stream: "
+        "with the mean window and no features, with the head's own window and no features, and "
+        "with its own window and features.",
     .examples =
         "performer calibrate model.gguf --file book.txt -o calibrated.gguf\n"
         "performer calibrate model.gguf --file a.txt --file b.txt --state-bytes 4608000 -o "

@@ -1,8 +1,11 @@
-/* floor 5.8 - chat: a dialogue at the terminal or through a pipe. */
+/* floor 5.8 - chat: a dialogue at a terminal or through a pipe. */
 #include "commands.h"
-#include "common.h"
 #include "dialogue.h"
 #include "line_input.h"
+#include "open_model.h"
+#include "resources.h"
+#include "session_flags.h"
+#include "terminal.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -17,12 +20,12 @@ typedef struct chat {
 } chat;
 
 static const char help[] =
-    "/attention KIND   softmax, favor or local from here on, with settings: favor,features=128\n"
-    "/reset            forget everything that was said\n"
-    "/save FILE        save where the dialogue stands (performer chat --load-state FILE)\n"
-    "/state            how much is read, and what memory that takes\n"
-    "/text, /ids       what the model has read: with all markers, or as token ids\n"
-    "/help             this\n"
+    "/attention KIND   switch to softmax, favor or local, e.g. /attention favor,features=128\n"
+    "/reset            forget the dialogue and start anew\n"
+    "/save FILE        save the dialogue; performer chat --load-state FILE continues it\n"
+    "/state            show how many tokens were read, and the memory they take\n"
+    "/text, /ids       show what the model has read, as text with all markers or as ids\n"
+    "/help             show this list\n"
     "Ctrl-C stops an answer, Ctrl-D ends the chat.\n";
 
 static pf_sampler_options sampling_of(const options *parsed) {
@@ -43,7 +46,8 @@ static bool open_chat(chat *c, pf_error *error) {
     pf_session_options session;
     if (!load_model(parsed, &c->loaded, error)) return false;
     if (!c->loaded.tokenizer)
-        return pf_fail(error, "%s has no tokenizer; `performer convert --tokenizer FILE` adds one",
+        return pf_fail(error,
+                       "%s has no tokenizer; add one with `performer convert --tokenizer FILE`",
                        parsed->model);
     pf_sampler_options sampling = sampling_of(parsed);
     const char *system = parsed->given[FLAG_SYSTEM] ? parsed->values[FLAG_SYSTEM].text : NULL;
@@ -51,7 +55,8 @@ static bool open_chat(chat *c, pf_error *error) {
         !dialogue_open(&c->d, &c->loaded, &session, &sampling, system, error))
         return false;
     if (!c->d.has_template)
-        note(parsed, "performer: %s has no chat template that is known; what you say is continued",
+        note(parsed,
+             "performer: %s has no known chat template, so the model just continues your text",
              parsed->model);
     if (parsed->given[FLAG_LOAD_STATE] &&
         !dialogue_load(&c->d, parsed->values[FLAG_LOAD_STATE].text, parsed->given[FLAG_SEED],
@@ -61,16 +66,16 @@ static bool open_chat(chat *c, pf_error *error) {
     return c->input != NULL;
 }
 
-/* ---- what begins with a slash ---- */
+/* ---- slash commands ---- */
 
-/* The options as they were given, with "favor,features=64" in place of what they say of attention. */
+/* Opens a session with the options given, overridden by a setting such as "favor,features=64". */
 static bool switch_attention(chat *c, const char *setting, pf_error *error) {
     char pieces[256];
     options changed = *c->parsed;
     pf_session_options session;
     changed.given[FLAG_LOAD_STATE] = false;
     if (snprintf(pieces, sizeof pieces, "%s", setting) >= (int)sizeof pieces)
-        return pf_fail(error, "that is too long for an attention");
+        return pf_fail(error, "/attention: the setting is too long");
     return options_parse_setting(&changed, FLAG_ATTENTION, pieces, error) &&
            session_options_from(&changed, c->loaded.model, &session, error) &&
            dialogue_switch(&c->d, &session, error);
@@ -79,14 +84,14 @@ static bool switch_attention(chat *c, const char *setting, pf_error *error) {
 static void show_state(const chat *c) {
     char size[16], peak[16];
     const pf_session *session = c->d.session;
-    fprintf(stderr, "%zu tokens read, %s attention, state %s; memory %s at most so far\n",
+    fprintf(stderr, "%zu tokens read, %s attention, state %s; peak memory %s\n",
             pf_session_position(session),
             pf_attention_name(pf_session_get_options(session)->attention.kind),
             human_bytes(pf_session_state_bytes(session), size),
             human_bytes(peak_rss_bytes(), peak));
 }
 
-/* What the session has read, behind a state that was loaded. */
+/* What the session has read, not counting a loaded state. */
 static void show_text(const chat *c) {
     for (size_t i = 0; i < c->d.read.count; i++) {
         size_t n = 0;
@@ -102,7 +107,7 @@ static void show_ids(const chat *c) {
     fputc('\n', stderr);
 }
 
-/* The argument of a command, NULL if line is another one. */
+/* The argument of command `name`, or NULL if the line is another command. */
 static const char *argument_of(const char *line, const char *name) {
     size_t n = strlen(name);
     if (strncmp(line, name, n) != 0 || (line[n] != ' ' && line[n] != '\0')) return NULL;
@@ -122,16 +127,17 @@ static bool obey(chat *c, const char *line, pf_error *error) {
     } else if (argument_of(line, "/ids")) {
         show_ids(c);
     } else if ((argument = argument_of(line, "/save"))) {
-        if (!*argument) return pf_fail(error, "/save FILE: name a file");
-        if (!c->d.answered) return pf_fail(error, "nothing was said yet that could be saved");
+        if (!*argument) return pf_fail(error, "/save needs a file: /save FILE");
+        if (!c->d.answered) return pf_fail(error, "there is nothing to save yet");
         return dialogue_save(&c->d, argument, error);
     } else if ((argument = argument_of(line, "/attention"))) {
-        if (!*argument) return pf_fail(error, "/attention softmax, favor or local");
+        if (!*argument)
+            return pf_fail(error, "/attention needs an attention: softmax, favor or local");
         if (!switch_attention(c, argument, error)) return false;
         show_state(c);
     } else {
-        return pf_fail(error, "there is no %.*s; /help lists what there is",
-                       (int)strcspn(line, " "), line);
+        return pf_fail(error, "unknown command %.*s; /help lists them all", (int)strcspn(line, " "),
+                       line);
     }
     return true;
 }
@@ -151,7 +157,7 @@ static bool turn(chat *c, const char *line, pf_error *error) {
     return good;
 }
 
-/* A command or a turn that fails is told, and the chat goes on. Returns whether all went well. */
+/* Reports a command or a turn that fails, and goes on. Returns true if none did. */
 static bool converse(chat *c) {
     bool all_good = true;
     const char *line;
@@ -178,8 +184,8 @@ static int run(const options *parsed) {
     int status = EXIT_FAILED;
     if (open_chat(&c, &error)) {
         terminal_keep_interrupts();
-        c.out.unbuffered = true; /* whoever asked is waiting */
-        if (output_is_terminal()) note(parsed, "/help lists the commands; Ctrl-D ends");
+        c.out.unbuffered = true; /* the reader is waiting */
+        if (output_is_terminal()) note(parsed, "/help lists the commands; Ctrl-D ends the chat");
         bool good = converse(&c);
         status = output_finish(&c.out);
         if (!good && !output_is_terminal()) status = EXIT_FAILED;
@@ -196,25 +202,22 @@ const command command_chat = {
     .name = "chat",
     .bit = FOR_CHAT,
     .usage = "MODEL [options]",
-    .summary = "a dialogue, with line editing, history and the model's chat template",
+    .summary = "talk to a model, using its chat template",
     .manual =
-        "Reads a line, answers, and keeps all that was said; each turn only reads what is new. At "
-        "a "
-        "terminal the line can be edited and the lines before are remembered; in a pipe every line "
-        "is a turn, and standard output carries nothing but the answers.\n\n"
-        "The words around a turn are those of the model's own chat template, if it is one of "
-        "ChatML, "
-        "Llama 2, Llama 3, Mistral, Zephyr, Gemma or Phi-3; otherwise what you type is continued "
-        "as "
-        "a text. An answer ends at the model's end of turn, after --tokens, or at Ctrl-C.\n\n"
-        "Lines that begin with a slash are commands: /attention favor goes on under another "
-        "attention, which reads the dialogue again; /reset forgets it; /save FILE saves where it "
-        "stands; /state tells its size, /text and /ids what the model has read, markers and all; "
-        "/help lists them. Ctrl-D ends.\n\n"
-        "Softmax keeps keys and values of --context tokens. Where a turn would go beyond them, it "
-        "is "
-        "not read, and an answer ends there; nothing is forgotten silently. /attention favor then "
-        "goes on without a limit (with learned positions it has the same), /reset begins anew.",
+        "Reads a line, answers it, and remembers the whole dialogue; each turn reads only what is "
+        "new. At a terminal you can edit the line and recall earlier ones. From a pipe, every line "
+        "is a turn, and only the answers go to standard output.\n\n"
+        "Turns are wrapped in the model's own chat template, if it is one of ChatML, Llama 2, "
+        "Llama 3, Mistral, Zephyr, Gemma or Phi-3; otherwise the model continues your text. An "
+        "answer ends at the model's end of turn, after --tokens tokens, or at Ctrl-C.\n\n"
+        "Lines that begin with a slash are commands: /attention favor switches to another "
+        "attention, which reads the dialogue again; /reset forgets the dialogue; /save FILE saves "
+        "it; /state shows its size; /text and /ids show what the model has read, markers included; "
+        "/help lists the commands. Ctrl-D ends the chat.\n\n"
+        "Softmax keeps the keys and values of at most --context tokens. A turn that does not fit "
+        "is not read, and an answer stops at the limit; nothing is forgotten silently. You can "
+        "then continue without a limit under /attention favor (unless positions are learned), or "
+        "start anew with /reset.",
     .examples = "performer chat models/downloads/smollm2-135m-instruct.gguf\n"
                 "echo \"What is gravity?\" | performer chat model.gguf -t 0 --attention favor",
     .run = run,

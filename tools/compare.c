@@ -1,10 +1,12 @@
-/* floor 5.8 - compare: what one model says under several attentions, in numbers. */
+/* floor 5.8 - compare: one model under several attentions, in numbers. */
 #include "commands.h"
 #include "compare_print.h"
 #include "given_texts.h"
 #include "memory.h"
+#include "open_model.h"
 #include "report.h"
 #include "scaling.h"
+#include "session_flags.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,8 +22,8 @@ typedef struct compare_run {
     comparison c;
 } compare_run;
 
-/* Without --against: the checkpoint's own features, more of them, windows for scale, the plain mean of
- * the values (what attention is without looking), and every other map. */
+/* Without --against: the checkpoint's own features, more of them, windows for scale, the plain mean
+ * of the values (attention that ignores its input), and every other map. */
 static const char *const default_settings[] = {
     "favor",          "favor,features=256",    "favor,window=16,sinks=1", "local,window=16,sinks=1",
     "mean",           "favor,map=positive",    "favor,map=favor++",       "favor,map=hyperbolic",
@@ -29,16 +31,16 @@ static const char *const default_settings[] = {
 };
 enum {
     N_DEFAULTS = sizeof default_settings / sizeof default_settings[0],
-    FIRST_MAP = 5, /* of the settings that name a map */
+    FIRST_MAP = 5, /* index of the first setting that names a map */
     SETTING_SIZE = sizeof((compared *)NULL)->name,
-    SPARE_TOKENS = 25,     /* behind a text, for the timing of single tokens */
-    MEASURED_TOKENS = 256, /* of the text, for errors by number of features */
-    REPORT_SECONDS = 20,   /* for the report's measurements of length */
+    SPARE_TOKENS = 25,     /* after a text, to time single tokens */
+    MEASURED_TOKENS = 256, /* of the text, to measure the error by number of features */
+    REPORT_SECONDS = 20,   /* for the report's scaling measurements */
     WHOLE_PROMPT = 96,     /* a text of up to this many tokens is continued whole */
 };
 
-/* Attention that looks at nothing: an epsilon beside which all features vanish makes every weight the
- * same, by the code that runs every other setting. */
+/* The plain mean, computed by the code that runs every other setting: the epsilon is so large that
+ * the features vanish beside it, and all weights are the same. */
 static void set_mean(pf_attention_options *attention) {
     *attention = pf_attention_options_default();
     attention->kind = PF_ATTENTION_FAVOR;
@@ -52,10 +54,10 @@ static size_t needed_context(const compare_run *run) {
     return writing > reading ? writing : reading;
 }
 
-/* Options as --against "SETTING" changes them; they point into pieces [SETTING_SIZE]. */
+/* Changes *parsed as --against "SETTING" says; its texts then point into pieces [SETTING_SIZE]. */
 static bool parse_setting(const char *setting, options *parsed, char *pieces, pf_error *error) {
     if (strlen(setting) >= SETTING_SIZE)
-        return pf_fail(error, "--against \"%.40s...\" is longer than %d characters", setting,
+        return pf_fail(error, "--against \"%.40s...\" is too long; the limit is %d bytes", setting,
                        (int)SETTING_SIZE - 1);
     snprintf(pieces, SETTING_SIZE, "%s", setting);
     return strcmp(setting, "mean") == 0 ||
@@ -77,14 +79,14 @@ static bool set_row(const compare_run *run, const char *setting, compared *row, 
     return true;
 }
 
-/* Whether the checkpoint can do it: a default that it cannot do, or does already, is left out. */
+/* False for a default setting that the checkpoint cannot run, or that repeats an earlier one. */
 static bool default_fits(const compare_run *run, int index, const compared *row) {
     const pf_model *model = run->loaded.model;
     if (index >= FIRST_MAP && run->parsed->given[FLAG_MAP]) return false;
     if (index >= FIRST_MAP && row->options.attention.map == model->attention.map) return false;
     bool calibrated = model->layers[0].favor.q_center && !row->options.attention.uncalibrated;
     if (row->options.attention.map == PF_MAP_FAVOR_PP && !calibrated && index >= FIRST_MAP)
-        return false; /* without calibration favor++ is the positive map */
+        return false; /* without calibration, favor++ equals the positive map */
     pf_session_options tried = row->options;
     tried.context = 1;
     pf_session *session = pf_session_new(model, &tried, NULL);
@@ -99,7 +101,7 @@ static bool make_rows(compare_run *run, pf_error *error) {
     comparison *c = &run->c;
     c->rows = pf_calloc((n ? n : N_DEFAULTS) + 1, sizeof *c->rows, "the settings", error);
     if (!c->rows || !set_row(run, "softmax", &c->rows[0], error)) return false;
-    c->rows[0].options.attention.kv = PF_KV_F32; /* what the others are measured by is exact */
+    c->rows[0].options.attention.kv = PF_KV_F32; /* the reference is exact */
     c->n = 1;
     for (size_t i = 0; i < n; i++)
         if (!set_row(run, given[i], &c->rows[c->n++], error)) return false;
@@ -110,8 +112,8 @@ static bool make_rows(compare_run *run, pf_error *error) {
     return true;
 }
 
-/* The texts' sizes, and the prompt of the greedy continuations: the first text if it is short, or was
- * typed; else its first half. */
+/* Sets the sizes of the texts, and the prompt of the greedy continuations: the first text if it
+ * came from -p or is short, else its first half. */
 static bool measure_texts(compare_run *run, pf_error *error) {
     const pf_tokens *first = NULL;
     for (size_t i = 0; i < run->texts.count; i++) {
@@ -121,7 +123,7 @@ static bool measure_texts(compare_run *run, pf_error *error) {
         if (!first && text->count > 0) first = text;
     }
     if (!first || run->longest < 2)
-        return pf_fail(error, "nothing is predicted: give a text of at least two tokens");
+        return pf_fail(error, "there is nothing to predict; give a text of at least two tokens");
     comparison *c = &run->c;
     bool whole = run->parsed->given[FLAG_TEXT_ARGUMENT] || first->count <= WHOLE_PROMPT;
     c->prompt = first->ids;
@@ -176,7 +178,7 @@ static int compare_sizes(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* The lengths, ascending, without those that the model has no positions for. */
+/* Sets the lengths in ascending order, without those beyond the model's learned positions. */
 static bool set_contexts(const compare_run *run, scaling *s, pf_error *error) {
     uint64_t given[OPTIONS_MAX_LIST];
     const pf_model *model = run->loaded.model;
@@ -185,12 +187,13 @@ static bool set_contexts(const compare_run *run, scaling *s, pf_error *error) {
         if (!model->position_embedding || given[i] <= model->context)
             s->contexts[s->n_contexts++] = (size_t)given[i];
     if (s->n_contexts < n)
-        note(run->parsed,
-             "performer: %zu lengths are left out: this model has positions for %u tokens",
-             n - s->n_contexts, model->context);
+        note(
+            run->parsed,
+            "performer: skipping %zu length%s: this model has learned positions for only %u tokens",
+            n - s->n_contexts, n - s->n_contexts == 1 ? "" : "s", model->context);
     qsort(s->contexts, s->n_contexts, sizeof *s->contexts, compare_sizes);
     return s->n_contexts > 0 ||
-           pf_fail(error, "no length is left to measure: give shorter --contexts");
+           pf_fail(error, "no length is left to measure; give shorter --contexts");
 }
 
 static void show_scaling(void *context, const char *name, size_t tokens) {
@@ -230,7 +233,7 @@ static void print_scaling(const options *parsed, const scaling *s, output *out) 
 static bool compare_scaling(compare_run *run, output *out, pf_error *error) {
     if (!load_model(run->parsed, &run->loaded, error) || !make_rows(run, error)) return false;
     scaling s = {0};
-    size_t n = run->names.all_texts ? run->c.n - 1 : 1; /* of the defaults only the first */
+    size_t n = run->names.all_texts ? run->c.n - 1 : 1; /* only the first of the defaults */
     terminal_catch_interrupt();
     bool good = measure_scaling(run, 1, n, (double)run->parsed->values[FLAG_SCALING_SECONDS].count,
                                 &s, error);
@@ -241,7 +244,7 @@ static bool compare_scaling(compare_run *run, output *out, pf_error *error) {
 
 /* ---- --html */
 
-/* The setting whose attention is drawn: the first with random features, else the first. */
+/* The setting whose attention the report draws: the first with random features, else the first. */
 static size_t row_to_show(const comparison *c) {
     for (size_t r = 1; r < c->n; r++)
         if (c->rows[r].options.attention.kind == PF_ATTENTION_FAVOR) return r;
@@ -290,7 +293,7 @@ static void print(const compare_run *run, output *out) {
         compare_print_table(&run->c, &run->names, out);
 }
 
-/* A wrong setting is a wrong usage: found before anything is loaded. */
+/* A bad setting is a usage error, reported before anything is loaded. */
 static bool settings_are_sound(const options *parsed) {
     const char *given[OPTIONS_MAX_REPEATS];
     size_t n = options_repeats(parsed, FLAG_AGAINST, given);
@@ -332,21 +335,20 @@ const command command_compare = {
     .name = "compare",
     .bit = FOR_COMPARE,
     .usage = "MODEL [-p TEXT] [--against SETTING ...] [options]",
-    .summary = "what one model says under several attentions, in numbers",
+    .summary = "compare one model under several attentions, in numbers",
     .manual =
-        "Reads the same text under exact softmax and under every setting, and tells how far each "
-        "is from softmax: perplexity; the Kullback-Leibler divergence of the setting's predictions "
-        "from softmax's (mean, nats per token); how often the most probable token agrees, and how "
-        "many of the five most probable; the bytes of state a session keeps; the time per token of "
-        "reading (with all logits) and of writing. Then how the error of attention and of the "
-        "residual stream grows from layer to layer, how large queries and keys are (Z), and the "
-        "text that each setting writes, beside softmax's. Without a text the shipped sample.txt is "
-        "read.\n\n"
-        "Without --against: Performer attention as the checkpoint asks for it, with 256 features, "
-        "with a window; the window alone; `mean`, which gives every token the same weight; and the "
-        "other feature maps. Softmax is given the context that the text needs and no more (unless "
-        "--context says otherwise), also beyond the one the model was trained for where positions "
-        "are rotary.",
+        "Reads the same text under exact softmax and under every setting, and shows how far each "
+        "is from softmax: perplexity; the Kullback-Leibler divergence of its predictions from "
+        "softmax's (mean, nats per token); how often the most probable token agrees, and how many "
+        "of the five most probable; the bytes of state per session; and the time per token, for "
+        "reading (with all logits) and for writing. It also shows how the error of attention and "
+        "of the residual stream grows from layer to layer, how large queries and keys are (Z), and "
+        "the text that each setting writes, next to softmax's. Without a text it reads the shipped "
+        "sample.txt.\n\n"
+        "Without --against it compares Performer attention as the checkpoint has it, with 256 "
+        "features, and with a window; the window alone; `mean`, which gives every token the same "
+        "weight; and the other feature maps. Unless you give --context, softmax gets exactly the "
+        "context that the text needs, even beyond the trained one if positions are rotary.",
     .examples = "performer compare models/weights/tales-softmax.gguf\n"
                 "performer compare models/weights/tales-favor.gguf --html report.html\n"
                 "performer compare models/weights/tales-favor.gguf --scaling\n"

@@ -2,10 +2,12 @@
 #include "convert.h"
 
 #include "commands.h"
-#include "common.h"
 #include "foreign.h"
 #include "formats.h"
 #include "load.h"
+#include "resources.h"
+#include "session_flags.h"
+#include "terminal.h"
 
 #include <string.h>
 
@@ -18,7 +20,7 @@ static void show_progress(void *context, const char *tensor, uint64_t done, uint
              human_bytes(total, b), tensor);
 }
 
-/* What is to be recorded: the given options over what the source says, if it says anything. */
+/* The attention to record: what the source says, if anything, overridden by the options given. */
 static pf_attention_options recorded_attention(const options *parsed) {
     pf_attention_options attention = pf_attention_options_default();
     pf_loaded source = {0};
@@ -51,7 +53,7 @@ static bool convert(const options *parsed, pf_error *error) {
     return pf_convert(&settings, error);
 }
 
-/* Opens what was written, as whoever uses it will. */
+/* Opens the new file the way its users will. */
 static bool check_result(const options *parsed, output *out, pf_error *error) {
     const char *path = parsed->values[FLAG_OUTPUT].text;
     pf_loaded written = {0};
@@ -79,7 +81,7 @@ static bool is_regular_name(const char *path) { return strncmp(path, "/dev/", 5)
 
 static int run(const options *parsed) {
     if (!parsed->given[FLAG_OUTPUT])
-        return complain_usage("convert", "no output is named: add -o FILE.gguf");
+        return complain_usage("convert", "no output is given; add -o FILE.gguf");
     output out = {0};
     pf_error error = {0};
     bool good = convert(parsed, &error);
@@ -93,19 +95,18 @@ const command command_convert = {
     .name = "convert",
     .bit = FOR_CONVERT,
     .usage = "MODEL -o FILE.gguf [options]",
-    .summary = "any supported checkpoint -> GGUF",
+    .summary = "turn any supported checkpoint into GGUF",
     .manual =
         "Writes a checkpoint as one GGUF file (version 3) with hyperparameters, tokenizer and "
-        "tensors. MODEL is a Hugging Face folder (llama, qwen2, qwen3, gpt2), or a file whose "
-        "format "
-        "is found from its content: GGUF, safetensors, llama2.c's .bin, or PyTorch's .pt and .pth, "
-        "whose pickles are read as data and never run. Those without a tokenizer need --tokenizer: "
-        "a tokenizer.json, a SentencePiece tokenizer.model, vocab.json with merges.txt beside it, "
-        "llama2.c's tokenizer.bin, or a GGUF. What a file cannot say of its model is said by "
-        "--config (docs/convert.md).\n\n"
-        "Attention options are recorded in the file (performer.* keys) as its default at run time, "
-        "for checkpoints that cannot say how they were trained. FILE appears whole or not at all "
-        "and may be MODEL itself.",
+        "tensors. MODEL is a Hugging Face folder (llama, qwen2, qwen3, gpt2) or a file, whose "
+        "format is detected from its content: GGUF, safetensors, llama2.c's .bin, or PyTorch's .pt "
+        "and .pth, whose pickles are read as data and never executed. If MODEL has no tokenizer, "
+        "give one with --tokenizer: a tokenizer.json, a SentencePiece tokenizer.model, a "
+        "vocab.json with merges.txt beside it, llama2.c's tokenizer.bin, or a GGUF. If the file "
+        "does not describe its model, --config does (see docs/convert.md).\n\n"
+        "Attention options are recorded in the file (performer.* keys) as its defaults at run "
+        "time, for checkpoints that do not say how they were trained. FILE is written completely "
+        "or not at all, and may be MODEL itself.",
     .examples = "performer convert SmolLM2-135M/ --type q8_0 -o smollm2.gguf\n"
                 "performer convert stories260K.bin --tokenizer tok512.bin -o stories260K.gguf\n"
                 "performer convert model.bin --tokenizer tok.bin --attention favor --features 64 "

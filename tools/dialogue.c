@@ -1,9 +1,10 @@
 /* floor 5.6 - dialogue: turns of a person and a model, over one session that keeps all of them. */
 #include "dialogue.h"
 
-#include "common.h"
 #include "memory.h"
 #include "saved_state.h"
+#include "session_flags.h"
+#include "terminal.h"
 
 #include <string.h>
 

@@ -1,8 +1,11 @@
-/* floor 5.5 - eval: how well a model predicts a text: mean loss in nats per predicted token. */
+/* floor 5.5 - eval: how well a model predicts a text, as mean loss in nats per predicted token. */
 #include "commands.h"
-#include "common.h"
 #include "evaluate.h"
 #include "given_texts.h"
+#include "open_model.h"
+#include "resources.h"
+#include "session_flags.h"
+#include "terminal.h"
 
 #include <math.h>
 #include <string.h>
@@ -28,17 +31,17 @@ static bool read_texts(evaluation_run *e, pf_error *error) {
     }
     if (longest < 2 && !e->parsed->given[FLAG_LOGITS])
         return pf_fail(error,
-                       "nothing is predicted: the first token of a text has no prediction, "
-                       "so a text of at least two tokens is needed, not %zu",
+                       "there is nothing to predict: the first token of a text is not "
+                       "predicted, so the text needs at least two tokens, not %zu",
                        longest);
-    /* What comes behind the last token predicts nothing: it is read for --logits only. */
+    /* The last token predicts nothing, so it is read for --logits only. */
     size_t needed = e->parsed->given[FLAG_LOGITS] ? longest : longest - 1;
     e->longest = longest;
     return check_room(e->session, needed, error);
 }
 
-/* --stabilizer text: every head must see all keys of a text before its first query, so the text is one
- * chunk. */
+/* For --stabilizer text, every head must see all keys of a text before its first query, so the text
+ * becomes one chunk. */
 static bool noncausal_stabilizer(evaluation_run *e, pf_error *error) {
     if (strcmp(e->parsed->values[FLAG_STABILIZER].text, "text") != 0) return true;
     pf_session_options session = *pf_session_get_options(e->session);
@@ -48,7 +51,7 @@ static bool noncausal_stabilizer(evaluation_run *e, pf_error *error) {
     e->session = pf_session_new(e->loaded.model, &session, error);
     if (session.attention.kind != PF_ATTENTION_FAVOR || session.attention.epsilon == 0)
         note(e->parsed, "performer: --stabilizer text has no effect without favor attention and an "
-                        "epsilon, as the stabiliser cancels");
+                        "epsilon, because the stabiliser cancels out");
     return e->session != NULL;
 }
 
@@ -175,8 +178,7 @@ static int run(const options *parsed) {
         pf_session_stats stats = pf_session_get_stats(e.session);
         if (stats.bad_denominators)
             note(parsed,
-                 "performer: warning: %llu attention rows had a denominator that was not "
-                 "positive",
+                 "performer: warning: the denominator of %llu attention rows was not positive",
                  (unsigned long long)stats.bad_denominators);
         status = output_finish(&out);
     } else {
@@ -195,14 +197,14 @@ const command command_eval = {
     .name = "eval",
     .bit = FOR_EVAL,
     .usage = "MODEL (-p TEXT | --file FILE | --tokens FILE) [options]",
-    .summary = "loss and perplexity of a text",
+    .summary = "measure the loss and perplexity of a text",
     .manual =
-        "Reads a text and reports how well the model predicts it: the mean of -ln p over all "
-        "tokens but the first of each text (loss, in nats), and exp(loss) (perplexity). Sums are "
-        "in double precision.\n\n"
-        "Under softmax attention the text must fit the context (--context); Performer and local "
-        "attention have no limit. --bucket shows the loss by position, to see whether it holds up "
-        "in long texts.",
+        "Reads a text and reports how well the model predicts it: the loss, which is the mean of "
+        "-ln p (in nats) over all tokens but the first of each text, and the perplexity, "
+        "exp(loss). Sums are in double precision.\n\n"
+        "Under softmax attention the text must fit into the context (--context); Performer and "
+        "local attention have no limit. --bucket shows the loss by position, so that you can see "
+        "whether it holds up in long texts.",
     .examples = "performer eval models/weights/tales-favor.gguf --file story.txt\n"
                 "performer eval model.gguf --tokens ids.txt --logits out.f32 --json",
     .run = run,

@@ -4,6 +4,7 @@
 #include "estimate.h"
 #include "given_texts.h"
 #include "lessons.h"
+#include "session_flags.h"
 #include "steps.h"
 
 #include <stdio.h>

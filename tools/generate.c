@@ -1,10 +1,14 @@
 /* floor 5.5 - generate: text from a prompt, token by token. */
 #include "commands.h"
-#include "common.h"
+#include "input.h"
 #include "load.h"
 #include "memory.h"
+#include "open_model.h"
+#include "resources.h"
 #include "sampler.h"
 #include "saved_state.h"
+#include "session_flags.h"
+#include "terminal.h"
 
 #include <string.h>
 #include <time.h>
@@ -26,9 +30,9 @@ typedef struct generation {
     uint64_t seed;
     char *prompt; /* [prompt_size] */
     size_t prompt_size;
-    pf_tokens prompt_ids; /* what is read first: the rest of a loaded state, then the prompt */
-    size_t n_loaded;      /* of them from the state */
-    size_t n_read;        /* of them read so far */
+    pf_tokens prompt_ids; /* ids to read first: those of a loaded state, then the prompt */
+    size_t n_loaded;      /* how many of them come from the state */
+    size_t n_read;        /* how many of them have been read */
     pf_tokens ids;
     float *logits; /* [V] */
     pf_decoder decoder;
@@ -37,7 +41,7 @@ typedef struct generation {
     char *text; /* --json: everything generated so far [text_size] */
     size_t text_size, text_room;
     double prefill_seconds, decode_seconds;
-    size_t decoded; /* tokens appended one by one */
+    size_t decoded; /* tokens appended one at a time */
     stop_reason stop;
 } generation;
 
@@ -76,8 +80,8 @@ static bool open_all(generation *g, pf_error *error) {
     const char *path = g->parsed->model;
     if (!load_model(g->parsed, &g->loaded, error)) return false;
     if (!g->loaded.tokenizer)
-        return pf_fail(error, "%s has no tokenizer; `performer convert --tokenizer FILE` adds one",
-                       path);
+        return pf_fail(
+            error, "%s has no tokenizer; add one with `performer convert --tokenizer FILE`", path);
     pf_session_options session;
     if (!session_options_from(g->parsed, g->loaded.model, &session, error) ||
         !open_sampler(g, error))
@@ -101,7 +105,8 @@ static bool load_state(generation *g, pf_error *error) {
     return done;
 }
 
-/* What is drawn or given but not read yet goes along; the decoder keeps an incomplete character. */
+/* Also saves ids that were drawn or given but not read yet; the decoder keeps an incomplete
+ * character. */
 static bool save_state(generation *g, pf_error *error) {
     if (!g->parsed->given[FLAG_SAVE_STATE]) return true;
     saved_state state = state_of(g);
@@ -122,12 +127,12 @@ static bool encode_prompt(generation *g, pf_error *error) {
                              how | PF_ENCODE_SPECIAL, &g->prompt_ids, error))
         return false;
     if (g->prompt_ids.count == 0 && !loaded)
-        return pf_fail(error, "the prompt is empty and this vocabulary adds no BOS token, so there "
-                              "is nothing to continue; give a prompt with -p");
+        return pf_fail(error, "the prompt is empty and this model adds no BOS token, so there is "
+                              "nothing to continue; give a prompt with -p");
     return check_room(g->session, g->prompt_ids.count, error);
 }
 
-/* Keeps text for --json, prints it otherwise. */
+/* Keeps the text for --json, otherwise prints it. */
 static bool emit(generation *g, const char *bytes, size_t n, pf_error *error) {
     if (!g->parsed->given[FLAG_JSON]) {
         if (!output_write(&g->out, bytes, n)) g->stop = STOP_OUTPUT;
@@ -145,8 +150,9 @@ static bool emit(generation *g, const char *bytes, size_t n, pf_error *error) {
     return true;
 }
 
-/* The prompt as it was typed. The decoder reads its ids, so that it knows where the text stands; an
- * incomplete character at the end comes out of the decoder, once the next token completes it. */
+/* Prints the prompt as it was typed. Its ids also go through the decoder, which then knows where
+ * the text stands. An incomplete character at the end is left to the decoder, to come out once the
+ * next token completes it. */
 static bool echo_prompt(generation *g) {
     for (size_t i = g->n_loaded; i < g->prompt_ids.count; i++)
         pf_decoder_push(g->loaded.tokenizer, &g->decoder, g->prompt_ids.ids[i], g->piece);
@@ -155,7 +161,7 @@ static bool echo_prompt(generation *g) {
     return output_write(&g->out, g->prompt, g->prompt_size - (held < g->prompt_size ? held : 0));
 }
 
-/* Reads the prompt in pieces, between which Ctrl-C is heard. */
+/* Reads the prompt in chunks, checking for Ctrl-C between them. */
 static bool prefill(generation *g, pf_error *error) {
     double start = seconds_now();
     size_t chunk = pf_session_get_options(g->session)->chunk, n = g->prompt_ids.count;
@@ -173,15 +179,15 @@ static bool prefill(generation *g, pf_error *error) {
     return true;
 }
 
-/* One token more; *again is false when the text is at its end. */
+/* Generates one more token; sets *again to false if the text ends here. */
 static bool step(generation *g, size_t wanted, bool *again, pf_error *error) {
     const pf_tokenizer *tokenizer = g->loaded.tokenizer;
     *again = false;
     int32_t id = pf_sampler_next(g->sampler, g->logits);
     if (id < 0)
         return pf_fail(error,
-                       "%s: the logits after token %zu are no numbers, though all weights are: "
-                       "values overflow on the way; the file is damaged, or of a model that needs "
+                       "%s: the logits after token %zu are not finite although all weights are: "
+                       "values overflow on the way; the file is damaged, or its model needs "
                        "another program",
                        g->parsed->model, pf_session_position(g->session));
     if (pf_tokenizer_is_end(tokenizer, id) && !g->parsed->given[FLAG_IGNORE_EOS]) {
@@ -189,7 +195,7 @@ static bool step(generation *g, size_t wanted, bool *again, pf_error *error) {
         return true;
     }
     if (!pf_tokens_push(&g->ids, id, error)) return false;
-    /* A model may know more ids than its tokenizer: those print nothing. */
+    /* A model may have more ids than its tokenizer; the extra ones print nothing. */
     if ((size_t)id < pf_tokenizer_size(tokenizer)) {
         size_t n = pf_decoder_push(tokenizer, &g->decoder, id, g->piece);
         if (!emit(g, g->piece, n, error)) return false;
@@ -246,8 +252,8 @@ static void report(const generation *g) {
     if (g->stop == STOP_CONTEXT)
         note(g->parsed, "performer: the context of %zu tokens is full; %s",
              pf_session_position(g->session),
-             learned ? "this model has no positions for more"
-                     : "for more give --context N, or --attention favor, which has no limit");
+             learned ? "this model has no positions beyond it"
+                     : "for more, give --context N, or --attention favor, which has no limit");
     note(g->parsed, "prompt %zu tokens, %.1f tokens/s; generated %zu tokens, %.1f tokens/s",
          g->prompt_ids.count, rate(g->prompt_ids.count, g->prefill_seconds), g->ids.count,
          rate(g->decoded, g->decode_seconds));
@@ -256,11 +262,11 @@ static void report(const generation *g) {
          human_bytes(pf_session_state_bytes(g->session), state),
          human_bytes(peak_rss_bytes(), peak));
     if (g->parsed->values[FLAG_TEMPERATURE].number > 0 && !g->parsed->given[FLAG_LOAD_STATE])
-        note(g->parsed, "the same text again: --seed %llu", (unsigned long long)g->seed);
+        note(g->parsed, "to get this text again: --seed %llu", (unsigned long long)g->seed);
     if (stats.bad_denominators)
         note(g->parsed,
-             "performer: warning: %llu attention rows had a denominator that was not "
-             "positive; try more --features or another --map",
+             "performer: warning: the denominator of %llu attention rows was not positive; try "
+             "more --features or another --map",
              (unsigned long long)stats.bad_denominators);
 }
 
@@ -313,7 +319,7 @@ static void close_all(generation *g) {
 
 static int run(const options *parsed) {
     if (parsed->given[FLAG_PROMPT] && parsed->given[FLAG_PROMPT_FILE])
-        return complain_usage("generate", "--prompt and --file are two prompts; give one");
+        return complain_usage("generate", "give --prompt or --file, not both");
     generation g = {.parsed = parsed};
     pf_error error = {0};
     bool good = generate(&g, &error);
@@ -332,20 +338,20 @@ const command command_generate = {
     .name = "generate",
     .bit = FOR_GENERATE,
     .usage = "MODEL [-p TEXT | -f FILE] [options]",
-    .summary = "text from a prompt",
+    .summary = "continue a prompt",
     .manual =
-        "Continues a prompt and prints the text as it comes, the prompt first. Without a prompt "
-        "the text starts from the BOS token. It ends after --tokens new tokens, at an end token of "
-        "the model, at the end of the context under softmax attention (Performer attention has "
-        "none), or at Ctrl-C. Standard output carries the text and one newline behind it, standard "
-        "error the statistics.\n\n"
-        "--save-state FILE saves where the text stands, and --load-state FILE goes on from there "
-        "as "
-        "if there had been no break: give it the same sampling options. The attention is that of "
-        "the saved state. A state of another model, or a damaged one, is refused.\n\n"
-        "The next token is drawn from softmax(logits / temperature), after --top-k, --top-p and "
-        "--min-p in this order; -t 0 takes the most probable one. Tiny models read best at the "
-        "defaults.",
+        "Prints the prompt, then its continuation as it is generated. Without a prompt the text "
+        "starts from the BOS token. It ends after --tokens new tokens, at an end token, at the end "
+        "of the context (softmax attention only; Performer attention has no limit), or at Ctrl-C. "
+        "The text and a final newline go to standard output, the statistics to standard "
+        "error.\n\n"
+        "--save-state FILE saves the state of the text, and --load-state FILE continues from there "
+        "as if there had been no break, if you give the same sampling options. The attention is "
+        "the one saved with the state. A state that is damaged or belongs to another model is "
+        "refused.\n\n"
+        "The next token is sampled from softmax(logits / temperature), restricted by --top-k, "
+        "--top-p and --min-p, in this order; -t 0 takes the most probable token. Tiny models write "
+        "best at the defaults.",
     .examples = "performer generate models/weights/tales-favor.gguf -p \"Once upon a time\"\n"
                 "performer generate model.gguf -f prompt.txt -n 1000 -t 0 --attention favor "
                 "--features 256",

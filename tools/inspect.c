@@ -1,8 +1,11 @@
 /* floor 5.5 - inspect: what is in a file. */
 #include "commands.h"
-#include "common.h"
 #include "hf.h"
 #include "load.h"
+#include "open_model.h"
+#include "resources.h"
+#include "session_flags.h"
+#include "terminal.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +14,7 @@ typedef struct inspection {
     const options *parsed;
     pf_checkpoint *checkpoint;
     pf_tokenizer *tokenizer; /* or NULL */
-    pf_loaded loaded;        /* model NULL if the file does not run */
+    pf_loaded loaded;        /* its model is NULL if the file does not run */
     pf_session_options session;
     output out;
 } inspection;
@@ -52,7 +55,7 @@ static void family_of(const inspection *in, char *family, size_t size) {
         snprintf(family, size, "%.*s", (int)(text.size < size ? text.size : size), text.bytes);
 }
 
-/* One metadata value: text as it is, arrays as their length. */
+/* A metadata value; arrays are shown as their length. */
 static json_t *meta_json(const pf_meta *meta) {
     char text[64];
     switch (meta->type) {
@@ -174,7 +177,7 @@ static void print_states(inspection *in) {
         const char *name = pf_attention_name((pf_attention_kind)kind);
         size_t bytes = state_bytes(in, (pf_attention_kind)kind);
         if (bytes == 0) /* local, with neither window nor sinks */
-            output_printf(&in->out, "  %-28s none: no --window is given\n", name);
+            output_printf(&in->out, "  %-28s none: no --window given\n", name);
         else
             output_printf(&in->out, "  %-28s %zu bytes (%s)\n", name, bytes,
                           human_bytes(bytes, size));
@@ -219,7 +222,7 @@ static void print_text(inspection *in) {
     print_tensors(in);
 }
 
-/* Prints what can be told even of a file that does not run, and then says why it does not. */
+/* Prints what is known even about a file that does not run, then reports why it does not. */
 static bool inspect(inspection *in, pf_error *error) {
     in->checkpoint = pf_hf_or_file_open(in->parsed->model, true, error);
     if (!in->checkpoint) return false;
@@ -256,14 +259,14 @@ const command command_inspect = {
     .name = "inspect",
     .bit = FOR_INSPECT,
     .usage = "MODEL [options]",
-    .summary = "what is in a file, and how large a sequence's state is",
+    .summary = "show what is in a file, and how large a text's state is",
     .manual =
-        "Prints family, hyperparameters, the size of a sequence's state under each attention, "
-        "performer.* keys, tokenizer, chat template and the table of tensors (shapes as in GGUF: "
+        "Prints the family, hyperparameters, the size of a text's state under each attention, "
+        "performer.* keys, tokenizer, chat template, and the table of tensors (shapes as in GGUF: "
         "the contiguous axis first).\n\n"
-        "State sizes are for --context and the attention options given; without them for what the "
-        "checkpoint says. Nothing is computed. A file that is sound but does not run is shown too; "
-        "the reason follows on standard error, and the exit status is 1.",
+        "State sizes are for the --context and the attention options you give, otherwise for the "
+        "checkpoint's own. Nothing is computed. A valid file that does not run is shown as well; "
+        "the reason then follows on standard error, and the exit status is 1.",
     .examples = "performer inspect models/weights/tales-favor.gguf\n"
                 "performer inspect model.gguf --context 32768 --features 256 --json",
     .run = run,

@@ -24,13 +24,12 @@ static int unknown_command(const char *name) {
     const char *names[COMMANDS];
     for (int i = 0; i < COMMANDS; i++) names[i] = commands[i]->name;
     fprintf(stderr,
-            "performer: there is no command \"%.40s\"; the nearest is %s (performer --help lists "
-            "all)\n",
+            "performer: unknown command \"%.40s\"; the nearest is %s (see performer --help)\n",
             name, nearest_name(name, names, COMMANDS));
     return EXIT_USAGE;
 }
 
-/* Text that has gone to stdout: was it all written? */
+/* Checks that all the text printed so far was written. */
 static int finish(void) {
     output out = {0};
     return output_finish(&out);
@@ -65,8 +64,8 @@ int main(int argc, char **argv) {
     }
     if (!good) return complain_usage(chosen->name, "%s", error.message);
     if (!parsed.model && !parsed.given[FLAG_SHAPE])
-        return complain_usage(chosen->name, "no model is named: performer %s %s", chosen->name,
-                              chosen->usage);
+        return complain_usage(chosen->name, "no model is given; usage: performer %s %s",
+                              chosen->name, chosen->usage);
     if (parsed.model) terminal_reading(parsed.model);
     return chosen->run(&parsed);
 }

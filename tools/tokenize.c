@@ -1,8 +1,10 @@
 /* floor 5.5 - tokenize: text -> pieces or ids, and back. */
 #include "commands.h"
-#include "common.h"
 #include "hf.h"
+#include "input.h"
 #include "memory.h"
+#include "open_model.h"
+#include "terminal.h"
 
 #include <string.h>
 
@@ -12,10 +14,10 @@ typedef struct tokenization {
     pf_tokenizer *tokenizer;
     output out;
     json_t *json; /* --json: an array with an object per text */
-    size_t texts; /* done so far */
+    size_t texts; /* processed so far */
 } tokenization;
 
-/* "\n" -> newline and "\\" -> backslash, in place; returns the new size. */
+/* Turns "\n" into a newline and "\\" into a backslash, in place; returns the new size. */
 static size_t unescape(char *text, size_t n) {
     size_t used = 0;
     for (size_t i = 0; i < n; i++) {
@@ -37,7 +39,8 @@ static void write_escaped(output *out, const char *text, size_t n) {
     }
 }
 
-/* A piece as the vocabulary writes it; control characters would spoil the table. */
+/* Writes a piece as it is in the vocabulary, with control characters escaped to keep the table
+ * straight. */
 static void write_piece(output *out, const char *piece, size_t n) {
     for (size_t i = 0; i < n; i++) {
         unsigned char c = (unsigned char)piece[i];
@@ -101,7 +104,7 @@ static bool encode(tokenization *t, const char *text, size_t n, pf_error *error)
     return good;
 }
 
-/* What the ids stand for, as *text [*n], to be freed. */
+/* Sets *text [*n bytes] to the text that the ids stand for. Free it with pf_free. */
 static bool decode_ids(tokenization *t, const pf_tokens *ids, char **text, size_t *n,
                        pf_error *error) {
     size_t bytes = pf_tokenizer_max_bytes(t->tokenizer) + 16, room;
@@ -113,7 +116,7 @@ static bool decode_ids(tokenization *t, const pf_tokens *ids, char **text, size_
     for (size_t i = 0; i < ids->count; i++) {
         if ((size_t)ids->ids[i] >= pf_tokenizer_size(t->tokenizer)) {
             pf_free(out);
-            return pf_fail(error, "id %d is not in the vocabulary, which has ids 0 to %zu",
+            return pf_fail(error, "id %d is not in the vocabulary, which has the ids 0 to %zu",
                            ids->ids[i], pf_tokenizer_size(t->tokenizer) - 1);
         }
         used += pf_decoder_push(t->tokenizer, &decoder, ids->ids[i], out + used);
@@ -147,7 +150,7 @@ static bool decode(tokenization *t, const char *line, size_t n, pf_error *error)
     return good;
 }
 
-/* text [n] has a byte behind it that may be overwritten. */
+/* text [n] must be followed by a byte that may be overwritten. */
 static bool work_on(tokenization *t, char *text, size_t n, pf_error *error) {
     bool good =
         t->parsed->given[FLAG_DECODE] ? decode(t, text, n, error) : encode(t, text, n, error);
@@ -205,7 +208,7 @@ static bool tokenize(tokenization *t, pf_error *error) {
 
 static int run(const options *parsed) {
     if (parsed->given[FLAG_TEXT_ARGUMENT] && parsed->given[FLAG_LINES_FILE])
-        return complain_usage("tokenize", "--prompt and --file are two inputs; give one");
+        return complain_usage("tokenize", "give --prompt or --file, not both");
     tokenization t = {.parsed = parsed};
     pf_error error = {0};
     bool good = tokenize(&t, &error);
@@ -221,13 +224,13 @@ const command command_tokenize = {
     .name = "tokenize",
     .bit = FOR_TOKENIZE,
     .usage = "MODEL [-p TEXT | --file FILE] [options]",
-    .summary = "text -> pieces or ids, and back",
+    .summary = "turn text into pieces or ids, and back",
     .manual =
-        "Shows how the model's tokenizer cuts a text: one piece a line with its id, or with --ids "
-        "one line of ids for each text. The text is -p or standard input, newlines and all; with "
-        "--file every line is a text. With --decode the input is ids with spaces between, and the "
-        "output the text they stand for, a newline behind it.\n\n"
-        "A MODEL that is only a vocabulary will do. Invalid UTF-8 is taken byte by byte.",
+        "Shows how the model's tokenizer splits a text: one piece per line with its id, or, with "
+        "--ids, one line of ids per text. The text is that of -p, or all of standard input; with "
+        "--file every line is a text. With --decode the input is ids separated by white space, and "
+        "the output is the text they stand for and a newline.\n\n"
+        "MODEL may be a file with nothing but a vocabulary. Invalid UTF-8 is taken byte by byte.",
     .examples = "performer tokenize model.gguf -p \"Once upon a time\"\n"
                 "performer tokenize model.gguf --ids < story.txt > ids.txt",
     .run = run,

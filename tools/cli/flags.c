@@ -2,648 +2,257 @@
 #include "flags.h"
 
 #define MAPS "positive|hyperbolic|trig|trig-offset|relu|elu|favor++|normalized"
-#define HUGE_COUNT UINT32_MAX
+#define TYPES "f32|f16|bf16|q8_0|q4_0"
 enum {
     FOR_ATTENTION = FOR_SESSIONS | FOR_CONVERT | FOR_INSPECT | FOR_EXPLAIN,
+    FOR_FEATURES = FOR_ATTENTION | FOR_BENCH,
+    FOR_SAMPLING = FOR_GENERATE | FOR_CHAT,
     MAX_CONTEXT = 1 << 24
 };
 
+/* One macro for each kind of row. Every row begins with its id, name, letter (0 for none), commands
+ * and group, and ends with its help. */
+#define ROW(id, name_, letter_, commands_, group_, kind_, argument_, help_, ...)                   \
+    [FLAG_##id] = {.name = (name_),                                                                \
+                   .letter = (letter_),                                                            \
+                   .commands = (commands_),                                                        \
+                   .group = GROUP_##group_,                                                        \
+                   .kind = FLAG_##kind_,                                                           \
+                   .argument = (argument_),                                                        \
+                   .help = (help_),                                                                \
+                   __VA_ARGS__}
+#define SWITCH(id, name, letter, commands, group, help)                                            \
+    ROW(id, name, letter, commands, group, SWITCH, NULL, help, .repeats = false)
+#define TEXT(id, name, letter, commands, group, argument, help)                                    \
+    ROW(id, name, letter, commands, group, TEXT, argument, help, .repeats = false)
+#define TEXTS(id, name, letter, commands, group, argument, help)                                   \
+    ROW(id, name, letter, commands, group, TEXT, argument, help, .repeats = true)
+#define COUNT(id, name, letter, commands, group, argument, least_, most_, fallback_, help)         \
+    ROW(id, name, letter, commands, group, COUNT, argument, help, .least = (least_),               \
+        .most = (most_), .fallback = (fallback_))
+#define COUNTS(id, name, letter, commands, group, argument, least_, most_, fallback_, help)        \
+    ROW(id, name, letter, commands, group, COUNTS, argument, help, .least = (least_),              \
+        .most = (most_), .fallback = (fallback_))
+#define NUMBER(id, name, letter, commands, group, argument, high_, fallback_, help)                \
+    ROW(id, name, letter, commands, group, NUMBER, argument, help, .high = (high_),                \
+        .fallback = (fallback_))
+#define CHOICE(id, name, letter, commands, group, argument, choices_, fallback_, help)             \
+    ROW(id, name, letter, commands, group, CHOICE, argument, help, .choices = (choices_),          \
+        .fallback = (fallback_))
+#define CHOICES(id, name, letter, commands, group, argument, choices_, fallback_, help)            \
+    ROW(id, name, letter, commands, group, CHOICES, argument, help, .choices = (choices_),         \
+        .fallback = (fallback_))
+#define CHOICE_OR_COUNT(id, name, letter, commands, group, argument, choices_, least_, most_,      \
+                        fallback_, help)                                                           \
+    ROW(id, name, letter, commands, group, CHOICE, argument, help, .choices = (choices_),          \
+        .least = (least_), .most = (most_), .fallback = (fallback_))
+
 const flag flags[FLAG_END] = {
-    /* What goes in. */
-    [FLAG_PROMPT] = {.name = "prompt",
-                     .letter = 'p',
-                     .kind = FLAG_TEXT,
-                     .commands = FOR_GENERATE,
-                     .group = GROUP_INPUT,
-                     .argument = "TEXT",
-                     .help =
-                         "The text to continue. Special tokens written out in it are recognised."},
-    [FLAG_PROMPT_FILE] = {.name = "file",
-                          .letter = 'f',
-                          .kind = FLAG_TEXT,
-                          .commands = FOR_GENERATE,
-                          .group = GROUP_INPUT,
-                          .argument = "FILE",
-                          .help = "The prompt from a file; - is standard input."},
-    [FLAG_TEXT_ARGUMENT] = {.name = "prompt",
-                            .letter = 'p',
-                            .kind = FLAG_TEXT,
-                            .commands = FOR_EVAL | FOR_COMPARE | FOR_EXPLAIN | FOR_TOKENIZE,
-                            .group = GROUP_INPUT,
-                            .argument = "TEXT",
-                            .help = "The text itself."},
-    [FLAG_TEXT_FILE] = {.name = "file",
-                        .letter = 'f',
-                        .kind = FLAG_TEXT,
-                        .commands = FOR_EVAL | FOR_COMPARE | FOR_EXPLAIN,
-                        .group = GROUP_INPUT,
-                        .argument = "FILE",
-                        .help = "The text from a file; - is standard input."},
-    [FLAG_TOKENS_FILE] = {.name = "tokens",
-                          .kind = FLAG_TEXT,
-                          .commands = FOR_EVAL | FOR_COMPARE | FOR_EXPLAIN,
-                          .group = GROUP_INPUT,
-                          .argument = "FILE",
-                          .help = "Token ids, one a line, taken as they are (no BOS is added). A "
-                                  "FILE.jsonl has an object with \"ids\" on each line: every line "
-                                  "is a text of its own, and the loss is pooled."},
-    [FLAG_CALIBRATION_FILE] = {.name = "file",
-                               .letter = 'f',
-                               .kind = FLAG_TEXT,
-                               .repeats = true,
-                               .commands = FOR_CALIBRATE,
-                               .group = GROUP_INPUT,
-                               .argument = "FILE",
-                               .help = "A text to calibrate on; - is standard input. May be given "
-                                       "several times: every file gives the same number of pieces. "
-                                       "Without --file and --tokens, the model writes the text."},
-    [FLAG_CALIBRATION_TOKENS] = {.name = "tokens",
-                                 .kind = FLAG_TEXT,
-                                 .repeats = true,
-                                 .commands = FOR_CALIBRATE,
-                                 .group = GROUP_INPUT,
-                                 .argument = "FILE",
-                                 .help =
-                                     "Token ids to calibrate on, one a line, taken as they are; "
-                                     "of a FILE.jsonl the \"ids\" of every line are a text. "
-                                     "May be given several times."},
-    [FLAG_LENGTH] = {.name = "length",
-                     .kind = FLAG_COUNT,
-                     .commands = FOR_CALIBRATE,
-                     .group = GROUP_INPUT,
-                     .argument = "N",
-                     .least = 8,
-                     .most = MAX_CONTEXT,
-                     .help = "Texts are cut into pieces of N tokens. Default: 1024, but no more "
-                             "than half the trained context; lines of --tokens up to all of it."},
-    [FLAG_TEXTS] = {.name = "texts",
-                    .kind = FLAG_COUNT,
-                    .commands = FOR_CALIBRATE,
-                    .group = GROUP_INPUT,
-                    .argument = "N",
-                    .least = 1,
-                    .most = 65536,
-                    .help = "Use at most N pieces, the first ones of every file. Default: as many "
-                            "as make 24576 tokens."},
-    [FLAG_LINES_FILE] = {.name = "file",
-                         .letter = 'f',
-                         .kind = FLAG_TEXT,
-                         .commands = FOR_TOKENIZE,
-                         .group = GROUP_INPUT,
-                         .argument = "FILE",
-                         .help = "Every line of the file is a text; - is standard input."},
-    [FLAG_DECODE] = {.name = "decode",
-                     .kind = FLAG_SWITCH,
-                     .commands = FOR_TOKENIZE,
-                     .group = GROUP_INPUT,
-                     .help =
-                         "The other way: the input is ids, the output the text they stand for."},
-    [FLAG_ESCAPE] = {.name = "escape",
-                     .kind = FLAG_SWITCH,
-                     .commands = FOR_TOKENIZE,
-                     .group = GROUP_INPUT,
-                     .help = "In the lines of --file, \\n is a newline and \\\\ a backslash; "
-                             "--decode writes them that way."},
-    [FLAG_NO_SPECIAL] = {.name = "no-special",
-                         .kind = FLAG_SWITCH,
-                         .commands = FOR_TOKENIZE,
-                         .group = GROUP_INPUT,
-                         .help = "Special tokens written out in the text are plain text."},
-    [FLAG_BOS] = {.name = "bos",
-                  .kind = FLAG_SWITCH,
-                  .commands = FOR_TOKENIZE,
-                  .group = GROUP_INPUT,
-                  .help = "Put the BOS token in front."},
-    [FLAG_TOKENIZER] = {.name = "tokenizer",
-                        .kind = FLAG_TEXT,
-                        .commands = FOR_CONVERT,
-                        .group = GROUP_INPUT,
-                        .argument = "FILE",
-                        .help =
-                            "A tokenizer.json, tokenizer.model, vocab.json, tokenizer.bin or GGUF, "
-                            "instead of what MODEL has."},
-    [FLAG_CONFIG] = {.name = "config",
-                     .kind = FLAG_TEXT,
-                     .commands = FOR_CONVERT,
-                     .group = GROUP_INPUT,
-                     .argument = "FILE.json",
-                     .help = "What a PyTorch or safetensors checkpoint cannot say of itself: the "
-                             "constructor arguments of a performer-pytorch model, or a list of the "
-                             "tensors (docs/convert.md)."},
-    [FLAG_SHAPE] = {.name = "shape",
-                    .kind = FLAG_TEXT,
-                    .commands = FOR_BENCH,
-                    .group = GROUP_INPUT,
-                    .argument = "SHAPE",
-                    .help = "Random weights in place of a MODEL: 15M, 110M, gpt2, or "
-                            "DIMxLAYERSxHEADSxHIDDENxVOCAB, e.g. 288x6x6x768x32000."},
-    [FLAG_LAYER] = {.name = "layer",
-                    .kind = FLAG_COUNT,
-                    .commands = FOR_EXPLAIN,
-                    .group = GROUP_INPUT,
-                    .argument = "L",
-                    .most = HUGE_COUNT,
-                    .fallback = "0",
-                    .help = "The layer to look into, counted from 0."},
-    [FLAG_HEAD] = {.name = "head",
-                   .kind = FLAG_COUNT,
-                   .commands = FOR_EXPLAIN,
-                   .group = GROUP_INPUT,
-                   .argument = "H",
-                   .most = HUGE_COUNT,
-                   .fallback = "0",
-                   .help = "Its query head, counted from 0."},
+    /* Input. */
+    TEXT(PROMPT, "prompt", 'p', FOR_GENERATE, INPUT, "TEXT",
+         "The text to continue. Special tokens spelled out in it are recognised."),
+    TEXT(PROMPT_FILE, "file", 'f', FOR_GENERATE, INPUT, "FILE",
+         "Read the prompt from a file; - is standard input."),
+    TEXT(TEXT_ARGUMENT, "prompt", 'p', FOR_EVAL | FOR_COMPARE | FOR_EXPLAIN | FOR_TOKENIZE, INPUT,
+         "TEXT", "The text itself."),
+    TEXT(TEXT_FILE, "file", 'f', FOR_EVAL | FOR_COMPARE | FOR_EXPLAIN, INPUT, "FILE",
+         "Read the text from a file; - is standard input."),
+    TEXT(TOKENS_FILE, "tokens", 0, FOR_EVAL | FOR_COMPARE | FOR_EXPLAIN, INPUT, "FILE",
+         "Read token ids, separated by white space, and use them as they are (no BOS is added). In "
+         "a FILE.jsonl the \"ids\" of each line are one text, and the loss is pooled over all of "
+         "them."),
+    TEXTS(CALIBRATION_FILE, "file", 'f', FOR_CALIBRATE, INPUT, "FILE",
+          "A text to calibrate on; - is standard input. May be given several times; every file "
+          "contributes the same number of pieces. Without --file or --tokens, the model writes the "
+          "text itself."),
+    TEXTS(CALIBRATION_TOKENS, "tokens", 0, FOR_CALIBRATE, INPUT, "FILE",
+          "Token ids to calibrate on, separated by white space and used as they are. In a "
+          "FILE.jsonl the \"ids\" of each line are one text. May be given several times."),
+    COUNT(LENGTH, "length", 0, FOR_CALIBRATE, INPUT, "N", 8, MAX_CONTEXT, NULL,
+          "Cut texts into pieces of N tokens. Default: 1024, but at most half the trained context; "
+          "for the lines of --tokens, up to all of it."),
+    COUNT(TEXTS, "texts", 0, FOR_CALIBRATE, INPUT, "N", 1, 65536, NULL,
+          "Use at most N pieces, the first ones of every file. Default: enough for 24576 tokens."),
+    TEXT(LINES_FILE, "file", 'f', FOR_TOKENIZE, INPUT, "FILE",
+         "Read one text per line from a file; - is standard input."),
+    SWITCH(DECODE, "decode", 0, FOR_TOKENIZE, INPUT,
+           "The other way: read ids and print the text they stand for."),
+    SWITCH(ESCAPE, "escape", 0, FOR_TOKENIZE, INPUT,
+           "In the lines of --file, read \\n as a newline and \\\\ as a backslash; with --decode, "
+           "write them that way."),
+    SWITCH(NO_SPECIAL, "no-special", 0, FOR_TOKENIZE, INPUT,
+           "Treat special tokens spelled out in the text as plain text."),
+    SWITCH(BOS, "bos", 0, FOR_TOKENIZE, INPUT, "Put the BOS token first."),
+    TEXT(TOKENIZER, "tokenizer", 0, FOR_CONVERT, INPUT, "FILE",
+         "Use this tokenizer instead of MODEL's own: a tokenizer.json, tokenizer.model, "
+         "vocab.json, tokenizer.bin or GGUF."),
+    TEXT(CONFIG, "config", 0, FOR_CONVERT, INPUT, "FILE.json",
+         "What a PyTorch or safetensors checkpoint does not say about itself: the constructor "
+         "arguments of a performer-pytorch model, or a list of the tensors (see docs/convert.md)."),
+    TEXT(SHAPE, "shape", 0, FOR_BENCH, INPUT, "SHAPE",
+         "Use random weights instead of a MODEL: 15M, 110M, gpt2, or "
+         "DIMxLAYERSxHEADSxHIDDENxVOCAB, e.g. 288x6x6x768x32000."),
+    COUNT(LAYER, "layer", 0, FOR_EXPLAIN, INPUT, "L", 0, UINT32_MAX, "0",
+          "The layer to look at, counted from 0."),
+    COUNT(HEAD, "head", 0, FOR_EXPLAIN, INPUT, "H", 0, UINT32_MAX, "0",
+          "The query head to look at, counted from 0."),
 
-    /* How the next token is chosen. */
-    [FLAG_N_TOKENS] = {.name = "tokens",
-                       .letter = 'n',
-                       .kind = FLAG_COUNT,
-                       .commands = FOR_GENERATE | FOR_CHAT,
-                       .group = GROUP_SAMPLING,
-                       .argument = "N",
-                       .most = HUGE_COUNT,
-                       .fallback = "256",
-                       .help = "Generate at most N new tokens."},
-    [FLAG_TEMPERATURE] = {.name = "temperature",
-                          .letter = 't',
-                          .kind = FLAG_NUMBER,
-                          .commands = FOR_GENERATE | FOR_CHAT,
-                          .group = GROUP_SAMPLING,
-                          .argument = "X",
-                          .high = 1e30,
-                          .fallback = "0.8",
-                          .help = "Divide the logits by X. 0 always takes the most probable "
-                                  "token; 1 draws from the model's own distribution."},
-    [FLAG_TOP_K] = {.name = "top-k",
-                    .kind = FLAG_COUNT,
-                    .commands = FOR_GENERATE | FOR_CHAT,
-                    .group = GROUP_SAMPLING,
-                    .argument = "K",
-                    .most = HUGE_COUNT,
-                    .fallback = "0",
-                    .help = "Draw from the K most probable tokens only; 0: from all."},
-    [FLAG_TOP_P] = {.name = "top-p",
-                    .kind = FLAG_NUMBER,
-                    .commands = FOR_GENERATE | FOR_CHAT,
-                    .group = GROUP_SAMPLING,
-                    .argument = "P",
-                    .high = 1,
-                    .fallback = "0.9",
-                    .help = "Then from the fewest that together have probability P; 1: from all."},
-    [FLAG_MIN_P] = {.name = "min-p",
-                    .kind = FLAG_NUMBER,
-                    .commands = FOR_GENERATE | FOR_CHAT,
-                    .group = GROUP_SAMPLING,
-                    .argument = "P",
-                    .high = 1,
-                    .fallback = "0",
-                    .help = "Then from those at least P times as probable as the best one."},
-    [FLAG_SEED] = {.name = "seed",
-                   .letter = 's',
-                   .kind = FLAG_COUNT,
-                   .commands = FOR_GENERATE | FOR_CHAT,
-                   .group = GROUP_SAMPLING,
-                   .argument = "K",
-                   .most = INT64_MAX,
-                   .help = "Seed of the draws: the same seed gives the same text. Without it every "
-                           "run has its own, which the statistics tell."},
-    [FLAG_IGNORE_EOS] = {.name = "ignore-eos",
-                         .kind = FLAG_SWITCH,
-                         .commands = FOR_GENERATE,
-                         .group = GROUP_SAMPLING,
-                         .help = "Go on after an end token (BOS, EOS, end of turn)."},
+    /* Choosing the next token. */
+    COUNT(N_TOKENS, "tokens", 'n', FOR_SAMPLING, SAMPLING, "N", 0, UINT32_MAX, "256",
+          "Generate at most N new tokens."),
+    NUMBER(TEMPERATURE, "temperature", 't', FOR_SAMPLING, SAMPLING, "X", 1e30, "0.8",
+           "Divide the logits by X. 0 always takes the most probable token; 1 samples from the "
+           "model's own distribution."),
+    COUNT(TOP_K, "top-k", 0, FOR_SAMPLING, SAMPLING, "K", 0, UINT32_MAX, "0",
+          "Sample from the K most probable tokens only; 0 means all."),
+    NUMBER(TOP_P, "top-p", 0, FOR_SAMPLING, SAMPLING, "P", 1, "0.9",
+           "Then from the smallest set of them whose probabilities add up to P; 1 means all."),
+    NUMBER(MIN_P, "min-p", 0, FOR_SAMPLING, SAMPLING, "P", 1, "0",
+           "Then from those at least P times as probable as the best one."),
+    COUNT(SEED, "seed", 's', FOR_SAMPLING, SAMPLING, "K", 0, INT64_MAX, NULL,
+          "Seed for sampling: the same seed gives the same text. By default each run picks its "
+          "own; `generate` reports it."),
+    SWITCH(IGNORE_EOS, "ignore-eos", 0, FOR_GENERATE, SAMPLING,
+           "Continue past an end token (BOS, EOS, end of turn)."),
+    TEXT(SYSTEM, "system", 0, FOR_CHAT, INPUT, "TEXT",
+         "The system prompt, in place of the default one in the model's chat template."),
+    TEXT(SAVE_STATE, "save-state", 0, FOR_GENERATE, OUTPUT, "FILE",
+         "When done, save the state of the text; --load-state continues from there as if there had "
+         "been no break. Under Performer attention its size is fixed."),
+    TEXT(LOAD_STATE, "load-state", 0, FOR_SAMPLING, INPUT, "FILE",
+         "Continue from a saved state of the same model, with its attention and, without --seed, "
+         "its random numbers. A prompt is appended to it."),
 
-    [FLAG_SYSTEM] = {.name = "system",
-                     .kind = FLAG_TEXT,
-                     .commands = FOR_CHAT,
-                     .group = GROUP_INPUT,
-                     .argument = "TEXT",
-                     .help = "The system prompt, in place of the one that the model's template "
-                             "writes."},
-    [FLAG_SAVE_STATE] = {.name = "save-state",
-                         .kind = FLAG_TEXT,
-                         .commands = FOR_GENERATE,
-                         .group = GROUP_OUTPUT,
-                         .argument = "FILE",
-                         .help =
-                             "At the end, save where the text stands: --load-state goes on from "
-                             "there as if there had been no break. Of fixed size under "
-                             "Performer attention."},
-    [FLAG_LOAD_STATE] = {.name = "load-state",
-                         .kind = FLAG_TEXT,
-                         .commands = FOR_GENERATE | FOR_CHAT,
-                         .group = GROUP_INPUT,
-                         .argument = "FILE",
-                         .help = "Go on from a saved state of the same model, with its attention, "
-                                 "and without --seed its random numbers. A prompt goes behind it."},
+    /* Attention. The checkpoint's performer.* keys supply the defaults. */
+    TEXTS(
+        AGAINST, "against", 0, FOR_COMPARE, ATTENTION, "SETTING",
+        "An attention to compare with exact softmax: softmax, favor or local, followed by options "
+        "without their dashes, separated by commas, e.g. \"favor,features=64,window=16,sinks=1\"; "
+        "or mean, the plain mean of all values. May be given several times. The attention options "
+        "below apply to every setting that does not override them."),
+    CHOICE(TO, "to", 0, FOR_EXPLAIN, ATTENTION, "NAME", "favor|softmax", NULL,
+           "The attention whose result is followed through the layers to the logits: favor or "
+           "softmax. Default: the checkpoint's, else softmax. Both are always shown side by side."),
+    CHOICE(ATTENTION, "attention", 0, FOR_ATTENTION & ~FOR_EXPLAIN, ATTENTION, "NAME",
+           "softmax|favor|local", NULL,
+           "softmax: exact, keeps the keys and values of the whole text. favor: Performer "
+           "(FAVOR+), a state of fixed size. local: sinks and window only. Default: the "
+           "checkpoint's, else softmax."),
+    CHOICES(ATTENTIONS, "attention", 0, FOR_BENCH, ATTENTION, "LIST", "softmax|favor|local",
+            "softmax,favor", "Attentions to measure, separated by commas."),
+    COUNT(
+        FEATURES, "features", 0, FOR_FEATURES, ATTENTION, "M", 1, 65536, NULL,
+        "Random features per head. Default: the checkpoint's, else 64 (256 for `bench --shape`)."),
+    CHOICE(MAP, "map", 0, FOR_FEATURES, ATTENTION, "NAME", MAPS, NULL,
+           "Feature map: positive, hyperbolic, trig, trig-offset, relu, elu, favor++ or "
+           "normalized. Default: the checkpoint's, else positive. With any map but the "
+           "checkpoint's, new projections are drawn."),
+    CHOICE(PROJECTION, "projection", 0, FOR_FEATURES, ATTENTION, "NAME", "orthogonal|iid", NULL,
+           "How the random directions are drawn: orthogonal or iid. Default: the checkpoint's, "
+           "else orthogonal."),
+    CHOICE_OR_COUNT(REDRAW, "redraw", 0, FOR_ATTENTION & ~FOR_EXPLAIN, ATTENTION, "WHEN",
+                    "never|sequence", 1, UINT32_MAX - 1, "never",
+                    "When every layer draws new features: never, once per sequence, or every N "
+                    "tokens. The last has to keep the keys and values of the whole text."),
+    COUNT(WINDOW, "window", 0, FOR_FEATURES, ATTENTION, "W", 0, MAX_CONTEXT, NULL,
+          "favor, local: attend to the last W tokens exactly. Default: the checkpoint's, else 0."),
+    COUNT(SINKS, "sinks", 0, FOR_FEATURES, ATTENTION, "S", 0, MAX_CONTEXT, NULL,
+          "favor, local: attend to the first S tokens exactly. Default: the checkpoint's, else 0."),
+    COUNT(FORGET, "forget", 0, FOR_FEATURES, ATTENTION, "N", 0, UINT32_MAX, NULL,
+          "favor: with every token the tail keeps 1 - 1/N of itself, so it never weighs more than "
+          "N tokens. For texts much longer than those the model was trained on. 0: forget nothing. "
+          "Default: the checkpoint's, else 0."),
+    CHOICE(KV, "kv", 0, FOR_SESSIONS | FOR_BENCH | FOR_INSPECT, ATTENTION, "TYPE", "f32|f16", "f32",
+           "Type of the keys and values that stay exact (softmax: all; favor, local: sinks and "
+           "window). f16 takes half the memory and is faster on long texts, but rounds them to 11 "
+           "bits."),
+    NUMBER(EPSILON, "epsilon", 0, FOR_ATTENTION, ATTENTION, "E", 1, NULL,
+           "favor: added to every feature, relative to the largest. Default: the checkpoint's, "
+           "else 0."),
+    COUNT(ATTENTION_SEED, "attention-seed", 0, FOR_FEATURES, ATTENTION, "K", 0, UINT64_MAX, NULL,
+          "favor: seed of the random features. Default: the checkpoint's, else 1."),
+    CHOICE(STABILIZER, "stabilizer", 0, FOR_EVAL, ATTENTION, "OVER", "running|text", "running",
+           "favor with --epsilon: the maximum that scales the features of the keys before the "
+           "epsilon is added. running: over the keys so far; text: over the whole text, looking "
+           "ahead, as performer-pytorch does."),
+    COUNT(STATE_BYTES, "state-bytes", 0, FOR_CALIBRATE, ATTENTION, "N", 1, UINT64_MAX / 2, NULL,
+          "Let the state of a text under the calibrated attention take at most N bytes. Default: "
+          "what it takes if every head has --window and --features."),
+    COUNT(MEAN_WINDOW, "window", 0, FOR_CALIBRATE, ATTENTION, "W", 0, MAX_CONTEXT, "64",
+          "Attend to the last W tokens exactly, on average over the heads."),
+    COUNT(MEAN_FEATURES, "features", 0, FOR_CALIBRATE, ATTENTION, "M", 0, 4096, "64",
+          "Features per KV head, on average over the heads. 0: windows only (attention local)."),
+    COUNT(KEPT_SINKS, "sinks", 0, FOR_CALIBRATE, ATTENTION, "S", 0, 4096, "4",
+          "Attend to the first S tokens exactly."),
+    SWITCH(NO_BUDGET, "no-budget", 0, FOR_CALIBRATE, ATTENTION,
+           "Give all heads the same window and the same number of features."),
+    SWITCH(SAME_FEATURES, "same-features", 0, FOR_CALIBRATE, ATTENTION,
+           "Give all heads the same number of features, so that only windows differ. Takes a third "
+           "of the time."),
+    SWITCH(NO_FIT, "no-fit", 0, FOR_CALIBRATE, ATTENTION,
+           "Use the closed form only, with map favor++: an unbiased estimator of softmax whose "
+           "features can be redrawn, in any number."),
+    COUNT(STEPS, "steps", 0, FOR_CALIBRATE, ATTENTION, "N", 1, 100000, "900",
+          "Steps for fitting a layer's features; a trial takes a quarter of them."),
+    COUNT(CALIBRATION_SEED, "seed", 's', FOR_CALIBRATE, ATTENTION, "K", 0, UINT64_MAX, "1",
+          "Seed for everything random: the same seed and number of threads give the same file."),
+    SWITCH(UNCALIBRATED, "uncalibrated", 0, FOR_SESSIONS | FOR_INSPECT | FOR_EXPLAIN, ATTENTION,
+           "favor: ignore the projections and the calibration stored in the checkpoint."),
 
-    /* Attention. What is not given is as the checkpoint's performer.* keys say. */
-    [FLAG_AGAINST] = {.name = "against",
-                      .kind = FLAG_TEXT,
-                      .repeats = true,
-                      .commands = FOR_COMPARE,
-                      .group = GROUP_ATTENTION,
-                      .argument = "SETTING",
-                      .help =
-                          "An attention to compare with exact softmax: softmax, favor or local, "
-                          "then options without their dashes and with commas between, e.g. "
-                          "\"favor,features=64,window=16,sinks=1\"; or mean: the plain mean of "
-                          "all values. May be given several "
-                          "times. The attention options below hold for every setting that "
-                          "does not say otherwise."},
-    [FLAG_TO] = {.name = "to",
-                 .kind = FLAG_CHOICE,
-                 .commands = FOR_EXPLAIN,
-                 .group = GROUP_ATTENTION,
-                 .argument = "NAME",
-                 .choices = "favor|softmax",
-                 .help =
-                     "The attention that the walk follows through the layers to the logits: favor "
-                     "or softmax. Default: what the checkpoint asks for, else softmax. Both are "
-                     "shown side by side in any case."},
-    [FLAG_ATTENTION] = {.name = "attention",
-                        .kind = FLAG_CHOICE,
-                        .commands = FOR_ATTENTION & ~FOR_EXPLAIN,
-                        .group = GROUP_ATTENTION,
-                        .argument = "NAME",
-                        .choices = "softmax|favor|local",
-                        .help = "softmax: exact, keeps keys and values of the whole text. favor: "
-                                "Performer (FAVOR+), a state of fixed size. local: sinks and "
-                                "window only. Default: what the checkpoint asks for, else "
-                                "softmax."},
-    [FLAG_ATTENTIONS] = {.name = "attention",
-                         .kind = FLAG_CHOICES,
-                         .commands = FOR_BENCH,
-                         .group = GROUP_ATTENTION,
-                         .argument = "LIST",
-                         .choices = "softmax|favor|local",
-                         .fallback = "softmax,favor",
-                         .help = "Attentions to measure, with commas between."},
-    [FLAG_FEATURES] = {.name = "features",
-                       .kind = FLAG_COUNT,
-                       .commands = FOR_ATTENTION | FOR_BENCH,
-                       .group = GROUP_ATTENTION,
-                       .argument = "M",
-                       .least = 1,
-                       .most = 65536,
-                       .help = "Random features per head. Default: the checkpoint's, else 64 (256 "
-                               "for `bench --shape`)."},
-    [FLAG_MAP] = {.name = "map",
-                  .kind = FLAG_CHOICE,
-                  .commands = FOR_ATTENTION | FOR_BENCH,
-                  .group = GROUP_ATTENTION,
-                  .argument = "NAME",
-                  .choices = MAPS,
-                  .help =
-                      "Feature map: positive, hyperbolic, trig, trig-offset, relu, elu, favor++ or "
-                      "normalized. Default: the checkpoint's, else positive. "
-                      "Another than the checkpoint's draws fresh projections."},
-    [FLAG_PROJECTION] = {.name = "projection",
-                         .kind = FLAG_CHOICE,
-                         .commands = FOR_ATTENTION | FOR_BENCH,
-                         .group = GROUP_ATTENTION,
-                         .argument = "NAME",
-                         .choices = "orthogonal|iid",
-                         .help = "How random directions are drawn: orthogonal or iid. Default: the "
-                                 "checkpoint's, else orthogonal."},
-    [FLAG_REDRAW] = {.name = "redraw",
-                     .kind = FLAG_CHOICE,
-                     .commands = FOR_ATTENTION & ~FOR_EXPLAIN,
-                     .group = GROUP_ATTENTION,
-                     .argument = "WHEN",
-                     .choices = "never|sequence",
-                     .least = 1,
-                     .most = UINT32_MAX - 1,
-                     .fallback = "never",
-                     .help = "New features in every layer: never, for each sequence, or every N "
-                             "tokens. The last must keep keys and values of the whole text."},
-    [FLAG_WINDOW] = {.name = "window",
-                     .kind = FLAG_COUNT,
-                     .commands = FOR_ATTENTION | FOR_BENCH,
-                     .group = GROUP_ATTENTION,
-                     .argument = "W",
-                     .most = MAX_CONTEXT,
-                     .help = "favor, local: the last W tokens are exact. Default: the "
-                             "checkpoint's, else 0."},
-    [FLAG_SINKS] = {.name = "sinks",
-                    .kind = FLAG_COUNT,
-                    .commands = FOR_ATTENTION | FOR_BENCH,
-                    .group = GROUP_ATTENTION,
-                    .argument = "S",
-                    .most = MAX_CONTEXT,
-                    .help = "favor, local: the first S tokens are exact. Default: the "
-                            "checkpoint's, else 0."},
-    [FLAG_FORGET] = {.name = "forget",
-                     .kind = FLAG_COUNT,
-                     .commands = FOR_ATTENTION | FOR_BENCH,
-                     .group = GROUP_ATTENTION,
-                     .argument = "N",
-                     .most = UINT32_MAX,
-                     .help = "favor: with every token the tail keeps 1 - 1/N of itself, so that it "
-                             "never weighs more than N tokens: for texts much longer than those "
-                             "the model was trained on. 0: nothing is forgotten. Default: the "
-                             "checkpoint's, else 0."},
-    [FLAG_KV] = {.name = "kv",
-                 .kind = FLAG_CHOICE,
-                 .commands = FOR_SESSIONS | FOR_BENCH | FOR_INSPECT,
-                 .group = GROUP_ATTENTION,
-                 .argument = "TYPE",
-                 .choices = "f32|f16",
-                 .fallback = "f32",
-                 .help =
-                     "How keys and values that stay exact are kept (softmax: all; favor, local: "
-                     "sinks and window). f16: half the memory, and faster over long texts; "
-                     "they are rounded to 11 bits."},
-    [FLAG_EPSILON] = {.name = "epsilon",
-                      .kind = FLAG_NUMBER,
-                      .commands = FOR_ATTENTION,
-                      .group = GROUP_ATTENTION,
-                      .argument = "E",
-                      .high = 1,
-                      .help = "favor: added to every feature, relative to the largest. Default: "
-                              "the checkpoint's, else 0."},
-    [FLAG_ATTENTION_SEED] = {.name = "attention-seed",
-                             .kind = FLAG_COUNT,
-                             .commands = FOR_ATTENTION | FOR_BENCH,
-                             .group = GROUP_ATTENTION,
-                             .argument = "K",
-                             .most = UINT64_MAX,
-                             .help = "favor: seed of the random features. Default: the "
-                                     "checkpoint's, else 1."},
-    [FLAG_STABILIZER] = {.name = "stabilizer",
-                         .kind = FLAG_CHOICE,
-                         .commands = FOR_EVAL,
-                         .group = GROUP_ATTENTION,
-                         .argument = "OVER",
-                         .choices = "running|text",
-                         .fallback = "running",
-                         .help = "favor with --epsilon: what the features of keys are scaled by "
-                                 "before the epsilon is added: the maximum so far, or over the "
-                                 "whole text, as performer-pytorch does, which looks ahead."},
-    [FLAG_STATE_BYTES] = {.name = "state-bytes",
-                          .kind = FLAG_COUNT,
-                          .commands = FOR_CALIBRATE,
-                          .group = GROUP_ATTENTION,
-                          .argument = "N",
-                          .least = 1,
-                          .most = UINT64_MAX / 2,
-                          .help =
-                              "The state of a text under the calibrated attention may take N "
-                              "bytes. Default: what --window and --features for all heads take."},
-    [FLAG_MEAN_WINDOW] = {.name = "window",
-                          .kind = FLAG_COUNT,
-                          .commands = FOR_CALIBRATE,
-                          .group = GROUP_ATTENTION,
-                          .argument = "W",
-                          .most = MAX_CONTEXT,
-                          .fallback = "64",
-                          .help = "The last W tokens are exact, as a mean over the heads."},
-    [FLAG_MEAN_FEATURES] = {.name = "features",
-                            .kind = FLAG_COUNT,
-                            .commands = FOR_CALIBRATE,
-                            .group = GROUP_ATTENTION,
-                            .argument = "M",
-                            .most = 4096,
-                            .fallback = "64",
-                            .help = "Features per KV head, as a mean over the heads. 0: windows "
-                                    "alone, attention local."},
-    [FLAG_KEPT_SINKS] = {.name = "sinks",
-                         .kind = FLAG_COUNT,
-                         .commands = FOR_CALIBRATE,
-                         .group = GROUP_ATTENTION,
-                         .argument = "S",
-                         .most = 4096,
-                         .fallback = "4",
-                         .help = "The first S tokens are exact."},
-    [FLAG_NO_BUDGET] = {.name = "no-budget",
-                        .kind = FLAG_SWITCH,
-                        .commands = FOR_CALIBRATE,
-                        .group = GROUP_ATTENTION,
-                        .help = "The same window and features for all heads."},
-    [FLAG_SAME_FEATURES] = {.name = "same-features",
-                            .kind = FLAG_SWITCH,
-                            .commands = FOR_CALIBRATE,
-                            .group = GROUP_ATTENTION,
-                            .help = "The same number of features for all heads; only windows "
-                                    "differ. Takes a third of the time."},
-    [FLAG_NO_FIT] = {.name = "no-fit",
-                     .kind = FLAG_SWITCH,
-                     .commands = FOR_CALIBRATE,
-                     .group = GROUP_ATTENTION,
-                     .help = "Closed form only, map favor++: an unbiased estimator of softmax, of "
-                             "which features can be drawn anew and in any number."},
-    [FLAG_STEPS] = {.name = "steps",
-                    .kind = FLAG_COUNT,
-                    .commands = FOR_CALIBRATE,
-                    .group = GROUP_ATTENTION,
-                    .argument = "N",
-                    .least = 1,
-                    .most = 100000,
-                    .fallback = "900",
-                    .help = "Steps of fitting a layer's features; trials take a quarter of them."},
-    [FLAG_CALIBRATION_SEED] = {.name = "seed",
-                               .letter = 's',
-                               .kind = FLAG_COUNT,
-                               .commands = FOR_CALIBRATE,
-                               .group = GROUP_ATTENTION,
-                               .argument = "K",
-                               .most = UINT64_MAX,
-                               .fallback = "1",
-                               .help = "Seed of everything that is drawn: the same seed and number "
-                                       "of threads give the same file."},
-    [FLAG_UNCALIBRATED] = {.name = "uncalibrated",
-                           .kind = FLAG_SWITCH,
-                           .commands = FOR_SESSIONS | FOR_INSPECT | FOR_EXPLAIN,
-                           .group = GROUP_ATTENTION,
-                           .help = "favor: ignore projections and calibration that the checkpoint "
-                                   "stores."},
+    /* Output. */
+    TEXT(OUTPUT, "output", 'o', FOR_CONVERT | FOR_CALIBRATE, OUTPUT, "FILE",
+         "The GGUF file to write. It is written completely or not at all."),
+    CHOICE(CONVERT_TYPE, "type", 0, FOR_CONVERT, OUTPUT, "TYPE", TYPES, NULL,
+           "Store matrices as f32, f16, bf16, q8_0 or q4_0. Without it every tensor keeps its "
+           "type, as does any matrix whose rows do not fill whole blocks of the new type."),
+    SWITCH(NO_ECHO, "no-echo", 0, FOR_GENERATE, OUTPUT, "Do not print the prompt first."),
+    SWITCH(IDS, "ids", 0, FOR_TOKENIZE, OUTPUT, "Print only ids, one line per text."),
+    TEXT(LOGITS, "logits", 0, FOR_EVAL, OUTPUT, "FILE",
+         "Write the logits after every token as little-endian float32, [tokens][vocabulary]."),
+    COUNT(BUCKET, "bucket", 0, FOR_EVAL, OUTPUT, "N", 1, UINT32_MAX, NULL,
+          "Also report the loss for every N positions."),
+    SWITCH(STEP, "step", 0, FOR_EXPLAIN, OUTPUT, "At a terminal, wait for Enter before each step."),
+    SWITCH(ESTIMATE, "estimate", 0, FOR_EXPLAIN, OUTPUT,
+           "Instead of the walk-through, compare the mean of the random features over many draws, "
+           "and its standard error, with what they estimate."),
+    COUNT(DRAWS, "draws", 0, FOR_EXPLAIN, OUTPUT, "N", 2, 1000000, "1000",
+          "Number of draws for --estimate."),
+    SWITCH(STATS_JSON, "stats-json", 0, FOR_GENERATE, OUTPUT,
+           "Print the statistics as one line of JSON, the last on standard error."),
+    SWITCH(JSON, "json", 0, FOR_ALL, OUTPUT, "Print JSON on standard output."),
+    SWITCH(CSV, "csv", 0, FOR_BENCH | FOR_COMPARE, OUTPUT, "Print comma-separated values."),
+    COUNT(CONTINUE, "continue", 0, FOR_COMPARE, OUTPUT, "N", 0, 100000, "48",
+          "Let every setting write N tokens, greedily, to continue the text (its first half, "
+          "unless it is short or comes from -p). 0: none."),
+    TEXT(HTML, "html", 0, FOR_COMPARE, OUTPUT, "FILE",
+         "Also write a report with charts: one self-contained file for a browser."),
+    SWITCH(QUIET, "quiet", 'q', FOR_ALL, OUTPUT,
+           "Print no progress, statistics or warnings on standard error."),
 
-    /* What comes out. */
-    [FLAG_OUTPUT] = {.name = "output",
-                     .letter = 'o',
-                     .kind = FLAG_TEXT,
-                     .commands = FOR_CONVERT | FOR_CALIBRATE,
-                     .group = GROUP_OUTPUT,
-                     .argument = "FILE",
-                     .help = "The GGUF file to write. It appears whole or not at all."},
-    [FLAG_CONVERT_TYPE] = {.name = "type",
-                           .kind = FLAG_CHOICE,
-                           .commands = FOR_CONVERT,
-                           .group = GROUP_OUTPUT,
-                           .argument = "TYPE",
-                           .choices = "f32|f16|bf16|q8_0|q4_0",
-                           .help = "Store matrices as f32, f16, bf16, q8_0 or q4_0. Without it "
-                                   "every tensor keeps its type. A matrix whose rows do not fill "
-                                   "whole blocks of the type keeps its own."},
-    [FLAG_NO_ECHO] = {.name = "no-echo",
-                      .kind = FLAG_SWITCH,
-                      .commands = FOR_GENERATE,
-                      .group = GROUP_OUTPUT,
-                      .help = "Do not print the prompt first."},
-    [FLAG_IDS] = {.name = "ids",
-                  .kind = FLAG_SWITCH,
-                  .commands = FOR_TOKENIZE,
-                  .group = GROUP_OUTPUT,
-                  .help = "Print one line of ids for each text."},
-    [FLAG_LOGITS] = {.name = "logits",
-                     .kind = FLAG_TEXT,
-                     .commands = FOR_EVAL,
-                     .group = GROUP_OUTPUT,
-                     .argument = "FILE",
-                     .help = "Write the logits after every token, float32, little-endian, "
-                             "[tokens][vocabulary]."},
-    [FLAG_BUCKET] = {.name = "bucket",
-                     .kind = FLAG_COUNT,
-                     .commands = FOR_EVAL,
-                     .group = GROUP_OUTPUT,
-                     .argument = "N",
-                     .least = 1,
-                     .most = HUGE_COUNT,
-                     .help = "Also report the loss per N tokens of position."},
-    [FLAG_STEP] = {.name = "step",
-                   .kind = FLAG_SWITCH,
-                   .commands = FOR_EXPLAIN,
-                   .group = GROUP_OUTPUT,
-                   .help = "Wait for Enter before each step, where a person watches."},
-    [FLAG_ESTIMATE] = {.name = "estimate",
-                       .kind = FLAG_SWITCH,
-                       .commands = FOR_EXPLAIN,
-                       .group = GROUP_OUTPUT,
-                       .help =
-                           "Instead of the walk: the mean of random features over many draws, with "
-                           "its standard error, against what they estimate."},
-    [FLAG_DRAWS] = {.name = "draws",
-                    .kind = FLAG_COUNT,
-                    .commands = FOR_EXPLAIN,
-                    .group = GROUP_OUTPUT,
-                    .argument = "N",
-                    .least = 2,
-                    .most = 1000000,
-                    .fallback = "1000",
-                    .help = "Draws of --estimate."},
-    [FLAG_STATS_JSON] = {.name = "stats-json",
-                         .kind = FLAG_SWITCH,
-                         .commands = FOR_GENERATE,
-                         .group = GROUP_OUTPUT,
-                         .help = "Statistics as one line of JSON, the last on standard error."},
-    [FLAG_JSON] = {.name = "json",
-                   .kind = FLAG_SWITCH,
-                   .commands = FOR_ALL,
-                   .group = GROUP_OUTPUT,
-                   .help = "Print JSON on standard output."},
-    [FLAG_CSV] = {.name = "csv",
-                  .kind = FLAG_SWITCH,
-                  .commands = FOR_BENCH | FOR_COMPARE,
-                  .group = GROUP_OUTPUT,
-                  .help = "Print comma-separated values."},
-    [FLAG_CONTINUE] = {.name = "continue",
-                       .kind = FLAG_COUNT,
-                       .commands = FOR_COMPARE,
-                       .group = GROUP_OUTPUT,
-                       .argument = "N",
-                       .most = 100000,
-                       .fallback = "48",
-                       .help = "Let every setting write N tokens, greedily, behind the text of -p, "
-                               "or behind the first half of a longer one; 0: none."},
-    [FLAG_HTML] = {.name = "html",
-                   .kind = FLAG_TEXT,
-                   .commands = FOR_COMPARE,
-                   .group = GROUP_OUTPUT,
-                   .argument = "FILE",
-                   .help =
-                       "Also write a report with charts: one file that needs nothing else, to be "
-                       "opened in a browser."},
-    [FLAG_QUIET] = {.name = "quiet",
-                    .letter = 'q',
-                    .kind = FLAG_SWITCH,
-                    .commands = FOR_ALL,
-                    .group = GROUP_OUTPUT,
-                    .help = "No progress, statistics or warnings on standard error."},
-
-    /* The machine. */
-    [FLAG_BENCH_TYPE] = {.name = "type",
-                         .kind = FLAG_CHOICE,
-                         .commands = FOR_BENCH,
-                         .group = GROUP_MACHINE,
-                         .argument = "TYPE",
-                         .choices = "f32|f16|bf16|q8_0|q4_0",
-                         .fallback = "f32",
-                         .help = "Type of the random matrices of --shape: f32, f16, bf16, q8_0 or "
-                                 "q4_0."},
-    [FLAG_CONTEXT] = {.name = "context",
-                      .letter = 'c',
-                      .kind = FLAG_COUNT,
-                      .commands = FOR_SESSIONS | FOR_INSPECT,
-                      .group = GROUP_MACHINE,
-                      .argument = "N",
-                      .least = 1,
-                      .most = MAX_CONTEXT,
-                      .help = "Tokens that a text may have under softmax. May exceed the trained "
-                              "context where positions are rotary. Default: the trained context."},
-    [FLAG_CONTEXTS] = {.name = "context",
-                       .letter = 'c',
-                       .kind = FLAG_COUNTS,
-                       .commands = FOR_BENCH,
-                       .group = GROUP_MACHINE,
-                       .argument = "LIST",
-                       .least = 1,
-                       .most = MAX_CONTEXT,
-                       .fallback = "256,1024",
-                       .help = "Context lengths to measure, with commas between."},
-    [FLAG_SCALING] = {.name = "scaling",
-                      .kind = FLAG_SWITCH,
-                      .commands = FOR_COMPARE,
-                      .group = GROUP_MACHINE,
-                      .help = "Instead of reading a text, measure time per token and state against "
-                              "the length of the text, for softmax and each --against (favor)."},
-    [FLAG_SCALING_CONTEXTS] = {.name = "contexts",
-                               .kind = FLAG_COUNTS,
-                               .commands = FOR_COMPARE,
-                               .group = GROUP_MACHINE,
-                               .argument = "LIST",
-                               .least = 1,
-                               .most = MAX_CONTEXT,
-                               .fallback = "64,256,1024,4096,16384,65536",
-                               .help = "Lengths for --scaling, with commas between."},
-    [FLAG_SCALING_SECONDS] = {.name = "seconds",
-                              .kind = FLAG_COUNT,
-                              .commands = FOR_COMPARE,
-                              .group = GROUP_MACHINE,
-                              .argument = "N",
-                              .least = 1,
-                              .most = 1000000,
-                              .fallback = "240",
-                              .help = "Time for --scaling in all, or for that part of --html (20 "
-                                      "by default); lengths beyond it are left out."},
-    [FLAG_REPEAT] = {.name = "repeat",
-                     .letter = 'r',
-                     .kind = FLAG_COUNT,
-                     .commands = FOR_BENCH,
-                     .group = GROUP_MACHINE,
-                     .argument = "N",
-                     .least = 1,
-                     .most = 1000,
-                     .fallback = "5",
-                     .help = "Measure N times and report the median; a measurement of more than "
-                             "some seconds is repeated less often."},
-    [FLAG_THREADS] = {.name = "threads",
-                      .kind = FLAG_COUNT,
-                      .commands = FOR_SESSIONS | FOR_BENCH | FOR_EXPLAIN | FOR_CALIBRATE,
-                      .group = GROUP_MACHINE,
-                      .argument = "N",
-                      .least = 1,
-                      .most = 1024,
-                      .help = "Default: one for each physical core."},
-    [FLAG_FLOAT_ACTIVATIONS] = {.name = "float-activations",
-                                .kind = FLAG_SWITCH,
-                                .commands = FOR_SESSIONS | FOR_BENCH | FOR_EXPLAIN,
-                                .group = GROUP_MACHINE,
-                                .help = "Multiply quantised weights with float32 activations "
-                                        "instead of int8: slower, the reference path."},
-    [FLAG_HELP] = {.name = "help",
-                   .letter = 'h',
-                   .kind = FLAG_SWITCH,
-                   .commands = FOR_ALL,
-                   .group = GROUP_MACHINE,
-                   .help = "Print this manual."},
+    /* Measurements and machine. */
+    CHOICE(BENCH_TYPE, "type", 0, FOR_BENCH, MACHINE, "TYPE", TYPES, "f32",
+           "Type of the random matrices of --shape: f32, f16, bf16, q8_0 or q4_0."),
+    COUNT(CONTEXT, "context", 'c', FOR_SESSIONS | FOR_INSPECT, MACHINE, "N", 1, MAX_CONTEXT, NULL,
+          "The most tokens a text may have under softmax. May exceed the trained context if "
+          "positions are rotary. Default: the trained context."),
+    COUNTS(CONTEXTS, "context", 'c', FOR_BENCH, MACHINE, "LIST", 1, MAX_CONTEXT, "256,1024",
+           "Context lengths to measure, separated by commas."),
+    SWITCH(SCALING, "scaling", 0, FOR_COMPARE, MACHINE,
+           "Instead of reading a text, measure how time per token and state size grow with its "
+           "length, for softmax and each --against (favor if there is none)."),
+    COUNTS(SCALING_CONTEXTS, "contexts", 0, FOR_COMPARE, MACHINE, "LIST", 1, MAX_CONTEXT,
+           "64,256,1024,4096,16384,65536", "Lengths for --scaling, separated by commas."),
+    COUNT(SCALING_SECONDS, "seconds", 0, FOR_COMPARE, MACHINE, "N", 1, 1000000, "240",
+          "Time limit for all of --scaling, or for that part of --html (there 20 by default); "
+          "lengths that would exceed it are left out."),
+    COUNT(REPEAT, "repeat", 'r', FOR_BENCH, MACHINE, "N", 1, 1000, "5",
+          "Measure N times and report the median. A measurement that takes more than a few seconds "
+          "is repeated less often."),
+    COUNT(THREADS, "threads", 0, FOR_SESSIONS | FOR_BENCH | FOR_EXPLAIN | FOR_CALIBRATE, MACHINE,
+          "N", 1, 1024, NULL, "Number of threads. Default: one per physical core."),
+    SWITCH(FLOAT_ACTIVATIONS, "float-activations", 0, FOR_SESSIONS | FOR_BENCH | FOR_EXPLAIN,
+           MACHINE,
+           "Multiply quantised weights by float32 activations instead of int8: slower, but the "
+           "reference."),
+    SWITCH(HELP, "help", 'h', FOR_ALL, MACHINE, "Print this manual."),
 };

@@ -1,7 +1,7 @@
 /* floor 5.0 - flags: the one table of all options of all commands.
  *
- * To add an option: a name in flag_id, a row in flags.c. Parsing (options.h), `--help` (help.h) and
- * "unknown option" messages all read the row. */
+ * To add an option, add a name to flag_id and a row to flags.c. Parsing (options.h), `--help`
+ * (help.h) and the "unknown option" message all read that row. */
 #ifndef FLAGS_H
 #define FLAGS_H
 
@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Bits: a row says which commands take it. */
+/* Bits that say which commands take an option. */
 enum {
     FOR_GENERATE = 1 << 0,
     FOR_EVAL = 1 << 1,
@@ -27,12 +27,12 @@ enum {
 
 typedef enum flag_kind {
     FLAG_SWITCH,  /* takes no argument */
-    FLAG_TEXT,    /* any text, also an empty one */
-    FLAG_COUNT,   /* digits: least to most */
-    FLAG_NUMBER,  /* a finite decimal number: low to high */
-    FLAG_CHOICE,  /* one of `choices`; where most > 0, or digits: least to most */
-    FLAG_COUNTS,  /* FLAG_COUNT, several with commas between */
-    FLAG_CHOICES, /* FLAG_CHOICE, several with commas between */
+    FLAG_TEXT,    /* any text, even an empty one */
+    FLAG_COUNT,   /* a whole number from `least` to `most` */
+    FLAG_NUMBER,  /* a finite decimal number from `low` to `high` */
+    FLAG_CHOICE,  /* one of `choices`, or if most > 0, a whole number from `least` to `most` */
+    FLAG_COUNTS,  /* several of FLAG_COUNT, separated by commas */
+    FLAG_CHOICES, /* several of FLAG_CHOICE, separated by commas */
 } flag_kind;
 
 /* The headings of --help, in this order. */
@@ -137,14 +137,14 @@ typedef struct flag {
     flag_kind kind;
     int commands; /* FOR_... */
     flag_group group;
-    char letter;          /* 0: none */
-    bool repeats;         /* may be given several times; options_repeats has them all */
-    const char *argument; /* as --help shows it: "N"; NULL for a switch */
-    const char *choices;  /* "softmax|favor|local" */
+    char letter;          /* the short form, or 0 */
+    bool repeats;         /* may be given several times; see options_repeats */
+    const char *argument; /* how --help shows the value: "N"; NULL for a switch */
+    const char *choices;  /* e.g. "softmax|favor|local" */
     uint64_t least, most;
     double low, high;
-    const char *fallback; /* what holds if it is not given, as it would be typed; or NULL */
-    const char *help;     /* sentences; wrapped when printed */
+    const char *fallback; /* the default, as it would be typed; or NULL */
+    const char *help;     /* full sentences, wrapped when printed */
 } flag;
 
 extern const flag flags[FLAG_END];

@@ -1,8 +1,9 @@
-/* floor 5.4 - given texts: what -p, --file and --tokens name, as ids. */
+/* floor 5.4 - given texts: the texts of -p, --file and --tokens as token ids. */
 #define _POSIX_C_SOURCE 200809L
 #include "given_texts.h"
 
 #include "memory.h"
+#include "terminal.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,8 +17,8 @@ int text_sources(const options *parsed) {
 bool one_text_is_named(const options *parsed, const char *command) {
     int sources = text_sources(parsed);
     if (sources == 1) return true;
-    complain_usage(command, "%s: give the text with one of -p TEXT, --file FILE and --tokens FILE",
-                   sources ? "more than one text is named" : "no text is named");
+    complain_usage(command, "%s; give one with -p TEXT, --file FILE or --tokens FILE",
+                   sources ? "more than one text is given" : "no text is given");
     return false;
 }
 
@@ -30,7 +31,7 @@ bool add_encoded_text(const pf_loaded *loaded, const char *path, const char *tex
                                       ids, error);
 }
 
-/* The folder of the running program, with a slash behind it; "" where the system does not tell. */
+/* The folder of the running program, ending in a slash; "" if the system does not say. */
 static void program_folder(char *folder, size_t size) {
     ssize_t n = readlink("/proc/self/exe", folder, size - 1);
     folder[n > 0 ? n : 0] = '\0';
@@ -53,22 +54,21 @@ bool read_shipped_text(const pf_loaded *loaded, const char *path, input_texts *t
         !input_read("models/weights/sample.txt", &text, &n, error))
         return false;
     if (!text)
-        return pf_fail(error, "the shipped sample.txt is not found near the program; name a text "
+        return pf_fail(error, "cannot find the shipped sample.txt near the program; give a text "
                               "with -p TEXT, --file FILE or --tokens FILE");
     bool good = add_encoded_text(loaded, path, text, n, texts, error);
     pf_free(text);
     return good;
 }
 
-/* The ids are also targets, which no session looks at. */
+/* Sessions check the ids they read, but ids are also prediction targets. */
 static bool check_ids(const pf_loaded *loaded, const input_texts *texts, pf_error *error) {
     uint32_t n_vocab = loaded->model->n_vocab;
     for (size_t i = 0; i < texts->count; i++)
         for (size_t j = 0; j < texts->texts[i].count; j++)
             if ((uint32_t)texts->texts[i].ids[j] >= n_vocab)
                 return pf_fail(error,
-                               "token %zu of text %zu has id %d, but the model's vocabulary ends "
-                               "at %u",
+                               "token %zu of text %zu has id %d, but the model's last id is %u",
                                j + 1, i + 1, (int)texts->texts[i].ids[j], n_vocab - 1);
     return true;
 }

@@ -1,4 +1,4 @@
-/* floor 5.3 - help: the manuals that --help prints, made from commands and the table of flags. */
+/* floor 5.3 - help: the manuals that --help prints, from the commands and the table of flags. */
 #include "help.h"
 
 #include <string.h>
@@ -6,9 +6,9 @@
 enum { WIDTH = 80, COLUMN = 28 };
 
 static const char *const headings[GROUP_COUNT] = {"Input", "Choosing the next token", "Attention",
-                                                  "Output", "Measure and machine"};
+                                                  "Output", "Measurement and machine"};
 
-/* Prints words from column `column` on, wrapped to WIDTH and indented by `indent`; "\n\n" stays. */
+/* Prints text from `column` on, wrapped to WIDTH and indented by `indent`. Keeps newlines. */
 static void print_wrapped(FILE *out, const char *text, int indent, int column) {
     while (*text) {
         if (*text == '\n') {
@@ -74,7 +74,7 @@ static void print_lines(FILE *out, const char *lines) {
 }
 
 static void print_exit_status(FILE *out) {
-    fputs("\nExit status: 0 done, 1 failed, 2 wrong usage.\n", out);
+    fputs("\nExit status: 0 success, 1 failure, 2 wrong usage.\n", out);
 }
 
 void help_program(FILE *out, const command *const *commands, size_t n) {
@@ -83,17 +83,20 @@ void help_program(FILE *out, const command *const *commands, size_t n) {
           out);
     print_wrapped(
         out,
-        "Runs language models on the CPU, either with exact softmax attention, whose memory "
-        "grows with the text, or with Performer attention (FAVOR+, random features), whose "
-        "state has a fixed size. MODEL is a GGUF file, or another checkpoint that "
-        "`performer convert` reads.",
+        "Runs language models on the CPU, with either exact softmax attention, whose memory "
+        "grows with the text, or Performer attention (FAVOR+, random features), whose state "
+        "has a fixed size. MODEL is a GGUF file, or any other checkpoint that `performer "
+        "convert` reads.",
         0, 0);
     fputs("\nCommands:\n", out);
     for (size_t i = 0; i < n; i++)
         fprintf(out, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
-    fputs("\nperformer COMMAND --help is the manual of a command. performer --version tells the "
-          "version.\n\nExamples:\n",
-          out);
+    fputs("\n", out);
+    print_wrapped(out,
+                  "`performer COMMAND --help` prints a command's manual, `performer --version` the "
+                  "version.",
+                  0, 0);
+    fputs("\nExamples:\n", out);
     print_lines(out, "performer generate models/weights/tales-favor.gguf -p \"Once upon a time\"\n"
                      "performer eval models/weights/tales-softmax.gguf --file story.txt "
                      "--attention favor");

@@ -1,4 +1,4 @@
-/* floor 5.3 - help: the manuals that --help prints, made from commands and the table of flags. */
+/* floor 5.3 - help: the manuals that --help prints, from the commands and the table of flags. */
 #ifndef HELP_H
 #define HELP_H
 

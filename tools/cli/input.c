@@ -71,7 +71,7 @@ bool input_parse_ids(const char *text, size_t n, const char *name, pf_tokens *id
     for (const char *at = text, *end = text + n; at < end;) {
         size_t length = strcspn(at, spaces);
         if (length == 0) {
-            if (!*at) return pf_fail(error, "%s, line %zu: a NUL byte is no token id", name, line);
+            if (!*at) return pf_fail(error, "%s, line %zu: unexpected NUL byte", name, line);
             line += *at++ == '\n';
             continue;
         }
@@ -80,8 +80,8 @@ bool input_parse_ids(const char *text, size_t n, const char *name, pf_tokens *id
             id = at[i] >= '0' && at[i] <= '9' ? 10 * id + (at[i] - '0') : INT64_MAX;
         if (id > INT32_MAX)
             return pf_fail(error,
-                           "%s, line %zu: \"%.*s\" is no token id; give whole numbers from 0", name,
-                           line, (int)(length < 40 ? length : 40), at);
+                           "%s, line %zu: \"%.*s\" is not a token id; ids are whole numbers from 0",
+                           name, line, (int)(length < 40 ? length : 40), at);
         if (!pf_tokens_push(ids, (int32_t)id, error)) return false;
         at += length;
     }
@@ -97,14 +97,14 @@ static bool parse_object(const char *text, size_t n, const char *path, size_t li
         return pf_fail(error, "%s, line %zu, column %d: %s", path, line, where.column, where.text);
     json_t *array = json_object_get(object, "ids");
     bool good = json_is_array(array) ||
-                pf_fail(error, "%s, line %zu: no array \"ids\" in the object", path, line);
+                pf_fail(error, "%s, line %zu: the object has no array \"ids\"", path, line);
     for (size_t i = 0; good && i < json_array_size(array); i++) {
         json_t *item = json_array_get(array, i);
         json_int_t id = json_is_integer(item) ? json_integer_value(item) : -1;
-        good =
-            id >= 0 && id <= INT32_MAX
-                ? pf_tokens_push(ids, (int32_t)id, error)
-                : pf_fail(error, "%s, line %zu: item %zu of \"ids\" is no token id", path, line, i);
+        good = id >= 0 && id <= INT32_MAX
+                   ? pf_tokens_push(ids, (int32_t)id, error)
+                   : pf_fail(error, "%s, line %zu: item %zu of \"ids\" is not a token id", path,
+                             line, i);
     }
     json_decref(object);
     return good;

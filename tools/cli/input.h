@@ -4,23 +4,25 @@
 
 #include "tokenizer.h"
 
-/* The whole file ("-": standard input) as *text [*n bytes, a NUL behind them]; pf_free it. */
+/* Reads a whole file ("-" is standard input) into *text: *n bytes, then a NUL. Free it with
+ * pf_free. */
 bool input_read(const char *path, char **text, size_t *n, pf_error *error);
 
-/* Texts as ids; zero it first. */
+/* Texts as token ids. Start with a zeroed one. */
 typedef struct input_texts {
     pf_tokens *texts; /* [count] */
     size_t count, capacity;
 } input_texts;
-/* A new empty text at the end; NULL without memory. */
+/* Appends an empty text and returns it, borrowed until the next call; NULL if out of memory. */
 pf_tokens *input_texts_add(input_texts *texts, pf_error *error);
 void input_texts_free(input_texts *texts);
 
-/* Ids with white space between, from text [n bytes, a NUL behind them]; `name` and line numbers
- * appear in messages. */
+/* Parses ids separated by white space from text: n bytes, then a NUL. Messages give `name` and the
+ * line. */
 bool input_parse_ids(const char *text, size_t n, const char *name, pf_tokens *ids, pf_error *error);
 
-/* A file of ids is one text; a file named *.jsonl has one text a line, an object with "ids". */
+/* Reads a file of ids as one text. If its name ends in .jsonl, each line is one text: an object
+ * with "ids". */
 bool input_read_ids(const char *path, input_texts *texts, pf_error *error);
 
 #endif

@@ -1,4 +1,4 @@
-/* floor 5.3 - line input: what a person types, edited and remembered at a terminal, or read from a pipe. */
+/* floor 5.3 - line input: lines with editing and history at a terminal, or plain from a pipe. */
 #define _POSIX_C_SOURCE 200809L
 #include "line_input.h"
 
@@ -16,9 +16,9 @@ enum { REMEMBERED = 500 };
 
 struct line_input {
     const char *prompt;
-    EditLine *editor; /* NULL: not at a terminal */
+    EditLine *editor; /* NULL if not at a terminal */
     History *history;
-    char *line; /* of getline, and the copy of what the editor gives [room] */
+    char *line; /* [room] from getline, or a copy of the editor's line */
     size_t room;
 };
 
@@ -29,12 +29,12 @@ static const char *prompt_of(EditLine *editor) {
 }
 
 static bool start_editor(line_input *input, pf_error *error) {
-    setlocale(LC_CTYPE, ""); /* the editor must know what a character is */
+    setlocale(LC_CTYPE, ""); /* tells the editor what a character is */
     terminal_remember_mode();
     input->editor = el_init("performer", stdin, stdout, stderr);
     input->history = history_init();
     if (!input->editor || !input->history)
-        return pf_fail(error, "the line editor cannot start: is TERM right? Or pipe the lines in");
+        return pf_fail(error, "the line editor cannot start; check TERM, or pipe the lines in");
     HistEvent event;
     history(input->history, &event, H_SETSIZE, REMEMBERED);
     history(input->history, &event, H_SETUNIQUE, 1);

@@ -86,7 +86,7 @@ static void describe_allowed(const flag *f, char *out, size_t size) {
         snprintf(out, size, "%s from %llu to %llu%s",
                  f->kind == FLAG_COUNT ? "a whole number" : "whole numbers",
                  (unsigned long long)f->least, (unsigned long long)f->most,
-                 f->kind == FLAG_COUNT ? "" : " with commas between");
+                 f->kind == FLAG_COUNT ? "" : " separated by commas");
         break;
     case FLAG_NUMBER:
         snprintf(out, size, "a number from %g to %g", f->low, f->high);
@@ -100,7 +100,7 @@ static bool fits_count(const flag *f, const char *text, uint64_t *value) {
     return parse_count(text, value) && *value >= f->least && *value <= f->most;
 }
 
-/* One member of a list, or the whole of what is none. */
+/* Checks one item of a list, or the whole value if it is not a list. */
 static bool fits(const flag *f, const char *text, option_value *value) {
     uint64_t ignored;
     switch (f->kind) {
@@ -122,8 +122,8 @@ static bool fits(const flag *f, const char *text, option_value *value) {
     }
 }
 
-/* Copies the next member of a list to `item` and steps behind it; false at the end. A member that
- * does not fit `item` comes out cut, and fits no flag. */
+/* Copies the next item of a list to `item` and moves past it; false at the end. An item too long
+ * for `item` is cut; no valid value is that long. */
 static bool next_item(const char **list, char *item, size_t size) {
     if (!*list) return false;
     size_t length = strcspn(*list, ",");
@@ -146,7 +146,7 @@ static bool set_value(const flag *f, const char *text, option_value *value, pf_e
     }
     if (good) return true;
     describe_allowed(f, allowed, sizeof allowed);
-    return pf_fail(error, "--%s is %s, not \"%.80s\"", f->name, allowed, text);
+    return pf_fail(error, "--%s takes %s, not \"%.80s\"", f->name, allowed, text);
 }
 
 static bool takes(const flag *f, int command) { return (f->commands & command) != 0; }
@@ -171,16 +171,15 @@ static bool fail_unknown(int command, const char *argument, pf_error *error) {
     for (int id = 0; id < FLAG_END; id++)
         if (takes(&flags[id], command)) names[n++] = flags[id].name;
     if (find_flag(FOR_ALL, bare, strlen(bare), 0) != FLAG_END && name[1] == '-')
-        return pf_fail(error, "%s is not an option of this command; --help lists those that are",
-                       name);
-    if (name[1] != '-') return pf_fail(error, "unknown option %.2s; --help lists all", name);
-    return pf_fail(error, "unknown option %s; the nearest is --%s (--help lists all)", name,
+        return pf_fail(error, "%s is not an option of this command; see --help", name);
+    if (name[1] != '-') return pf_fail(error, "unknown option %.2s; see --help", name);
+    return pf_fail(error, "unknown option %s; the nearest is --%s (see --help)", name,
                    nearest_name(bare, names, n));
 }
 
 static bool add_repeat(options *parsed, flag_id id, const char *text, pf_error *error) {
     if (parsed->n_repeated == OPTIONS_MAX_REPEATS)
-        return pf_fail(error, "--%s is given too often: at most %d options may be repeats",
+        return pf_fail(error, "--%s is given too often; at most %d repeated options are allowed",
                        flags[id].name, OPTIONS_MAX_REPEATS);
     parsed->repeated[parsed->n_repeated].id = id;
     parsed->repeated[parsed->n_repeated++].text = text;
@@ -205,7 +204,7 @@ static bool parse_option(options *parsed, int count, char *const *arguments, int
     parsed->given[id] = true;
     if (f->kind == FLAG_SWITCH)
         return !value ||
-               pf_fail(error, "--%s takes no value, but \"%.80s\" follows it", f->name, value);
+               pf_fail(error, "--%s takes no value, but was given \"%.80s\"", f->name, value);
     if (!value) {
         if (*index + 1 >= count)
             return pf_fail(error, "--%s needs a value: --%s %s", f->name, f->name, f->argument);
@@ -232,7 +231,7 @@ bool options_parse(int command, int count, char *const *arguments, options *pars
         } else if (parsed->model) {
             return pf_fail(error,
                            "\"%.80s\" is one argument too many: the model is already %.80s; "
-                           "put a text in quotes and name it with -p",
+                           "give a text in quotes, with -p",
                            argument, parsed->model);
         } else {
             parsed->model = argument;
@@ -272,7 +271,7 @@ static bool set_item(options *parsed, char *item, pf_error *error) {
         char name[48];
         snprintf(name, sizeof name, "--%.40s", item);
         return length ? fail_unknown(parsed->command, name, error)
-                      : pf_fail(error, "an option without a name");
+                      : pf_fail(error, "an option has no name");
     }
     parsed->given[id] = true;
     bool has_value = item[length] == '=';

@@ -1,5 +1,7 @@
-/* floor 5.3 - page: text in 80 columns: paragraphs, rows of numbers, tokens, and a pause between steps. */
+/* floor 5.3 - page: paragraphs, rows of numbers and tokens in 80 columns, pauses between steps. */
 #include "page.h"
+
+#include "utf8.h"
 
 #include <utf8proc.h>
 
@@ -11,15 +13,13 @@
 
 enum { INDENT = 4, LABEL = 18, NUMBERS = 5, GLUE = '\x1f' };
 
-/* Bytes of the UTF-8 character at text [n], and how many columns it takes; 0: it is none, or no
- * character to print. */
+/* The number of bytes of the character at text [n], and the columns it takes; 0 if it is not valid
+ * UTF-8 or is a control character. */
 static size_t character(const char *text, size_t n, int *columns) {
-    utf8proc_int32_t code;
-    utf8proc_ssize_t length =
-        utf8proc_iterate((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)n, &code);
-    if (length <= 0 || code < 0x20 || (code >= 0x7F && code < 0xA0)) return 0;
-    *columns = utf8proc_charwidth(code);
-    return (size_t)length;
+    pf_utf8 c = pf_utf8_next(text, n);
+    if (!c.valid || c.code < 0x20 || (c.code >= 0x7F && c.code < 0xA0)) return 0;
+    *columns = utf8proc_charwidth((utf8proc_int32_t)c.code);
+    return c.size;
 }
 
 static int columns_of(const char *text, size_t n) {
@@ -58,11 +58,11 @@ static void format_text(char *text, size_t size, const char *format, va_list arg
     if (vsnprintf(text, size, format, arguments) < 0) text[0] = 0;
 }
 
-/* True if the reader wants to go on. */
+/* True if the reader wants to continue. */
 static bool pause_for_reader(page *p) {
     char line[64];
     fflush(stdout);
-    fputs("\n-- Enter: next step, q: leave -- ", stderr);
+    fputs("\n-- Enter: next step, q: quit -- ", stderr);
     bool on = fgets(line, sizeof line, stdin) && line[0] != 'q';
     if (!on) fputc('\n', stderr);
     p->left = !on;
@@ -140,7 +140,7 @@ const char *cell_of_log(int sign, double log, int width, char *text) {
     return text;
 }
 
-/* The character at bytes [n] as it is printed, into shown [8]; returns how many bytes it was. */
+/* Writes the character at bytes [n], escaped if need be, to shown [8]; returns its byte count. */
 static size_t show(const char *bytes, size_t n, char *shown, int *columns) {
     size_t length = character(bytes, n, columns);
     if (length > 0 && *columns > 0) {

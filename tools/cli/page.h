@@ -1,4 +1,4 @@
-/* floor 5.3 - page: text in 80 columns: paragraphs, rows of numbers, tokens, and a pause between steps. */
+/* floor 5.3 - page: paragraphs, rows of numbers and tokens in 80 columns, pauses between steps. */
 #ifndef PAGE_H
 #define PAGE_H
 
@@ -10,28 +10,29 @@ enum { PAGE_WIDTH = 80, CELL_SIZE = 32, TOKEN_SIZE = 128 };
 typedef struct page {
     output *out;
     bool pauses; /* wait for Enter before each heading but the first */
-    bool left;   /* the reader said q, or Ctrl-D: nothing more is printed */
+    bool left;   /* the reader typed q or Ctrl-D: print nothing more */
     int step;    /* headings printed so far */
 } page;
 
-/* "3. Title", numbered, with a rule below. */
+/* A numbered and underlined heading: "3. Title". */
 void page_heading(page *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* A paragraph, wrapped; and one line as it is, indented by 4. */
+/* A wrapped paragraph; a single line as it is, indented by 4. */
 void page_text(page *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void page_line(page *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* "    q [32]    0.1234 ...": the first numbers of x [n]. */
+/* The first numbers of x [n]: "    q [32]    0.1234 ...". */
 void page_numbers(page *p, const char *label, const float *x, size_t n);
-/* Where it is computed: "    in engine/forward.c: embed". tests/test_explain.sh looks it up. */
+/* Where the step is computed: "    in engine/forward.c: embed". tests/test_explain.sh checks that
+ * the function exists. */
 void page_code(page *p, const char *file, const char *function);
 
-/* x in `width` columns: 0.1234, -12.3456, 1.2e+09, into text [CELL_SIZE]; returns text. */
+/* Writes x in `width` columns (0.1234, -12.3456, 1.2e+09) to text [CELL_SIZE] and returns it. */
 const char *cell(double x, int width, char *text);
-/* The same for sign * exp(log), which need not fit a double ("e^1234"). */
+/* The same for sign * exp(log), which may be too large for a double ("e^1234"). */
 const char *cell_of_log(int sign, double log, int width, char *text);
 
-/* A token in quotes, escaped, cut to and filled up to `width` columns, into text [TOKEN_SIZE]; without a
- * tokenizer its id. For use in page_text give the most columns as a negative width: it is not filled
- * up, and its spaces do not end a line. */
+/* Writes a token, quoted and escaped, cut or padded to `width` columns, to text [TOKEN_SIZE] and
+ * returns it; without a tokenizer, the token's id. For page_text, give the most columns as a
+ * negative width: the token is then not padded, and lines do not break at its spaces. */
 const char *token_cell(const pf_tokenizer *tokenizer, int32_t id, int width, char *text);
 
 #endif

@@ -1,11 +1,11 @@
-/* floor 5.3 - saved state: --save-state and --load-state: a session, a sampler and a decoder together. */
+/* floor 5.3 - saved state: session, sampler and decoder, for --save-state and --load-state. */
 #include "saved_state.h"
 
 #include "snapshot.h"
 
 #include <string.h>
 
-/* The note of a snapshot: the decoder's held bytes, how many they are, and whether it has started. */
+/* The note in a snapshot: the decoder's held bytes, their number, and whether it has started. */
 enum { NOTE_COUNT = sizeof((pf_decoder *)0)->held, NOTE_STARTED };
 
 static void decoder_to_note(const pf_decoder *decoder, unsigned char *note) {
@@ -26,7 +26,7 @@ bool saved_state_save(const saved_state *state, const int32_t *pending, size_t n
                       const char *path, pf_error *error) {
     pf_continuation rest = {.rng = *pf_sampler_rng(state->sampler),
                             .has_rng = true,
-                            .pending = (int32_t *)(uintptr_t)pending, /* only read */
+                            .pending = (int32_t *)(uintptr_t)pending, /* not written */
                             .n_pending = n_pending,
                             .logits = n_pending ? NULL : state->logits};
     decoder_to_note(state->decoder, rest.note);
@@ -40,8 +40,8 @@ bool saved_state_load(const saved_state *state, pf_tokens *pending, bool keep_se
     bool done = true;
     if (!decoder_from_note(rest.note, state->decoder) || (!rest.n_pending && !rest.logits))
         done = pf_fail(error,
-                       "%s: the state was saved by another program, without what a text "
-                       "needs to go on",
+                       "%s: the state was saved by another program and lacks what the text "
+                       "needs to continue",
                        path);
     for (size_t i = 0; done && i < rest.n_pending; i++)
         done = pf_tokens_push(pending, rest.pending[i], error);

@@ -1,23 +1,23 @@
 /* floor 5.3 - side by side: two texts in two columns, with a mark where they differ. */
 #include "side_by_side.h"
 
+#include "utf8.h"
+
 #include <string.h>
 
-/* What is left of one column's text. */
+/* One column's text; what is left of it begins at `at`. */
 typedef struct column {
     const char *text;
-    size_t at, common; /* bytes */
+    size_t at, size, common; /* bytes */
 } column;
 
-/* One line of it: bytes [begin, end) of the text. */
+/* A line: bytes [begin, end) of the text. */
 typedef struct line {
     size_t begin, end;
     int cells;
 } line;
 
-static bool continues_character(char c) { return ((unsigned char)c & 0xC0) == 0x80; }
-
-/* Takes the next line of at most `width` characters: up to a newline, or to the last space that fits. */
+/* Takes the next line, at most `width` characters: up to a newline or the last space that fits. */
 static line next_line(column *c, int width) {
     line l = {c->at, c->at, 0};
     size_t i = c->at, space = 0;
@@ -27,8 +27,7 @@ static line next_line(column *c, int width) {
             space = i;
             cells_at_space = cells;
         }
-        i++;
-        while (continues_character(c->text[i])) i++;
+        i += pf_utf8_next(c->text + i, c->size - i).size;
         cells++;
     }
     bool whole = !c->text[i] || c->text[i] == '\n' || c->text[i] == ' ';
@@ -61,14 +60,14 @@ static void print_line(output *out, const column *c, line l, int width, bool col
     output_printf(out, "%*s", width - l.cells, "");
 }
 
-/* What is left but white space. */
+/* True if nothing but white space is left. */
 static bool ended(const column *c) { return c->text[c->at + strspn(c->text + c->at, " \n")] == 0; }
 
 void print_side_by_side(output *out, const char *left_title, const char *left,
                         const char *right_title, const char *right, size_t common, int width,
                         bool colour) {
     int each = (width - 3) / 2;
-    column a = {left, 0, common}, b = {right, 0, common};
+    column a = {left, 0, strlen(left), common}, b = {right, 0, strlen(right), common};
     output_printf(out, "%s%-*.*s   %.*s%s\n", colour ? "\x1b[1m" : "", each, each, left_title, each,
                   right_title, colour ? "\x1b[0m" : "");
     while (!ended(&a) || !ended(&b)) {

@@ -4,9 +4,9 @@
 
 #include "terminal.h"
 
-/* Both texts [NUL-terminated, UTF-8] share their first `common` bytes. Words wrap to columns that
- * together fill `width`; lines that hold anything different have a bar between them, and with `colour`
- * what differs stands out. Control characters are not passed on. */
+/* Both texts [NUL-terminated, UTF-8] share their first `common` bytes. They are wrapped at words
+ * into two columns that together fill `width`. A bar stands between lines that differ; with
+ * `colour`, the part that differs is highlighted. Control characters are printed as spaces. */
 void print_side_by_side(output *out, const char *left_title, const char *left,
                         const char *right_title, const char *right, size_t common, int width,
                         bool colour);

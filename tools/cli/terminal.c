@@ -1,11 +1,12 @@
-/* floor 5.2 - terminal: standard output for the product, standard error for everything else, signals.
+/* floor 5.2 - terminal: results to standard output, all else to standard error; signals.
  *
- * The flag of Ctrl-C is the one mutable global of the program: a signal handler has nothing else. */
+ * The variables below are the only mutable globals here: all that a signal handler can use. */
 #define _POSIX_C_SOURCE 200809L
 #include "terminal.h"
 
 #include "file.h"
 #include "memory.h"
+#include "utf8.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -17,7 +18,7 @@
 #include <unistd.h>
 
 static volatile sig_atomic_t catching, keeping, interrupted, remembered;
-static struct termios mode; /* of the terminal, if it was remembered */
+static struct termios mode; /* of the terminal, if `remembered` */
 
 static void on_signal(int signal_number) {
     if (signal_number == SIGINT && (keeping || (catching && !interrupted))) {
@@ -30,25 +31,25 @@ static void on_signal(int signal_number) {
     raise(signal_number);
 }
 
-/* Of the file that is mapped; a handler can only be told by a variable. */
-static const char *volatile reading = "a file";
+static const char *volatile reading = "a file"; /* the name of the mapped file */
 
 void terminal_reading(const char *path) { reading = path; }
 
-/* Only calls what is safe in a signal handler: no stdio. */
+/* Safe in a signal handler: no stdio. */
 static void say(const char *text) {
     ssize_t ignored = write(STDERR_FILENO, text, strlen(text));
     (void)ignored;
 }
 
-/* A page of a mapped file is not there any more: the file was cut off, or its disk fails. */
+/* A page of the mapped file has gone: the file was truncated, or its disk has failed. */
 static void on_bus_error(int signal_number, siginfo_t *info, void *context) {
     (void)signal_number;
     (void)context;
     say("performer: ");
     say(info->si_code == BUS_ADRERR ? reading : "memory");
-    say(" became unreadable while it was used; was it replaced or truncated? Put a new version in "
-        "its place by renaming it there\n");
+    say(" became unreadable while in use; was it overwritten or truncated? To replace a file in "
+        "use, "
+        "rename the new version over it\n");
     pf_writer_remove_all_temporaries();
     if (remembered) tcsetattr(STDIN_FILENO, TCSANOW, &mode);
     _exit(EXIT_FAILED);
@@ -61,7 +62,7 @@ void terminal_start(void) {
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a file too large for its limit is an error of write, too */
+    signal(SIGXFSZ, SIG_IGN); /* exceeding the file size limit is a write error, too */
     struct sigaction bus = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
     sigemptyset(&bus.sa_mask);
     sigaction(SIGBUS, &bus, NULL);
@@ -150,25 +151,8 @@ bool output_json(output *out, json_t *json) {
 int output_finish(output *out) {
     if (fflush(stdout) != 0 && !out->failure) out->failure = errno ? errno : EIO;
     if (!out->failure || out->failure == EPIPE) return EXIT_DONE;
-    fprintf(stderr, "performer: standard output cannot be written: %s\n", strerror(out->failure));
+    fprintf(stderr, "performer: cannot write to standard output: %s\n", strerror(out->failure));
     return EXIT_FAILED;
-}
-
-/* Length of the valid UTF-8 character at bytes [n], 0 if there is none. */
-static size_t character_length(const unsigned char *bytes, size_t n) {
-    size_t length = bytes[0] < 0x80   ? 1
-                    : bytes[0] < 0xC2 ? 0
-                    : bytes[0] < 0xE0 ? 2
-                    : bytes[0] < 0xF0 ? 3
-                    : bytes[0] < 0xF5 ? 4
-                                      : 0;
-    if (length == 0 || length > n) return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((bytes[i] & 0xC0) != 0x80) return 0;
-    bool overlong = (bytes[0] == 0xE0 && bytes[1] < 0xA0) || (bytes[0] == 0xF0 && bytes[1] < 0x90);
-    bool surrogate = bytes[0] == 0xED && bytes[1] > 0x9F;
-    bool beyond = bytes[0] == 0xF4 && bytes[1] > 0x8F;
-    return overlong || surrogate || beyond ? 0 : length;
 }
 
 json_t *json_text(const char *bytes, size_t n) {
@@ -177,13 +161,11 @@ json_t *json_text(const char *bytes, size_t n) {
     if (!clean) return NULL;
     size_t used = 0;
     for (size_t i = 0; i < n;) {
-        size_t length = character_length((const unsigned char *)bytes + i, n - i);
-        if (length)
-            memcpy(clean + used, bytes + i, length);
-        else
-            memcpy(clean + used, "\xEF\xBF\xBD", 3);
-        used += length ? length : 3;
-        i += length ? length : 1;
+        pf_utf8 c = pf_utf8_next(bytes + i, n - i);
+        size_t size = c.valid ? c.size : 3;
+        memcpy(clean + used, c.valid ? bytes + i : "\xEF\xBF\xBD", size);
+        used += size;
+        i += c.valid ? c.size : 1;
     }
     json_t *text = json_stringn(clean, used);
     pf_free(clean);

@@ -1,8 +1,8 @@
 /* floor 5.7 - lessons: why Performer attention is built as it is, on the numbers of a walk. */
 #include "lessons.h"
 
-#include "common.h"
 #include "cost.h"
+#include "resources.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -3,6 +3,7 @@
 
 #include "memory.h"
 #include "sampler.h"
+#include "session.h"
 #include "terminal.h"
 
 enum { DEFAULT_TOKENS = 24576, DEFAULT_LENGTH = 1024 };

@@ -2,8 +2,9 @@
 #ifndef CALIBRATION_TEXTS_H
 #define CALIBRATION_TEXTS_H
 
-#include "common.h"
+#include "input.h"
 #include "load.h"
+#include "options.h"
 
 /* Pieces of at most --length tokens, at most --texts of them; a BOS in front of each piece of a --file
  * where the vocabulary wants one. Of every file the first pieces are taken, from one file after the

@@ -1,10 +1,11 @@
 /* floor 5.5 - comparison: one model, a reference and any number of settings, over the same texts. */
 #include "comparison.h"
 
-#include "common.h"
 #include "continuation.h"
 #include "divergence.h"
 #include "memory.h"
+#include "resources.h"
+#include "terminal.h"
 #include "threads.h"
 
 #include <math.h>

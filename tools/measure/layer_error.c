@@ -1,8 +1,8 @@
 /* floor 5.4 - layer error: how a session's layers differ from those of a reference, seen through taps. */
 #include "layer_error.h"
 
-#include "common.h"
 #include "memory.h"
+#include "resources.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,11 +1,11 @@
 /* floor 5.4 - limits: what this machine can do at best, measured in turn with what is compared to it. */
 #include "limits.h"
 
-#include "common.h"
 #include "divergence.h"
 #include "matmul.h"
 #include "memory.h"
 #include "quant.h"
+#include "resources.h"
 
 #include <stdatomic.h>
 #include <string.h>

@@ -1,10 +1,11 @@
 /* floor 5.5 - scaling: time per token and state of several attentions against the length of the text. */
 #include "scaling.h"
 
-#include "common.h"
 #include "divergence.h"
 #include "memory.h"
+#include "resources.h"
 #include "rng.h"
+#include "terminal.h"
 
 #include <math.h>
 

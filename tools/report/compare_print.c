@@ -1,11 +1,12 @@
 /* floor 5.6 - compare print: a comparison as a table, as JSON, as comma-separated values. */
 #include "compare_print.h"
 
-#include "common.h"
 #include "continuation.h"
 #include "divergence.h"
 #include "memory.h"
+#include "resources.h"
 #include "side_by_side.h"
+#include "terminal.h"
 
 #include <math.h>
 #include <stdlib.h>

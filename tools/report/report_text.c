@@ -1,9 +1,9 @@
 /* floor 5.7 - report text: the table of numbers, and the continuations side by side. */
 #include "report.h"
 
-#include "common.h"
 #include "continuation.h"
 #include "memory.h"
+#include "resources.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,7 +1,8 @@
 /* floor 5.5 - scaling print: the measurements as a table, as comma-separated values, as JSON. */
 #include "scaling.h"
 
-#include "common.h"
+#include "resources.h"
+#include "terminal.h"
 
 #include <math.h>
 #include <stdio.h>
