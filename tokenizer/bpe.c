@@ -65,9 +65,9 @@ static bool resolve_merge(const pf_tokenizer *tokenizer, const pf_piece *merge, 
     size_t left = (size_t)(space - merge->bytes), right = merge->size - left - 1;
     memcpy(joined, merge->bytes, left);
     memcpy(joined + left, space + 1, right);
-    rule->left = pf_piece_map_find(&tokenizer->map, joined, left);
-    rule->right = pf_piece_map_find(&tokenizer->map, joined + left, right);
-    rule->merged = pf_piece_map_find(&tokenizer->map, joined, left + right);
+    rule->left = pf_piece_find(&tokenizer->map, joined, left);
+    rule->right = pf_piece_find(&tokenizer->map, joined + left, right);
+    rule->merged = pf_piece_find(&tokenizer->map, joined, left + right);
     return rule->left >= 0 && rule->right >= 0 && rule->merged >= 0;
 }
 
@@ -96,7 +96,7 @@ bool pf_bpe_init(pf_tokenizer *tokenizer, pf_error *error) {
     for (uint32_t byte = 0; byte < 256; byte++) {
         char character[4];
         size_t n = pf_utf8_write(character_of_byte(byte), character);
-        tokenizer->byte_ids[byte] = pf_piece_map_find(&tokenizer->map, character, n);
+        tokenizer->byte_ids[byte] = pf_piece_find(&tokenizer->map, character, n);
         /* Not every file has all 256: SmolLM2 lacks six control characters and bytes that no assigned
          * character needs. What it calls unknown is its end-of-text token, and no substitute. */
         if (tokenizer->byte_ids[byte] < 0 && unk >= 0 &&
@@ -129,7 +129,7 @@ static uint32_t find_merge(const void *context, const pf_symbol *left, const pf_
 static int32_t find_whole(const word_context *c, const char *word, size_t n) {
     if (n > c->tokenizer->longest_piece) return -1;
     size_t size = encode_bytes(word, n, c->characters);
-    return pf_piece_map_find(&c->tokenizer->map, c->characters, size);
+    return pf_piece_find(&c->tokenizer->map, c->characters, size);
 }
 
 static bool encode_word(void *context, const char *word, size_t n, pf_error *error) {

@@ -28,7 +28,7 @@ static uint32_t find_piece(const void *context, const pf_symbol *left, const pf_
     const merge_context *c = context;
     size_t size = (size_t)left->size + right->size;
     if (size > c->tokenizer->longest_piece) return PF_NO_MERGE;
-    *id = pf_piece_map_find(&c->tokenizer->map, c->text + left->begin, size);
+    *id = pf_piece_find(&c->tokenizer->map, c->text + left->begin, size);
     return *id < 0 ? PF_NO_MERGE : rank_of_score(c->tokenizer->pieces[*id].score);
 }
 
@@ -38,7 +38,7 @@ static bool add_characters(pf_merge *merge, const pf_tokenizer *tokenizer, const
     for (size_t i = 0; i < n;) {
         pf_utf8 character = pf_utf8_next(text + i, n - i);
         size_t size = character.valid ? character.size : 1;
-        int32_t id = pf_piece_map_find(&tokenizer->map, text + i, size);
+        int32_t id = pf_piece_find(&tokenizer->map, text + i, size);
         if (!pf_merge_add(merge, i, size, id, error)) return false;
         i += size;
     }

@@ -120,14 +120,13 @@ static bool is_text(const pf_piece *piece) {
 
 static bool index_pieces(pf_tokenizer *tokenizer, pf_error *error) {
     size_t n = tokenizer->vocabulary.n_pieces;
-    if (!pf_piece_map_new(&tokenizer->map, tokenizer->pieces, n, error)) return false;
     for (size_t i = 0; i < 256; i++) tokenizer->byte_ids[i] = -1;
     for (size_t id = 0; id < n; id++) {
         const pf_piece *piece = &tokenizer->pieces[id];
         int byte = piece->type == PF_TOKEN_BYTE ? byte_of(piece) : -1;
         if (byte >= 0 && tokenizer->byte_ids[byte] < 0) tokenizer->byte_ids[byte] = (int32_t)id;
         if (!is_text(piece)) continue;
-        if (!pf_piece_map_add(&tokenizer->map, (int32_t)id, error)) return false;
+        if (!pf_map_put(&tokenizer->map, piece->bytes, piece->size, id, error)) return false;
         if (piece->size > tokenizer->longest_piece) tokenizer->longest_piece = piece->size;
     }
     return true;
@@ -166,7 +165,7 @@ void pf_tokenizer_free(pf_tokenizer *tokenizer) {
     pf_free(tokenizer->rules);
     pf_trie_free(&tokenizer->words);
     pf_trie_free(&tokenizer->special);
-    pf_piece_map_free(&tokenizer->map);
+    pf_map_free(&tokenizer->map);
     pf_free(tokenizer->decoded);
     pf_free(tokenizer->decoded_text);
     pf_vocabulary_copy_free(&tokenizer->copy);

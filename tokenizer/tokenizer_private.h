@@ -26,7 +26,7 @@ struct pf_tokenizer {
     char *decoded_text;
     size_t max_bytes;      /* most bytes that one id adds to a decoded text */
     size_t longest_piece;  /* of those that a text can merge into */
-    pf_piece_map map;      /* the pieces that a text can merge into */
+    pf_map map;            /* bytes -> id, of the pieces that a text can merge into */
     int32_t byte_ids[256]; /* the id that stands for one byte, -1: none */
     pf_trie special;       /* control, unknown and user-defined tokens */
 

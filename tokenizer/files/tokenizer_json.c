@@ -69,8 +69,8 @@ typedef struct {
 } pair;
 
 typedef struct {
-    pf_piece_map map; /* the pieces that a text can become */
-    pair *pairs;      /* [n_pairs] the merges, sorted */
+    pf_map map;  /* the pieces that a text can become */
+    pair *pairs; /* [n_pairs] the merges, sorted */
     size_t n_pairs;
 } merge_table;
 
@@ -95,9 +95,9 @@ static bool rank_merges(const json_t *merges, merge_table *t, pf_piece *pieces, 
             return wrong_merge(rank, error);
         memcpy(joined, left.bytes, left.size);
         memcpy(joined + left.size, right.bytes, right.size);
-        int32_t whole = pf_piece_map_find(&t->map, joined, left.size + right.size);
-        pair p = {pf_piece_map_find(&t->map, left.bytes, left.size),
-                  pf_piece_map_find(&t->map, right.bytes, right.size)};
+        int32_t whole = pf_piece_find(&t->map, joined, left.size + right.size);
+        pair p = {pf_piece_find(&t->map, left.bytes, left.size),
+                  pf_piece_find(&t->map, right.bytes, right.size)};
         if (whole < 0 || p.left < 0 || p.right < 0) continue; /* of control tokens */
         if (pieces[whole].score == 0) pieces[whole].score = -1.0f - (float)rank;
         t->pairs[t->n_pairs++] = p;
@@ -110,8 +110,8 @@ static bool rank_merges(const json_t *merges, merge_table *t, pf_piece *pieces, 
 static bool check_cuts(const merge_table *t, const pf_piece *piece, pf_error *error) {
     for (size_t i = pf_utf8_next(piece->bytes, piece->size).size; i < piece->size;
          i += pf_utf8_next(piece->bytes + i, piece->size - i).size) {
-        pair p = {pf_piece_map_find(&t->map, piece->bytes, i),
-                  pf_piece_map_find(&t->map, piece->bytes + i, piece->size - i)};
+        pair p = {pf_piece_find(&t->map, piece->bytes, i),
+                  pf_piece_find(&t->map, piece->bytes + i, piece->size - i)};
         if (p.left < 0 || p.right < 0 || bsearch(&p, t->pairs, t->n_pairs, sizeof p, compare_pairs))
             continue;
         return pf_fail(error,
@@ -128,7 +128,9 @@ static bool score_pieces(const json_t *merges, merge_table *t, pf_piece *pieces,
         pieces[id].score = 0;
         if (is_text(&pieces[id]) && pieces[id].size > 512)
             return pf_fail(error, "piece %zu is longer than 512 bytes", id);
-        if (is_text(&pieces[id]) && !pf_piece_map_add(&t->map, (int32_t)id, error)) return false;
+        if (is_text(&pieces[id]) &&
+            !pf_map_put(&t->map, pieces[id].bytes, pieces[id].size, id, error))
+            return false;
     }
     if (!rank_merges(merges, t, pieces, error)) return false;
     for (size_t id = 0; id < n; id++)
@@ -141,9 +143,8 @@ static bool merges_to_scores(const json_t *merges, const pf_vocabulary *vocabula
     merge_table t = {.n_pairs = 0};
     size_t n = vocabulary->n_pieces;
     t.pairs = pf_calloc(json_array_size(merges), sizeof *t.pairs, "the merges", error);
-    bool good = t.pairs && pf_piece_map_new(&t.map, pieces, n, error) &&
-                score_pieces(merges, &t, pieces, n, error);
-    pf_piece_map_free(&t.map);
+    bool good = t.pairs && score_pieces(merges, &t, pieces, n, error);
+    pf_map_free(&t.map);
     pf_free(t.pairs);
     return good;
 }
