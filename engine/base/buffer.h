@@ -1,4 +1,4 @@
-/* floor 3.0 - buffer: a text being written. */
+/* floor 0.2 - buffer: a text being written. */
 #ifndef PF_BUFFER_H
 #define PF_BUFFER_H
 

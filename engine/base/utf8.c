@@ -1,4 +1,4 @@
-/* floor 3.0 - UTF-8: where one character ends, and what is none. */
+/* floor 0.0 - UTF-8: where one character ends, and what is none. */
 #include "utf8.h"
 
 /* Unicode 15, table 3-7: the first byte fixes the length and the range of the second byte; all

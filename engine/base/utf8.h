@@ -1,4 +1,4 @@
-/* floor 3.0 - UTF-8: where one character ends, and what is none. */
+/* floor 0.0 - UTF-8: where one character ends, and what is none. */
 #ifndef PF_UTF8_H
 #define PF_UTF8_H
 
