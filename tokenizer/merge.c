@@ -1,6 +1,7 @@
 /* floor 3.1 - merge: the loop of byte-pair encoding, the same for SentencePiece and byte-level BPE. */
 #include "merge.h"
 
+#include "buffer.h"
 #include "memory.h"
 
 bool pf_merge_add(pf_merge *merge, size_t begin, size_t size, int32_t id, pf_error *error) {
@@ -8,14 +9,10 @@ bool pf_merge_add(pf_merge *merge, size_t begin, size_t size, int32_t id, pf_err
         return pf_fail(error,
                        "the text is too long for one piece of work: give it in parts of less "
                        "than 4 GB");
-    if (merge->n_symbols == merge->symbols_capacity) {
-        size_t capacity = merge->symbols_capacity ? merge->symbols_capacity * 2 : 64;
-        pf_symbol *symbols =
-            pf_realloc(merge->symbols, capacity, sizeof *symbols, "symbols of the text", error);
-        if (!symbols) return false;
-        merge->symbols = symbols;
-        merge->symbols_capacity = capacity;
-    }
+    pf_symbol *symbols = pf_grow(merge->symbols, &merge->symbols_capacity, merge->n_symbols + 1,
+                                 sizeof *symbols, "symbols of the text", error);
+    if (!symbols) return false;
+    merge->symbols = symbols;
     merge->symbols[merge->n_symbols++] =
         (pf_symbol){.begin = (uint32_t)begin, .size = (uint32_t)size, .id = id};
     return true;
@@ -28,22 +25,18 @@ void pf_merge_free(pf_merge *merge) {
 }
 
 static bool heap_push(pf_merge *merge, uint64_t pair, pf_error *error) {
-    if (merge->n_heap == merge->heap_capacity) {
-        size_t capacity = merge->heap_capacity ? merge->heap_capacity * 2 : 64;
-        uint64_t *heap =
-            pf_realloc(merge->heap, capacity, sizeof *heap, "pairs of the text", error);
-        if (!heap) return false;
-        merge->heap = heap;
-        merge->heap_capacity = capacity;
-    }
+    uint64_t *heap = pf_grow(merge->heap, &merge->heap_capacity, merge->n_heap + 1, sizeof *heap,
+                             "pairs of the text", error);
+    if (!heap) return false;
+    merge->heap = heap;
     size_t child = merge->n_heap++;
     while (child > 0) {
         size_t parent = (child - 1) / 2;
-        if (merge->heap[parent] <= pair) break;
-        merge->heap[child] = merge->heap[parent];
+        if (heap[parent] <= pair) break;
+        heap[child] = heap[parent];
         child = parent;
     }
-    merge->heap[child] = pair;
+    heap[child] = pair;
     return true;
 }
 
