@@ -95,7 +95,7 @@ static size_t decoded_bound(const pf_decoded *decoded) {
 
 static bool decode_all(pf_tokenizer *tokenizer, pf_error *error) {
     const pf_vocabulary *vocabulary = &tokenizer->vocabulary;
-    size_t total = tokenizer->copy.text_size; /* decoding never makes a piece longer */
+    size_t total = tokenizer->storage.text_size; /* decoding never makes a piece longer */
     tokenizer->decoded = pf_calloc(vocabulary->n_pieces, sizeof *tokenizer->decoded,
                                    "the decoded vocabulary", error);
     char *text = tokenizer->decoded_text = pf_calloc(total, 1, "the decoded vocabulary", error);
@@ -147,7 +147,7 @@ static bool init_kind(pf_tokenizer *tokenizer, pf_error *error) {
 pf_tokenizer *pf_tokenizer_new(const pf_vocabulary *vocabulary, pf_error *error) {
     pf_tokenizer *tokenizer = pf_calloc(1, sizeof *tokenizer, "the tokenizer", error);
     if (!tokenizer) return NULL;
-    if (pf_vocabulary_copy_new(&tokenizer->copy, vocabulary, &tokenizer->vocabulary, error)) {
+    if (pf_vocabulary_copy(vocabulary, &tokenizer->vocabulary, &tokenizer->storage, error)) {
         tokenizer->pieces = tokenizer->vocabulary.pieces;
         if (check_vocabulary(&tokenizer->vocabulary, error) && decode_all(tokenizer, error) &&
             index_pieces(tokenizer, error) && pf_special_init(tokenizer, error) &&
@@ -168,7 +168,7 @@ void pf_tokenizer_free(pf_tokenizer *tokenizer) {
     pf_map_free(&tokenizer->map);
     pf_free(tokenizer->decoded);
     pf_free(tokenizer->decoded_text);
-    pf_vocabulary_copy_free(&tokenizer->copy);
+    pf_vocabulary_storage_free(&tokenizer->storage);
     pf_free(tokenizer);
 }
 

@@ -6,8 +6,8 @@
 #include "pretokenizer.h"
 #include "tokens.h"
 #include "trie.h"
-#include "vocabulary_copy.h"
 #include "vocabulary.h"
+#include "vocabulary_storage.h"
 
 typedef struct pf_tokenizer pf_tokenizer;
 
@@ -20,9 +20,9 @@ typedef struct pf_decoded {
 /* Const after pf_tokenizer_new. */
 struct pf_tokenizer {
     pf_vocabulary vocabulary;
-    pf_vocabulary_copy copy; /* what it points into */
-    const pf_piece *pieces;  /* vocabulary.pieces */
-    pf_decoded *decoded;     /* [n_pieces] */
+    pf_vocabulary_storage storage; /* what it points into */
+    const pf_piece *pieces;        /* vocabulary.pieces */
+    pf_decoded *decoded;           /* [n_pieces] */
     char *decoded_text;
     size_t max_bytes;      /* most bytes that one id adds to a decoded text */
     size_t longest_piece;  /* of those that a text can merge into */
