@@ -1,4 +1,4 @@
-/* floor 6.2 - test_map: every key is found with its value, and a failed allocation changes nothing. */
+/* floor 6.2 - test_map: finds every key, and a failed allocation changes nothing. */
 #include "map.h"
 #include "memory.h"
 #include "testing.h"

@@ -1,4 +1,4 @@
-/* floor 3.1 - merge: the loop of byte-pair encoding, the same for SentencePiece and byte-level BPE. */
+/* floor 3.1 - merge: the loop of byte-pair encoding, for SentencePiece and byte-level BPE. */
 #include "merge.h"
 
 #include "buffer.h"
@@ -6,9 +6,7 @@
 
 bool pf_merge_add(pf_merge *merge, size_t begin, size_t size, int32_t id, pf_error *error) {
     if (begin + size >= PF_NO_SYMBOL)
-        return pf_fail(error,
-                       "the text is too long for one piece of work: give it in parts of less "
-                       "than 4 GB");
+        return pf_fail(error, "the text is too long: split it into parts of less than 4 GB");
     pf_symbol *symbols = pf_grow(merge->symbols, &merge->symbols_capacity, merge->n_symbols + 1,
                                  sizeof *symbols, "symbols of the text", error);
     if (!symbols) return false;
@@ -55,7 +53,7 @@ static uint64_t heap_pop(pf_merge *merge) {
     return top;
 }
 
-/* Looks up the merge of a symbol with the next one; if there is one, it becomes a candidate. */
+/* If a symbol can merge with the next one, makes this merge a candidate. */
 static bool consider(pf_merge *merge, uint32_t index, pf_merge_find find, const void *context,
                      pf_error *error) {
     pf_symbol *symbol = &merge->symbols[index];
@@ -80,7 +78,7 @@ bool pf_merge_run(pf_merge *merge, pf_merge_find find, const void *context, pf_e
         uint64_t pair = heap_pop(merge);
         uint32_t index = (uint32_t)pair;
         pf_symbol *left = &symbols[index];
-        if (left->rank != pair >> 32) continue; /* its neighbour changed while it waited */
+        if (left->rank != pair >> 32) continue; /* its right neighbour has changed since */
         pf_symbol *right = &symbols[left->next];
         left->size += right->size;
         left->id = left->merged;

@@ -1,10 +1,10 @@
 /* floor 3.1 - piece map: bytes -> id, and pair of ids -> merge.
  *
- * Bytes -> id is a pf_map, over stb_ds. Pair -> merge, which byte-level BPE looks up for every pair of
- * neighbours, is a table of our own: over stb_ds, encoding a megabyte with GPT-2's vocabulary
- * took 24 % more processor time. Its size is fixed, its addressing open, and it is at most
- * half full. A normal vocabulary needs a handful of probes; one that needs PF_MAX_PROBES was
- * built to be slow, and we refuse it, so that a lookup is O(1) for any file.
+ * Bytes -> id is a pf_map, over stb_ds. Pair -> merge, which byte-level BPE looks up for every pair
+ * of neighbours, is a table of our own: over stb_ds, encoding a megabyte with GPT-2's vocabulary
+ * took 24 % more processor time. Its size is fixed, its addressing open, and it is at most half
+ * full. A normal vocabulary needs a handful of probes; one that needs PF_MAX_PROBES was built to be
+ * slow, and we refuse it, so that a lookup is O(1) for any file.
  */
 #ifndef PF_PIECE_MAP_H
 #define PF_PIECE_MAP_H

@@ -7,10 +7,10 @@
 #include <stddef.h>
 
 /* The block, if it has room for `needed` items of `size` bytes; otherwise one that has, at least
- * twice as large, so that adding n items one by one copies O(n) of them. Sets *capacity. NULL with a
- * message that names `what` if memory runs out: the old block is valid then.
+ * twice as large, so that adding n items one by one copies O(n) of them. Sets *capacity. NULL with
+ * a message that names `what` if memory runs out: the old block is valid then.
  *
- *   int *items = pf_grow(list->items, &list->capacity, list->n + 1, sizeof *items, "a list", error);
+ *   int *items = pf_grow(list->items, &list->capacity, list->n + 1, sizeof *items, "a list", e);
  *   if (!items) return false;
  *   list->items = items;
  */

@@ -1,9 +1,9 @@
 /* floor 0.2 - map: a hash table from bytes to numbers.
  *
  * stb_ds hashes keys of a fixed size, so the key it sees is a 62-bit hash of the bytes; the entry
- * points to the bytes themselves. If two keys hash alike, the second is stored under the next number
- * that is not taken: a lookup goes from number to number until the bytes agree or a number is not in
- * the table. Nothing is ever removed, so such a chain has no gaps.
+ * points to the bytes themselves. If two keys hash alike, the second is stored under the next
+ * number that is not taken: a lookup goes from number to number until the bytes agree or a number
+ * is not in the table. Nothing is ever removed, so such a chain has no gaps.
  *
  * stb_ds does not check its allocations. When one fails we leave stb_ds by longjmp, at points where
  * the map is still as it was (put_key).
@@ -47,8 +47,8 @@ typedef struct pf_map_entry {
     size_t size, value;
 } pf_map_entry;
 
-/* stb_ds shifts bytes 3 and 7 of an 8-byte key into the sign bit of an int: undefined behaviour, and
- * half of the key is lost. Our keys have both of those bits clear. */
+/* stb_ds shifts bytes 3 and 7 of an 8-byte key into the sign bit of an int: undefined behaviour,
+ * and half of the key is lost. Our keys have both of those bits clear. */
 #define KEY_BITS 0x7FFFFFFF7FFFFFFFull
 
 /* ---- hash ---- */
@@ -110,8 +110,9 @@ static void *realloc_or_jump(void *block, size_t bytes) {
 /* Each new table reads and writes stb_ds's global seed. */
 static pthread_mutex_t seed_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* The index of the key's entry, added if it is not there; -1 if memory runs out. We make room in the
- * array first, so that stbds_hmput_key allocates only a larger table, before it changes anything. */
+/* The index of the key's entry, added if it is not there; -1 if memory runs out. We make room in
+ * the array first, so that stbds_hmput_key allocates only a larger table, before it changes
+ * anything. */
 static ptrdiff_t put_key(pf_map *map, uint64_t key, pf_error *error) {
     insertion here = {.error = error};
     bool is_first = !map->entries || !stbds_header(map->entries - 1)->hash_table;

@@ -5,8 +5,8 @@
  *   if (pf_map_get(&map, name, strlen(name), &index)) ...
  *   pf_map_free(&map);
  *
- * Built on stb_ds, which only map.c includes. Any number of threads may read a map that no thread is
- * writing.
+ * Built on stb_ds, which only map.c includes. Any number of threads may read a map that no thread
+ * is writing.
  */
 #ifndef PF_MAP_H
 #define PF_MAP_H

@@ -4,8 +4,8 @@
 
 #include "vocabulary.h"
 
-/* A reader of tokenizer files allocates here what its pf_vocabulary points into. Zero it first. Free
- * it after pf_tokenizer_new, which copies the vocabulary, and also if the reader fails. */
+/* A reader of tokenizer files allocates here what its pf_vocabulary points into. Zero it first.
+ * Free it after pf_tokenizer_new, which copies the vocabulary, and also if the reader fails. */
 typedef struct pf_vocabulary_storage {
     pf_piece *pieces, *merges, *patterns;
     pf_normal_step *steps;
@@ -18,8 +18,8 @@ void pf_vocabulary_storage_free(pf_vocabulary_storage *storage); /* and zeroes i
 /* Makes room for `size` bytes of text, once, for pf_vocabulary_storage_text. */
 bool pf_vocabulary_storage_reserve(pf_vocabulary_storage *storage, size_t size, pf_error *error);
 
-/* Copies the bytes [n] into the reserved room and returns the copy. Readers reserve as many bytes as
- * their file has, and a text is never longer than in the file; if the room runs out, the file is
+/* Copies the bytes [n] into the reserved room and returns the copy. Readers reserve as many bytes
+ * as their file has, and a text is never longer than in the file; if the room runs out, the file is
  * damaged: NULL. */
 const char *pf_vocabulary_storage_text(pf_vocabulary_storage *storage, const char *bytes, size_t n,
                                        pf_error *error);
