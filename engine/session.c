@@ -1,6 +1,7 @@
 /* floor 2.2 - pf_session: one text being computed. All that changes lives here. */
 #include "session.h"
 
+#include "carve.h"
 #include "memory.h"
 #include "session_state.h"
 
@@ -39,41 +40,48 @@ static size_t largest_width(const pf_model *model) {
     return HD > widest ? HD : widest;
 }
 
-static bool allocate_activations(pf_session *s, pf_error *error) {
+/* Lays out the activations of one chunk; memory NULL only counts their floats. */
+static size_t lay_out_activations(pf_session *s, float *memory) {
     const pf_model *model = s->model;
     size_t C = model->width, F = model->hidden, HD = (size_t)model->n_heads * model->head_dim;
     size_t kvD = (size_t)model->n_kv_heads * model->head_dim, chunk = s->chunk;
-    struct {
-        float **rows;
-        size_t width;
-    } arrays[] = {{&s->x, C},   {&s->normed, C}, {&s->q, HD}, {&s->heads, HD}, {&s->k, kvD},
-                  {&s->v, kvD}, {&s->gate, F},   {&s->up, F}, {&s->delta, C}};
-    size_t floats = 0, count = sizeof arrays / sizeof arrays[0];
-    for (size_t i = 0; i < count; i++) floats += (arrays[i].width + 15) / 16 * 16;
-    s->activations =
-        pf_calloc(floats, chunk * sizeof(float), "activations (smaller --chunk helps)", error);
-    if (!s->activations) return false;
-    float *next = s->activations;
-    for (size_t i = 0; i < count; i++) {
-        *arrays[i].rows = next;
-        next += (arrays[i].width + 15) / 16 * 16 * chunk;
-    }
-    return true;
+    pf_carve carve = {.memory = memory};
+    s->x = pf_carve_floats(&carve, chunk * C);
+    s->normed = pf_carve_floats(&carve, chunk * C);
+    s->q = pf_carve_floats(&carve, chunk * HD);
+    s->heads = pf_carve_floats(&carve, chunk * HD);
+    s->k = pf_carve_floats(&carve, chunk * kvD);
+    s->v = pf_carve_floats(&carve, chunk * kvD);
+    s->gate = pf_carve_floats(&carve, chunk * F);
+    s->up = pf_carve_floats(&carve, chunk * F);
+    s->delta = pf_carve_floats(&carve, chunk * C);
+    return carve.used;
+}
+
+static bool allocate_activations(pf_session *s, pf_error *error) {
+    size_t floats = lay_out_activations(s, NULL);
+    s->activations = pf_calloc(floats, sizeof(float), "activations (smaller --chunk helps)", error);
+    if (s->activations) lay_out_activations(s, s->activations);
+    return s->activations != NULL;
+}
+
+/* One member's working memory; memory NULL only counts its floats. */
+static size_t lay_out_workspace(const pf_session *s, pf_workspace *w, float *memory) {
+    size_t widest = (largest_width(s->model) + 31) / 32 * 32, blocks = widest / 32;
+    pf_carve carve = {.memory = memory};
+    w->normed = pf_carve_floats(&carve, s->model->width);
+    w->matmul.panel = pf_carve_floats(&carve, pf_matmul_panel_floats(widest));
+    if (s->options.float_activations) return carve.used;
+    w->matmul.activation.q = (int8_t *)(void *)pf_carve_floats(&carve, widest / 4);
+    w->matmul.activation.scale = pf_carve_floats(&carve, blocks + 16);
+    w->matmul.activation.sum = pf_carve_floats(&carve, blocks + 16);
+    return carve.used;
 }
 
 static bool allocate_workspace(pf_session *s, pf_workspace *w, pf_error *error) {
-    size_t widest = (largest_width(s->model) + 31) / 32 * 32, C = (s->model->width + 15) / 16 * 16;
-    size_t panel = pf_matmul_panel_floats(widest), blocks = widest / 32;
-    w->memory = pf_calloc(C + panel + widest / 4 + 2 * (blocks + 16), sizeof(float),
-                          "working memory", error);
-    if (!w->memory) return false;
-    w->normed = w->memory;
-    w->matmul.panel = w->normed + C;
-    if (s->options.float_activations) return true;
-    w->matmul.activation.q = (int8_t *)(void *)(w->matmul.panel + panel);
-    w->matmul.activation.scale = w->matmul.panel + panel + widest / 4;
-    w->matmul.activation.sum = w->matmul.activation.scale + blocks + 16;
-    return true;
+    w->memory = pf_calloc(lay_out_workspace(s, w, NULL), sizeof(float), "working memory", error);
+    if (w->memory) lay_out_workspace(s, w, w->memory);
+    return w->memory != NULL;
 }
 
 pf_session *pf_session_new(const pf_model *model, const pf_session_options *options,

@@ -56,7 +56,7 @@ static void toy_make(toy *t) {
     toy_merge(t, "b a");
     toy_merge(t, "a b");
     toy_merge(t, "\xC4\xA0 ab");
-    toy_merge(t, "x y"); /* no such piece: can never happen */
+    toy_merge(t, "x y"); /* no such piece, so this cannot happen */
     toy_merge(t, "nonsense");
     toy_merge(t, "");
 }
@@ -78,14 +78,14 @@ static void merges_by_rank_within_words(void **state) {
     ASSERT_IDS(tokenizer, "ab ab", 0, AB, SPACE_AB);
     ASSERT_IDS(tokenizer, "ab  ab", 0, AB, SPACE, SPACE_AB);
     ASSERT_IDS(tokenizer, "b'a", 0, BYTE('b'), BYTE('\''), BYTE('a')); /* no merge across words */
-    ASSERT_IDS(tokenizer, "\377\303ab", 0, 187, 127, AB);              /* bytes that are no UTF-8 */
+    ASSERT_IDS(tokenizer, "\377\303ab", 0, 187, 127, AB);              /* not UTF-8 */
     ASSERT_IDS(tokenizer, "a\xC3\xA9\0", 0, BYTE('a'), 127, 102, 188);
     assert_round_trips(tokenizer, 3000);
     pf_tokenizer_free(tokenizer);
 
     t.vocabulary.ignore_merges = true;
     tokenizer = toy_tokenizer(&t);
-    ASSERT_IDS(tokenizer, "aba", 0, ABA); /* whole, though no merge leads there */
+    ASSERT_IDS(tokenizer, "aba", 0, ABA); /* a whole piece, though no merge makes it */
     ASSERT_IDS(tokenizer, "abab", 0, BYTE('a'), BA, BYTE('b'));
     pf_tokenizer_free(tokenizer);
 }
@@ -99,7 +99,7 @@ static void special_tokens(void **state) {
     ASSERT_IDS(tokenizer, "<|im_end|><|im_end|>", PF_ENCODE_SPECIAL, IM_END, IM_END);
     ASSERT_IDS(tokenizer, "<call>s<call> s", 0, CALLS, CALL, SPACE, BYTE('s')); /* longest first */
     pf_tokens ids = encode(tokenizer, "<|im_end|>", 10, 0);
-    assert_true(ids.count == 10); /* control tokens only where asked for */
+    assert_true(ids.count == 10); /* control tokens only if asked for */
     pf_tokens_free(&ids);
     assert_true(pf_tokenizer_is_end(tokenizer, IM_END) && pf_tokenizer_is_end(tokenizer, EOS));
     assert_false(pf_tokenizer_is_end(tokenizer, CALL));
@@ -140,7 +140,8 @@ static void bad_vocabularies_are_refused(void **state) {
     toy_make(&t);
     strcpy(t.vocabulary.pre, "nonsense");
     assert_null(pf_tokenizer_new(&t.vocabulary, &error));
-    assert_non_null(strstr(error.message, "\"nonsense\" is unknown; known are default gpt-2"));
+    assert_non_null(
+        strstr(error.message, "\"nonsense\" is unknown; the known ones are default gpt-2"));
 
     const pf_piece pattern = {.bytes = "a(b", .size = 3};
     t.vocabulary.patterns = &pattern;
@@ -154,7 +155,7 @@ static void bytes_that_a_vocabulary_lacks(void **state) {
     toy t;
     toy_make(&t);
     t.pieces[BYTE('z')].type = PF_TOKEN_CONTROL;
-    t.vocabulary.unk = EOS; /* a control token: no substitute */
+    t.vocabulary.unk = EOS; /* a control token is not a substitute */
     pf_tokenizer *tokenizer = toy_tokenizer(&t);
     ASSERT_IDS(tokenizer, "azz, z", 0, BYTE('a'), BYTE(','), SPACE);
     ASSERT_IDS(tokenizer, "z", 0);

@@ -1,4 +1,4 @@
-/* floor 6.2 - test_chat_template: forms of templates recognised, and messages written in them. */
+/* floor 6.2 - test_chat_template: recognises templates and writes messages in their form. */
 #include "chat_template.h"
 #include "tokenizer_testing.h"
 
@@ -9,7 +9,7 @@
 static const pf_piece pieces[] = {{.bytes = "<s>", .size = 3}, {.bytes = "</s>", .size = 4}};
 static const pf_vocabulary vocabulary = {.pieces = pieces, .n_pieces = 2, .bos = 0, .eos = 1};
 
-/* What stands in the files of well-known models, shortened to what matters. */
+/* From the files of well-known models, shortened to what matters. */
 static const char smollm2[] =
     "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}"
     "{{ '<|im_start|>system\nYou are a helpful AI assistant named SmolLM<|im_end|>\n' }}{% endif %}"
@@ -45,7 +45,7 @@ static pf_chat_template found(const char *jinja, pf_chat_format format) {
     return chat;
 }
 
-/* Free with pf_free; a NUL is appended. */
+/* The text, with a NUL appended. Free it with pf_free. */
 static char *rendered(const pf_chat_template *chat, const pf_chat_message *messages, size_t n,
                       size_t known) {
     pf_error error = {""};
@@ -67,7 +67,7 @@ static void assert_forms(const char *jinja, pf_chat_format format, const char *w
     char *text = rendered(&chat, talk, 4, 0);
     assert_string_equal(text, whole);
     pf_free(text);
-    text = rendered(&chat, talk, 4, 3); /* "Hello." was the model's own */
+    text = rendered(&chat, talk, 4, 3); /* "Hello." was the model's answer */
     assert_string_equal(text, rest);
     pf_free(text);
 }
@@ -109,7 +109,7 @@ static void every_form_is_written(void **state) {
         "<|end|>\n<|user|>\nWho?<|end|>\n<|assistant|>\n");
 }
 
-static void a_template_brings_its_system_prompt(void **state) {
+static void a_template_has_its_default_system_prompt(void **state) {
     (void)state;
     pf_chat_template chat = found(smollm2, PF_CHAT_CHATML);
     assert_string_equal(chat.system, "You are a helpful AI assistant named SmolLM");
@@ -118,7 +118,7 @@ static void a_template_brings_its_system_prompt(void **state) {
                         "<|im_start|>system\nYou are a helpful AI assistant named SmolLM"
                         "<|im_end|>\n<|im_start|>user\n Hi <|im_end|>\n<|im_start|>assistant\n");
     pf_free(text);
-    text = rendered(&chat, talk, 2, 0); /* the conversation's own wins */
+    text = rendered(&chat, talk, 2, 0); /* the conversation's own prompt wins */
     assert_non_null(strstr(text, "system\nBe brief.<|im_end|>"));
     assert_null(strstr(text, "SmolLM"));
     pf_free(text);
@@ -142,12 +142,12 @@ static void bos_where_the_template_writes_it(void **state) {
                      PF_ENCODE_SPECIAL | PF_ENCODE_FORCE_BOS);
 }
 
-static void what_is_no_conversation_is_refused(void **state) {
+static void impossible_conversations_are_refused(void **state) {
     (void)state;
     pf_error error = {""};
     pf_chat_template chat;
     assert_false(pf_chat_template_find("{{ messages }}", 14, &vocabulary, &chat, &error));
-    assert_non_null(strstr(error.message, "no known form; known are chatml"));
+    assert_non_null(strstr(error.message, "an unknown form; the known ones are chatml"));
     assert_false(pf_chat_template_find("", 0, &vocabulary, &chat, &error));
 
     chat = found(chatml, PF_CHAT_CHATML);
@@ -166,7 +166,7 @@ static void what_is_no_conversation_is_refused(void **state) {
     pf_memory_fail_after(0);
 }
 
-/* The template that a file holds; the vocabulary is the tokenizer's. */
+/* The template of a file, found with the tokenizer's vocabulary. */
 static pf_chat_template chat_of_gguf(const char *path, const pf_tokenizer *tokenizer) {
     pf_error error = {""};
     pf_text jinja = {"", 0};
@@ -212,9 +212,9 @@ static void phi3_template(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_form_is_written),
-        cmocka_unit_test(a_template_brings_its_system_prompt),
+        cmocka_unit_test(a_template_has_its_default_system_prompt),
         cmocka_unit_test(bos_where_the_template_writes_it),
-        cmocka_unit_test(what_is_no_conversation_is_refused),
+        cmocka_unit_test(impossible_conversations_are_refused),
         cmocka_unit_test(smollm2_prompt),
         cmocka_unit_test(phi3_template),
     };

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# tests/test_chat_templates.sh - chat with models of every form of template: what they read, where they end.
+# tests/test_chat_templates.sh - chat with models of every form of template: what they read and
+# where their answers end.
 . tests/lib.sh
 
 if ! python3 tests/make_chat_models.py "$tmp" >"$tmp/names" 2>"$tmp/err"; then
@@ -14,56 +15,69 @@ chat() {
     out=$(cat "$tmp/out")
     err=$(cat "$tmp/err")
 }
-# The ids of a text and the answer behind it, all in one go: whole FILE
+# The ids of a text and the answer to it, encoded at once: whole FILE
 whole() { cat "$1" "$talk.answer" | "$performer" tokenize "$model" --ids; }
 
 while read -r name; do
     model=$tmp/$name.gguf
     talk=$tmp/$name
     chat "$model" 'Hi there.\n/ids\nAnd who\tare you?\n/ids\n/reset\nHi there.\n/ids\n'
-    equal "$name: two turns and another, each to its end" "$(printf 'Hey!\n%.0s' 1 2 3)" "$out"
+    equal "$name: two turns and another, each to its end" \
+        "$(printf 'Hey!\n%.0s' 1 2 3)" "$out"
     equal "$name: reads its template" "$(whole "$talk.first")" "$(sed -n 1p <<<"$err")"
-    equal "$name: ... of two turns, the first answer in it" "$(whole "$talk.second")" "$(sed -n 2p <<<"$err")"
-    equal "$name: ... and again after /reset" "$(whole "$talk.first")" "$(sed -n 3p <<<"$err")"
+    equal "$name: ... for two turns, with the first answer" \
+        "$(whole "$talk.second")" "$(sed -n 2p <<<"$err")"
+    equal "$name: ... and again after /reset" \
+        "$(whole "$talk.first")" "$(sed -n 3p <<<"$err")"
     chat "$model" 'Hi there.\n/ids\n' --system 'Be brief.'
     equal "$name: a system prompt" "$(whole "$talk.system")" "$err"
-    chat "$model" 'Hi there.\n/ids\nAnd who\tare you?\n/ids\n' -n $(($(wc -c <"$talk.answer") - 2))
+    chat "$model" 'Hi there.\n/ids\nAnd who\tare you?\n/ids\n' \
+        -n $(($(wc -c <"$talk.answer") - 2))
     equal "$name: an answer that is cut short ends there" "He" "$(head -1 <<<"$out")"
     equal "$name: ... and its turn is closed" \
-        "$(cat "$talk.second" "$talk.answer" | sed 's/Hey!/He/g' | "$performer" tokenize "$model" --ids)" \
+        "$(cat "$talk.second" "$talk.answer" | sed 's/Hey!/He/g' |
+            "$performer" tokenize "$model" --ids)" \
         "$(sed -n 2p <<<"$err")"
     run generate "$model" -f "$talk.second" -t 0 -q --no-echo -n 40
     equal "$name: generate answers the same" "$(cat "$talk.answer")" "$out"
-    if [ -f "$talk.oracle" ]; then equal "$name: jinja2 writes the same" same "$(cat "$talk.oracle")"
-    else skip "$name: jinja2 writes the same" "python3 has no jinja2"; fi
+    if [ -f "$talk.oracle" ]; then
+        equal "$name: jinja2 writes the same" same "$(cat "$talk.oracle")"
+    else
+        skip "$name: jinja2 writes the same" "python3 has no jinja2"
+    fi
 done <"$tmp/names"
 equal "all forms" 7 "$(wc -l <"$tmp/names")"
 
-# The text that was read, and a dialogue that goes on in another process.
+# The text that was read, and a dialogue continued in another process.
 model=$tmp/chatml.gguf talk=$tmp/chatml
 chat "$model" "Hi there.\n/text\n/save $tmp/state\n"
-equal "/text writes the markers out" "$(cat "$talk.first" "$talk.answer")" "$err"
+equal "/text prints the markers" "$(cat "$talk.first" "$talk.answer")" "$err"
 chat "$model" 'And who\tare you?\n/ids\n' --load-state "$tmp/state"
 equal "--load-state: the next turn is answered" "Hey!" "$out"
 equal "... and closes the one before" "$(whole "$talk.second")" "$(whole "$talk.first") $err"
-chat "$model" 'Hi there.\n/save /nowhere/state\n/save\n/attention performer\n/attention favor,features=0\n/ids\n'
-match "/save where nothing can be written: a sentence" '^performer: cannot create /nowhere/state' "$(sed -n 1p <<<"$err")"
+chat "$model" "$(printf '%s\\n' 'Hi there.' '/save /nowhere/state' /save \
+    '/attention performer' '/attention favor,features=0' /ids)"
+match "/save to a place that cannot be written" '^performer: cannot create /nowhere/state' \
+    "$(sed -n 1p <<<"$err")"
 match "/save without a file" 'needs a file' "$(sed -n 2p <<<"$err")"
-match "/attention that there is not" 'softmax, favor or local' "$(sed -n 3p <<<"$err")"
-match "/attention with a setting that cannot be" 'features' "$(sed -n 4p <<<"$err")"
+match "/attention with an unknown name" 'softmax, favor or local' "$(sed -n 3p <<<"$err")"
+match "/attention with an impossible setting" 'features' "$(sed -n 4p <<<"$err")"
 equal "... and nothing has changed" "$(whole "$talk.first")" "$(sed -n 5p <<<"$err")"
 
-# A vocabulary larger than the tokenizer's: such a token is read and written like any other, as no text.
+# A model with more tokens than its tokenizer: an extra token is read and written like any other,
+# but has no text.
 model=$tmp/larger.gguf
 chat "$model" 'Hi there.\n/ids\n'
-equal "a token that the tokenizer does not have: no text" "0 Hey!" "$code $out"
-equal "... but it is read" "$(whole "$talk.first" | sed 's/\( [0-9]*\) \([0-9]*\)$/ 106\1 \2/')" "$err"
+equal "a token that the tokenizer does not have has no text" "0 Hey!" "$code $out"
+equal "... but it is read" \
+    "$(whole "$talk.first" | sed 's/\( [0-9]*\) \([0-9]*\)$/ 106\1 \2/')" "$err"
 run generate "$model" -f "$talk.first" -t 0 -q --no-echo
 equal "... in generate, too" "0 Hey!" "$code $out"
-refused "... and is no id to decode" 1 'id 106 is not in the vocabulary' tokenize "$model" --decode -p "106"
+refused "... and cannot be decoded" 1 'id 106 is not in the vocabulary' \
+    tokenize "$model" --decode -p "106"
 printf '4 100 106 4\n' >"$tmp/ids"
 run eval "$model" --tokens "$tmp/ids" --json
-equal "... but one to evaluate" 0 "$code"
+equal "... but can be evaluated" 0 "$code"
 
 # The template of a real file, as jinja2 runs it.
 smollm=models/downloads/smollm2-135m-instruct.gguf
@@ -83,10 +97,13 @@ import jinja2.sandbox
 
 template = json.load(open(sys.argv[1]))["chat_template"]
 environment = jinja2.sandbox.ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-messages = [{"role": "user", "content": "What is gravity?"}, {"role": "assistant", "content": sys.argv[2]},
+messages = [{"role": "user", "content": "What is gravity?"},
+            {"role": "assistant", "content": sys.argv[2]},
             {"role": "user", "content": "Who found it?"}]
-print(environment.from_string(template).render(messages=messages, add_generation_prompt=True), end="")
+text = environment.from_string(template).render(messages=messages, add_generation_prompt=True)
+print(text, end="")
 PYTHON
     printf '%s\n' "$second" >>"$tmp/wanted"
-    equal "SmolLM2's own template, two turns" "$(cat "$tmp/wanted")" "$(tail -n "$(wc -l <"$tmp/wanted")" <<<"$err")"
+    equal "SmolLM2's own template, two turns" \
+        "$(cat "$tmp/wanted")" "$(tail -n "$(wc -l <"$tmp/wanted")" <<<"$err")"
 fi

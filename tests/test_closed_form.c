@@ -1,4 +1,4 @@
-/* floor 6.1 - tests of the closed form (centring, balancing, the proposal) and the head budget. */
+/* floor 6.1 - tests of the closed form: centring, balancing, the proposal; and the head budget. */
 #include "testing.h"
 
 #include "closed_form.h"

@@ -1,4 +1,4 @@
-/* floor 6.2 - test_normalize: UTF-8 characters and what tokenizer.json does to a text. */
+/* floor 6.2 - test_normalize: UTF-8 characters and normalisation steps. */
 #include "normalize.h"
 #include "tokenizer_testing.h"
 
@@ -97,7 +97,7 @@ static void steps_in_order(void **state) {
     assert_false(pf_normalize(&unknown, 1, "a", 1, &result, &size, &error));
 }
 
-/* Marks in one row are sorted; a million of them must not take for ever. */
+/* Consecutive marks are sorted; a million of them must not take quadratic time. */
 static void many_marks_take_linear_time(void **state) {
     (void)state;
     const pf_normal_step nfc = {.kind = PF_NORMAL_NFC};

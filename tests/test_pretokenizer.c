@@ -4,7 +4,7 @@
 
 #define FIXTURE "tests/fixtures/pretokenizers.json"
 
-/* One of each form that the table knows. */
+/* One name of each preset. */
 static const char *const names[] = {"",       "default",     "gpt-2",   "llama-bpe", "qwen2",
                                     "smollm", "falcon",      "gpt-4o",  "tekken",    "bloom",
                                     "viking", "deepseek-v3", "mpt",     "refact",    "minerva-7b",
@@ -18,7 +18,7 @@ static pf_pretokenizer *pretokenizer_of(const char *name) {
     return pretokenizer;
 }
 
-/* What is still to come of a text, and of a list of words (or NULL). */
+/* The rest of a text, and of the list of its words (or NULL). */
 typedef struct expected {
     const char *rest;
     size_t n, words;
@@ -86,7 +86,7 @@ static void words_are_the_text(void **state) {
         for (int t = 0; t < 500; t++) {
             char text[512];
             size_t n = random_text(&rng, text, 40);
-            if (n && t % 2) text[pf_rng_u64(&rng) % n] = (char)pf_rng_u64(&rng); /* no UTF-8 */
+            if (n && t % 2) text[pf_rng_u64(&rng) % n] = (char)pf_rng_u64(&rng); /* not UTF-8 */
             cut(pretokenizer, text, n, NULL);
         }
         pf_pretokenizer_free(pretokenizer);
@@ -129,7 +129,7 @@ static void patterns_of_a_file(void **state) {
     json_decref(words);
     pf_pretokenizer_free(pretokenizer);
 
-    const pf_piece empty = {.bytes = "x*", .size = 2}; /* empty matches are none */
+    const pf_piece empty = {.bytes = "x*", .size = 2}; /* empty matches do not count */
     pretokenizer = pf_pretokenizer_new("", &empty, 1, &error);
     assert_non_null(pretokenizer);
     words = json_pack("[sss]", "a", "xx", "b");

@@ -5,7 +5,7 @@
 #define STORIES DATA "models/stories260K/"
 #define PHI3 DATA "tokenizers/phi-3/ggml-vocab-phi-3.gguf"
 
-/* ---- a vocabulary in memory: what it does without any file ---- */
+/* ---- a vocabulary in memory ---- */
 
 typedef struct toy {
     pf_piece pieces[300];
@@ -74,11 +74,11 @@ static void unknown_characters_fall_back_to_bytes(void **state) {
     toy_make(&t, true);
     pf_tokenizer *tokenizer = toy_tokenizer(&t);
     ASSERT_IDS(tokenizer, "a\xC3\xA9", 0, 3, 4, 10 + 0xC3, 10 + 0xA9);
-    ASSERT_IDS(tokenizer, "\377a\xC3", 0, 3, 10 + 0xFF, 4, 10 + 0xC3); /* no UTF-8 */
+    ASSERT_IDS(tokenizer, "\377a\xC3", 0, 3, 10 + 0xFF, 4, 10 + 0xC3); /* not UTF-8 */
     ASSERT_IDS(tokenizer, "\0a", 0, 3, 10, 4);
     ASSERT_IDS(tokenizer, "<s><0x41>", 0, 3, 10 + '<', 10 + 's', 10 + '>', 10 + '<', 10 + '0',
                10 + 'x', 10 + '4', 10 + '1',
-               10 + '>'); /* texts that only look like special pieces */
+               10 + '>'); /* text that only looks like special pieces */
     pf_tokenizer_free(tokenizer);
 
     toy_make(&t, false);
@@ -128,7 +128,7 @@ static void decoder_prints_whole_characters(void **state) {
     pf_decoder decoder = {0};
     assert_true(pf_tokenizer_max_bytes(tokenizer) + 16 <= sizeof out);
     assert_int_equal(pf_decoder_push(tokenizer, &decoder, 1, out), 0); /* <s> */
-    assert_int_equal(pf_decoder_push(tokenizer, &decoder, 9, out), 2); /* its space is ours */
+    assert_int_equal(pf_decoder_push(tokenizer, &decoder, 9, out), 2); /* our space is dropped */
     assert_memory_equal(out, "ab", 2);
     assert_int_equal(pf_decoder_push(tokenizer, &decoder, 9, out), 3);
     assert_memory_equal(out, " ab", 3);
@@ -139,7 +139,7 @@ static void decoder_prints_whole_characters(void **state) {
     assert_memory_equal(out, "\xF0\x9F\x98\x80", 4);
     assert_int_equal(pf_decoder_push(tokenizer, &decoder, 10 + 0xE2, out), 0);
     assert_int_equal(pf_decoder_push(tokenizer, &decoder, 10 + 0x82, out), 0);
-    assert_int_equal(pf_decoder_push(tokenizer, &decoder, 4, out), 4); /* it will never be one */
+    assert_int_equal(pf_decoder_push(tokenizer, &decoder, 4, out), 4); /* it cannot become one */
     assert_memory_equal(out, "\357\277\275a", 4);
     assert_int_equal(pf_decoder_push(tokenizer, &decoder, 10 + 0x80, out), 3);
     assert_memory_equal(out, "\xEF\xBF\xBD", 3);

@@ -1,4 +1,4 @@
-/* floor 6.2 - test_tokenizer_files: every format of tokenizer, through the keys of a GGUF, to golden ids. */
+/* floor 6.2 - test_tokenizer_files: every tokenizer format, by way of GGUF keys, to golden ids. */
 #include "sentencepiece_model.h"
 #include "tokenizer_files.h"
 #include "tokenizer_json.h"
@@ -16,7 +16,7 @@
             fail_msg("\"%s\" lacks \"%s\"", (error).message, text);                                \
     } while (0)
 
-/* The tokenizer of a file as a conversion leaves it: read, written into keys, read again. */
+/* The tokenizer of a file after a conversion: read, written to keys, read again. */
 static pf_tokenizer *tokenizer_of_file(const char *path) {
     need_file(path);
     pf_error error = {""};
@@ -71,7 +71,8 @@ static void gpt2_is_the_same_from_all_its_files(void **state) {
     }
 }
 
-/* The jsonl beside a tokenizer.json is what Hugging Face's library says; see make_tokenizer_fixtures.py. */
+/* The jsonl next to a tokenizer.json has the ids of Hugging Face's library
+ * (make_tokenizer_fixtures.py). */
 static void assert_fixture(const char *name, const char *pre) {
     char path[128], golden[128];
     snprintf(path, sizeof path, FIXTURES "%s.json", name);
@@ -128,14 +129,14 @@ static void wrong_json_is_refused(void **state) {
         {MODEL("{}", "[]", ""), "no pieces"},
         {MODEL("{\"a\": 0, \"b\": 0}", "[]", ""), "the same id 0"},
         {MODEL("{\"a\": 0, \"a\": 1}", "[]", ""), "duplicate object key"},
-        {MODEL("{\"a\": -1}", "[]", ""), "no number from 0 up"},
+        {MODEL("{\"a\": -1}", "[]", ""), "not a number from 0 up"},
         {MODEL("{\"a\": 4294967296}", "[]", ""), "an id of 4294967296"},
         {MODEL("{\"a\": 2000000000}", "[]", ""), "an id of 2000000000"},
-        {MODEL("{\"a\": 0}", "[\"a\"]", ""), "merge 0 is no pair"},
-        {MODEL("{\"a\": 0}", "[\"a b c\"]", ""), "merge 0 is no pair"},
-        {MODEL("{\"a\": 0}", "[[\"a\"]]", ""), "merge 0 is no pair"},
-        {MODEL("{\"a\": 0}", "[7]", ""), "merge 0 is no pair"},
-        {MODEL("{\"a\": 0}", "[]", ", \"added_tokens\": [{\"id\": 1}]"), "no id and content"},
+        {MODEL("{\"a\": 0}", "[\"a\"]", ""), "merge 0 is not a pair"},
+        {MODEL("{\"a\": 0}", "[\"a b c\"]", ""), "merge 0 is not a pair"},
+        {MODEL("{\"a\": 0}", "[[\"a\"]]", ""), "merge 0 is not a pair"},
+        {MODEL("{\"a\": 0}", "[7]", ""), "merge 0 is not a pair"},
+        {MODEL("{\"a\": 0}", "[]", ", \"added_tokens\": [{\"id\": 1}]"), "lacks an id"},
         {MODEL("{\"a\": 0}", "[]",
                ", \"added_tokens\": [{\"id\": 1, \"content\": \"x\", \"single_word\": true}]"),
          "single_word"},
@@ -153,11 +154,11 @@ static void wrong_json_is_refused(void **state) {
          "{\"type\": \"Whitespace\"}}",
          "the pre-tokenizer \"Whitespace\""},
         {"{\"model\": {\"vocab\": {\"a\": 0}, \"merges\": []}}", "without U+2581"},
-        {"{\"model\": {\"type\": \"Unigram\", \"vocab\": [[\"a\", \"b\"]]}}", "no pair of a text"},
+        {"{\"model\": {\"type\": \"Unigram\", \"vocab\": [[\"a\", \"b\"]]}}", "not a pair"},
         {"{\"model\": {\"type\": \"Unigram\", \"vocab\": [[\"a\", 1]], \"unk_id\": 5}, "
          "\"pre_tokenizer\": {\"type\": \"Metaspace\"}}",
          "unk_id is 5"},
-        /* "abc" = "a" + "bc" is a merge, "ab" + "c" is none */
+        /* "abc" = "a" + "bc" is a merge, "ab" + "c" is not */
         {"{\"model\": {\"vocab\": {\"a\": 0, \"b\": 1, \"c\": 2, \"ab\": 3, \"bc\": 4, \"abc\": "
          "5}, "
          "\"merges\": [\"a b\", \"b c\", \"a bc\"]}, \"pre_tokenizer\": {\"type\": \"Metaspace\", "
@@ -261,7 +262,7 @@ static void damaged_models_never_crash(void **state) {
     pf_file_close(&file);
 }
 
-/* Mutated files are read to their end or refused; allocations that fail, one after the other, too. */
+/* Mutated files are read to their end or refused; so are good files while allocations fail. */
 static void damaged_json_never_crashes(void **state) {
     (void)state;
     static const char *const names[] = {"llama2", "unigram", "custom", "llama3"};

@@ -4,7 +4,7 @@
 
 #define FIXTURE "tests/fixtures/unigram.json"
 
-/* Bytes written in hexadecimal; returns how many. */
+/* Reads bytes in hexadecimal; returns how many. */
 static size_t from_hex(const char *hex, char *bytes, size_t room) {
     size_t n = 0;
     for (unsigned byte; sscanf(hex + 2 * n, "%2x", &byte) == 1; n++) {
@@ -131,7 +131,7 @@ static void user_defined_pieces_win(void **state) {
     pf_tokenizer_free(tokenizer);
 }
 
-/* No map, however broken, is read outside of its bytes (make asan) or takes for ever. */
+/* No broken map is read outside its bytes (make asan) or takes too long. */
 static void broken_charsmaps(void **state) {
     (void)state;
     json_t *entries = fixture();

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <time.h>
 
-/* Of a GGUF; skips the test case if the file is missing. */
+/* The tokenizer of a GGUF file. Skips the test case if the file is missing. */
 static inline pf_tokenizer *tokenizer_of_gguf(const char *path) {
     need_file(path);
     pf_error error = {""};
@@ -31,7 +31,7 @@ static inline pf_tokenizer *tokenizer_of_gguf(const char *path) {
     return tokenizer;
 }
 
-/* Of llama2.c's tokenizer.bin; `collapse`: treat spaces as SentencePiece does, not as llama2.c. */
+/* That of llama2.c's tokenizer.bin. `collapse`: treat spaces as SentencePiece does. */
 static inline pf_tokenizer *tokenizer_of_bin(const char *path, size_t n_vocab, bool collapse) {
     need_file(path);
     pf_error error = {""};
@@ -58,7 +58,7 @@ static inline pf_tokens encode(const pf_tokenizer *tokenizer, const char *text, 
     return ids;
 }
 
-/* All ids through the streaming decoder; *n bytes, free with pf_free. Every chunk must be UTF-8. */
+/* Decodes the ids one by one to *n bytes; free them with pf_free. Every chunk must be UTF-8. */
 static inline char *decode(const pf_tokenizer *tokenizer, const pf_tokens *ids, size_t *n) {
     size_t room = pf_tokenizer_max_bytes(tokenizer) + 16;
     char *text = pf_calloc(ids->count + 1, room, "a decoded text", NULL);
@@ -85,7 +85,7 @@ static inline void print_ids(const char *title, const int32_t *ids, size_t n) {
     print_message("\n");
 }
 
-/* 1 if the text encodes to `expected`, else 0 and says so. */
+/* 1 if the text encodes to `expected`; otherwise prints what differs and returns 0. */
 static inline size_t same_ids(const pf_tokenizer *tokenizer, const char *text, size_t size,
                               unsigned flags, const int32_t *expected, size_t n) {
     pf_tokens ids = encode(tokenizer, text, size, flags);
@@ -137,7 +137,7 @@ static inline void assert_golden(const pf_tokenizer *tokenizer, const char *path
     assert_int_equal(same, count);
 }
 
-/* llama.cpp's vocabulary tests: texts with a mark behind each, and a line of ids for each. */
+/* llama.cpp's vocabulary tests: texts that end with a mark, and a line of ids for each. */
 static inline void assert_inp_out(const pf_tokenizer *tokenizer, const char *inp, const char *out,
                                   size_t texts) {
     static const char mark[] = "\n__ggml_vocab_test__\n";
@@ -199,7 +199,8 @@ static inline size_t random_text(pf_rng *rng, char *text, size_t max_characters)
     /* clang-format off */
     static const char *const favourites[] = {
         " ", "  ", "\n", "\r\n", "\t", "'s", "12345", "the", " and",
-        "e\xCC\x81", "\xE2\x80\x8D", "\xC2\xA0", "\xF0\x9F\x91\x8D\xF0\x9F\x8F\xBD", "!?", "<0x41>", "<s>", "\xE4\xBD\xA0", "ZZ",
+        "e\xCC\x81", "\xE2\x80\x8D", "\xC2\xA0", "\xF0\x9F\x91\x8D\xF0\x9F\x8F\xBD",
+        "!?", "<0x41>", "<s>", "\xE4\xBD\xA0", "ZZ",
     };
     /* clang-format on */
     size_t n = 0, count = pf_rng_u64(rng) % (max_characters + 1);

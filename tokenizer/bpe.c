@@ -1,4 +1,4 @@
-/* floor 3.3 - byte-level BPE: words of a pre-tokenizer, their bytes merged by rank. */
+/* floor 3.3 - byte-level BPE: merges the bytes of each word by rank. */
 #include "bpe.h"
 
 #include "memory.h"
@@ -8,8 +8,8 @@
 #include <string.h>
 
 /* ---- bytes <-> printable characters ----
- * GPT-2 writes its pieces in printable characters only: bytes that are one in Latin-1 stand for
- * themselves, the 68 others are numbered from U+0100 on, in order. */
+ * GPT-2 writes its pieces in printable characters only: a byte that is printable in Latin-1 stands
+ * for itself; the other 68 are numbered from U+0100, in order. */
 
 static bool is_printable(uint32_t byte) {
     return (byte > 0x20 && byte < 0x7F) || (byte > 0xA0 && byte <= 0xFF && byte != 0xAD);
@@ -22,7 +22,7 @@ static uint32_t character_of_byte(uint32_t byte) {
     return 0x143; /* 0xAD, the soft hyphen */
 }
 
-/* -1: the character stands for no byte. */
+/* -1 if the character does not stand for a byte. */
 static int byte_of_character(uint32_t code) {
     if (code <= 0xFF) return is_printable(code) ? (int)code : -1;
     if (code <= 0x120) return (int)code - 0x100;
@@ -46,7 +46,7 @@ size_t pf_bpe_decode_piece(const char *piece, size_t size, char *out) {
     return n;
 }
 
-/* The inverse, for any bytes: at most 2 n characters' bytes. */
+/* The inverse, for any bytes. Writes at most 2 n bytes to out and returns how many. */
 static size_t encode_bytes(const char *bytes, size_t n, char *out) {
     size_t size = 0;
     for (size_t i = 0; i < n; i++)
@@ -56,7 +56,7 @@ static size_t encode_bytes(const char *bytes, size_t n, char *out) {
 
 /* ---- the table of merges ---- */
 
-/* "left right" -> ids; false if a piece is missing. joined has room for the merge's bytes. */
+/* "left right" -> ids; false if a piece is missing. `joined` has room for the merge. */
 static bool resolve_merge(const pf_tokenizer *tokenizer, const pf_piece *merge, char *joined,
                           pf_merge_rule *rule) {
     if (merge->size < 3) return false;
@@ -65,9 +65,9 @@ static bool resolve_merge(const pf_tokenizer *tokenizer, const pf_piece *merge, 
     size_t left = (size_t)(space - merge->bytes), right = merge->size - left - 1;
     memcpy(joined, merge->bytes, left);
     memcpy(joined + left, space + 1, right);
-    rule->left = pf_piece_map_find(&tokenizer->map, joined, left);
-    rule->right = pf_piece_map_find(&tokenizer->map, joined + left, right);
-    rule->merged = pf_piece_map_find(&tokenizer->map, joined, left + right);
+    rule->left = pf_piece_find(&tokenizer->map, joined, left);
+    rule->right = pf_piece_find(&tokenizer->map, joined + left, right);
+    rule->merged = pf_piece_find(&tokenizer->map, joined, left + right);
     return rule->left >= 0 && rule->right >= 0 && rule->merged >= 0;
 }
 
@@ -96,9 +96,9 @@ bool pf_bpe_init(pf_tokenizer *tokenizer, pf_error *error) {
     for (uint32_t byte = 0; byte < 256; byte++) {
         char character[4];
         size_t n = pf_utf8_write(character_of_byte(byte), character);
-        tokenizer->byte_ids[byte] = pf_piece_map_find(&tokenizer->map, character, n);
-        /* Not every file has all 256: SmolLM2 lacks six control characters and bytes that no assigned
-         * character needs. What it calls unknown is its end-of-text token, and no substitute. */
+        tokenizer->byte_ids[byte] = pf_piece_find(&tokenizer->map, character, n);
+        /* Not every file has all 256: SmolLM2 lacks six control characters and the bytes that occur
+         * in no assigned character. Its unknown token is its end-of-text token: no substitute. */
         if (tokenizer->byte_ids[byte] < 0 && unk >= 0 &&
             tokenizer->pieces[unk].type == PF_TOKEN_UNKNOWN)
             tokenizer->byte_ids[byte] = unk;
@@ -114,7 +114,7 @@ typedef struct word_context {
     const pf_tokenizer *tokenizer;
     pf_tokens *tokens;
     pf_merge merge;
-    char *characters; /* [2 * longest_piece], for words looked up whole */
+    char *characters; /* [2 * longest_piece], to look up whole words */
 } word_context;
 
 static uint32_t find_merge(const void *context, const pf_symbol *left, const pf_symbol *right,
@@ -129,7 +129,7 @@ static uint32_t find_merge(const void *context, const pf_symbol *left, const pf_
 static int32_t find_whole(const word_context *c, const char *word, size_t n) {
     if (n > c->tokenizer->longest_piece) return -1;
     size_t size = encode_bytes(word, n, c->characters);
-    return pf_piece_map_find(&c->tokenizer->map, c->characters, size);
+    return pf_piece_find(&c->tokenizer->map, c->characters, size);
 }
 
 static bool encode_word(void *context, const char *word, size_t n, pf_error *error) {

@@ -1,20 +1,21 @@
-/* floor 3.3 - byte-level BPE: words of a pre-tokenizer, their bytes merged by rank. */
+/* floor 3.3 - byte-level BPE: merges the bytes of each word by rank. */
 #ifndef PF_BPE_H
 #define PF_BPE_H
 
 #include "tokenizer_private.h"
 
-/* Compiles the pre-tokenizer and the table of merges. Merges whose pieces the vocabulary lacks can
- * never happen and are left out. */
+/* Compiles the pre-tokenizer and the table of merges. Leaves out merges of pieces that are not in
+ * the vocabulary: they cannot happen. */
 bool pf_bpe_init(pf_tokenizer *tokenizer, pf_error *error);
 
-/* Appends the ids of a part of a text [n bytes] that holds no special tokens. A byte that the
- * vocabulary lacks becomes its unknown token; if it has none the byte is left out, as others do. */
+/* Appends the ids of a part of a text [n bytes] without special tokens. A byte that is not in the
+ * vocabulary becomes its unknown token; without one the byte is dropped, as in other programs. */
 bool pf_bpe_encode(const pf_tokenizer *tokenizer, const char *text, size_t n, pf_tokens *tokens,
                    pf_error *error);
 
-/* Pieces write each byte as a printable character (a space is U+0120, "Ġ"). Undoes that: writes at most
- * `size` bytes to out and returns how many; characters that stand for no byte stay as they are. */
+/* Pieces write each byte as a printable character (a space is U+0120, "Ġ"). This turns them back
+ * into bytes: it writes at most `size` bytes to out and returns how many. Other characters stay as
+ * they are. */
 size_t pf_bpe_decode_piece(const char *piece, size_t size, char *out);
 
 #endif

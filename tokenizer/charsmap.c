@@ -1,4 +1,4 @@
-/* floor 3.0 - charsmap: SentencePiece's precompiled table of normalisation rules. */
+/* floor 3.0 - charsmap: SentencePiece's compiled normalisation rules. */
 #include "charsmap.h"
 
 #include <stdbool.h>
@@ -12,7 +12,7 @@ static uint32_t u32_at(const char *bytes) {
     return b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
 }
 
-static uint32_t label_of(uint32_t unit) { return unit & 0x800000FFu; } /* a leaf's is no byte */
+static uint32_t label_of(uint32_t unit) { return unit & 0x800000FFu; } /* not a byte in a leaf */
 static uint32_t distance_of(uint32_t unit) { return (unit >> 10) << ((unit & 0x200u) >> 6); }
 static bool has_leaf(uint32_t unit) { return unit & 0x100u; }
 static uint32_t value_of(uint32_t leaf) { return leaf & 0x7FFFFFFFu; }

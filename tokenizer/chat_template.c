@@ -7,9 +7,9 @@
 
 #include <string.h>
 
-/* ---- recognising ---- */
+/* ---- recognising a template ---- */
 
-/* Where `part` begins in text [n bytes], from `from` on; n if it does not. */
+/* The index of the first `part` at or after `from` in text [n bytes]; n if there is none. */
 static size_t find(const char *text, size_t n, size_t from, const char *part) {
     size_t size = strlen(part);
     for (; from + size <= n; from++)
@@ -22,11 +22,11 @@ static bool has(const char *text, size_t n, const char *part) { return find(text
 typedef struct signature {
     pf_chat_format format;
     const char *name;
-    const char *markers[3]; /* all of them must be there ... */
-    const char *absent;     /* ... and this must not */
+    const char *markers[3]; /* the template contains all of these ... */
+    const char *absent;     /* ... and not this */
 } signature;
 
-/* The first that fits: ChatML's markers are also in templates that only look like it. */
+/* The first that fits is taken. Templates that only resemble ChatML have its markers too. */
 static const signature signatures[] = {
     {PF_CHAT_CHATML, "chatml", {"<|im_start|>", "<|im_end|>"}, "<|im_sep|>"},
     {PF_CHAT_LLAMA3, "llama-3", {"<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"}, NULL},
@@ -50,8 +50,8 @@ const char *pf_chat_format_name(pf_chat_format format) {
     return "unknown";
 }
 
-/* A Jinja string literal's text [n bytes] up to the marker `end`, escapes undone. False if it is not all
- * in one literal (the quote that opened it comes up), or too long. */
+/* Copies a Jinja string literal, text [n bytes] up to the marker `end`, with escapes resolved.
+ * False if the literal ends earlier (its quote comes before the marker) or is too long. */
 static bool read_literal(const char *text, size_t n, char quote, const char *end, char *out,
                          size_t room) {
     size_t stop = find(text, n, 0, end), length = 0;
@@ -72,8 +72,8 @@ static bool read_literal(const char *text, size_t n, char quote, const char *end
     return true;
 }
 
-/* ChatML templates often hold a system prompt for conversations that bring none:
- * '<|im_start|>system\nYou are ...<|im_end|>\n', the line break as such or as an escape. */
+/* ChatML templates often hold a system prompt for conversations without one:
+ * '<|im_start|>system\nYou are ...<|im_end|>\n', with a line break or its escape. */
 static void find_system(const char *jinja, size_t n, char *system, size_t room) {
     static const char start[] = "<|im_start|>system";
     for (size_t at = find(jinja, n, 0, start); at < n; at = find(jinja, n, at + 1, start)) {
@@ -107,7 +107,7 @@ bool pf_chat_template_find(const char *jinja, size_t n, const pf_vocabulary *voc
         if (fits(&signatures[i], jinja, n)) chat->format = signatures[i].format;
     if (chat->format == PF_CHAT_COUNT)
         return pf_fail(error,
-                       "the chat template of the model is of no known form; known are chatml, "
+                       "the model's chat template has an unknown form; the known ones are chatml, "
                        "llama-2, llama-3, mistral, gemma, phi-3 and zephyr");
     chat->writes_bos = has(jinja, n, "bos_token");
     if (chat->format == PF_CHAT_CHATML) find_system(jinja, n, chat->system, sizeof chat->system);
@@ -122,16 +122,16 @@ unsigned pf_chat_encode_flags(const pf_chat_template *chat, const pf_vocabulary 
     return PF_ENCODE_SPECIAL | (bos ? PF_ENCODE_FORCE_BOS : 0);
 }
 
-/* ---- writing ---- */
+/* ---- writing messages ---- */
 
 typedef struct rendering {
     pf_buffer text;
-    size_t content_end; /* of the last message written */
+    size_t content_end; /* where the content of the last message ends */
     pf_error *error;
     bool failed;
 } rendering;
 
-/* Puts the strings up to a NULL. After a failure all further puts do nothing. */
+/* Appends the strings up to a NULL. Does nothing after a failure. */
 static void put(rendering *r, const char *const *parts) {
     for (; *parts && !r->failed; parts++)
         r->failed = !pf_buffer_put(&r->text, *parts, strlen(*parts), r->error);
@@ -140,7 +140,7 @@ static void put(rendering *r, const char *const *parts) {
 
 static bool is_white(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
-/* Puts a message's own words; `strip` as templates do with `| trim`. */
+/* Appends a message's content; `strip` is the `| trim` of templates. */
 static void put_content(rendering *r, const char *content, bool strip) {
     size_t n = strlen(content);
     while (strip && n && is_white(content[0])) content++, n--;
@@ -153,7 +153,7 @@ static bool is_role(const pf_chat_message *message, const char *role) {
     return strcmp(message->role, role) == 0;
 }
 
-/* The forms that name every role alike: a head, the words, a foot. */
+/* The forms that write all roles in the same way: a header, the content, a footer. */
 static void put_marked(const pf_chat_template *chat, rendering *r, const pf_chat_message *m) {
     switch (chat->format) {
     case PF_CHAT_CHATML:
@@ -195,7 +195,8 @@ static const char *prompt_of(pf_chat_format format) {
     }
 }
 
-/* Gemma, Llama 2 and Mistral have no role for the system prompt: it goes into the first user message. */
+/* Gemma, Llama 2 and Mistral have no role for the system prompt: it goes into the first user
+ * message. */
 static void put_gemma(rendering *r, const pf_chat_message *m, const char *system) {
     PUT(r, "<start_of_turn>", is_role(m, "assistant") ? "model" : "user", "\n");
     if (system) PUT(r, system, "\n\n");
@@ -233,8 +234,7 @@ static bool check_messages(const pf_chat_message *messages, size_t n, size_t kno
                            i + 1, m->role);
     }
     if (n == 0 || known > n || (known && !is_role(&messages[known - 1], "assistant")))
-        return pf_fail(error, "the chat has nothing to go on with after message %zu of %zu", known,
-                       n);
+        return pf_fail(error, "the chat cannot be continued after message %zu of %zu", known, n);
     return true;
 }
 
@@ -257,7 +257,7 @@ bool pf_chat_render(const pf_chat_template *chat, const pf_chat_message *message
             put_gemma(&r, m, system);
         else
             put_inst(chat, &r, m, system, i == (size_t)has_system);
-        if (!marked) system = NULL; /* said */
+        if (!marked) system = NULL; /* it is written now */
         if (i + 1 == known) begin = r.content_end;
     }
     PUT(&r, prompt_of(chat->format));

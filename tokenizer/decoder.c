@@ -1,4 +1,4 @@
-/* floor 3.5 - decoder: ids -> text, id by id, in whole UTF-8 characters. */
+/* floor 3.5 - decoder: ids -> text, one id at a time, in whole UTF-8 characters. */
 #include "tokenizer.h"
 #include "utf8.h"
 
@@ -9,7 +9,7 @@ static size_t put_replacement(char *out) {
     return 3;
 }
 
-/* Moves what is decided from held to out: characters that are complete, bytes that never will be. */
+/* Moves bytes from held to out, except for a character that is still incomplete. */
 static size_t release(pf_decoder *decoder, char *out) {
     size_t written = 0;
     while (decoder->n_held) {

@@ -1,21 +1,16 @@
-/* floor 3.1 - merge: the loop of byte-pair encoding, the same for SentencePiece and byte-level BPE. */
+/* floor 3.1 - merge: the loop of byte-pair encoding, for SentencePiece and byte-level BPE. */
 #include "merge.h"
 
+#include "buffer.h"
 #include "memory.h"
 
 bool pf_merge_add(pf_merge *merge, size_t begin, size_t size, int32_t id, pf_error *error) {
     if (begin + size >= PF_NO_SYMBOL)
-        return pf_fail(error,
-                       "the text is too long for one piece of work: give it in parts of less "
-                       "than 4 GB");
-    if (merge->n_symbols == merge->symbols_capacity) {
-        size_t capacity = merge->symbols_capacity ? merge->symbols_capacity * 2 : 64;
-        pf_symbol *symbols =
-            pf_realloc(merge->symbols, capacity, sizeof *symbols, "symbols of the text", error);
-        if (!symbols) return false;
-        merge->symbols = symbols;
-        merge->symbols_capacity = capacity;
-    }
+        return pf_fail(error, "the text is too long: split it into parts of less than 4 GB");
+    pf_symbol *symbols = pf_grow(merge->symbols, &merge->symbols_capacity, merge->n_symbols + 1,
+                                 sizeof *symbols, "symbols of the text", error);
+    if (!symbols) return false;
+    merge->symbols = symbols;
     merge->symbols[merge->n_symbols++] =
         (pf_symbol){.begin = (uint32_t)begin, .size = (uint32_t)size, .id = id};
     return true;
@@ -28,22 +23,18 @@ void pf_merge_free(pf_merge *merge) {
 }
 
 static bool heap_push(pf_merge *merge, uint64_t pair, pf_error *error) {
-    if (merge->n_heap == merge->heap_capacity) {
-        size_t capacity = merge->heap_capacity ? merge->heap_capacity * 2 : 64;
-        uint64_t *heap =
-            pf_realloc(merge->heap, capacity, sizeof *heap, "pairs of the text", error);
-        if (!heap) return false;
-        merge->heap = heap;
-        merge->heap_capacity = capacity;
-    }
+    uint64_t *heap = pf_grow(merge->heap, &merge->heap_capacity, merge->n_heap + 1, sizeof *heap,
+                             "pairs of the text", error);
+    if (!heap) return false;
+    merge->heap = heap;
     size_t child = merge->n_heap++;
     while (child > 0) {
         size_t parent = (child - 1) / 2;
-        if (merge->heap[parent] <= pair) break;
-        merge->heap[child] = merge->heap[parent];
+        if (heap[parent] <= pair) break;
+        heap[child] = heap[parent];
         child = parent;
     }
-    merge->heap[child] = pair;
+    heap[child] = pair;
     return true;
 }
 
@@ -62,7 +53,7 @@ static uint64_t heap_pop(pf_merge *merge) {
     return top;
 }
 
-/* Looks up the merge of a symbol with the next one; if there is one, it becomes a candidate. */
+/* If a symbol can merge with the next one, makes this merge a candidate. */
 static bool consider(pf_merge *merge, uint32_t index, pf_merge_find find, const void *context,
                      pf_error *error) {
     pf_symbol *symbol = &merge->symbols[index];
@@ -87,7 +78,7 @@ bool pf_merge_run(pf_merge *merge, pf_merge_find find, const void *context, pf_e
         uint64_t pair = heap_pop(merge);
         uint32_t index = (uint32_t)pair;
         pf_symbol *left = &symbols[index];
-        if (left->rank != pair >> 32) continue; /* its neighbour changed while it waited */
+        if (left->rank != pair >> 32) continue; /* its right neighbour has changed since */
         pf_symbol *right = &symbols[left->next];
         left->size += right->size;
         left->id = left->merged;

@@ -1,4 +1,4 @@
-/* floor 3.1 - normalise: what tokenizer.json does to a text before anything else. */
+/* floor 3.1 - normalise: the steps that change a text before it is cut into pieces. */
 #include "normalize.h"
 
 #include "buffer.h"
@@ -24,12 +24,12 @@ static utf8proc_option_t options_of(pf_normal_kind kind) {
     }
 }
 
-/* Marks in a row are sorted by their combining class, which utf8proc does in quadratic time. Texts
- * have a handful; a run is cut after this many (Unicode's stream-safe format cuts after 30). */
+/* utf8proc sorts consecutive marks by their combining class in quadratic time. Real texts have a
+ * handful in a row; we cut after this many (Unicode's stream-safe text format allows 30). */
 #define MAX_MARKS 256
 
-/* The bytes from text on that are normalised together: valid UTF-8, or a run of invalid bytes (then
- * *valid is false). */
+/* How many bytes of the text to normalise at once: valid UTF-8, or a run of invalid bytes, for
+ * which *valid is false. */
 static size_t part_length(const char *text, size_t n, bool *valid) {
     size_t i = 0, marks = 0;
     *valid = pf_utf8_next(text, n).valid;
@@ -135,7 +135,7 @@ static bool apply(pf_buffer *out, const char *text, size_t n, const pf_normal_st
         return (n == 0 || pf_buffer_put(out, step->to, step->to_size, error)) &&
                pf_buffer_put(out, text, n, error);
     }
-    return pf_fail(error, "normalisation %d is unknown", (int)step->kind);
+    return pf_fail(error, "normalisation step %d is unknown", (int)step->kind);
 }
 
 bool pf_normalize(const pf_normal_step *steps, size_t n_steps, const char *text, size_t n,

@@ -11,17 +11,17 @@
 
 #define MAX_PATTERNS 8
 
-/* ---- the patterns that go by a name ----
- * Facts of the models' own tokenizer.json files, and of llama.cpp, which gave the names. GPT-2's last
- * alternative, a single \s+, is not needed: what no alternative matches is a word anyway. */
+/* ---- the named patterns ----
+ * They are facts of the models' own tokenizer.json files; the names are llama.cpp's. We leave out
+ * GPT-2's last alternative, \s+: text that no alternative matches is a word anyway. */
 
 #define GPT2 "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)"
 #define SUFFIX "'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD]"
 #define BREAKS "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 #define MARKS " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|"
-/* Llama 3 takes up to three digits together, Qwen 2 each alone. */
+/* Llama 3 groups up to three digits, Qwen 2 takes each digit alone. */
 #define CL100K(digits) SUFFIX "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" digits "|" MARKS BREAKS
-/* A word of o200k begins with capitals or ends in small letters; CamelCase falls apart. */
+/* o200k splits CamelCase: a word is capitals, then small letters. */
 #define UPPER "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
 #define LOWER "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
 #define O200K(suffix, digits)                                                                      \
@@ -74,7 +74,7 @@ static const preset *find_preset(const char *name, pf_error *error) {
         memcpy(list + n, presets[i].names, length + 1);
         n += length;
     }
-    pf_fail(error, "the pre-tokenizer \"%s\" is unknown; known are %s", name, list);
+    pf_fail(error, "the pre-tokenizer \"%s\" is unknown; the known ones are %s", name, list);
     return NULL;
 }
 
@@ -105,7 +105,7 @@ static bool add_pattern(pf_pretokenizer *pretokenizer, pcre2_general_context *me
     int code = 0;
     PCRE2_SIZE offset = 0;
     if (pretokenizer->n_codes == MAX_PATTERNS)
-        return pf_fail(error, "a pre-tokenizer of more than %d patterns is not supported",
+        return pf_fail(error, "a pre-tokenizer with more than %d patterns is not supported",
                        MAX_PATTERNS);
     pcre2_compile_context *context = pcre2_compile_context_create(memory);
     if (!context) return out_of_memory(error);
@@ -121,7 +121,7 @@ static bool add_pattern(pf_pretokenizer *pretokenizer, pcre2_general_context *me
                        n < 120 ? (int)n : 120, pattern, (size_t)offset, (const char *)message);
     }
     pretokenizer->codes[pretokenizer->n_codes++] = compiled;
-    pcre2_jit_compile(compiled, PCRE2_JIT_COMPLETE); /* without it the interpreter does the work */
+    pcre2_jit_compile(compiled, PCRE2_JIT_COMPLETE); /* without it, PCRE2 interprets */
     return true;
 }
 
@@ -149,7 +149,7 @@ pf_pretokenizer *pf_pretokenizer_new(const char *pre, const pf_piece *patterns, 
         pretokenizer->limits = pcre2_match_context_create(memory);
         if (!pretokenizer->limits) ok = out_of_memory(error);
     }
-    pcre2_general_context_free(memory); /* its functions were copied */
+    pcre2_general_context_free(memory); /* what used it has copied it */
     if (ok) return pretokenizer;
     pf_pretokenizer_free(pretokenizer);
     return NULL;
@@ -162,7 +162,7 @@ void pf_pretokenizer_free(pf_pretokenizer *pretokenizer) {
     pf_free(pretokenizer);
 }
 
-/* ---- cutting ---- */
+/* ---- cutting a text ---- */
 
 typedef struct splitter {
     const pf_pretokenizer *pretokenizer;
@@ -171,10 +171,10 @@ typedef struct splitter {
     void *context;
 } splitter;
 
-/* The next match of a pattern at or after `from`; an empty one is none. */
+/* The next match of a pattern at or after `from`, or [n, n). Empty matches do not count. */
 static bool next_match(const splitter *s, size_t level, const char *text, size_t n, size_t from,
                        size_t *begin, size_t *end, pf_error *error) {
-    /* Text is known to be UTF-8: checking it again at each word would make this quadratic. */
+    /* The text is known to be UTF-8; to check it again for each word would take quadratic time. */
     int code = pcre2_match(s->pretokenizer->codes[level], (PCRE2_SPTR)text, n, from,
                            PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY, s->match, s->pretokenizer->limits);
     *begin = *end = n;
@@ -182,18 +182,18 @@ static bool next_match(const splitter *s, size_t level, const char *text, size_t
     if (code < 0) {
         PCRE2_UCHAR message[128];
         pcre2_get_error_message(code, message, sizeof message);
-        return pf_fail(error, "pattern %zu of the pre-tokenizer gives up on this text: %s",
-                       level + 1, (const char *)message);
+        return pf_fail(error, "pattern %zu of the pre-tokenizer fails on this text: %s", level + 1,
+                       (const char *)message);
     }
     const PCRE2_SIZE *offsets = pcre2_get_ovector_pointer(s->match);
     *begin = offsets[0];
     *end = offsets[1];
-    if (*begin < from || *end <= *begin) /* \K can do that */
+    if (*begin < from || *end <= *begin) /* \K can do this */
         return pf_fail(error, "pattern %zu of the pre-tokenizer moves backwards", level + 1);
     return true;
 }
 
-/* Cuts valid UTF-8 by the patterns from `level` on. As deep as there are patterns. */
+/* Cuts valid UTF-8 by the patterns from `level` on; recursion is as deep as there are patterns. */
 static bool split(const splitter *s, size_t level, const char *text, size_t n, pf_error *error) {
     if (n == 0) return true;
     if (level == s->pretokenizer->n_codes) return s->word(s->context, text, n, error);
@@ -208,7 +208,7 @@ static bool split(const splitter *s, size_t level, const char *text, size_t n, p
     return true;
 }
 
-/* The bytes from `text` on that are all valid (or all invalid, then *valid is false). */
+/* The length of the run of valid UTF-8 at `text`, or of invalid bytes: then *valid is false. */
 static size_t run_length(const char *text, size_t n, bool *valid) {
     size_t i = 0;
     *valid = pf_utf8_next(text, n).valid;

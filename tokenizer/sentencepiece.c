@@ -1,4 +1,4 @@
-/* floor 3.1 - SentencePiece: what its two kinds, BPE and Unigram, have in common. */
+/* floor 3.1 - SentencePiece: what its BPE and Unigram models have in common. */
 #include "sentencepiece.h"
 
 #include "memory.h"
@@ -33,7 +33,7 @@ bool pf_sentencepiece_prepare(const pf_vocabulary *vocabulary, const char *text,
     for (size_t i = 0; i < n; i++) {
         if (text[i] != ' ')
             out.bytes[out.n++] = text[i];
-        else if (!collapse || text[i - 1] != ' ') /* trimmed: a space is never the first */
+        else if (!collapse || text[i - 1] != ' ') /* trimmed, so i > 0 */
             put_space(&out);
     }
     *result = out.bytes;
@@ -57,7 +57,7 @@ bool pf_sentencepiece_unknown(const pf_vocabulary *vocabulary, const int32_t byt
     if (vocabulary->unk < 0)
         return pf_fail(error,
                        "the vocabulary has no piece for the character '%.*s', no <0xNN> pieces and "
-                       "no <unk>: leave the character out",
+                       "no <unk>: remove the character",
                        (int)n, bytes);
     return pf_tokens_push(tokens, vocabulary->unk, error);
 }

@@ -1,4 +1,4 @@
-/* floor 3.3 - special tokens: control and user-defined tokens that are written out in a text. */
+/* floor 3.3 - special tokens: finds control and user-defined tokens in a text. */
 #include "special.h"
 
 static bool is_special(const pf_piece *piece) {
@@ -19,7 +19,7 @@ bool pf_special_init(pf_tokenizer *tokenizer, pf_error *error) {
     return true;
 }
 
-/* The longest special token that text [n bytes] begins with, -1: none. */
+/* The longest special token that text [n bytes] starts with, -1 if there is none. */
 static int32_t longest_at(const pf_tokenizer *tokenizer, const char *text, size_t n, bool control) {
     int32_t longest = -1;
     uint32_t node = 0;

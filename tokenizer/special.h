@@ -1,4 +1,4 @@
-/* floor 3.3 - special tokens: control and user-defined tokens that are written out in a text. */
+/* floor 3.3 - special tokens: finds control and user-defined tokens in a text. */
 #ifndef PF_SPECIAL_H
 #define PF_SPECIAL_H
 
@@ -8,12 +8,12 @@
 bool pf_special_init(pf_tokenizer *tokenizer, pf_error *error);
 
 typedef struct pf_special_match {
-    int32_t id;        /* -1: none, begin and end are n */
-    size_t begin, end; /* bytes of the text it takes, white space that it strips included */
+    int32_t id;        /* -1: no match, begin and end are n */
+    size_t begin, end; /* its bytes in the text, including white space that it strips */
 } pf_special_match;
 
-/* The first special token at or after `from`; of several at one place the longest. Control and
- * unknown tokens only if `control`, user-defined ones always. */
+/* The first special token at or after `from`, the longest if several start there. Finds control and
+ * unknown tokens only if `control` is set, user-defined ones always. */
 pf_special_match pf_special_find(const pf_tokenizer *tokenizer, const char *text, size_t n,
                                  size_t from, bool control);
 

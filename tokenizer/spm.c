@@ -13,8 +13,8 @@ typedef struct merge_context {
     const char *text;
 } merge_context;
 
-/* Floats as integers of the opposite order: the bits of a float are ordered like an integer's, apart
- * from the sign. */
+/* An integer that is smaller the higher the score is. The bits of a positive float, read as an
+ * integer, have the order of the floats; those of a negative one have the opposite order. */
 static uint32_t rank_of_score(float score) {
     uint32_t bits;
     score += 0.0f; /* -0 ranks like 0 */
@@ -22,23 +22,23 @@ static uint32_t rank_of_score(float score) {
     return bits >> 31 ? bits : ~(bits | 0x80000000u);
 }
 
-/* Neighbours merge if their bytes together are a piece; the highest score goes first. */
+/* Neighbours merge if their bytes together are a piece; the highest score merges first. */
 static uint32_t find_piece(const void *context, const pf_symbol *left, const pf_symbol *right,
                            int32_t *id) {
     const merge_context *c = context;
     size_t size = (size_t)left->size + right->size;
     if (size > c->tokenizer->longest_piece) return PF_NO_MERGE;
-    *id = pf_piece_map_find(&c->tokenizer->map, c->text + left->begin, size);
+    *id = pf_piece_find(&c->tokenizer->map, c->text + left->begin, size);
     return *id < 0 ? PF_NO_MERGE : rank_of_score(c->tokenizer->pieces[*id].score);
 }
 
-/* One symbol per character; bytes that are no UTF-8 are symbols of their own. */
+/* One symbol per character, and one per byte that is not valid UTF-8. */
 static bool add_characters(pf_merge *merge, const pf_tokenizer *tokenizer, const char *text,
                            size_t n, pf_error *error) {
     for (size_t i = 0; i < n;) {
         pf_utf8 character = pf_utf8_next(text + i, n - i);
         size_t size = character.valid ? character.size : 1;
-        int32_t id = pf_piece_map_find(&tokenizer->map, text + i, size);
+        int32_t id = pf_piece_find(&tokenizer->map, text + i, size);
         if (!pf_merge_add(merge, i, size, id, error)) return false;
         i += size;
     }

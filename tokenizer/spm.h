@@ -4,7 +4,7 @@
 
 #include "tokenizer_private.h"
 
-/* Appends the ids of a part of a text [n bytes] that holds no special tokens. `prefix`: it begins
+/* Appends the ids of a part of a text [n bytes] without special tokens. `prefix`: the part starts
  * the text or follows a special token, so add_space_prefix applies. */
 bool pf_spm_encode(const pf_tokenizer *tokenizer, const char *text, size_t n, bool prefix,
                    pf_tokens *tokens, pf_error *error);

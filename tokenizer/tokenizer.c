@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-/* ---- making one: copy, check, decode, index ---- */
+/* ---- a new tokenizer: copy, check, decode, index ---- */
 
 static bool check_id(const char *name, int32_t *id, size_t n, pf_error *error) {
     if (*id < 0) *id = -1;
@@ -44,7 +44,7 @@ static int hex_digit(char c) {
     return -1;
 }
 
-/* The byte of "<0xNN>", -1 for other pieces. */
+/* The byte that "<0xNN>" stands for, -1 for other pieces. */
 static int byte_of(const pf_piece *piece) {
     if (piece->size != 6 || memcmp(piece->bytes, "<0x", 3) != 0 || piece->bytes[5] != '>')
         return -1;
@@ -52,7 +52,7 @@ static int byte_of(const pf_piece *piece) {
     return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
-/* SentencePiece: U+2581 is a space. Returns the length; out may hold piece->size bytes. */
+/* SentencePiece writes a space as U+2581. Writes at most piece->size bytes and returns how many. */
 static size_t unescape(const pf_piece *piece, char *out) {
     size_t n = 0;
     for (size_t i = 0; i < piece->size; i++) {
@@ -66,7 +66,7 @@ static size_t unescape(const pf_piece *piece, char *out) {
     return n;
 }
 
-/* At most piece->size bytes. */
+/* Writes the bytes that a piece stands for, at most piece->size, and returns how many. */
 static size_t decode_piece(const pf_vocabulary *vocabulary, const pf_piece *piece, char *out) {
     int byte = piece->type == PF_TOKEN_BYTE ? byte_of(piece) : -1;
     bool is_bpe = vocabulary->kind == PF_TOKENIZER_BPE;
@@ -82,7 +82,7 @@ static size_t decode_piece(const pf_vocabulary *vocabulary, const pf_piece *piec
     return piece->size;
 }
 
-/* Most bytes that the decoder can write for these: each invalid one may become a U+FFFD. */
+/* The most bytes that the decoder can write for these: each invalid one may become U+FFFD. */
 static size_t decoded_bound(const pf_decoded *decoded) {
     size_t bound = 0;
     for (size_t i = 0; i < decoded->size;) {
@@ -95,7 +95,7 @@ static size_t decoded_bound(const pf_decoded *decoded) {
 
 static bool decode_all(pf_tokenizer *tokenizer, pf_error *error) {
     const pf_vocabulary *vocabulary = &tokenizer->vocabulary;
-    size_t total = tokenizer->copy.text_size; /* decoding never makes a piece longer */
+    size_t total = tokenizer->storage.text_size; /* decoding never makes a piece longer */
     tokenizer->decoded = pf_calloc(vocabulary->n_pieces, sizeof *tokenizer->decoded,
                                    "the decoded vocabulary", error);
     char *text = tokenizer->decoded_text = pf_calloc(total, 1, "the decoded vocabulary", error);
@@ -105,14 +105,14 @@ static bool decode_all(pf_tokenizer *tokenizer, pf_error *error) {
         decoded->bytes = text;
         decoded->size = decode_piece(vocabulary, &tokenizer->pieces[id], text);
         text += decoded->size;
-        /* Few pieces could raise the bound at all; only those are looked at byte by byte. */
+        /* Few pieces can raise the bound; only those are worth a closer look. */
         size_t bound = 3 * decoded->size > tokenizer->max_bytes ? decoded_bound(decoded) : 0;
         if (bound > tokenizer->max_bytes) tokenizer->max_bytes = bound;
     }
     return true;
 }
 
-/* The pieces that a text can become: not control tokens or bytes, which only look like text. */
+/* Pieces that text can become: not control tokens and bytes, whose names only look like text. */
 static bool is_text(const pf_piece *piece) {
     return piece->size && piece->type != PF_TOKEN_CONTROL && piece->type != PF_TOKEN_UNKNOWN &&
            piece->type != PF_TOKEN_BYTE;
@@ -120,14 +120,13 @@ static bool is_text(const pf_piece *piece) {
 
 static bool index_pieces(pf_tokenizer *tokenizer, pf_error *error) {
     size_t n = tokenizer->vocabulary.n_pieces;
-    if (!pf_piece_map_new(&tokenizer->map, tokenizer->pieces, n, error)) return false;
     for (size_t i = 0; i < 256; i++) tokenizer->byte_ids[i] = -1;
     for (size_t id = 0; id < n; id++) {
         const pf_piece *piece = &tokenizer->pieces[id];
         int byte = piece->type == PF_TOKEN_BYTE ? byte_of(piece) : -1;
         if (byte >= 0 && tokenizer->byte_ids[byte] < 0) tokenizer->byte_ids[byte] = (int32_t)id;
         if (!is_text(piece)) continue;
-        if (!pf_piece_map_add(&tokenizer->map, (int32_t)id, error)) return false;
+        if (!pf_map_put(&tokenizer->map, piece->bytes, piece->size, id, error)) return false;
         if (piece->size > tokenizer->longest_piece) tokenizer->longest_piece = piece->size;
     }
     return true;
@@ -148,7 +147,7 @@ static bool init_kind(pf_tokenizer *tokenizer, pf_error *error) {
 pf_tokenizer *pf_tokenizer_new(const pf_vocabulary *vocabulary, pf_error *error) {
     pf_tokenizer *tokenizer = pf_calloc(1, sizeof *tokenizer, "the tokenizer", error);
     if (!tokenizer) return NULL;
-    if (pf_vocabulary_copy_new(&tokenizer->copy, vocabulary, &tokenizer->vocabulary, error)) {
+    if (pf_vocabulary_copy(vocabulary, &tokenizer->vocabulary, &tokenizer->storage, error)) {
         tokenizer->pieces = tokenizer->vocabulary.pieces;
         if (check_vocabulary(&tokenizer->vocabulary, error) && decode_all(tokenizer, error) &&
             index_pieces(tokenizer, error) && pf_special_init(tokenizer, error) &&
@@ -166,16 +165,16 @@ void pf_tokenizer_free(pf_tokenizer *tokenizer) {
     pf_free(tokenizer->rules);
     pf_trie_free(&tokenizer->words);
     pf_trie_free(&tokenizer->special);
-    pf_piece_map_free(&tokenizer->map);
+    pf_map_free(&tokenizer->map);
     pf_free(tokenizer->decoded);
     pf_free(tokenizer->decoded_text);
-    pf_vocabulary_copy_free(&tokenizer->copy);
+    pf_vocabulary_storage_free(&tokenizer->storage);
     pf_free(tokenizer);
 }
 
 /* ---- text -> ids ---- */
 
-/* Of a normalised part without special tokens. `prefix`: it begins the text or follows one of them. */
+/* Encodes a normalised part without special tokens; `prefix` as in spm.h. */
 static bool encode_words(const pf_tokenizer *tokenizer, const char *text, size_t n, bool prefix,
                          pf_tokens *tokens, pf_error *error) {
     if (n == 0) return true;
@@ -258,7 +257,7 @@ const pf_vocabulary *pf_tokenizer_vocabulary(const pf_tokenizer *tokenizer) {
     return &tokenizer->vocabulary;
 }
 
-/* Names that models give to the end of a turn or of a text, where the file does not say the id. */
+/* What models call the end of a turn or of a text, for files that do not give its id. */
 static const char *const end_names[] = {
     "<|im_end|>",      "<|eot_id|>",    "<|eom_id|>", "<|end|>",    "<|endoftext|>",
     "<|end_of_text|>", "<end_of_turn>", "<EOT>",      "<|return|>", "<|call|>",

@@ -1,4 +1,4 @@
-/* floor 3.2 - tokenizer_private: what is inside a pf_tokenizer, for the files that encode. */
+/* floor 3.2 - tokenizer_private: the inside of pf_tokenizer, for the files that encode. */
 #ifndef PF_TOKENIZER_PRIVATE_H
 #define PF_TOKENIZER_PRIVATE_H
 
@@ -6,12 +6,12 @@
 #include "pretokenizer.h"
 #include "tokens.h"
 #include "trie.h"
-#include "vocabulary_copy.h"
 #include "vocabulary.h"
+#include "vocabulary_storage.h"
 
 typedef struct pf_tokenizer pf_tokenizer;
 
-/* What an id stands for in a text: `size` bytes from `bytes`. */
+/* The text that an id stands for. */
 typedef struct pf_decoded {
     const char *bytes;
     size_t size;
@@ -20,14 +20,14 @@ typedef struct pf_decoded {
 /* Const after pf_tokenizer_new. */
 struct pf_tokenizer {
     pf_vocabulary vocabulary;
-    pf_vocabulary_copy copy; /* what it points into */
-    const pf_piece *pieces;  /* vocabulary.pieces */
-    pf_decoded *decoded;     /* [n_pieces] */
+    pf_vocabulary_storage storage; /* what it points into */
+    const pf_piece *pieces;        /* vocabulary.pieces */
+    pf_decoded *decoded;           /* [n_pieces] */
     char *decoded_text;
-    size_t max_bytes;      /* most bytes that one id adds to a decoded text */
-    size_t longest_piece;  /* of those that a text can merge into */
-    pf_piece_map map;      /* the pieces that a text can merge into */
-    int32_t byte_ids[256]; /* the id that stands for one byte, -1: none */
+    size_t max_bytes;      /* the most bytes that one id adds to a decoded text */
+    size_t longest_piece;  /* in bytes, of those in `map` */
+    pf_map map;            /* bytes -> id, of the pieces that text can become */
+    int32_t byte_ids[256]; /* the id that stands for a byte, -1 if there is none */
     pf_trie special;       /* control, unknown and user-defined tokens */
 
     /* BPE only */
@@ -36,7 +36,7 @@ struct pf_tokenizer {
     pf_pair_map pairs;    /* (left, right) -> rule */
 
     /* Unigram only */
-    pf_trie words;                     /* the pieces that a text can be cut into */
+    pf_trie words;                     /* the pieces that text can be cut into */
     float lowest_score, highest_score; /* of normal pieces */
 };
 

@@ -1,16 +1,14 @@
 /* floor 3.0 - tokens: a growing array of ids. */
 #include "tokens.h"
 
+#include "buffer.h"
 #include "memory.h"
 
 bool pf_tokens_push(pf_tokens *tokens, int32_t id, pf_error *error) {
-    if (tokens->count == tokens->capacity) {
-        size_t capacity = tokens->capacity ? tokens->capacity * 2 : 64;
-        int32_t *ids = pf_realloc(tokens->ids, capacity, sizeof *ids, "token ids", error);
-        if (!ids) return false;
-        tokens->ids = ids;
-        tokens->capacity = capacity;
-    }
+    int32_t *ids =
+        pf_grow(tokens->ids, &tokens->capacity, tokens->count + 1, sizeof *ids, "token ids", error);
+    if (!ids) return false;
+    tokens->ids = ids;
     tokens->ids[tokens->count++] = id;
     return true;
 }

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Zero it first, free with pf_tokens_free. */
+/* Zero it first. Free it with pf_tokens_free. */
 typedef struct pf_tokens {
     int32_t *ids;
     size_t count, capacity;

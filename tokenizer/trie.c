@@ -1,4 +1,4 @@
-/* floor 3.1 - trie: which pieces does a text begin with? */
+/* floor 3.1 - trie: finds the pieces that a text starts with. */
 #include "trie.h"
 
 #include "memory.h"
@@ -7,7 +7,7 @@
 
 bool pf_trie_new(pf_trie *trie, size_t bytes, pf_error *error) {
     *trie = (pf_trie){0};
-    if (bytes >= UINT32_MAX) return pf_fail(error, "the vocabulary's pieces are longer than 4 GB");
+    if (bytes >= UINT32_MAX) return pf_fail(error, "the vocabulary's pieces take more than 4 GB");
     trie->capacity = bytes + 1;
     trie->n_nodes = 1;
     trie->nodes = pf_calloc(trie->capacity, sizeof *trie->nodes, "the vocabulary's trie", error);
@@ -41,7 +41,8 @@ static uint32_t add_child(pf_trie *trie, uint32_t node, uint8_t byte) {
 
 bool pf_trie_add(pf_trie *trie, const char *bytes, size_t n, int32_t id, pf_error *error) {
     if (n > PF_TRIE_LONGEST)
-        return pf_fail(error, "piece %d of the vocabulary is %zu bytes long; %d are supported",
+        return pf_fail(error,
+                       "piece %d of the vocabulary is %zu bytes long; at most %d are supported",
                        (int)id, n, PF_TRIE_LONGEST);
     uint32_t node = 0;
     for (size_t i = 0; i < n; i++) {

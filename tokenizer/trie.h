@@ -1,4 +1,4 @@
-/* floor 3.1 - trie: which pieces does a text begin with? */
+/* floor 3.1 - trie: finds the pieces that a text starts with. */
 #ifndef PF_TRIE_H
 #define PF_TRIE_H
 
@@ -9,10 +9,10 @@
 
 #define PF_TRIE_LONGEST 1024 /* bytes */
 
-/* Node 0 is the root, and means "none" where a child or sibling is named. */
+/* Node 0 is the root. As a child or sibling, 0 means that there is none. */
 typedef struct pf_trie_node {
     uint32_t child, sibling; /* first child, next child of the same parent */
-    int32_t id;              /* the piece that ends here, -1: none */
+    int32_t id;              /* the piece that ends here, -1 if none does */
     uint8_t byte;            /* on the edge from the parent */
 } pf_trie_node;
 
@@ -22,13 +22,14 @@ typedef struct pf_trie {
     uint32_t first[256]; /* the root's children, by byte */
 } pf_trie;
 
-/* Room for pieces of `bytes` bytes together. Pages that shared beginnings leave unused cost nothing. */
+/* Makes room for pieces of `bytes` bytes in total. Pieces with a common prefix need less; pages
+ * that stay unused cost nothing. */
 bool pf_trie_new(pf_trie *trie, size_t bytes, pf_error *error);
 void pf_trie_free(pf_trie *trie);
-/* Adds a piece [n >= 1 bytes]; of two with the same bytes the first one added stays. A piece longer
- * than PF_TRIE_LONGEST is refused: looking for it at each byte of a text would take for ever. */
+/* Adds a piece [n >= 1 bytes]. If one with the same bytes is there, the first one stays. Refuses a
+ * piece longer than PF_TRIE_LONGEST: to look for it at each byte of a text would take too long. */
 bool pf_trie_add(pf_trie *trie, const char *bytes, size_t n, int32_t id, pf_error *error);
-/* The node reached from `node` by `byte`; 0: no piece goes on like this. */
+/* The node that `byte` leads to from `node`; 0 if no piece continues this way. */
 uint32_t pf_trie_step(const pf_trie *trie, uint32_t node, uint8_t byte);
 
 #endif

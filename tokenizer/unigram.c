@@ -34,10 +34,10 @@ bool pf_unigram_init(pf_tokenizer *tokenizer, pf_error *error) {
     return true;
 }
 
-/* The best cut of the text up to some byte: its last piece, and where that begins. */
+/* The best cut of the text up to some byte: its last piece and where that piece starts. */
 typedef struct best_cut {
-    float score; /* float, as SentencePiece: sums of many pieces round alike */
-    int32_t id;  /* -1: a character that is no piece */
+    float score; /* float, so that sums round as SentencePiece's do */
+    int32_t id;  /* -1: a character without a piece */
     uint32_t begin;
     bool reached;
 } best_cut;
@@ -47,13 +47,14 @@ static void improve(best_cut *cut, float score, int32_t id, size_t begin) {
     *cut = (best_cut){.score = score, .id = id, .begin = (uint32_t)begin, .reached = true};
 }
 
-/* User-defined pieces beat any cut through them. */
+/* A user-defined piece beats any cut through it. */
 static float score_of(const pf_tokenizer *tokenizer, const pf_piece *piece) {
     if (piece->type != PF_TOKEN_USER_DEFINED) return piece->score;
     return (float)piece->size * tokenizer->highest_score - 0.1f;
 }
 
-/* Offers all pieces that begin at byte i, which ends some cut; returns the length of the character. */
+/* Extends the best cut that ends at byte i by each piece that starts there. Returns the length of
+ * the character at i. */
 static size_t extend(const pf_tokenizer *tokenizer, const char *text, size_t n, size_t i,
                      best_cut *cuts) {
     pf_utf8 character = pf_utf8_next(text + i, n - i);
@@ -74,8 +75,8 @@ static size_t extend(const pf_tokenizer *tokenizer, const char *text, size_t n, 
     return width;
 }
 
-/* Follows the best cut back from the end, then pushes it from the front. cuts[i].begin is turned
- * round in place: afterwards it says where the piece from i on ends. */
+/* Follows the best cut from the end to the start, reversing its links in place: afterwards
+ * cuts[i].begin is where the piece that starts at i ends. Then pushes the pieces in order. */
 static bool push_cut(const pf_tokenizer *tokenizer, const char *text, size_t n, best_cut *cuts,
                      pf_tokens *tokens, pf_error *error) {
     size_t end = n;
@@ -105,7 +106,7 @@ static bool push_cut(const pf_tokenizer *tokenizer, const char *text, size_t n, 
 static bool encode_prepared(const pf_tokenizer *tokenizer, const char *text, size_t n,
                             pf_tokens *tokens, pf_error *error) {
     if (n >= UINT32_MAX)
-        return pf_fail(error, "the text is too long: give it in parts of less than 4 GB");
+        return pf_fail(error, "the text is too long: split it into parts of less than 4 GB");
     best_cut *cuts = pf_calloc(n + 1, sizeof *cuts, "the cuts of the text", error);
     if (!cuts) return false;
     cuts[0].reached = true;

@@ -1,4 +1,4 @@
-/* floor 3.0 - vocabulary: what a tokenizer file says, in one structure for all formats. */
+/* floor 3.0 - vocabulary: the content of a tokenizer file, in one structure for all formats. */
 #ifndef PF_VOCABULARY_H
 #define PF_VOCABULARY_H
 
@@ -28,19 +28,19 @@ typedef struct pf_piece {
     size_t size;
     float score; /* SPM: larger merges first; Unigram: log probability */
     pf_token_type type;
-    bool strip_left;  /* control, user-defined: takes the white space before it along (lstrip) */
-    bool strip_right; /* ... and behind it (rstrip) */
+    bool strip_left;  /* control, user-defined: also takes the white space before it (lstrip) */
+    bool strip_right; /* ... and after it (rstrip) */
 } pf_piece;
 
-/* What happens to a text before anything else, step by step. */
+/* A step that changes a text before it is cut into pieces. */
 typedef enum pf_normal_kind {
     PF_NORMAL_NFC,
     PF_NORMAL_NFD,
     PF_NORMAL_NFKC,
     PF_NORMAL_NFKD,
     PF_NORMAL_LOWERCASE,
-    PF_NORMAL_PREPEND,  /* `to` goes before a text that is not empty */
-    PF_NORMAL_REPLACE,  /* each `from` becomes `to` */
+    PF_NORMAL_PREPEND,  /* puts `to` before a text that is not empty */
+    PF_NORMAL_REPLACE,  /* replaces each `from` by `to` */
     PF_NORMAL_CHARSMAP, /* `from` is SentencePiece's precompiled_charsmap, see charsmap.h */
 } pf_normal_kind;
 
@@ -50,29 +50,29 @@ typedef struct pf_normal_step {
     size_t from_size, to_size;
 } pf_normal_step;
 
-/* Zero it, fill it in, hand it to pf_tokenizer_new, which copies. Whoever fills it owns the arrays. */
+/* Zero it, fill it in and pass it to pf_tokenizer_new, which copies it. You own the arrays. */
 typedef struct pf_vocabulary {
     pf_tokenizer_kind kind;
     const pf_piece *pieces; /* [n_pieces]; the index is the id */
     size_t n_pieces;
-    const pf_piece *merges; /* BPE: "left right" by rank, only bytes and size are used */
+    const pf_piece *merges; /* BPE: "left right" by rank; only bytes and size are used */
     size_t n_merges;
-    char pre[32]; /* BPE: tokenizer.ggml.pre, "" = absent */
-    /* BPE: pre-tokenizer patterns (PCRE2), one after the other, instead of `pre`; only bytes and size
-     * are used */
+    char pre[32]; /* BPE: tokenizer.ggml.pre, "" if absent */
+    /* BPE: pre-tokenizer patterns (PCRE2) that apply one after the other, instead of `pre`; only
+     * bytes and size are used */
     const pf_piece *patterns;
     size_t n_patterns;
-    const pf_normal_step *normal_steps; /* [n_normal_steps], every kind of tokenizer */
+    const pf_normal_step *normal_steps; /* [n_normal_steps], for all kinds of tokenizer */
     size_t n_normal_steps;
-    int32_t bos, eos, unk, eot; /* ids, -1: none */
+    int32_t bos, eos, unk, eot; /* ids, -1 if there is none */
     bool add_bos, add_eos;
     bool add_space_prefix;         /* SPM: a space before the first word */
     bool prefix_if_none;           /* ... unless there is one already (Metaspace) */
-    bool prefix_at_start;          /* ... of the text only, not behind special tokens */
+    bool prefix_at_start;          /* ... at the start of the text, not after special tokens */
     bool remove_extra_whitespaces; /* SPM: trim and collapse spaces as SentencePiece does */
     bool escape_whitespaces;       /* SPM: ' ' becomes U+2581 */
     bool byte_fallback;            /* SPM, Unigram: unknown characters become <0xNN> tokens */
-    bool ignore_merges; /* BPE: a pre-token found whole in the vocabulary is taken whole */
+    bool ignore_merges;            /* BPE: a word that is a piece is not cut */
 } pf_vocabulary;
 
 #endif

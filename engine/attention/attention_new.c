@@ -4,6 +4,7 @@
 #include "attention_exact.h"
 #include "attention_share.h"
 #include "attention_upkeep.h"
+#include "carve.h"
 #include "memory.h"
 
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
@@ -26,43 +27,35 @@ static sizes measure(const pf_attention_config *c) {
     return all;
 }
 
+static pf_partial carve_partial(pf_carve *carve, size_t rows, size_t D) {
+    float *out = pf_carve_floats(carve, rows * D), *den = pf_carve_floats(carve, rows);
+    return (pf_partial){out, den, pf_carve_floats(carve, rows)};
+}
+
 /* Lays out one member's working memory; memory NULL only counts its floats. */
 static size_t lay_out_scratch(pf_head_scratch *s, float *memory, const pf_attention_config *c,
                               sizes all) {
     size_t D = c->model->head_dim, G = pf_attention_group(c);
     size_t block = PF_QUERY_BLOCK, rows = larger(block, G);
-    struct {
-        float **array;
-        size_t floats;
-    } arrays[] = {
-        {&s->q, rows * D},
-        {&s->q_sink, rows * D},
-        {&s->q_features, rows * D},
-        {&s->key, D},
-        {&s->leaving_key, block * D},
-        {&s->leaving_value, D},
-        {&s->phi_q, rows * all.M},
-        {&s->phi_k, block * all.M},
-        {&s->k_scale, block},
-        {&s->scores, larger(pf_exact_scratch(block, D), G * all.slots)},
-        {&s->features, pf_features_scratch(D, all.M, rows)},
-        {&s->exact.out, rows * D},
-        {&s->exact.den, rows},
-        {&s->exact.scale, rows},
-        {&s->tail.out, rows * D},
-        {&s->tail.den, rows},
-        {&s->tail.scale, rows},
-        {&s->K, (all.slots + block) * D},
-        {&s->V, (all.slots + block) * D},
-        {&s->rescale, block},
-        {&s->products, larger(block * block, D)},
-    };
-    size_t used = 0;
-    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) {
-        if (memory) *arrays[i].array = memory + used;
-        used += pf_state_round_up(arrays[i].floats);
-    }
-    return used;
+    pf_carve carve = {.memory = memory};
+    s->q = pf_carve_floats(&carve, rows * D);
+    s->q_sink = pf_carve_floats(&carve, rows * D);
+    s->q_features = pf_carve_floats(&carve, rows * D);
+    s->key = pf_carve_floats(&carve, D);
+    s->leaving_key = pf_carve_floats(&carve, block * D);
+    s->leaving_value = pf_carve_floats(&carve, D);
+    s->phi_q = pf_carve_floats(&carve, rows * all.M);
+    s->phi_k = pf_carve_floats(&carve, block * all.M);
+    s->k_scale = pf_carve_floats(&carve, block);
+    s->scores = pf_carve_floats(&carve, larger(pf_exact_scratch(block, D), G * all.slots));
+    s->features = pf_carve_floats(&carve, pf_features_scratch(D, all.M, rows));
+    s->exact = carve_partial(&carve, rows, D);
+    s->tail = carve_partial(&carve, rows, D);
+    s->K = pf_carve_floats(&carve, (all.slots + block) * D);
+    s->V = pf_carve_floats(&carve, (all.slots + block) * D);
+    s->rescale = pf_carve_floats(&carve, block);
+    s->products = pf_carve_floats(&carve, larger(block * block, D));
+    return carve.used;
 }
 
 static bool allocate(pf_attention *a, size_t max_tokens, pf_error *error) {
@@ -123,7 +116,7 @@ static bool set_up_head(pf_attention *a, size_t i, pf_head_plan plan, float *sta
     float epsilon = head->features.tail_epsilon, *tail_state = state + plan.slot_floats;
     for (size_t t = 0; t < plan.n_tails; t++) {
         tails[t] = pf_favor_state_at(tail_state, plan.M, D, epsilon, decay);
-        tail_state += pf_state_round_up(pf_favor_state_floats(plan.M, D, epsilon));
+        tail_state += pf_cache_line_floats(pf_favor_state_floats(plan.M, D, epsilon));
         pf_favor_state_reset(&tails[t]);
     }
     pf_attention_draw_head(a, i, 0, a->draw_scratch);

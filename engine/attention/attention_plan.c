@@ -2,12 +2,10 @@
  * allocated. */
 #include "attention_plan.h"
 
+#include "carve.h"
+
 static size_t of_head(const uint32_t *per_head, uint32_t from_options, size_t index) {
     return per_head ? per_head[index] : from_options;
-}
-
-size_t pf_state_round_up(size_t floats) {
-    return (floats + 15) / 16 * 16; /* every head's state starts on a cache line */
 }
 
 static float tail_epsilon(const pf_attention_options *options) {
@@ -24,7 +22,7 @@ pf_head_plan pf_head_plan_of(const pf_attention_config *c, size_t index) {
         plan.window = of_head(c->windows, options->window, index);
         plan.slots = options->sinks + plan.window;
     }
-    plan.slot_floats = pf_state_round_up(pf_kv_cache_floats(options->kv, plan.slots, D));
+    plan.slot_floats = pf_cache_line_floats(pf_kv_cache_floats(options->kv, plan.slots, D));
     plan.floats = plan.slot_floats;
     if (options->kind != PF_ATTENTION_FAVOR) return plan;
     plan.M = of_head(c->head_features, options->features, index);
@@ -32,8 +30,8 @@ pf_head_plan pf_head_plan_of(const pf_attention_config *c, size_t index) {
     if (options->map == PF_MAP_ELU) plan.M = D;
     if (plan.M == 0) return plan; /* this head has a window only */
     plan.n_tails = pf_head_n_tails(c, (uint32_t)(index / c->model->n_kv_heads));
-    plan.floats +=
-        plan.n_tails * pf_state_round_up(pf_favor_state_floats(plan.M, D, tail_epsilon(options)));
+    plan.floats += plan.n_tails *
+                   pf_cache_line_floats(pf_favor_state_floats(plan.M, D, tail_epsilon(options)));
     return plan;
 }
 

@@ -19,7 +19,6 @@ bool pf_attention_check(const pf_attention_config *config, pf_error *error);
 /* Heads of all layers are numbered layer * n_kv_heads + KV head. */
 size_t pf_attention_n_heads(const pf_attention_config *config);
 pf_head_plan pf_head_plan_of(const pf_attention_config *config, size_t index);
-size_t pf_state_round_up(size_t floats); /* to whole cache lines */
 
 /* Bytes of state that a session with this attention allocates. */
 size_t pf_attention_planned_bytes(const pf_attention_config *config);

@@ -2,6 +2,8 @@
  * it. */
 #include "attention_share.h"
 
+#include "carve.h"
+
 /* Two barriers cost about as much as reading this many numbers of keys and values. */
 enum { WORTH_BARRIERS = 100000 };
 
@@ -11,7 +13,7 @@ static size_t n_heads(const pf_shared_layer *l) { return l->config->model->n_kv_
 
 /* [G] rows, in whole cache lines so that threads do not share them. */
 static size_t part_floats(const pf_attention_config *c) {
-    return (pf_attention_group(c) * (c->model->head_dim + 2) + 15) / 16 * 16;
+    return pf_cache_line_floats(pf_attention_group(c) * (c->model->head_dim + 2));
 }
 
 size_t pf_shared_parts_floats(const pf_attention_config *c, size_t n_members) {

@@ -1,4 +1,4 @@
-/* floor 3.2 - JSON pieces: the vocabularies in tokenizer.json and vocab.json -> pieces. */
+/* floor 3.2 - JSON pieces: reads the vocabulary of a tokenizer.json or vocab.json. */
 #include "json_pieces.h"
 
 #include "memory.h"
@@ -9,7 +9,7 @@
 
 #define PAD_BYTES 16 /* "[PAD4294967295]" */
 
-/* How many ids there are: one more than the largest. A file with far more ids than pieces is wrong. */
+/* The number of ids: one more than the largest. A file with far more ids than pieces is refused. */
 static bool count_ids(const json_t *vocab, const json_t *added, size_t *count, pf_error *error) {
     const char *text;
     json_t *value;
@@ -18,14 +18,14 @@ static bool count_ids(const json_t *vocab, const json_t *added, size_t *count, p
     json_object_foreach((json_t *)vocab, text, value) {
         json_int_t id = json_integer_value(value);
         if (!json_is_integer(value) || id < 0)
-            return pf_fail(error, "the id of the piece \"%.60s\" is no number from 0 up", text);
+            return pf_fail(error, "the id of the piece \"%.60s\" is not a number from 0 up", text);
         if (id > last) last = id;
     }
     json_array_foreach((json_t *)added, index, value) {
         const json_t *id = json_object_get(value, "id");
         if (!json_is_integer(id) || json_integer_value(id) < 0 ||
             !json_is_string(json_object_get(value, "content")))
-            return pf_fail(error, "added token %zu has no id and content", index);
+            return pf_fail(error, "added token %zu lacks an id or its content", index);
         if (json_integer_value(id) > last) last = json_integer_value(id);
     }
     if (last < 0) return pf_fail(error, "the vocabulary has no pieces");
@@ -74,7 +74,7 @@ static bool read_list(const json_t *vocab, pf_vocabulary_storage *storage, pf_er
         const json_t *text = json_array_get(pair, 0), *score = json_array_get(pair, 1);
         double value = json_number_value(score);
         if (!json_is_string(text) || !json_is_number(score) || fabs(value) > 1e30)
-            return pf_fail(error, "piece %zu of the vocabulary is no pair of a text and a score",
+            return pf_fail(error, "piece %zu of the vocabulary is not a pair of a text and a score",
                            id);
         if (!set_piece(&storage->pieces[id], text, storage, error)) return false;
         storage->pieces[id].score = (float)value;
@@ -90,7 +90,7 @@ static bool read_added(const json_t *added, pf_vocabulary_storage *storage, pf_e
         pf_piece *piece = &storage->pieces[json_integer_value(json_object_get(token, "id"))];
         if (json_is_true(json_object_get(token, "single_word")))
             return pf_fail(error,
-                           "the added token \"%.60s\" is to match whole words only "
+                           "the added token \"%.60s\" matches whole words only "
                            "(single_word), which is not supported",
                            json_string_value(text));
         if (!set_piece(piece, text, storage, error)) return false;
@@ -119,7 +119,7 @@ bool pf_json_pieces(const json_t *vocab, const json_t *added, size_t text_bytes,
                     pf_vocabulary *vocabulary, pf_vocabulary_storage *storage, pf_error *error) {
     size_t n = 0;
     if (!json_is_object(vocab) && !json_is_array(vocab))
-        return pf_fail(error, "there is no vocabulary (\"vocab\") in it");
+        return pf_fail(error, "the file has no vocabulary (\"vocab\")");
     if (!count_ids(vocab, added, &n, error)) return false;
     storage->pieces = pf_calloc(n, sizeof *storage->pieces, "a vocabulary", error);
     if (!storage->pieces ||

@@ -8,16 +8,16 @@
 
 #define SPACE "\xe2\x96\x81" /* U+2581 */
 #define SPACE_BYTES 3
-#define ENTRY_BYTES 8 /* score and size; the smallest that a piece can be */
+#define ENTRY_BYTES 8 /* score and size: the smallest possible piece */
 
-/* A piece that is one byte written out: "<0x0A>". */
+/* A piece that stands for one byte: "<0x0A>". */
 static bool is_byte(const char *bytes, size_t size) {
     static const char digits[] = "0123456789ABCDEF";
     return size == 6 && memcmp(bytes, "<0x", 3) == 0 && bytes[3] && strchr(digits, bytes[3]) &&
            bytes[4] && strchr(digits, bytes[4]) && bytes[5] == '>';
 }
 
-/* run.c knows the first three ids by number; the file writes two of them with newlines around. */
+/* run.c hard-codes the first three ids; in the file, two of them are surrounded by newlines. */
 static bool special_piece(size_t id, pf_piece *piece) {
     static const char *const names[] = {"<unk>", "<s>", "</s>"};
     if (id > 2) return false;
@@ -27,7 +27,7 @@ static bool special_piece(size_t id, pf_piece *piece) {
     return true;
 }
 
-/* Copies with ' ' as U+2581; returns the new size. */
+/* Copies the bytes with each space as U+2581; returns the new size. */
 static size_t escape(const char *from, size_t size, char *to) {
     size_t n = 0;
     for (size_t i = 0; i < size; i++) {
@@ -43,8 +43,7 @@ static size_t escape(const char *from, size_t size, char *to) {
 
 static bool read_pieces(pf_slice bytes, size_t n_vocab, pf_vocabulary *vocabulary,
                         pf_vocabulary_storage *storage, pf_error *error) {
-    size_t at =
-        sizeof(uint32_t); /* after the length of the longest piece, which we need not know */
+    size_t at = sizeof(uint32_t); /* skips the length of the longest piece */
     char *text = storage->text;
     for (size_t id = 0; id < n_vocab; id++) {
         pf_slice entry, body;
@@ -65,7 +64,8 @@ static bool read_pieces(pf_slice bytes, size_t n_vocab, pf_vocabulary *vocabular
                            id, n_vocab, size);
         if (!isfinite(piece->score))
             return pf_fail(
-                error, "piece %zu of the tokenizer file has no finite score; it is damaged", id);
+                error, "the score of piece %zu of the tokenizer file is not finite; it is damaged",
+                id);
         at += body.size;
         if (special_piece(id, piece)) continue;
         bool byte = is_byte((const char *)body.data, body.size);
@@ -78,9 +78,8 @@ static bool read_pieces(pf_slice bytes, size_t n_vocab, pf_vocabulary *vocabular
     if (at != bytes.size)
         return pf_fail(
             error,
-            "the tokenizer file goes on after %zu pieces (%zu bytes more); it belongs to "
-            "another model",
-            n_vocab, bytes.size - at);
+            "the tokenizer file has %zu bytes after its %zu pieces; it belongs to another model",
+            bytes.size - at, n_vocab);
     return true;
 }
 
@@ -92,12 +91,12 @@ bool pf_llama2c_tokenizer_read(pf_slice bytes, size_t n_vocab, pf_vocabulary *vo
                        "or belongs to another model",
                        bytes.size, n_vocab);
     if (n_vocab < 3)
-        return pf_fail(error,
-                       "a llama2.c vocabulary has at least <unk>, <s> and </s>, this one %zu ids",
-                       n_vocab);
+        return pf_fail(
+            error, "a llama2.c vocabulary has at least <unk>, <s> and </s>; this one has %zu ids",
+            n_vocab);
     storage->pieces = pf_calloc(n_vocab, sizeof *storage->pieces, "a vocabulary", error);
     storage->text =
-        pf_calloc(bytes.size, SPACE_BYTES, "a vocabulary", error); /* each byte a space */
+        pf_calloc(bytes.size, SPACE_BYTES, "a vocabulary", error); /* if every byte is a space */
     if (!storage->pieces || !storage->text) return false;
     *vocabulary = (pf_vocabulary){.kind = PF_TOKENIZER_SPM,
                                   .pieces = storage->pieces,

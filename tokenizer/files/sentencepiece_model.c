@@ -48,7 +48,7 @@ static bool read_body(message *in, pf_slice *body) {
     return true;
 }
 
-/* The next field; false at the end, and with *good = false if the message is damaged there. */
+/* Reads the next field; false at the end, and with *good false if the message is damaged. */
 static bool next_field(message *in, field *f, bool *good) {
     uint64_t key;
     if (in->at == in->bytes.size) return false;
@@ -65,7 +65,7 @@ static bool next_field(message *in, field *f, bool *good) {
     else if (*good && f->wire == BYTES)
         *good = read_body(in, &f->body);
     else
-        *good = false; /* groups are no part of this format */
+        *good = false; /* groups are not part of this format */
     return *good;
 }
 
@@ -73,7 +73,7 @@ static bool damaged(const char *where, pf_error *error) {
     return pf_fail(error, "the SentencePiece model is truncated or damaged in %s", where);
 }
 
-/* ---- its messages ---- */
+/* ---- the messages ---- */
 
 typedef struct {
     int32_t model_type, unk, bos, eos;
@@ -108,7 +108,7 @@ static bool read_trainer(pf_slice bytes, spec *s, pf_error *error) {
     bool good = true;
     while (next_field(&in, &f, &good)) {
         if (f.wire != VARINT) continue;
-        int32_t value = (int32_t)(uint32_t)f.value; /* negative ones are written with 64 bits */
+        int32_t value = (int32_t)(uint32_t)f.value; /* negative values take 64 bits */
         if (f.number == 3) s->model_type = value;
         if (f.number == 24) s->suffix = value != 0;
         if (f.number == 40) s->unk = value;
@@ -162,16 +162,16 @@ static bool read_messages(pf_slice bytes, pf_piece *pieces, spec *s, pf_error *e
 static bool check_spec(const spec *s, pf_error *error) {
     static const char *const names[] = {"?", "Unigram", "BPE", "word", "character"};
     if (s->model_type != 1 && s->model_type != 2)
-        return pf_fail(error,
-                       "this is a SentencePiece %s model; supported are BPE and Unigram models",
-                       names[s->model_type > 0 && s->model_type < 5 ? s->model_type : 0]);
+        return pf_fail(
+            error, "this is a SentencePiece %s model; only BPE and Unigram models are supported",
+            names[s->model_type > 0 && s->model_type < 5 ? s->model_type : 0]);
     if (s->suffix)
         return pf_fail(error, "a SentencePiece model with spaces as suffixes "
                               "(treat_whitespace_as_suffix) is not supported");
     return true;
 }
 
-/* -1 unless there is such a piece, of such a type. */
+/* The id if it is that of a piece of this type, otherwise -1. */
 static int32_t check_id(int32_t id, pf_token_type type, const pf_piece *pieces, size_t n) {
     return id >= 0 && (size_t)id < n && pieces[id].type == type ? id : -1;
 }
@@ -201,7 +201,7 @@ static bool set_steps(const spec *s, pf_vocabulary *vocabulary, pf_vocabulary_st
 }
 
 bool pf_sentencepiece_model_sniff(pf_slice bytes) {
-    /* Field 1, and in it field 1: a piece begins with its text. */
+    /* Field 1, a piece, which starts with its own field 1, the text. */
     return bytes.size >= 4 && bytes.data[0] == 0x0a && bytes.data[1] != 0 && bytes.data[2] == 0x0a;
 }
 
@@ -210,7 +210,7 @@ bool pf_sentencepiece_model_read(pf_slice bytes, pf_vocabulary *vocabulary,
     spec s = {.model_type = 1,
               .unk = 0,
               .bos = 1,
-              .eos = 2, /* protobuf leaves out defaults */
+              .eos = 2, /* the defaults, which protobuf leaves out */
               .dummy_prefix = true,
               .trim = true,
               .escape = true};
@@ -218,7 +218,7 @@ bool pf_sentencepiece_model_read(pf_slice bytes, pf_vocabulary *vocabulary,
     if (!count_pieces(bytes, &n, error) ||
         !pf_vocabulary_storage_reserve(storage, bytes.size, error))
         return false;
-    /* A copy of the whole file, which texts and rules are parts of. */
+    /* Texts and rules point into a copy of the whole file. */
     memcpy(storage->text, bytes.data, bytes.size);
     storage->text_used = bytes.size;
     bytes.data = (const uint8_t *)storage->text;

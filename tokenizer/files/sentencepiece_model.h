@@ -7,9 +7,9 @@
  *   NormalizerSpec   1 name  2 precompiled_charsmap  3 add_dummy_prefix  4 remove_extra_whitespaces
  *                    5 escape_whitespaces
  *
- * Compiled normalisation rules (nmt_nfkc and others) become a step of their own (charsmap.h). What would
- * change the ids and is not supported is refused by name: word and character models, spaces as suffixes.
- * BOS is added for BPE, as all models do that have such a file; EOS is not.
+ * Compiled normalisation rules (nmt_nfkc and others) become a normalisation step (charsmap.h).
+ * Features that would change the ids and are not supported (word and character models, spaces as
+ * suffixes) are refused by name. BPE adds BOS, as all models with such a file do, but not EOS.
  */
 #ifndef PF_SENTENCEPIECE_MODEL_H
 #define PF_SENTENCEPIECE_MODEL_H
@@ -18,11 +18,11 @@
 #include "vocabulary.h"
 #include "vocabulary_storage.h"
 
-/* True if the bytes begin as such a file does, with a piece. */
+/* True if the bytes start with a piece, as such a file does. */
 bool pf_sentencepiece_model_sniff(pf_slice bytes);
 
-/* Everything lands in *storage (zeroed by the caller, freed by it also on failure): `bytes` may be
- * unmapped afterwards. */
+/* Copies everything to *storage, which you zero before and free afterwards, also on failure. You
+ * may unmap `bytes` afterwards. */
 bool pf_sentencepiece_model_read(pf_slice bytes, pf_vocabulary *vocabulary,
                                  pf_vocabulary_storage *storage, pf_error *error);
 

@@ -1,4 +1,4 @@
-/* floor 3.4 - tokenizer.json: the tokenizers of Hugging Face, as one file has them. */
+/* floor 3.4 - tokenizer.json: reads the tokenizers of Hugging Face. */
 #include "tokenizer_json.h"
 
 #include "json_pieces.h"
@@ -36,10 +36,10 @@ static bool halves_of(const json_t *merge, pf_piece *left, pf_piece *right) {
 }
 
 static bool wrong_merge(size_t rank, pf_error *error) {
-    return pf_fail(error, "merge %zu is no pair of two pieces", rank);
+    return pf_fail(error, "merge %zu is not a pair of pieces", rank);
 }
 
-/* Merges of byte-level BPE, as GGUF writes them. */
+/* Stores the merges of byte-level BPE as GGUF writes them. */
 static bool read_merges(const json_t *merges, pf_vocabulary *vocabulary,
                         pf_vocabulary_storage *storage, pf_error *error) {
     size_t rank, n = json_array_size(merges);
@@ -69,8 +69,8 @@ typedef struct {
 } pair;
 
 typedef struct {
-    pf_piece_map map; /* the pieces that a text can become */
-    pair *pairs;      /* [n_pairs] the merges, sorted */
+    pf_map map;  /* the pieces that text can become */
+    pair *pairs; /* [n_pairs] the merges, sorted */
     size_t n_pairs;
 } merge_table;
 
@@ -95,10 +95,10 @@ static bool rank_merges(const json_t *merges, merge_table *t, pf_piece *pieces, 
             return wrong_merge(rank, error);
         memcpy(joined, left.bytes, left.size);
         memcpy(joined + left.size, right.bytes, right.size);
-        int32_t whole = pf_piece_map_find(&t->map, joined, left.size + right.size);
-        pair p = {pf_piece_map_find(&t->map, left.bytes, left.size),
-                  pf_piece_map_find(&t->map, right.bytes, right.size)};
-        if (whole < 0 || p.left < 0 || p.right < 0) continue; /* of control tokens */
+        int32_t whole = pf_piece_find(&t->map, joined, left.size + right.size);
+        pair p = {pf_piece_find(&t->map, left.bytes, left.size),
+                  pf_piece_find(&t->map, right.bytes, right.size)};
+        if (whole < 0 || p.left < 0 || p.right < 0) continue; /* a merge of control tokens */
         if (pieces[whole].score == 0) pieces[whole].score = -1.0f - (float)rank;
         t->pairs[t->n_pairs++] = p;
     }
@@ -106,12 +106,12 @@ static bool rank_merges(const json_t *merges, merge_table *t, pf_piece *pieces, 
     return true;
 }
 
-/* Every cut of a piece into two others must be a merge: SentencePiece would take it for one. */
+/* Every cut of a piece into two others must be a merge: SentencePiece would merge them. */
 static bool check_cuts(const merge_table *t, const pf_piece *piece, pf_error *error) {
     for (size_t i = pf_utf8_next(piece->bytes, piece->size).size; i < piece->size;
          i += pf_utf8_next(piece->bytes + i, piece->size - i).size) {
-        pair p = {pf_piece_map_find(&t->map, piece->bytes, i),
-                  pf_piece_map_find(&t->map, piece->bytes + i, piece->size - i)};
+        pair p = {pf_piece_find(&t->map, piece->bytes, i),
+                  pf_piece_find(&t->map, piece->bytes + i, piece->size - i)};
         if (p.left < 0 || p.right < 0 || bsearch(&p, t->pairs, t->n_pairs, sizeof p, compare_pairs))
             continue;
         return pf_fail(error,
@@ -128,7 +128,9 @@ static bool score_pieces(const json_t *merges, merge_table *t, pf_piece *pieces,
         pieces[id].score = 0;
         if (is_text(&pieces[id]) && pieces[id].size > 512)
             return pf_fail(error, "piece %zu is longer than 512 bytes", id);
-        if (is_text(&pieces[id]) && !pf_piece_map_add(&t->map, (int32_t)id, error)) return false;
+        if (is_text(&pieces[id]) &&
+            !pf_map_put(&t->map, pieces[id].bytes, pieces[id].size, id, error))
+            return false;
     }
     if (!rank_merges(merges, t, pieces, error)) return false;
     for (size_t id = 0; id < n; id++)
@@ -141,9 +143,8 @@ static bool merges_to_scores(const json_t *merges, const pf_vocabulary *vocabula
     merge_table t = {.n_pairs = 0};
     size_t n = vocabulary->n_pieces;
     t.pairs = pf_calloc(json_array_size(merges), sizeof *t.pairs, "the merges", error);
-    bool good = t.pairs && pf_piece_map_new(&t.map, pieces, n, error) &&
-                score_pieces(merges, &t, pieces, n, error);
-    pf_piece_map_free(&t.map);
+    bool good = t.pairs && score_pieces(merges, &t, pieces, n, error);
+    pf_map_free(&t.map);
     pf_free(t.pairs);
     return good;
 }
@@ -177,7 +178,8 @@ static bool same_patterns(const pf_json_steps *steps, const char *const patterns
     return true;
 }
 
-/* By their name if they have one, else as they are; no pattern at all cuts nothing. */
+/* Stores the name of the patterns if they have one, otherwise the patterns. Without any pattern,
+ * the whole text is one word. */
 static bool set_patterns(const pf_json_steps *steps, pf_vocabulary *vocabulary,
                          pf_vocabulary_storage *storage, pf_error *error) {
     static const char everything[] = "(?s).+";
@@ -221,7 +223,7 @@ static bool read_byte_level(const json_t *model, const pf_json_steps *steps,
            read_merges(json_object_get(model, "merges"), vocabulary, storage, error);
 }
 
-/* Words end before each U+2581, so no piece may have one inside. */
+/* Each U+2581 starts a new word, so no piece may have one inside. */
 static bool check_words(const pf_vocabulary *vocabulary, pf_error *error) {
     for (size_t id = 0; id < vocabulary->n_pieces; id++) {
         const pf_piece *piece = &vocabulary->pieces[id];
@@ -229,7 +231,7 @@ static bool check_words(const pf_vocabulary *vocabulary, pf_error *error) {
             if (memcmp(piece->bytes + i, "\xe2\x96\x81", 3) == 0)
                 return pf_fail(error,
                                "Metaspace that splits words is not supported for a vocabulary with "
-                               "pieces of several words, such as %zu",
+                               "pieces of several words, such as piece %zu",
                                id);
     }
     return true;
@@ -269,7 +271,7 @@ static bool set_steps(const pf_json_steps *steps, pf_vocabulary *vocabulary,
     return true;
 }
 
-/* BPE names its unknown token, Unigram numbers it. */
+/* BPE gives the text of its unknown token, Unigram its id. */
 static bool set_unknown(const json_t *model, bool is_unigram, pf_vocabulary *vocabulary,
                         pf_vocabulary_storage *storage, pf_error *error) {
     const json_t *id = json_object_get(model, "unk_id");
@@ -286,7 +288,7 @@ static bool set_unknown(const json_t *model, bool is_unigram, pf_vocabulary *voc
     return true;
 }
 
-/* Where the post-processor names none. */
+/* For a file whose post-processor does not name BOS or EOS. */
 static void guess_ids(pf_vocabulary *vocabulary) {
     static const char *const bos[] = {"<s>", "<|begin_of_text|>"};
     static const char *const eos[] = {"</s>", "<|end_of_text|>", "<|endoftext|>"};
@@ -303,11 +305,11 @@ static bool read_file(const json_t *root, size_t bytes, pf_vocabulary *vocabular
     const char *type = json_string_value(json_object_get(model, "type"));
     bool is_unigram = is(type, "Unigram");
     if (!json_is_object(model))
-        return pf_fail(error, "the file has no \"model\", so it is no tokenizer.json");
+        return pf_fail(error, "the file has no \"model\", so it is not a tokenizer.json");
     if (!is_unigram && !is(type, "BPE") && !(!type && json_object_get(model, "merges")))
         return pf_fail(error,
-                       "the model \"%.40s\" of tokenizer.json is not supported; supported are "
-                       "BPE and Unigram",
+                       "the model \"%.40s\" of tokenizer.json is not supported; only BPE and "
+                       "Unigram are",
                        type ? type : "?");
     *vocabulary = (pf_vocabulary){.bos = -1, .eos = -1, .unk = -1, .eot = -1};
     if (!check_model(model, error) ||

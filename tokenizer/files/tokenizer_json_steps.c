@@ -1,11 +1,11 @@
-/* floor 3.3 - tokenizer.json, its steps: normaliser, pre-tokenizer and post-processor. */
+/* floor 3.3 - tokenizer.json's steps: its normaliser, pre-tokenizer and post-processor. */
 #include "tokenizer_json_steps.h"
 
 #include <string.h>
 
 #define SPACE "\xe2\x96\x81" /* U+2581 */
 
-/* What GPT-2 cuts a text into, and ByteLevel of itself; the pattern of the preset "gpt-2". */
+/* GPT-2's pattern, which ByteLevel applies by default: the preset "gpt-2". */
 #define GPT2 "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 
 typedef struct {
@@ -22,7 +22,7 @@ static const char *text_of(const json_t *object, const char *key) {
 
 static bool is(const char *text, const char *other) { return text && strcmp(text, other) == 0; }
 
-/* Absent means `otherwise`. */
+/* The flag, `otherwise` if it is absent. */
 static bool flag_of(const json_t *object, const char *key, bool otherwise) {
     const json_t *value = json_object_get(object, key);
     return json_is_boolean(value) ? json_is_true(value) : otherwise;
@@ -31,11 +31,11 @@ static bool flag_of(const json_t *object, const char *key, bool otherwise) {
 static bool unsupported(const reader *r, const char *what, const char *type,
                         const char *supported) {
     return pf_fail(r->error,
-                   "the %s \"%.40s\" of tokenizer.json is not supported; supported are %s", what,
-                   type ? type : "?", supported);
+                   "the %s \"%.40s\" of tokenizer.json is not supported; the supported ones are %s",
+                   what, type ? type : "?", supported);
 }
 
-/* A step, or those of a Sequence; null is none. Depth is limited by the parser. */
+/* Reads a step, or each step of a Sequence; null means no steps. The parser limits the depth. */
 static bool each_step(const reader *r, const json_t *step, const char *list, read_step read) {
     size_t i;
     json_t *part;
@@ -64,7 +64,7 @@ static bool add_step(const reader *r, pf_normal_kind kind, const char *from, siz
                      const char *to, size_t to_size) {
     pf_json_steps *s = r->steps;
     if (s->n_steps == PF_MAX_JSON_STEPS)
-        return pf_fail(r->error, "a normaliser of more than %d steps is not supported",
+        return pf_fail(r->error, "a normaliser with more than %d steps is not supported",
                        PF_MAX_JSON_STEPS);
     pf_normal_step *step = &s->steps[s->n_steps++];
     *step = (pf_normal_step){.kind = kind, .from_size = from_size, .to_size = to_size};
@@ -77,7 +77,7 @@ static bool add_replacement(const reader *r, const json_t *step) {
     bool is_regex;
     size_t from_size;
     const char *from = get_pattern(step, &is_regex, &from_size), *to = text_of(step, "content");
-    if (!from || !to) return pf_fail(r->error, "a Replace step has no pattern and content");
+    if (!from || !to) return pf_fail(r->error, "a Replace step lacks a pattern or its content");
     if (is_regex && is(from, " {2,}") && (is(to, " ") || is(to, SPACE))) {
         r->steps->trim = true; /* what converters write for remove_extra_whitespaces */
         return true;
@@ -85,7 +85,7 @@ static bool add_replacement(const reader *r, const json_t *step) {
     if (is_regex)
         return pf_fail(r->error,
                        "a normaliser that replaces the pattern '%.60s' is not supported; "
-                       "supported are fixed texts",
+                       "only fixed texts are",
                        from);
     if (is(from, " ") && is(to, SPACE)) {
         r->steps->escape = true;
@@ -109,7 +109,7 @@ static int base64_digit(char c) {
     return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-/* SentencePiece's compiled rules, in base64. Decoded within the room that its text would take. */
+/* SentencePiece's compiled rules, in base64. Decoded into the room reserved for the base64 text. */
 static bool add_charsmap(const reader *r, const json_t *step) {
     const char *text = text_of(step, "precompiled_charsmap");
     size_t size = 0, n = text ? strlen(text) : 0;
@@ -120,7 +120,7 @@ static bool add_charsmap(const reader *r, const json_t *step) {
     while (n > 0 && text[n - 1] == '=') n--;
     for (size_t i = 0; i < n; i++) {
         int digit = base64_digit(text[i]);
-        if (digit < 0) return pf_fail(r->error, "a precompiled_charsmap is no base64 text");
+        if (digit < 0) return pf_fail(r->error, "a precompiled_charsmap is not valid base64");
         bits = bits << 6 | (uint32_t)digit;
         if (i % 4) bytes[size++] = (char)(bits >> (6 - 2 * (i % 4)) & 0xff);
     }
@@ -145,7 +145,7 @@ static bool read_normalizer(const reader *r, const json_t *step, const char *typ
     if (is(type, "Prepend")) return add_prefix(r, step);
     if (is(type, "Replace")) return add_replacement(r, step);
     if (is(type, "Precompiled")) return add_charsmap(r, step);
-    if (is(type, "Strip")) { /* of converted SentencePiece models, beside Replace " {2,}" */
+    if (is(type, "Strip")) { /* in converted SentencePiece models, next to Replace " {2,}" */
         r->steps->trim = true;
         return true;
     }
@@ -155,7 +155,7 @@ static bool read_normalizer(const reader *r, const json_t *step, const char *typ
 
 /* ---- pre-tokenizer ---- */
 
-/* The pattern is a constant, or lives in the storage. */
+/* The pattern is a constant or in the storage. */
 static bool add_pattern(const reader *r, const char *pattern, size_t size) {
     pf_json_steps *s = r->steps;
     if (s->n_patterns == PF_MAX_JSON_STEPS)
@@ -171,12 +171,13 @@ static bool add_split(const reader *r, const json_t *step) {
     const char *pattern = get_pattern(step, &is_regex, &size);
     const char *behavior = text_of(step, "behavior");
     if (!pattern) return pf_fail(r->error, "a Split step has no pattern");
-    /* What matches is a word, and what lies between; "Removed" and inverted says the same of patterns
-     * that leave nothing between them, as those of all models that write it. */
+    /* "Isolated": each match is a word, and so is the text between two matches. "Removed",
+     * inverted, keeps only the matches: the same if nothing lies between them, as with all models
+     * that use it. */
     if (!is(behavior, "Isolated") && !(is(behavior, "Removed") && invert))
         return pf_fail(r->error,
-                       "a Split step that is \"%.40s\" is not supported; supported is "
-                       "\"Isolated\"",
+                       "a Split step with the behavior \"%.40s\" is not supported; only "
+                       "\"Isolated\" is",
                        behavior ? behavior : "?");
     if (is_regex)
         return add_pattern(r, pf_vocabulary_storage_text(r->storage, pattern, size, r->error),
@@ -210,7 +211,7 @@ static bool add_metaspace(const reader *r, const json_t *step) {
 
 static bool read_pre_tokenizer(const reader *r, const json_t *step, const char *type) {
     if (r->steps->byte_level)
-        return pf_fail(r->error, "the pre-tokenizer \"%.40s\" behind ByteLevel is not supported",
+        return pf_fail(r->error, "the pre-tokenizer \"%.40s\" after ByteLevel is not supported",
                        type ? type : "?");
     if (is(type, "ByteLevel")) return add_byte_level(r, step);
     if (is(type, "Split")) return add_split(r, step);
@@ -231,7 +232,7 @@ bool pf_json_read_steps(const json_t *normalizer, const json_t *pre_tokenizer, p
 
 /* ---- post-processor ---- */
 
-/* The id of a special token of a template, -1 if it is not exactly one id of the vocabulary. */
+/* The id of a template's special token, -1 unless it is exactly one id of the vocabulary. */
 static int32_t template_id(const json_t *processor, const json_t *token,
                            const pf_vocabulary *vocabulary) {
     const char *name = text_of(token, "id");
@@ -258,8 +259,8 @@ static bool read_template(const json_t *processor, pf_vocabulary *vocabulary, pf
         bool *add = seen_text ? &vocabulary->add_eos : &vocabulary->add_bos;
         int32_t id = template_id(processor, token, vocabulary);
         if (*add || id < 0)
-            return pf_fail(error, "the template of the post-processor is not supported; supported "
-                                  "is one special token before the text, one behind it, or none");
+            return pf_fail(error, "the template of the post-processor is not supported; it may "
+                                  "add one special token before the text and one after it");
         *add = true;
         *(seen_text ? &vocabulary->eos : &vocabulary->bos) = id;
     }
@@ -276,7 +277,7 @@ bool pf_json_read_post_processor(const json_t *processor, pf_vocabulary *vocabul
     if (!is(type, "Sequence"))
         return pf_fail(error,
                        "the post-processor \"%.40s\" of tokenizer.json is not supported; "
-                       "supported are ByteLevel, TemplateProcessing and Sequence",
+                       "the supported ones are ByteLevel, TemplateProcessing and Sequence",
                        type ? type : "?");
     json_array_foreach(json_object_get(processor, "processors"), i, part) {
         if (!pf_json_read_post_processor(part, vocabulary, error)) return false;

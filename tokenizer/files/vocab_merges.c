@@ -1,4 +1,4 @@
-/* floor 3.3 - vocab and merges: GPT-2's pair of files, under either of their names. */
+/* floor 3.3 - vocab and merges: reads GPT-2's pair of files. */
 #include "vocab_merges.h"
 
 #include "json_pieces.h"
@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-/* The next line [*size bytes, without its end] from *at on; NULL behind the last. */
+/* The line at *at [*size bytes, without its line break]; moves *at on. NULL after the last line. */
 static const char *next_line(pf_slice text, size_t *at, size_t *size) {
     if (*at >= text.size) return NULL;
     const char *line = (const char *)text.data + *at;
@@ -33,7 +33,7 @@ static bool read_merges(pf_slice text, pf_vocabulary *vocabulary, pf_vocabulary_
         number++;
         if (size == 0 || (number == 1 && size >= 8 && memcmp(line, "#version", 8) == 0)) continue;
         if (!is_merge(line, size))
-            return pf_fail(error, "line %zu of the merges is no pair \"left right\"", number);
+            return pf_fail(error, "line %zu of the merges is not a pair \"left right\"", number);
         pf_piece *merge = &storage->merges[vocabulary->n_merges++];
         merge->bytes = pf_vocabulary_storage_text(storage, line, size, error);
         merge->size = size;
@@ -49,7 +49,7 @@ static void mark_control_tokens(pf_vocabulary_storage *storage, size_t n) {
         if (piece->size > 4 && memcmp(piece->bytes, "<|", 2) == 0 &&
             memcmp(piece->bytes + piece->size - 2, "|>", 2) == 0)
             piece->type = PF_TOKEN_CONTROL;
-        else if (piece->type == PF_TOKEN_BYTE) /* "<0x0A>": text like any other here */
+        else if (piece->type == PF_TOKEN_BYTE) /* "<0x0A>" is ordinary text here */
             piece->type = PF_TOKEN_NORMAL;
     }
 }

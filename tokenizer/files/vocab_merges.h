@@ -1,10 +1,11 @@
-/* floor 3.3 - vocab and merges: GPT-2's pair of files, under either of their names.
+/* floor 3.3 - vocab and merges: reads GPT-2's pair of files.
  *
  *   vocab.json (encoder.json)    {"piece": id, ...}
  *   merges.txt (vocab.bpe)       "#version: 0.2", then a line "left right" per merge, by rank
  *
- * The files say nothing of pre-tokenizers, special tokens and ids of them. We take GPT-2's pre-tokenizer,
- * and pieces "<|...|>" as control tokens; <|endoftext|>, if there, is BOS and EOS, and neither is added.
+ * The files do not name a pre-tokenizer, special tokens or their ids. We use GPT-2's pre-tokenizer
+ * and take pieces "<|...|>" as control tokens. <|endoftext|>, if present, is BOS and EOS; neither
+ * is added.
  */
 #ifndef PF_VOCAB_MERGES_H
 #define PF_VOCAB_MERGES_H

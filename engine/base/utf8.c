@@ -1,8 +1,8 @@
-/* floor 3.0 - UTF-8: where one character ends, and what is none. */
+/* floor 0.0 - UTF-8: reads and writes one character. */
 #include "utf8.h"
 
-/* Unicode 15, table 3-7: the first byte fixes the length and the range of the second byte; all
- * further bytes are 80..BF. */
+/* The length of a character and the range of its second byte, both given by the first byte (Unicode
+ * 15, table 3-7). All later bytes are 80..BF. 0 if no character starts with this byte. */
 static size_t lead(uint8_t byte, uint8_t *low, uint8_t *high) {
     *low = 0x80;
     *high = 0xBF;
