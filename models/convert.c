@@ -1,7 +1,7 @@
 /* floor 4.4 - convert: a checkpoint of any supported format -> GGUF. */
 #include "convert.h"
 
-#include "foreign.h"
+#include "import.h"
 #include "hf.h"
 #include "tokenizer_files.h"
 

@@ -2,8 +2,8 @@
 #include "load.h"
 
 #include "family.h"
-#include "favor_keys.h"
-#include "foreign.h"
+#include "attention_metadata.h"
+#include "import.h"
 #include "formats.h"
 #include "hf.h"
 #include "memory.h"

@@ -6,7 +6,7 @@
 #include "convert.h"
 #include "load.h"
 #include "memory.h"
-#include "numbers.h"
+#include "check_finite.h"
 #include "sampler.h"
 #include "session.h"
 

@@ -3,7 +3,7 @@
 
 #include "commands.h"
 #include "common.h"
-#include "foreign.h"
+#include "import.h"
 #include "formats.h"
 #include "load.h"
 

@@ -11,7 +11,7 @@
 #define PF_HF_TENSORS_H
 
 #include "hf_config.h"
-#include "layout.h"
+#include "tensor_names.h"
 
 /* Adds to layout->to what layout->from has (prefix ""). A tensor that has no place is an error. */
 bool pf_hf_tensors(pf_layout *layout, const pf_hf_config *config, pf_error *error);

@@ -1,5 +1,5 @@
 /* floor 4.1 - layout sizes: the hyperparameters of what foreign.c translates. */
-#include "foreign_layouts.h"
+#include "import_projects.h"
 
 #include "pth.h"
 

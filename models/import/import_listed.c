@@ -1,5 +1,5 @@
 /* floor 4.2 - any decoder whose --config lists its tensors (docs/convert.md): the family `performer`. */
-#include "foreign_layouts.h"
+#include "import_projects.h"
 
 #include <stdio.h>
 #include <string.h>

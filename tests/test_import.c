@@ -2,7 +2,7 @@
 #include "testing.h"
 
 #include "convert.h"
-#include "foreign.h"
+#include "import.h"
 #include "formats.h"
 #include "load.h"
 #include "memory.h"

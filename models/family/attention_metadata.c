@@ -1,5 +1,5 @@
 /* floor 4.1 - favor keys: performer.* and blk.N.favor.* of a checkpoint -> how its model attends. */
-#include "favor_keys.h"
+#include "attention_metadata.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #define PF_FOREIGN_LAYOUTS_H
 
 #include "config_file.h"
-#include "layout.h"
+#include "tensor_names.h"
 
 /* What all of them do. layout: begun, its prefix found. They add to layout->to, and leave it to the
  * caller to end or abort. config: NULL if none was given. */

@@ -1,7 +1,7 @@
 /* floor 4.2 - foreign: checkpoints under their own project's tensor names -> GGUF's names and keys. */
-#include "foreign.h"
+#include "import.h"
 
-#include "foreign_layouts.h"
+#include "import_projects.h"
 
 #include <stdio.h>
 #include <string.h>

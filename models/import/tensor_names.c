@@ -1,5 +1,5 @@
 /* floor 4.0 - layout: how a project names its tensors, and the same tensors under GGUF's names. */
-#include "layout.h"
+#include "tensor_names.h"
 
 #include "memory.h"
 

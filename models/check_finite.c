@@ -3,7 +3,7 @@
  * The weights are cut into pieces, of which each member takes the next whenever it is free, so that one of
  * them can come later. (Asking for a piece's pages with MADV_POPULATE_READ first was slower than the faults
  * of reading it: 36 instead of 25 ms for 440 MB.) */
-#include "numbers.h"
+#include "check_finite.h"
 
 #include "finite.h"
 #include "threads.h"

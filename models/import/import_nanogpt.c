@@ -2,7 +2,7 @@
  *
  * Without biases (bias=False) the family gpt2 gets biases of zeros. nanoGPT's GELU is the exact one (it was
  * the tanh form in early versions: --config {"activation": "gelu_tanh"}), recorded as gpt2.activation. */
-#include "foreign_layouts.h"
+#include "import_projects.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * Pre-norm LayerNorm, exact GELU, fixed or learned positions added to the tokens, and rotary ones
  * (adjacent pairs, base 10000) on q and k before the feature map; one projection per layer, shared by
  * its heads; 1e-4 added to every feature after the exponential. */
-#include "foreign_layouts.h"
+#include "import_projects.h"
 
 #include "attention_keys.h"
 #include "memory.h"

@@ -1,7 +1,7 @@
 /* floor 4.2 - llama2.c .pt: {'model': state_dict, 'model_args': {...}}, and what tales-favor adds to it.
  *
  * Rows of q and k are in the order of adjacent RoPE pairs, as in its .bin. */
-#include "foreign_layouts.h"
+#include "import_projects.h"
 
 #include "attention_keys.h"
 
