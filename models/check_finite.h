@@ -1,6 +1,6 @@
 /* floor 4.5 - numbers: finds weights that are none. */
-#ifndef PF_NUMBERS_H
-#define PF_NUMBERS_H
+#ifndef PF_CHECK_FINITE_H
+#define PF_CHECK_FINITE_H
 
 #include "load.h"
 

@@ -7,7 +7,7 @@
 
 typedef struct pf_convert_options {
     const char *source;    /* a file, its format found from the content; or a folder (hf.h) */
-    const char *config;    /* --config FILE.json, or NULL: what the source cannot say (foreign.h) */
+    const char *config;    /* --config FILE.json, or NULL: what the source cannot say (import.h) */
     const char *tokenizer; /* any of tokenizer_files.h, or NULL: what the source has */
     const char *output;
     pf_gguf_options gguf;                  /* target type, progress */

@@ -35,7 +35,7 @@ static bool load_model(pf_loaded *loaded, pf_error *error) {
                        "the file has no tensors, so it holds a vocabulary at most and no model");
     bool done = pf_binder_init(&binder, loaded->checkpoint, error) &&
                 pf_family_bind(&binder, &loaded->owned->model, &layers, error) &&
-                pf_favor_bind(&binder, &loaded->owned->model, layers, error) &&
+                pf_attention_bind(&binder, &loaded->owned->model, layers, error) &&
                 pf_bind_nothing_left(&binder, error);
     pf_binder_free(&binder);
     if (done) loaded->model = &loaded->owned->model;
@@ -84,7 +84,7 @@ static bool open_with(pf_checkpoint *checkpoint, bool (*load)(pf_loaded *loaded,
 }
 
 static pf_checkpoint *open_any(const char *path, pf_error *error) {
-    return pf_foreign_adopt(pf_hf_or_file_open(path, true, error), NULL, error);
+    return pf_import_checkpoint(pf_hf_or_file_open(path, true, error), NULL, error);
 }
 
 bool pf_loaded_open(const char *path, pf_loaded *loaded, pf_error *error) {
@@ -100,8 +100,9 @@ bool pf_loaded_read_tokenizer(pf_loaded *loaded, pf_error *error) {
 }
 
 bool pf_loaded_open_bytes(pf_slice bytes, const char *name, pf_loaded *loaded, pf_error *error) {
-    return open_with(pf_foreign_adopt(pf_checkpoint_open_bytes(bytes, name, error), NULL, error),
-                     load_both, loaded, error);
+    return open_with(
+        pf_import_checkpoint(pf_checkpoint_open_bytes(bytes, name, error), NULL, error), load_both,
+        loaded, error);
 }
 
 bool pf_loaded_open_tokenizer(const char *path, pf_loaded *loaded, pf_error *error) {

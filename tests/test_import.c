@@ -1,4 +1,4 @@
-/* floor 6.2 - test of foreign: checkpoints of other projects give their own logits. */
+/* floor 6.2 - test of import: checkpoints of other projects give their own logits. */
 #include "testing.h"
 
 #include "convert.h"
@@ -28,7 +28,8 @@ static void need_shared(void) {
 
 static void open_model(const char *path, const char *config, pf_loaded *loaded) {
     pf_error error = {""};
-    pf_checkpoint *checkpoint = pf_foreign_adopt(pf_checkpoint_open(path, &error), config, &error);
+    pf_checkpoint *checkpoint =
+        pf_import_checkpoint(pf_checkpoint_open(path, &error), config, &error);
     if (!checkpoint || !pf_loaded_bind(checkpoint, loaded, &error)) fail_msg("%s", error.message);
 }
 
@@ -240,8 +241,8 @@ static char output[64], config[64];
 
 static int make_paths(void **state) {
     (void)state;
-    snprintf(output, sizeof output, "/tmp/performer-test-foreign-%ld.gguf", (long)getpid());
-    snprintf(config, sizeof config, "/tmp/performer-test-foreign-%ld.json", (long)getpid());
+    snprintf(output, sizeof output, "/tmp/performer-test-import-%ld.gguf", (long)getpid());
+    snprintf(config, sizeof config, "/tmp/performer-test-import-%ld.json", (long)getpid());
     return 0;
 }
 
@@ -283,7 +284,7 @@ static void assert_told(const char *path, const char *text, const char *says) {
         fclose(file);
     }
     pf_checkpoint *checkpoint =
-        pf_foreign_adopt(pf_checkpoint_open(path, &error), text ? config : NULL, &error);
+        pf_import_checkpoint(pf_checkpoint_open(path, &error), text ? config : NULL, &error);
     pf_checkpoint_free(checkpoint);
     assert_null(checkpoint);
     if (!strstr(error.message, says)) fail_msg("\"%s\" lacks \"%s\"", error.message, says);
@@ -319,7 +320,7 @@ static void test_no_memory(void **state) {
         pf_error error = {""};
         pf_loaded loaded = {0};
         pf_memory_fail_after(n);
-        pf_checkpoint *checkpoint = pf_foreign_adopt(
+        pf_checkpoint *checkpoint = pf_import_checkpoint(
             pf_checkpoint_open(FIXTURES "performer.pt", &error), FIXTURES "performer.json", &error);
         done = checkpoint && pf_loaded_bind(checkpoint, &loaded, &error);
         pf_memory_fail_after(0);

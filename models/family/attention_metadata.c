@@ -177,7 +177,7 @@ static bool check_layer(const place *p, const pf_favor_weights *favor) {
     return true;
 }
 
-bool pf_favor_bind(pf_binder *binder, pf_model *model, pf_layer *layers, pf_error *error) {
+bool pf_attention_bind(pf_binder *binder, pf_model *model, pf_layer *layers, pf_error *error) {
     pf_checkpoint *checkpoint = binder->checkpoint;
     model->attention = pf_attention_options_default();
     model->tail_rope = true;

@@ -13,14 +13,14 @@
  * Shapes are GGUF's, the contiguous axis first. All tensors are optional, but centers, maps and fitted
  * tensors each come together or not at all.
  */
-#ifndef PF_FAVOR_KEYS_H
-#define PF_FAVOR_KEYS_H
+#ifndef PF_ATTENTION_METADATA_H
+#define PF_ATTENTION_METADATA_H
 
 #include "bind.h"
 #include "model.h"
 
 /* The model's sizes must be there; fills in attention, windows, head_features, tail_rope, and `favor`
  * of its layers. */
-bool pf_favor_bind(pf_binder *binder, pf_model *model, pf_layer *layers, pf_error *error);
+bool pf_attention_bind(pf_binder *binder, pf_model *model, pf_layer *layers, pf_error *error);
 
 #endif

@@ -39,14 +39,13 @@ static bool check_model(pf_checkpoint *checkpoint, pf_error *error) {
 /* Messages do not name the folder. Takes `from`. */
 static pf_checkpoint *translate(const char *folder, const json_t *config, pf_checkpoint *from,
                                 pf_hf_config *read, pf_error *error) {
-    pf_layout layout = {0};
-    if (!pf_layout_begin(&layout, from, "", error) || !set_name(folder, layout.to, error) ||
-        !pf_hf_config_read(config, layout.to, read, error) ||
-        !pf_hf_tensors(&layout, read, error)) {
-        pf_layout_abort(&layout);
+    pf_tensor_names names = {0};
+    if (!pf_tensor_names_begin(&names, from, "", error) || !set_name(folder, names.to, error) ||
+        !pf_hf_config_read(config, names.to, read, error) || !pf_hf_tensors(&names, read, error)) {
+        pf_tensor_names_abort(&names);
         return NULL;
     }
-    return pf_layout_end(&layout, error);
+    return pf_tensor_names_end(&names, error);
 }
 
 static pf_checkpoint *open_model(const char *folder, const json_t *config, bool with_tokenizer,

@@ -129,8 +129,8 @@ static bool make(const void *context, const pf_tensor *tensor, void *out, pf_err
 
 /* ---- taking ---- */
 
-static bool add_made(pf_layout *layout, const char *target, const pf_tensor *source, change what,
-                     size_t heads, pf_error *error) {
+static bool add_made(pf_tensor_names *names, const char *target, const pf_tensor *source,
+                     change what, size_t heads, pf_error *error) {
     bool turned = what == TRANSPOSE, vector = source->n_dims == 1;
     uint64_t shape[2] = {source->shape[turned], source->shape[!turned]};
     size_t bytes = vector ? (size_t)source->shape[0] * sizeof(float) : source->bytes;
@@ -141,74 +141,74 @@ static bool add_made(pf_layout *layout, const char *target, const pf_tensor *sou
     if ((what == PERMUTE_Q || what == PERMUTE_K) && (rows % heads != 0 || rows / heads % 2 != 0))
         return pf_fail(error, "the %llu rows of the tensor %s are not %zu heads of an even size",
                        (unsigned long long)rows, source->name, heads);
-    recipe *how = pf_checkpoint_alloc(layout->to, sizeof *how, target, error);
+    recipe *how = pf_checkpoint_alloc(names->to, sizeof *how, target, error);
     if (!how) return false;
     *how = (recipe){source, what, heads};
-    return pf_checkpoint_add_made_tensor(layout->to, target, vector ? PF_F32 : source->type,
+    return pf_checkpoint_add_made_tensor(names->to, target, vector ? PF_F32 : source->type,
                                          source->n_dims, shape, bytes, make, how, error);
 }
 
-static bool take(pf_layout *layout, const char *target, const char *name, change what,
+static bool take(pf_tensor_names *names, const char *target, const char *name, change what,
                  const pf_hf_config *config, pf_error *error) {
-    const pf_tensor *source = pf_layout_find(layout, name);
+    const pf_tensor *source = pf_tensor_names_find(names, name);
     bool halves = what == PERMUTE_Q || what == PERMUTE_K;
     if (!source) return true; /* what a family cannot do without is found by binding */
-    layout->used[source - pf_checkpoint_tensor(layout->from, 0)] = true;
+    names->used[source - pf_checkpoint_tensor(names->from, 0)] = true;
     if (halves && config->family != PF_HF_LLAMA) { /* the others turn halves in GGUF too */
         what = source->n_dims == 1 ? WIDEN : AS_IS;
         halves = false;
     }
     if (what == AS_IS && source->data)
-        return pf_checkpoint_add_tensor(layout->to, target, source->type, source->n_dims,
+        return pf_checkpoint_add_tensor(names->to, target, source->type, source->n_dims,
                                         source->shape, source->data, source->bytes, error);
     if (what == WIDEN && source->type == PF_F32 && source->data)
-        return take(layout, target, name, AS_IS, config, error);
-    return add_made(layout, target, source, what,
+        return take(names, target, name, AS_IS, config, error);
+    return add_made(names, target, source, what,
                     !halves             ? 1
                     : what == PERMUTE_Q ? config->n_heads
                                         : config->n_kv_heads,
                     error);
 }
 
-static bool take_row(pf_layout *layout, const row *r, const char *prefix,
+static bool take_row(pf_tensor_names *names, const row *r, const char *prefix,
                      const pf_hf_config *config, pf_error *error) {
     char target[MAX_NAME], inner[MAX_NAME], source[MAX_NAME];
     uint32_t n = strstr(r->source, "{layer}") ? config->n_layers : 1;
     for (uint32_t i = 0; i < n; i++) {
-        pf_layout_expand(r->target, "{layer}", i, target, sizeof target);
-        pf_layout_expand(r->source, "{layer}", i, inner, sizeof inner);
+        pf_tensor_names_expand(r->target, "{layer}", i, target, sizeof target);
+        pf_tensor_names_expand(r->source, "{layer}", i, inner, sizeof inner);
         snprintf(source, sizeof source, "%.32s%.200s", prefix, inner);
-        if (!take(layout, target, source, r->change, config, error)) return false;
+        if (!take(names, target, source, r->change, config, error)) return false;
     }
     return true;
 }
 
-static bool take_output(pf_layout *layout, const pf_hf_config *config, pf_error *error) {
+static bool take_output(pf_tensor_names *names, const pf_hf_config *config, pf_error *error) {
     if (config->tied) {
-        pf_layout_ignore(layout, "lm_head.weight");
+        pf_tensor_names_ignore(names, "lm_head.weight");
         return true;
     }
-    if (!pf_layout_find(layout, "lm_head.weight"))
+    if (!pf_tensor_names_find(names, "lm_head.weight"))
         return pf_fail(error, "config.json says that the output is not the embedding again "
                               "(tie_word_embeddings), but there is no tensor lm_head.weight");
-    return take(layout, "output.weight", "lm_head.weight", AS_IS, config, error);
+    return take(names, "output.weight", "lm_head.weight", AS_IS, config, error);
 }
 
-bool pf_hf_tensors(pf_layout *layout, const pf_hf_config *config, pf_error *error) {
+bool pf_hf_tensors(pf_tensor_names *names, const pf_hf_config *config, pf_error *error) {
     bool gpt2 = config->family == PF_HF_GPT2;
     const row *rows = gpt2 ? gpt2_rows : llama_rows;
     size_t n = gpt2 ? sizeof gpt2_rows / sizeof *rows : sizeof llama_rows / sizeof *rows;
     const char *prefix = gpt2 ? "transformer." : "model.";
     /* A model saved without its head has no prefix. */
-    if (pf_layout_find(layout, gpt2 ? "wte.weight" : "embed_tokens.weight")) prefix = "";
+    if (pf_tensor_names_find(names, gpt2 ? "wte.weight" : "embed_tokens.weight")) prefix = "";
     for (size_t i = 0; i < n; i++)
-        if (!take_row(layout, &rows[i], prefix, config, error)) return false;
+        if (!take_row(names, &rows[i], prefix, config, error)) return false;
     char ignored[2][64];
     snprintf(ignored[0], sizeof ignored[0], "%s%s", prefix,
              gpt2 ? "h.{layer}.attn.bias" : "layers.{layer}.self_attn.rotary_emb.inv_freq");
     snprintf(ignored[1], sizeof ignored[1], "%s%s", prefix,
              gpt2 ? "h.{layer}.attn.masked_bias" : "rotary_emb.inv_freq");
-    pf_layout_ignore(layout, ignored[0]);
-    pf_layout_ignore(layout, ignored[1]);
-    return take_output(layout, config, error);
+    pf_tensor_names_ignore(names, ignored[0]);
+    pf_tensor_names_ignore(names, ignored[1]);
+    return take_output(names, config, error);
 }

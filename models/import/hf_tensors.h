@@ -13,7 +13,7 @@
 #include "hf_config.h"
 #include "tensor_names.h"
 
-/* Adds to layout->to what layout->from has (prefix ""). A tensor that has no place is an error. */
-bool pf_hf_tensors(pf_layout *layout, const pf_hf_config *config, pf_error *error);
+/* Adds to names->to what names->from has (prefix ""). A tensor that has no place is an error. */
+bool pf_hf_tensors(pf_tensor_names *names, const pf_hf_config *config, pf_error *error);
 
 #endif

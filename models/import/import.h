@@ -1,24 +1,26 @@
-/* floor 4.2 - foreign: checkpoints under their own project's tensor names -> GGUF's names and keys.
+/* floor 4.3 - import: a checkpoint with another project's tensor names -> GGUF's names and keys.
  *
- *   llama2.c .pt         tok_embeddings, layers.N.attention.wq, ... with 'model_args'    -> llama
- *   nanoGPT .pt          transformer.wte, transformer.h.N..., with 'model_args'          -> gpt2
- *   performer-pytorch    token_emb, performer.net.layers.N..., with --config             -> performer
- *   any other            with a --config that lists the tensors (docs/convert.md)        -> performer
+ *   llama2.c .pt        tok_embeddings, layers.N.attention.wq, ... and 'model_args'  -> llama
+ *   nanoGPT .pt         transformer.wte, transformer.h.N..., and 'model_args'        -> gpt2
+ *   performer-pytorch   token_emb, performer.net.layers.N..., with --config          -> performer
+ *   anything else       with a --config that lists the tensors (docs/convert.md)     -> performer
  *
- * whatever stands before these names ("model.", "_orig_mod.", "module.", "net."). The file's format does
- * not matter: PyTorch and safetensors files are treated alike.
+ * These names may have any prefix ("model.", "_orig_mod.", "module.", "net."). The file's format does
+ * not matter: a project's tensors are recognised in a PyTorch file and in a safetensors file alike.
  */
-#ifndef PF_FOREIGN_H
-#define PF_FOREIGN_H
+#ifndef PF_IMPORT_H
+#define PF_IMPORT_H
 
 #include "checkpoint.h"
 
-/* True if the checkpoint has tensors but has neither GGUF's keys nor its names. */
-bool pf_is_foreign(const pf_checkpoint *checkpoint);
+/* True if the checkpoint has tensors, but neither GGUF's keys nor GGUF's tensor names. */
+bool pf_import_is_needed(const pf_checkpoint *checkpoint);
 
-/* Takes a checkpoint (NULL: failed already) and gives one in GGUF's terms: itself, or if it is foreign
- * another, with which it is freed. config: a path, or NULL; an error where it is not needed. NULL with a
- * sentence that names the file, the checkpoint then being freed. */
-pf_checkpoint *pf_foreign_adopt(pf_checkpoint *checkpoint, const char *config, pf_error *error);
+/* Returns the checkpoint in GGUF's terms: `checkpoint` itself, or if it needs importing a new one that
+ * owns it. Takes ownership of `checkpoint` in every case; NULL means that an earlier step failed, and
+ * returns NULL.
+ * config: path of a --config file, or NULL. Giving one to a checkpoint that needs no import is an error.
+ * On failure returns NULL with a message that names the file, and frees `checkpoint`. */
+pf_checkpoint *pf_import_checkpoint(pf_checkpoint *checkpoint, const char *config, pf_error *error);
 
 #endif

@@ -10,7 +10,7 @@
 #define LAYER "layers.{layer}."
 #define BLOCK "blk.{layer}."
 
-static const pf_layout_row rows[] = {
+static const pf_tensor_name rows[] = {
     {"token_embd.weight", "tok_embeddings.weight"},
     {BLOCK "attn_norm.weight", LAYER "attention_norm.weight"},
     {BLOCK "attn_q.weight", LAYER "attention.wq.weight"},
@@ -23,55 +23,54 @@ static const pf_layout_row rows[] = {
     {BLOCK "ffn_up.weight", LAYER "feed_forward.w3.weight"},
     {"output_norm.weight", "norm.weight"},
 };
-static const pf_layout_row untied = {"output.weight", "output.weight"};
-static const pf_layout_row projection = {BLOCK "favor.projection", "favor.projection.{layer}"};
+static const pf_tensor_name untied = {"output.weight", "output.weight"};
+static const pf_tensor_name projection = {BLOCK "favor.projection", "favor.projection.{layer}"};
 
-static bool set_keys(const pf_layout *layout, const json_t *config, pf_error *error) {
+static bool set_keys(const pf_tensor_names *names, const json_t *config, pf_error *error) {
     uint32_t heads = 0, kv_heads = 0, context = 0;
     float eps = 1e-5f;
-    if (!pf_foreign_u32(layout, "model_args.n_heads", &heads, error) ||
-        !pf_foreign_u32(layout, "model_args.max_seq_len", &context, error) ||
-        !pf_foreign_f32(layout, "model_args.norm_eps", &eps, error) ||
+    if (!pf_import_u32(names, "model_args.n_heads", &heads, error) ||
+        !pf_import_u32(names, "model_args.max_seq_len", &context, error) ||
+        !pf_import_f32(names, "model_args.norm_eps", &eps, error) ||
         !pf_config_u32(config, "n_heads", &heads, error) ||
         !pf_config_u32(config, "max_seq_len", &context, error) ||
         !pf_config_f32(config, "norm_eps", &eps, error))
         return false;
-    uint64_t C = pf_foreign_axis(layout, "tok_embeddings.weight", 0);
-    uint64_t kv = pf_foreign_axis(layout, "layers.0.attention.wk.weight", 1);
+    uint64_t C = pf_import_axis(names, "tok_embeddings.weight", 0);
+    uint64_t kv = pf_import_axis(names, "layers.0.attention.wk.weight", 1);
     uint64_t D = heads ? C / heads : 0;
     kv_heads = (uint32_t)(D ? kv / D : 0);
-    const pf_foreign_size sizes[] = {
+    const pf_import_size sizes[] = {
         {"context_length", context},
         {"embedding_length", C},
-        {"block_count", layout->n_layers},
-        {"feed_forward_length", pf_foreign_axis(layout, "layers.0.feed_forward.w1.weight", 1)},
+        {"block_count", names->n_layers},
+        {"feed_forward_length", pf_import_axis(names, "layers.0.feed_forward.w1.weight", 1)},
         {"attention.head_count", heads},
         {"attention.head_count_kv", kv_heads},
         {"rope.dimension_count", D},
-        {"vocab_size", pf_foreign_axis(layout, "tok_embeddings.weight", 1)},
+        {"vocab_size", pf_import_axis(names, "tok_embeddings.weight", 1)},
     };
-    return pf_foreign_set_sizes(layout->to, "llama", sizes, sizeof sizes / sizeof *sizes, error) &&
-           pf_checkpoint_set_f32(layout->to, "llama.attention.layer_norm_rms_epsilon", eps,
-                                 error) &&
-           pf_checkpoint_set_f32(layout->to, "llama.rope.freq_base", 10000.0f, error);
+    return pf_import_set_sizes(names->to, "llama", sizes, sizeof sizes / sizeof *sizes, error) &&
+           pf_checkpoint_set_f32(names->to, "llama.attention.layer_norm_rms_epsilon", eps, error) &&
+           pf_checkpoint_set_f32(names->to, "llama.rope.freq_base", 10000.0f, error);
 }
 
 /* 'attention': 'favor', 'favor': {'features', 'map', 'orthogonal', 'projection': [one per layer]} */
-static bool read_favor(pf_layout *layout, pf_error *error) {
+static bool read_favor(pf_tensor_names *names, pf_error *error) {
     pf_attention_options attention = pf_attention_options_default();
     pf_text kind = {NULL, 0}, map = {NULL, 0};
     bool orthogonal = true;
     char name[32] = "";
-    if (!pf_checkpoint_get_text(layout->from, "attention", &kind, error)) return false;
+    if (!pf_checkpoint_get_text(names->from, "attention", &kind, error)) return false;
     if (!kind.bytes) return true;
     if (kind.size < sizeof name) memcpy(name, kind.bytes, kind.size);
     if (!pf_attention_parse(name, &attention.kind))
         return pf_fail(error, "'attention' of the file is \"%s\", which is none that is known",
                        name);
-    if (!pf_foreign_u32(layout, "favor.features", &attention.features, error) ||
-        !pf_foreign_f32(layout, "favor.epsilon", &attention.epsilon, error) ||
-        !pf_checkpoint_get_bool(layout->from, "favor.orthogonal", &orthogonal, error) ||
-        !pf_checkpoint_get_text(layout->from, "favor.map", &map, error))
+    if (!pf_import_u32(names, "favor.features", &attention.features, error) ||
+        !pf_import_f32(names, "favor.epsilon", &attention.epsilon, error) ||
+        !pf_checkpoint_get_bool(names->from, "favor.orthogonal", &orthogonal, error) ||
+        !pf_checkpoint_get_text(names->from, "favor.map", &map, error))
         return false;
     memset(name, 0, sizeof name);
     if (map.size < sizeof name && map.bytes) memcpy(name, map.bytes, map.size);
@@ -79,25 +78,25 @@ static bool read_favor(pf_layout *layout, pf_error *error) {
         return pf_fail(error, "'map' of the file's 'favor' is \"%s\", which is none that is known",
                        name);
     attention.projection = orthogonal ? PF_PROJECTION_ORTHOGONAL : PF_PROJECTION_IID;
-    if (!pf_attention_to_checkpoint(&attention, layout->to, error)) return false;
+    if (!pf_attention_to_checkpoint(&attention, names->to, error)) return false;
 
-    char prefix[sizeof layout->prefix]; /* the projections stand beside the model, not in it */
-    memcpy(prefix, layout->prefix, sizeof prefix);
-    layout->prefix[0] = '\0';
-    bool good = pf_layout_take(layout, &projection, 1, error);
-    memcpy(layout->prefix, prefix, sizeof prefix);
+    char prefix[sizeof names->prefix]; /* the projections stand beside the model, not in it */
+    memcpy(prefix, names->prefix, sizeof prefix);
+    names->prefix[0] = '\0';
+    bool good = pf_tensor_names_take(names, &projection, 1, error);
+    memcpy(names->prefix, prefix, sizeof prefix);
     return good;
 }
 
-bool pf_foreign_llama2c(pf_layout *layout, const json_t *config, pf_error *error) {
-    layout->n_layers = pf_layout_count(layout, LAYER "attention.wq.weight");
-    pf_layout_ignore(layout, "freqs_cos"); /* tables that follow from the sizes */
-    pf_layout_ignore(layout, "freqs_sin");
-    const pf_tensor *embedding = pf_layout_find(layout, "tok_embeddings.weight");
-    const pf_tensor *output = pf_layout_find(layout, "output.weight");
-    bool tied = output && pf_foreign_same(embedding, output);
-    if (tied) pf_layout_ignore(layout, "output.weight");
-    return set_keys(layout, config, error) &&
-           pf_layout_take(layout, rows, sizeof rows / sizeof *rows, error) &&
-           (tied || pf_layout_take(layout, &untied, 1, error)) && read_favor(layout, error);
+bool pf_import_llama2c(pf_tensor_names *names, const json_t *config, pf_error *error) {
+    names->n_layers = pf_tensor_names_count(names, LAYER "attention.wq.weight");
+    pf_tensor_names_ignore(names, "freqs_cos"); /* tables that follow from the sizes */
+    pf_tensor_names_ignore(names, "freqs_sin");
+    const pf_tensor *embedding = pf_tensor_names_find(names, "tok_embeddings.weight");
+    const pf_tensor *output = pf_tensor_names_find(names, "output.weight");
+    bool tied = output && pf_import_same(embedding, output);
+    if (tied) pf_tensor_names_ignore(names, "output.weight");
+    return set_keys(names, config, error) &&
+           pf_tensor_names_take(names, rows, sizeof rows / sizeof *rows, error) &&
+           (tied || pf_tensor_names_take(names, &untied, 1, error)) && read_favor(names, error);
 }

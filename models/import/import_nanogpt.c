@@ -10,7 +10,7 @@
 #define LAYER "transformer.h.{layer}."
 #define BLOCK "blk.{layer}."
 
-static const pf_layout_row rows[] = {
+static const pf_tensor_name rows[] = {
     {"token_embd.weight", "transformer.wte.weight"},
     {"position_embd.weight", "transformer.wpe.weight"},
     {BLOCK "attn_norm.weight", LAYER "ln_1.weight"},
@@ -28,7 +28,7 @@ static const pf_layout_row rows[] = {
     {"output_norm.weight", "transformer.ln_f.weight"},
     {"output_norm.bias", "transformer.ln_f.bias"},
 };
-static const pf_layout_row untied = {"output.weight", "lm_head.weight"};
+static const pf_tensor_name untied = {"output.weight", "lm_head.weight"};
 
 static bool make_zeros(const void *context, const pf_tensor *tensor, void *out, pf_error *error) {
     (void)context;
@@ -37,34 +37,34 @@ static bool make_zeros(const void *context, const pf_tensor *tensor, void *out, 
     return true;
 }
 
-static bool need_bias(pf_layout *layout, const char *name, uint64_t n, pf_error *error) {
-    return pf_checkpoint_find(layout->to, name) ||
-           pf_checkpoint_add_made_tensor(layout->to, name, PF_F32, 1, &n, (size_t)n * sizeof(float),
+static bool need_bias(pf_tensor_names *names, const char *name, uint64_t n, pf_error *error) {
+    return pf_checkpoint_find(names->to, name) ||
+           pf_checkpoint_add_made_tensor(names->to, name, PF_F32, 1, &n, (size_t)n * sizeof(float),
                                          make_zeros, NULL, error);
 }
 
 /* Zeros for the biases that a file with bias=False does not have. */
-static bool need_biases(pf_layout *layout, uint64_t C, uint64_t F, pf_error *error) {
+static bool need_biases(pf_tensor_names *names, uint64_t C, uint64_t F, pf_error *error) {
     const struct {
         const char *name;
         uint64_t n;
     } biases[] = {{"attn_norm", C}, {"attn_qkv", 3 * C}, {"attn_output", C},
                   {"ffn_norm", C},  {"ffn_up", F},       {"ffn_down", C}};
-    for (uint32_t l = 0; l < layout->n_layers; l++)
+    for (uint32_t l = 0; l < names->n_layers; l++)
         for (size_t i = 0; i < sizeof biases / sizeof *biases; i++) {
             char name[64];
             snprintf(name, sizeof name, "blk.%u.%s.bias", l, biases[i].name);
-            if (!need_bias(layout, name, biases[i].n, error)) return false;
+            if (!need_bias(names, name, biases[i].n, error)) return false;
         }
-    return need_bias(layout, "output_norm.bias", C, error);
+    return need_bias(names, "output_norm.bias", C, error);
 }
 
-static bool set_keys(const pf_layout *layout, const json_t *config, uint64_t C, uint64_t F,
+static bool set_keys(const pf_tensor_names *names, const json_t *config, uint64_t C, uint64_t F,
                      pf_error *error) {
     uint32_t heads = 0;
     float eps = 1e-5f;
     const char *activation = "gelu";
-    if (!pf_foreign_u32(layout, "model_args.n_head", &heads, error) ||
+    if (!pf_import_u32(names, "model_args.n_head", &heads, error) ||
         !pf_config_u32(config, "n_head", &heads, error) ||
         !pf_config_f32(config, "norm_eps", &eps, error) ||
         !pf_config_text(config, "activation", &activation, error))
@@ -72,36 +72,37 @@ static bool set_keys(const pf_layout *layout, const json_t *config, uint64_t C, 
     if (heads == 0)
         return pf_fail(error, "the file does not say how many heads the model has; give "
                               "{\"n_head\": N} with --config FILE.json");
-    const pf_foreign_size sizes[] = {
-        {"context_length", pf_foreign_axis(layout, "transformer.wpe.weight", 1)},
+    const pf_import_size sizes[] = {
+        {"context_length", pf_import_axis(names, "transformer.wpe.weight", 1)},
         {"embedding_length", C},
-        {"block_count", layout->n_layers},
+        {"block_count", names->n_layers},
         {"feed_forward_length", F},
         {"attention.head_count", heads},
     };
-    return pf_foreign_set_sizes(layout->to, "gpt2", sizes, sizeof sizes / sizeof *sizes, error) &&
-           pf_checkpoint_set_f32(layout->to, "gpt2.attention.layer_norm_epsilon", eps, error) &&
-           pf_foreign_set_text(layout->to, "gpt2.activation", activation, error);
+    return pf_import_set_sizes(names->to, "gpt2", sizes, sizeof sizes / sizeof *sizes, error) &&
+           pf_checkpoint_set_f32(names->to, "gpt2.attention.layer_norm_epsilon", eps, error) &&
+           pf_import_set_text(names->to, "gpt2.activation", activation, error);
 }
 
-bool pf_foreign_nanogpt(pf_layout *layout, const json_t *config, pf_error *error) {
-    layout->n_layers = pf_layout_count(layout, LAYER "attn.c_attn.weight");
-    pf_layout_ignore(layout, LAYER "attn.bias"); /* the causal mask */
-    pf_layout_ignore(layout, LAYER "attn.masked_bias");
-    uint64_t C = pf_foreign_axis(layout, "transformer.wte.weight", 0);
-    uint64_t F = pf_foreign_axis(layout, "transformer.h.0.mlp.c_fc.weight", 1);
-    uint64_t fused = pf_foreign_axis(layout, "transformer.h.0.attn.c_attn.weight", 1);
+bool pf_import_nanogpt(pf_tensor_names *names, const json_t *config, pf_error *error) {
+    names->n_layers = pf_tensor_names_count(names, LAYER "attn.c_attn.weight");
+    pf_tensor_names_ignore(names, LAYER "attn.bias"); /* the causal mask */
+    pf_tensor_names_ignore(names, LAYER "attn.masked_bias");
+    uint64_t C = pf_import_axis(names, "transformer.wte.weight", 0);
+    uint64_t F = pf_import_axis(names, "transformer.h.0.mlp.c_fc.weight", 1);
+    uint64_t fused = pf_import_axis(names, "transformer.h.0.attn.c_attn.weight", 1);
     if (C > UINT32_MAX || F > UINT32_MAX || fused != 3 * C)
         return pf_fail(error,
                        "transformer.h.0.attn.c_attn.weight has not three times the width "
                        "(%llu) in rows, as in nanoGPT; a Hugging Face GPT-2 is read from its "
                        "folder",
                        (unsigned long long)C);
-    const pf_tensor *embedding = pf_layout_find(layout, "transformer.wte.weight");
-    const pf_tensor *output = pf_layout_find(layout, "lm_head.weight");
-    bool tied = output && pf_foreign_same(embedding, output);
-    if (tied) pf_layout_ignore(layout, "lm_head.weight");
-    return set_keys(layout, config, C, F, error) &&
-           pf_layout_take(layout, rows, sizeof rows / sizeof *rows, error) &&
-           (tied || pf_layout_take(layout, &untied, 1, error)) && need_biases(layout, C, F, error);
+    const pf_tensor *embedding = pf_tensor_names_find(names, "transformer.wte.weight");
+    const pf_tensor *output = pf_tensor_names_find(names, "lm_head.weight");
+    bool tied = output && pf_import_same(embedding, output);
+    if (tied) pf_tensor_names_ignore(names, "lm_head.weight");
+    return set_keys(names, config, C, F, error) &&
+           pf_tensor_names_take(names, rows, sizeof rows / sizeof *rows, error) &&
+           (tied || pf_tensor_names_take(names, &untied, 1, error)) &&
+           need_biases(names, C, F, error);
 }

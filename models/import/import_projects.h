@@ -1,39 +1,39 @@
-/* floor 4.1 - layouts: those that foreign.c chooses from; each fills one checkpoint from another. */
-#ifndef PF_FOREIGN_LAYOUTS_H
-#define PF_FOREIGN_LAYOUTS_H
+/* floor 4.1 - import projects: one importer per project, and what the importers share. */
+#ifndef PF_IMPORT_PROJECTS_H
+#define PF_IMPORT_PROJECTS_H
 
 #include "config_file.h"
 #include "tensor_names.h"
 
-/* What all of them do. layout: begun, its prefix found. They add to layout->to, and leave it to the
- * caller to end or abort. config: NULL if none was given. */
-typedef bool (*pf_foreign_layout)(pf_layout *layout, const json_t *config, pf_error *error);
+/* An importer adds the tensors and keys of names->from to names->to, under GGUF's names. `names` has
+ * been begun with the file's prefix; the caller ends or aborts it. config: NULL if none was given. */
+typedef bool (*pf_import_project)(pf_tensor_names *names, const json_t *config, pf_error *error);
 
-bool pf_foreign_llama2c(pf_layout *layout, const json_t *config, pf_error *error);
-bool pf_foreign_nanogpt(pf_layout *layout, const json_t *config, pf_error *error);
-bool pf_foreign_performer(pf_layout *layout, const json_t *config, pf_error *error);
-bool pf_foreign_listed(pf_layout *layout, const json_t *config, pf_error *error);
+bool pf_import_llama2c(pf_tensor_names *names, const json_t *config, pf_error *error);
+bool pf_import_nanogpt(pf_tensor_names *names, const json_t *config, pf_error *error);
+bool pf_import_performer(pf_tensor_names *names, const json_t *config, pf_error *error);
+bool pf_import_listed(pf_tensor_names *names, const json_t *config, pf_error *error);
 
-/* ---- for the layouts: hyperparameters ---- */
+/* ---- hyperparameters, for the importers ---- */
 
-typedef struct pf_foreign_size {
-    const char *key; /* behind "FAMILY." */
+typedef struct pf_import_size {
+    const char *key; /* without the "FAMILY." in front */
     uint64_t value;
-} pf_foreign_size;
+} pf_import_size;
 
-/* general.architecture and sizes; false if one of them is 0 or beyond 32 bits, naming it. */
-bool pf_foreign_set_sizes(pf_checkpoint *to, const char *family, const pf_foreign_size *sizes,
-                          size_t n, pf_error *error);
-bool pf_foreign_set_text(pf_checkpoint *to, const char *key, const char *text, pf_error *error);
+/* Sets general.architecture and the sizes. Fails, naming the size, if one is 0 or needs over 32 bits. */
+bool pf_import_set_sizes(pf_checkpoint *to, const char *family, const pf_import_size *sizes,
+                         size_t n, pf_error *error);
+bool pf_import_set_text(pf_checkpoint *to, const char *key, const char *text, pf_error *error);
 
-/* An axis of a tensor behind the prefix (GGUF's order), 0 if there is no such tensor. */
-uint64_t pf_foreign_axis(const pf_layout *layout, const char *source, int axis);
+/* The length of one axis (GGUF's order) of the tensor prefix + source; 0 if there is no such tensor. */
+uint64_t pf_import_axis(const pf_tensor_names *names, const char *source, int axis);
 
-/* A number of the file itself ("model_args.n_heads"), as pf_checkpoint_get_*. */
-bool pf_foreign_u32(const pf_layout *layout, const char *key, uint32_t *value, pf_error *error);
-bool pf_foreign_f32(const pf_layout *layout, const char *key, float *value, pf_error *error);
+/* A number that the file itself holds ("model_args.n_heads"); see pf_checkpoint_get_u32. */
+bool pf_import_u32(const pf_tensor_names *names, const char *key, uint32_t *value, pf_error *error);
+bool pf_import_f32(const pf_tensor_names *names, const char *key, float *value, pf_error *error);
 
-/* True if both tensors have the same values by construction (one storage) or byte for byte. */
-bool pf_foreign_same(const pf_tensor *a, const pf_tensor *b);
+/* True if both tensors are views of the same storage, or are equal byte for byte. */
+bool pf_import_same(const pf_tensor *a, const pf_tensor *b);
 
 #endif

@@ -1,4 +1,4 @@
-/* floor 4.0 - layout: how a project names its tensors, and the same tensors under GGUF's names. */
+/* floor 4.0 - tensor names: a project's tensors under GGUF's names. */
 #include "tensor_names.h"
 
 #include "memory.h"
@@ -11,8 +11,8 @@
 
 /* ---- names ---- */
 
-bool pf_layout_expand(const char *pattern, const char *slot, uint32_t number, char *text,
-                      size_t size) {
+bool pf_tensor_names_expand(const char *pattern, const char *slot, uint32_t number, char *text,
+                            size_t size) {
     const char *at = strstr(pattern, slot);
     int written = at ? snprintf(text, size, "%.*s%u%s", (int)(at - pattern), pattern, number,
                                 at + strlen(slot))
@@ -20,79 +20,80 @@ bool pf_layout_expand(const char *pattern, const char *slot, uint32_t number, ch
     return written >= 0 && (size_t)written < size;
 }
 
-static const pf_tensor *find_full(const pf_layout *layout, const char *source) {
+static const pf_tensor *find_full(const pf_tensor_names *names, const char *source) {
     char name[MAX_NAME];
-    int n = snprintf(name, sizeof name, "%s%s", layout->prefix, source);
-    return n > 0 && (size_t)n < sizeof name ? pf_checkpoint_find(layout->from, name) : NULL;
+    int n = snprintf(name, sizeof name, "%s%s", names->prefix, source);
+    return n > 0 && (size_t)n < sizeof name ? pf_checkpoint_find(names->from, name) : NULL;
 }
 
-const pf_tensor *pf_layout_find(const pf_layout *layout, const char *source) {
-    return find_full(layout, source);
+const pf_tensor *pf_tensor_names_find(const pf_tensor_names *names, const char *source) {
+    return find_full(names, source);
 }
 
 /* The source with number i in its slot, or NULL. */
-static const pf_tensor *find_numbered(const pf_layout *layout, const char *source, const char *slot,
-                                      uint32_t i) {
+static const pf_tensor *find_numbered(const pf_tensor_names *names, const char *source,
+                                      const char *slot, uint32_t i) {
     char name[MAX_NAME];
-    return pf_layout_expand(source, slot, i, name, sizeof name) ? find_full(layout, name) : NULL;
+    return pf_tensor_names_expand(source, slot, i, name, sizeof name) ? find_full(names, name)
+                                                                      : NULL;
 }
 
-uint32_t pf_layout_count(const pf_layout *layout, const char *source) {
+uint32_t pf_tensor_names_count(const pf_tensor_names *names, const char *source) {
     char first_head[MAX_NAME];
     uint32_t n = 0;
-    if (!pf_layout_expand(source, "{head}", 0, first_head, sizeof first_head)) return 0;
-    while (n < MAX_COUNT && find_numbered(layout, first_head, "{layer}", n)) n++;
+    if (!pf_tensor_names_expand(source, "{head}", 0, first_head, sizeof first_head)) return 0;
+    while (n < MAX_COUNT && find_numbered(names, first_head, "{layer}", n)) n++;
     return n;
 }
 
 /* ---- begin and end ---- */
 
-bool pf_layout_begin(pf_layout *layout, pf_checkpoint *from, const char *prefix, pf_error *error) {
-    *layout = (pf_layout){.from = from};
-    layout->to = pf_checkpoint_new(pf_checkpoint_path(from), error);
-    layout->used =
-        pf_calloc(pf_checkpoint_n_tensors(from), sizeof *layout->used, "a layout", error);
-    int n = snprintf(layout->prefix, sizeof layout->prefix, "%s", prefix);
-    return layout->to && layout->used &&
-           (((size_t)n < sizeof layout->prefix) ||
+bool pf_tensor_names_begin(pf_tensor_names *names, pf_checkpoint *from, const char *prefix,
+                           pf_error *error) {
+    *names = (pf_tensor_names){.from = from};
+    names->to = pf_checkpoint_new(pf_checkpoint_path(from), error);
+    names->used =
+        pf_calloc(pf_checkpoint_n_tensors(from), sizeof *names->used, "the list of tensors", error);
+    int n = snprintf(names->prefix, sizeof names->prefix, "%s", prefix);
+    return names->to && names->used &&
+           (((size_t)n < sizeof names->prefix) ||
             pf_fail(error, "the prefix \"%.40s...\" of the tensors is too long", prefix));
 }
 
-void pf_layout_abort(pf_layout *layout) {
-    pf_checkpoint_free(layout->to);
-    pf_checkpoint_free(layout->from);
-    pf_free(layout->used);
-    *layout = (pf_layout){0};
+void pf_tensor_names_abort(pf_tensor_names *names) {
+    pf_checkpoint_free(names->to);
+    pf_checkpoint_free(names->from);
+    pf_free(names->used);
+    *names = (pf_tensor_names){0};
 }
 
-static bool has_prefix(const pf_layout *layout, const pf_tensor *tensor) {
-    return strncmp(tensor->name, layout->prefix, strlen(layout->prefix)) == 0;
+static bool has_prefix(const pf_tensor_names *names, const pf_tensor *tensor) {
+    return strncmp(tensor->name, names->prefix, strlen(names->prefix)) == 0;
 }
 
-static bool nothing_left(const pf_layout *layout, pf_error *error) {
-    for (size_t i = 0; i < pf_checkpoint_n_tensors(layout->from); i++) {
-        const pf_tensor *tensor = pf_checkpoint_tensor(layout->from, i);
-        if (!layout->used[i] && has_prefix(layout, tensor))
-            return pf_fail(
-                error,
-                "the tensor %s has no place in this layout, so leaving it out would give "
-                "wrong results; if it does not matter, name it under \"ignore\" in a "
-                "--config that lists the tensors (docs/convert.md)",
-                tensor->name);
+static bool nothing_left(const pf_tensor_names *names, pf_error *error) {
+    for (size_t i = 0; i < pf_checkpoint_n_tensors(names->from); i++) {
+        const pf_tensor *tensor = pf_checkpoint_tensor(names->from, i);
+        if (!names->used[i] && has_prefix(names, tensor))
+            return pf_fail(error,
+                           "the tensor %s has no place in this names, so leaving it out would give "
+                           "wrong results; if it does not matter, name it under \"ignore\" in a "
+                           "--config that lists the tensors (docs/convert.md)",
+                           tensor->name);
     }
     return true;
 }
 
 static void free_checkpoint(void *object) { pf_checkpoint_free(object); }
 
-pf_checkpoint *pf_layout_end(pf_layout *layout, pf_error *error) {
+pf_checkpoint *pf_tensor_names_end(pf_tensor_names *names, pf_error *error) {
     pf_checkpoint *result = NULL;
-    if (nothing_left(layout, error) &&
-        pf_checkpoint_take_object(layout->to, layout->from, free_checkpoint, error)) {
-        result = layout->to;
-        layout->to = layout->from = NULL;
+    if (nothing_left(names, error) &&
+        pf_checkpoint_take_object(names->to, names->from, free_checkpoint, error)) {
+        result = names->to;
+        names->to = names->from = NULL;
     }
-    pf_layout_abort(layout);
+    pf_tensor_names_abort(names);
     return result;
 }
 
@@ -119,21 +120,21 @@ static bool make_joined(const void *context, const pf_tensor *tensor, void *out,
     return true;
 }
 
-static void use(pf_layout *layout, const pf_tensor *tensor) {
-    layout->used[tensor - pf_checkpoint_tensor(layout->from, 0)] = true;
+static void use(pf_tensor_names *names, const pf_tensor *tensor) {
+    names->used[tensor - pf_checkpoint_tensor(names->from, 0)] = true;
 }
 
-static bool take_one(pf_layout *layout, const char *target, const pf_tensor *source,
+static bool take_one(pf_tensor_names *names, const char *target, const pf_tensor *source,
                      pf_error *error) {
-    use(layout, source);
+    use(names, source);
     if (source->data)
-        return pf_checkpoint_add_tensor(layout->to, target, source->type, source->n_dims,
+        return pf_checkpoint_add_tensor(names->to, target, source->type, source->n_dims,
                                         source->shape, source->data, source->bytes, error);
-    parts *one = pf_checkpoint_alloc(layout->to, sizeof *one + sizeof(void *), "a tensor", error);
+    parts *one = pf_checkpoint_alloc(names->to, sizeof *one + sizeof(void *), "a tensor", error);
     if (!one) return false;
     one->n = 1;
     one->parts[0] = source;
-    return pf_checkpoint_add_made_tensor(layout->to, target, source->type, source->n_dims,
+    return pf_checkpoint_add_made_tensor(names->to, target, source->type, source->n_dims,
                                          source->shape, source->bytes, make_joined, one, error);
 }
 
@@ -143,53 +144,56 @@ static bool same_rows(const pf_tensor *a, const pf_tensor *b) {
 }
 
 /* All heads of `source`, which has a {head}; heads are equal, so sizes multiply. */
-static bool take_heads(pf_layout *layout, const char *target, const char *source, pf_error *error) {
+static bool take_heads(pf_tensor_names *names, const char *target, const char *source,
+                       pf_error *error) {
     uint32_t n = 0;
-    while (n < MAX_COUNT && find_numbered(layout, source, "{head}", n)) n++;
-    const pf_tensor *first = find_numbered(layout, source, "{head}", 0);
+    while (n < MAX_COUNT && find_numbered(names, source, "{head}", n)) n++;
+    const pf_tensor *first = find_numbered(names, source, "{head}", 0);
     if (!first) return true;
     size_t bytes;
     parts *joined =
-        pf_checkpoint_alloc(layout->to, sizeof *joined + n * sizeof(void *), "a tensor", error);
+        pf_checkpoint_alloc(names->to, sizeof *joined + n * sizeof(void *), "a tensor", error);
     if (!joined) return false;
     joined->n = n;
     for (uint32_t i = 0; i < n; i++) {
-        const pf_tensor *part = find_numbered(layout, source, "{head}", i);
+        const pf_tensor *part = find_numbered(names, source, "{head}", i);
         if (!same_rows(first, part))
             return pf_fail(error, "the tensors %s and %s should have one shape", first->name,
                            part->name);
         joined->parts[i] = part;
-        use(layout, part);
+        use(names, part);
     }
     uint64_t shape[2] = {first->shape[0], first->shape[1]};
     shape[first->n_dims - 1] *= n;
     if (!pf_mul_size(first->bytes, n, &bytes))
         return pf_fail(error, "the tensor %s is too large", target);
-    return pf_checkpoint_add_made_tensor(layout->to, target, first->type, first->n_dims, shape,
+    return pf_checkpoint_add_made_tensor(names->to, target, first->type, first->n_dims, shape,
                                          bytes, make_joined, joined, error);
 }
 
-static bool take_named(pf_layout *layout, const char *target, const char *source, pf_error *error) {
-    if (strstr(source, "{head}")) return take_heads(layout, target, source, error);
-    const pf_tensor *tensor = find_full(layout, source);
-    return !tensor || take_one(layout, target, tensor, error);
+static bool take_named(pf_tensor_names *names, const char *target, const char *source,
+                       pf_error *error) {
+    if (strstr(source, "{head}")) return take_heads(names, target, source, error);
+    const pf_tensor *tensor = find_full(names, source);
+    return !tensor || take_one(names, target, tensor, error);
 }
 
-static bool take_row(pf_layout *layout, const pf_layout_row *row, pf_error *error) {
+static bool take_row(pf_tensor_names *names, const pf_tensor_name *row, pf_error *error) {
     char target[MAX_NAME], source[MAX_NAME];
-    uint32_t n = strstr(row->source, "{layer}") ? layout->n_layers : 1;
+    uint32_t n = strstr(row->source, "{layer}") ? names->n_layers : 1;
     for (uint32_t i = 0; i < n; i++) {
-        if (!pf_layout_expand(row->target, "{layer}", i, target, sizeof target) ||
-            !pf_layout_expand(row->source, "{layer}", i, source, sizeof source))
+        if (!pf_tensor_names_expand(row->target, "{layer}", i, target, sizeof target) ||
+            !pf_tensor_names_expand(row->source, "{layer}", i, source, sizeof source))
             return pf_fail(error, "the tensor name \"%.80s...\" is too long", row->source);
-        if (!take_named(layout, target, source, error)) return false;
+        if (!take_named(names, target, source, error)) return false;
     }
     return true;
 }
 
-bool pf_layout_take(pf_layout *layout, const pf_layout_row *rows, size_t n, pf_error *error) {
+bool pf_tensor_names_take(pf_tensor_names *names, const pf_tensor_name *rows, size_t n,
+                          pf_error *error) {
     for (size_t i = 0; i < n; i++)
-        if (!take_row(layout, &rows[i], error)) return false;
+        if (!take_row(names, &rows[i], error)) return false;
     return true;
 }
 
@@ -212,10 +216,10 @@ static bool matches(const char *pattern, const char *name) {
     return *name == '\0';
 }
 
-void pf_layout_ignore(pf_layout *layout, const char *source) {
-    for (size_t i = 0; i < pf_checkpoint_n_tensors(layout->from); i++) {
-        const pf_tensor *tensor = pf_checkpoint_tensor(layout->from, i);
-        if (has_prefix(layout, tensor) && matches(source, tensor->name + strlen(layout->prefix)))
-            layout->used[i] = true;
+void pf_tensor_names_ignore(pf_tensor_names *names, const char *source) {
+    for (size_t i = 0; i < pf_checkpoint_n_tensors(names->from); i++) {
+        const pf_tensor *tensor = pf_checkpoint_tensor(names->from, i);
+        if (has_prefix(names, tensor) && matches(source, tensor->name + strlen(names->prefix)))
+            names->used[i] = true;
     }
 }
