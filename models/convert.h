@@ -2,7 +2,7 @@
 #ifndef PF_CONVERT_H
 #define PF_CONVERT_H
 
-#include "attention_keys.h"
+#include "attention_metadata.h"
 #include "gguf_write.h"
 
 typedef struct pf_convert_options {

@@ -3,7 +3,7 @@
  * Rows of q and k are in the order of adjacent RoPE pairs, as in its .bin. */
 #include "import_projects.h"
 
-#include "attention_keys.h"
+#include "attention_metadata.h"
 
 #include <string.h>
 

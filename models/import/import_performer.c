@@ -5,7 +5,7 @@
  * its heads; 1e-4 added to every feature after the exponential. */
 #include "import_projects.h"
 
-#include "attention_keys.h"
+#include "attention_metadata.h"
 #include "memory.h"
 
 #include <math.h>
