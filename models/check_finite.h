@@ -1,15 +1,16 @@
-/* floor 4.5 - numbers: finds weights that are none. */
+/* floor 4.0 - check finite: finds weights that are NaN or infinite. */
 #ifndef PF_CHECK_FINITE_H
 #define PF_CHECK_FINITE_H
 
-#include "load.h"
+#include "checkpoint.h"
 
-/* False, with a sentence that names the file and the first tensor at fault, if a weight is NaN or infinite:
- * attention would hide it in most rows and spoil the others. Reads all weights once, as one token does;
- * n_threads share the work. */
-bool pf_loaded_check_numbers(const pf_loaded *loaded, int n_threads, pf_error *error);
-
-/* pf_loaded_open and pf_loaded_check_numbers, side by side: one of the threads makes the tokenizer first. */
-bool pf_loaded_open_checked(const char *path, int n_threads, pf_loaded *loaded, pf_error *error);
+/* Reads every weight once, as computing one token does, on n_threads threads. False if a weight is NaN or
+ * infinite, with a message that names the file and the first tensor that has one: attention would hide the
+ * value in most rows and spoil the others.
+ * meanwhile(context, error): other work, which one of the threads does before it joins the check; false
+ * if it fails. NULL: there is none. */
+bool pf_check_finite(const pf_checkpoint *checkpoint, int n_threads,
+                     bool (*meanwhile)(void *context, pf_error *error), void *context,
+                     pf_error *error);
 
 #endif

@@ -7,7 +7,6 @@
 #include "load.h"
 #include "matmul.h"
 #include "memory.h"
-#include "check_finite.h"
 #include "rng.h"
 #include "shape.h"
 

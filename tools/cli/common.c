@@ -2,7 +2,6 @@
 #define _POSIX_C_SOURCE 200809L
 #include "common.h"
 
-#include "check_finite.h"
 #include "snapshot.h"
 #include "threads.h"
 #include "vocabulary_meta.h"
