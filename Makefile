@@ -145,7 +145,7 @@ asan:
 
 # What threads share, under ThreadSanitizer: with clang, whose OpenMP tells it of its synchronisation
 # (gcc's does not, and every region would look like a race).
-TSAN_TESTS := threads session snapshot attention matmul out_of_memory calibration
+TSAN_TESTS := threads map session snapshot attention matmul out_of_memory calibration
 tsan:
 	@CC=clang scripts/deps build test lint
 	+@PF_TEST_SECONDS=1200 TSAN_OPTIONS="ignore_noninstrumented_modules=1 suppressions=$(CURDIR)/scripts/tsan.supp" $(AGAIN) tsan-check BUILD=build/tsan CC=clang \
