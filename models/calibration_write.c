@@ -1,4 +1,5 @@
-/* floor 4.5 - calibration, written: what `performer calibrate` found -> keys and tensors of a checkpoint. */
+/* floor 4.5 - calibration, written: what `performer calibrate` found -> keys and tensors of a
+ * checkpoint. */
 #include "calibration_write.h"
 
 #include "convert.h"

@@ -1,8 +1,8 @@
 /* floor 4.0 - check finite: finds weights that are NaN or infinite.
  *
- * The weights are cut into pieces. Each thread takes the next piece whenever it is free, so a thread that
- * starts late delays nobody. (Asking for a piece's pages with MADV_POPULATE_READ first was slower than
- * the page faults of reading it: 36 ms instead of 25 ms for 440 MB.) */
+ * The weights are cut into pieces. Each thread takes the next piece whenever it is free, so a
+ * thread that starts late delays nobody. (Asking for a piece's pages with MADV_POPULATE_READ first
+ * was slower than the page faults of reading it: 36 ms instead of 25 ms for 440 MB.) */
 #include "check_finite.h"
 
 #include "finite.h"

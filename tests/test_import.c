@@ -295,14 +295,14 @@ static void test_what_is_not_known_is_told(void **state) {
     const char *performer = FIXTURES "performer.pt", *views = FIXTURES "views-2.pt";
     assert_told(performer, NULL, "\"causal\": true");
     assert_told(performer, "{}", "causal");
-    assert_told(performer, "{\"causal\": 1}", "\"causal\" of the --config");
+    assert_told(performer, "{\"causal\": 1}", "\"causal\" in the --config");
     assert_told(performer, "{\"causal\": true, \"local_attn_heads\": 2}", "local attention");
     assert_told(performer, "{\"causal\": true, \"reversible\": true}", "reversible");
     assert_told(performer, "{\"causal\": true", "line 1");
     assert_told(performer, "[]", "one JSON object");
-    assert_told(views, NULL, "named as in no project");
+    assert_told(views, NULL, "match no known project");
     assert_told(views, "{\"tensors\": []}", "should be an object");
-    assert_told(views, "{\"tensors\": {\"token_embd.weight\": 3}}", "as a text");
+    assert_told(views, "{\"tensors\": {\"token_embd.weight\": 3}}", "should be a string");
     assert_told(views, "{\"tensors\": {\"token_embd.weight\": \"whole\"}, \"ignore\": \"x\"}",
                 "a list");
     assert_told(views, "{\"tensors\": {\"token_embd.weight\": \"whole\"}}", "context_length");

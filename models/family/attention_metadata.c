@@ -84,7 +84,8 @@ static const pf_tensor *find(const place *p, const char *name, char *full, size_
     return pf_bind_find(p->binder, full);
 }
 
-/* Leaves *values as it is if there is no such tensor. A last axis of 1 may be missing in the file. */
+/* Leaves *values as it is if there is no such tensor. A last axis of 1 may be missing in the
+ * file. */
 static bool bind(const place *p, const char *name, uint32_t n_dims, const uint64_t *shape,
                  const float **values) {
     char full[64];
@@ -132,7 +133,8 @@ static bool bind_calibration(const place *p, pf_favor_weights *favor) {
     return true;
 }
 
-/* The tensors of the map `normalized`. Each head has M rows w and then one row u, with a bias per row. */
+/* The tensors of the map `normalized`. Each head has M rows w and then one row u, with a bias per
+ * row. */
 static bool bind_fitted(const place *p, pf_favor_weights *favor) {
     char full[64];
     uint64_t D = p->model->head_dim, H = p->model->n_heads, KV = p->model->n_kv_heads;

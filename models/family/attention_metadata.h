@@ -15,7 +15,7 @@
  *   blk.N.favor.projection              [D, M], [D, M, KV heads] or [D, M, heads]
  *   blk.N.favor.q_center, .k_center     [D, KV heads]; both or neither
  *   blk.N.favor.proposal                [D, KV heads]
- *   blk.N.favor.q_map, .k_map           [D, D, KV heads]; both or neither, and only with the centers
+ *   blk.N.favor.q_map, .k_map           [D, D, KV heads]; both or neither; only with centers
  *   blk.N.favor.q.weight, .q.bias       [D, M + 1, heads], [M + 1, heads]
  *   blk.N.favor.k.weight, .k.bias       [D, M + 1, KV heads], [M + 1, KV heads]; all four or none
  */
@@ -25,12 +25,13 @@
 #include "bind.h"
 #include "model.h"
 
-/* Fills in the model's attention, windows, head_features and tail_rope, and `favor` of its layers. The
- * model's sizes must be set. Messages do not name the file. */
+/* Fills in the model's attention, windows, head_features and tail_rope, and `favor` of its layers.
+ * The model's sizes must be set. Messages do not name the file. */
 bool pf_attention_bind(pf_binder *binder, pf_model *model, pf_layer *layers, pf_error *error);
 
-/* Sets the keys that hold pf_attention_options: performer.attention, for local and favor also window
- * and sinks, and for favor also features, map, projection, epsilon and seed, and forget unless 0. */
+/* Sets the keys that hold pf_attention_options: performer.attention, for local and favor also
+ * window and sinks, and for favor also features, map, projection, epsilon and seed, and forget
+ * unless 0. */
 bool pf_attention_to_checkpoint(const pf_attention_options *attention, pf_checkpoint *checkpoint,
                                 pf_error *error);
 

@@ -1,4 +1,5 @@
-/* floor 4.3 - Hugging Face folders: config.json, safetensors and tokenizer files -> one checkpoint. */
+/* floor 4.3 - Hugging Face folders: config.json, safetensors and tokenizer files -> one
+ * checkpoint. */
 #include "hf.h"
 
 #include "family.h"
@@ -14,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* general.name = the last part of the folder's path. */
+/* general.name = the last component of the path. */
 static bool set_name(const char *folder, pf_checkpoint *checkpoint, pf_error *error) {
     size_t end = strlen(folder);
     while (end > 1 && folder[end - 1] == '/') end--;
@@ -23,7 +24,8 @@ static bool set_name(const char *folder, pf_checkpoint *checkpoint, pf_error *er
     return pf_checkpoint_set_text(checkpoint, "general.name", folder + begin, end - begin, error);
 }
 
-/* Binds it as a model would be, but makes no matrix: a wrong folder is found out before work begins. */
+/* Binds everything as loading does, but makes no matrix: finds a bad folder before any work is
+ * done. */
 static bool check_model(pf_checkpoint *checkpoint, pf_error *error) {
     pf_model model;
     pf_layer *layers;
@@ -36,7 +38,7 @@ static bool check_model(pf_checkpoint *checkpoint, pf_error *error) {
     return good;
 }
 
-/* Messages do not name the folder. Takes `from`. */
+/* Takes ownership of `from`. Messages do not name the folder. */
 static pf_checkpoint *translate(const char *folder, const json_t *config, pf_checkpoint *from,
                                 pf_hf_config *read, pf_error *error) {
     pf_tensor_names names = {0};
@@ -72,7 +74,7 @@ pf_checkpoint *pf_hf_open(const char *folder, bool with_tokenizer, pf_error *err
     char path[4096];
     int n = snprintf(path, sizeof path, "%s/config.json", folder);
     if (n < 0 || (size_t)n >= sizeof path || access(path, F_OK) != 0) {
-        pf_fail(error, "%.300s: this folder has no config.json, so it is no Hugging Face model",
+        pf_fail(error, "%.300s: this folder has no config.json, so it is not a Hugging Face model",
                 folder);
         return NULL;
     }

@@ -1,4 +1,4 @@
-/* floor 4.2 - Hugging Face's tensors: their names -> GGUF's, and their order where it differs. */
+/* floor 4.2 - Hugging Face tensors: their names -> GGUF's, and the order of their values. */
 #include "hf_tensors.h"
 
 #include "memory.h"
@@ -12,8 +12,8 @@
 typedef enum {
     AS_IS,
     WIDEN,     /* to F32 */
-    PERMUTE_Q, /* rows of each query head, from halves to neighbours; vectors are widened too */
-    PERMUTE_K, /* of each KV head */
+    PERMUTE_Q, /* rows of each query head, for RoPE: halves to neighbours; a vector becomes F32 */
+    PERMUTE_K, /* the same for each KV head */
     TRANSPOSE
 } change;
 
@@ -78,14 +78,14 @@ typedef struct {
     size_t heads;
 } recipe;
 
-/* to[2 i] = from[i], to[2 i + 1] = from[i + D/2], rows of `bytes` each, in every head. */
+/* In every head: to[2 i] = from[i] and to[2 i + 1] = from[i + D/2], in rows of `bytes` each. */
 static void permute(const char *from, char *to, size_t heads, size_t head_dim, size_t bytes) {
     for (size_t h = 0; h < heads; h++, from += head_dim * bytes)
         for (size_t i = 0; i < head_dim; i++, to += bytes)
             memcpy(to, from + (i / 2 + (i % 2) * (head_dim / 2)) * bytes, bytes);
 }
 
-/* to [cols, rows] from [rows, cols], in tiles that fit the cache. */
+/* to [cols, rows] = the transpose of from [rows, cols], by tiles that fit the cache. */
 static void transpose(const char *from, char *to, size_t rows, size_t cols, size_t bytes) {
     const size_t tile = 32;
     for (size_t r0 = 0; r0 < rows; r0 += tile)
@@ -95,7 +95,7 @@ static void transpose(const char *from, char *to, size_t rows, size_t cols, size
                     memcpy(to + (c * rows + r) * bytes, from + (r * cols + c) * bytes, bytes);
 }
 
-/* Vectors have one value per row. */
+/* A vector is permuted as a matrix with one value per row. */
 static void make_vector(const recipe *how, const char *from, float *out) {
     size_t n = (size_t)how->source->shape[0], bytes = pf_row_bytes(how->source->type, 1);
     size_t head_dim = n / how->heads;
@@ -131,11 +131,11 @@ static bool make(const void *context, const pf_tensor *tensor, void *out, pf_err
 
 static bool add_made(pf_tensor_names *names, const char *target, const pf_tensor *source,
                      change what, size_t heads, pf_error *error) {
-    bool turned = what == TRANSPOSE, vector = source->n_dims == 1;
-    uint64_t shape[2] = {source->shape[turned], source->shape[!turned]};
+    bool transposed = what == TRANSPOSE, vector = source->n_dims == 1;
+    uint64_t shape[2] = {source->shape[transposed], source->shape[!transposed]};
     size_t bytes = vector ? (size_t)source->shape[0] * sizeof(float) : source->bytes;
-    if (source->n_dims > 2 || (turned && vector) || (what == WIDEN && !vector))
-        return pf_fail(error, "the tensor %s has %u dimensions, not as many as it should",
+    if (source->n_dims > 2 || (transposed && vector) || (what == WIDEN && !vector))
+        return pf_fail(error, "the tensor %s has %u dimensions, which is the wrong number",
                        source->name, source->n_dims);
     uint64_t rows = source->shape[source->n_dims - 1];
     if ((what == PERMUTE_Q || what == PERMUTE_K) && (rows % heads != 0 || rows / heads % 2 != 0))
@@ -152,9 +152,9 @@ static bool take(pf_tensor_names *names, const char *target, const char *name, c
                  const pf_hf_config *config, pf_error *error) {
     const pf_tensor *source = pf_tensor_names_find(names, name);
     bool halves = what == PERMUTE_Q || what == PERMUTE_K;
-    if (!source) return true; /* what a family cannot do without is found by binding */
+    if (!source) return true; /* binding reports what the family cannot do without */
     names->used[source - pf_checkpoint_tensor(names->from, 0)] = true;
-    if (halves && config->family != PF_HF_LLAMA) { /* the others turn halves in GGUF too */
+    if (halves && config->family != PF_HF_LLAMA) { /* GGUF keeps halves for the others */
         what = source->n_dims == 1 ? WIDEN : AS_IS;
         halves = false;
     }
@@ -189,8 +189,8 @@ static bool take_output(pf_tensor_names *names, const pf_hf_config *config, pf_e
         return true;
     }
     if (!pf_tensor_names_find(names, "lm_head.weight"))
-        return pf_fail(error, "config.json says that the output is not the embedding again "
-                              "(tie_word_embeddings), but there is no tensor lm_head.weight");
+        return pf_fail(error, "the tensor lm_head.weight is missing, although config.json says "
+                              "that the embedding is not the output (tie_word_embeddings)");
     return take(names, "output.weight", "lm_head.weight", AS_IS, config, error);
 }
 
@@ -199,7 +199,7 @@ bool pf_hf_tensors(pf_tensor_names *names, const pf_hf_config *config, pf_error 
     const row *rows = gpt2 ? gpt2_rows : llama_rows;
     size_t n = gpt2 ? sizeof gpt2_rows / sizeof *rows : sizeof llama_rows / sizeof *rows;
     const char *prefix = gpt2 ? "transformer." : "model.";
-    /* A model saved without its head has no prefix. */
+    /* A model that was saved without its output head has no prefix. */
     if (pf_tensor_names_find(names, gpt2 ? "wte.weight" : "embed_tokens.weight")) prefix = "";
     for (size_t i = 0; i < n; i++)
         if (!take_row(names, &rows[i], prefix, config, error)) return false;

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* One tensor gives a project away; whatever precedes its name is the prefix of all its tensors. */
+/* The tensor by which a project is recognised. Whatever precedes the name is the file's prefix. */
 static const struct {
     const char *tensor;
     pf_import_project translate;
@@ -23,7 +23,7 @@ bool pf_import_is_needed(const pf_checkpoint *checkpoint) {
            !pf_checkpoint_find(checkpoint, "token_embd.weight");
 }
 
-/* True if a tensor is called `suffix`, maybe behind a prefix that ends with a dot. */
+/* Finds a tensor whose name is `suffix`, or a prefix that ends in a dot and then `suffix`. */
 static bool find_prefix(const pf_checkpoint *checkpoint, const char *suffix, char *prefix,
                         size_t size) {
     for (size_t i = 0; i < pf_checkpoint_n_tensors(checkpoint); i++) {
@@ -45,7 +45,7 @@ static pf_import_project choose(const pf_checkpoint *checkpoint, const json_t *c
         const char *given = "";
         if (!pf_config_text(config, "prefix", &given, error)) return NULL;
         if (strlen(given) >= size) {
-            pf_fail(error, "\"prefix\" of the --config is too long");
+            pf_fail(error, "\"prefix\" in the --config is too long");
             return NULL;
         }
         memcpy(prefix, given, strlen(given) + 1);
@@ -54,7 +54,7 @@ static pf_import_project choose(const pf_checkpoint *checkpoint, const json_t *c
     for (size_t i = 0; i < N_PROJECTS; i++)
         if (find_prefix(checkpoint, projects[i].tensor, prefix, size)) return projects[i].translate;
     pf_fail(error,
-            "its tensors (%.80s, ...) are named as in no project that is known (llama2.c, nanoGPT, "
+            "the tensor names (%.80s, ...) match no known project (llama2.c, nanoGPT, "
             "performer-pytorch); list them in a --config FILE.json (docs/convert.md)",
             pf_checkpoint_tensor(checkpoint, 0)->name);
     return NULL;
@@ -92,7 +92,7 @@ pf_checkpoint *pf_import_checkpoint(pf_checkpoint *checkpoint, const char *confi
     if (pf_import_is_needed(checkpoint)) {
         checkpoint = translate_with(checkpoint, config, &reason);
     } else if (config) {
-        pf_fail(&reason, "the file says itself what --config would say; leave it out");
+        pf_fail(&reason, "this file needs no --config; leave it out");
         pf_checkpoint_free(checkpoint);
         checkpoint = NULL;
     }

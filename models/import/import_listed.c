@@ -1,4 +1,4 @@
-/* floor 4.2 - any decoder whose --config lists its tensors (docs/convert.md): the family `performer`. */
+/* floor 4.2 - import listed: a decoder whose --config lists its tensors -> the family performer. */
 #include "import_projects.h"
 
 #include <stdio.h>
@@ -13,8 +13,8 @@ static bool list_rows(pf_tensor_names *names, const json_t *config, bool take, p
     json_object_foreach(tensors, target, source) {
         if (!json_is_string(source))
             return pf_fail(error,
-                           "\"tensors\" of the --config: %.80s should name a tensor of the "
-                           "file, as a text",
+                           "\"tensors\" in the --config: %.80s should be a string, the name of a "
+                           "tensor in the file",
                            target);
         pf_tensor_name row = {target, json_string_value(source)};
         uint32_t n = strstr(row.source, "{layer}") ? pf_tensor_names_count(names, row.source) : 0;
@@ -28,10 +28,12 @@ static bool ignore_listed(pf_tensor_names *names, const json_t *config, pf_error
     size_t i;
     json_t *source, *ignored = json_object_get(config, "ignore");
     if (ignored && !json_is_array(ignored))
-        return pf_fail(error, "\"ignore\" of the --config should be a list of tensor names");
+        return pf_fail(error, "\"ignore\" in the --config should be a list of tensor names");
     json_array_foreach(ignored, i, source) {
         if (!json_is_string(source))
-            return pf_fail(error, "\"ignore\" of the --config should hold tensor names");
+            return pf_fail(
+                error,
+                "\"ignore\" in the --config should contain only strings, the names of tensors");
         pf_tensor_names_ignore(names, json_string_value(source));
     }
     return true;
@@ -88,7 +90,7 @@ static bool set_kinds(const pf_tensor_names *names, const json_t *config, pf_err
 
 bool pf_import_listed(pf_tensor_names *names, const json_t *config, pf_error *error) {
     if (!json_is_object(json_object_get(config, "tensors")))
-        return pf_fail(error, "\"tensors\" of the --config should be an object: {\"GGUF's name\": "
+        return pf_fail(error, "\"tensors\" in the --config should be an object: {\"GGUF's name\": "
                               "\"the file's name\"}");
     return list_rows(names, config, false, error) && list_rows(names, config, true, error) &&
            ignore_listed(names, config, error) && set_sizes(names, config, error) &&

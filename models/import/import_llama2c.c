@@ -1,6 +1,8 @@
-/* floor 4.2 - llama2.c .pt: {'model': state_dict, 'model_args': {...}}, and what tales-favor adds to it.
+/* floor 4.2 - import llama2.c: {'model': state_dict, 'model_args': {...}} -> the family llama.
  *
- * Rows of q and k are in the order of adjacent RoPE pairs, as in its .bin. */
+ * The rows of q and k are in the order of adjacent RoPE pairs, as in a .bin, so they stay as they
+ * are. The models tales-favor and tales-softmax add 'attention' and 'favor' to this form
+ * (read_favor). */
 #include "import_projects.h"
 
 #include "attention_metadata.h"
@@ -55,7 +57,8 @@ static bool set_keys(const pf_tensor_names *names, const json_t *config, pf_erro
            pf_checkpoint_set_f32(names->to, "llama.rope.freq_base", 10000.0f, error);
 }
 
-/* 'attention': 'favor', 'favor': {'features', 'map', 'orthogonal', 'projection': [one per layer]} */
+/* 'attention': 'favor', 'favor': {'features', 'map', 'orthogonal', 'projection': [one per
+ * layer]} */
 static bool read_favor(pf_tensor_names *names, pf_error *error) {
     pf_attention_options attention = pf_attention_options_default();
     pf_text kind = {NULL, 0}, map = {NULL, 0};
@@ -65,7 +68,7 @@ static bool read_favor(pf_tensor_names *names, pf_error *error) {
     if (!kind.bytes) return true;
     if (kind.size < sizeof name) memcpy(name, kind.bytes, kind.size);
     if (!pf_attention_parse(name, &attention.kind))
-        return pf_fail(error, "'attention' of the file is \"%s\", which is none that is known",
+        return pf_fail(error, "'attention' in the file is \"%s\", which is not a known value",
                        name);
     if (!pf_import_u32(names, "favor.features", &attention.features, error) ||
         !pf_import_f32(names, "favor.epsilon", &attention.epsilon, error) ||
@@ -75,12 +78,12 @@ static bool read_favor(pf_tensor_names *names, pf_error *error) {
     memset(name, 0, sizeof name);
     if (map.size < sizeof name && map.bytes) memcpy(name, map.bytes, map.size);
     if (map.bytes && !pf_map_parse(name, &attention.map))
-        return pf_fail(error, "'map' of the file's 'favor' is \"%s\", which is none that is known",
+        return pf_fail(error, "'map' in the file's 'favor' is \"%s\", which is not a known value",
                        name);
     attention.projection = orthogonal ? PF_PROJECTION_ORTHOGONAL : PF_PROJECTION_IID;
     if (!pf_attention_to_checkpoint(&attention, names->to, error)) return false;
 
-    char prefix[sizeof names->prefix]; /* the projections stand beside the model, not in it */
+    char prefix[sizeof names->prefix]; /* 'favor' is outside 'model' */
     memcpy(prefix, names->prefix, sizeof prefix);
     names->prefix[0] = '\0';
     bool good = pf_tensor_names_take(names, &projection, 1, error);
@@ -90,7 +93,7 @@ static bool read_favor(pf_tensor_names *names, pf_error *error) {
 
 bool pf_import_llama2c(pf_tensor_names *names, const json_t *config, pf_error *error) {
     names->n_layers = pf_tensor_names_count(names, LAYER "attention.wq.weight");
-    pf_tensor_names_ignore(names, "freqs_cos"); /* tables that follow from the sizes */
+    pf_tensor_names_ignore(names, "freqs_cos"); /* RoPE tables, which the sizes determine */
     pf_tensor_names_ignore(names, "freqs_sin");
     const pf_tensor *embedding = pf_tensor_names_find(names, "tok_embeddings.weight");
     const pf_tensor *output = pf_tensor_names_find(names, "output.weight");

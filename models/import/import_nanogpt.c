@@ -1,7 +1,9 @@
-/* floor 4.2 - nanoGPT .pt: {'model': state_dict, 'model_args': {...}}, GPT-2 with torch.nn.Linear.
+/* floor 4.2 - import nanoGPT: {'model': state_dict, 'model_args': {...}} -> the family gpt2.
  *
- * Without biases (bias=False) the family gpt2 gets biases of zeros. nanoGPT's GELU is the exact one (it was
- * the tanh form in early versions: --config {"activation": "gelu_tanh"}), recorded as gpt2.activation. */
+ * Matrices are those of torch.nn.Linear, [out, in], so nothing is transposed. A model trained with
+ * bias=False gets biases of zero, which the family gpt2 requires. nanoGPT computes the exact GELU,
+ * set as gpt2.activation; for a model of an early version, which had the tanh approximation, use
+ * --config {"activation": "gelu_tanh"}. */
 #include "import_projects.h"
 
 #include <stdio.h>
@@ -43,7 +45,7 @@ static bool need_bias(pf_tensor_names *names, const char *name, uint64_t n, pf_e
                                          make_zeros, NULL, error);
 }
 
-/* Zeros for the biases that a file with bias=False does not have. */
+/* Adds zeros for the biases that a model trained with bias=False lacks. */
 static bool need_biases(pf_tensor_names *names, uint64_t C, uint64_t F, pf_error *error) {
     const struct {
         const char *name;
@@ -70,7 +72,7 @@ static bool set_keys(const pf_tensor_names *names, const json_t *config, uint64_
         !pf_config_text(config, "activation", &activation, error))
         return false;
     if (heads == 0)
-        return pf_fail(error, "the file does not say how many heads the model has; give "
+        return pf_fail(error, "the file does not say how many heads the model has; set "
                               "{\"n_head\": N} with --config FILE.json");
     const pf_import_size sizes[] = {
         {"context_length", pf_import_axis(names, "transformer.wpe.weight", 1)},
@@ -93,9 +95,9 @@ bool pf_import_nanogpt(pf_tensor_names *names, const json_t *config, pf_error *e
     uint64_t fused = pf_import_axis(names, "transformer.h.0.attn.c_attn.weight", 1);
     if (C > UINT32_MAX || F > UINT32_MAX || fused != 3 * C)
         return pf_fail(error,
-                       "transformer.h.0.attn.c_attn.weight has not three times the width "
-                       "(%llu) in rows, as in nanoGPT; a Hugging Face GPT-2 is read from its "
-                       "folder",
+                       "transformer.h.0.attn.c_attn.weight does not have three times the width "
+                       "(%llu) in rows, as nanoGPT's has; for a GPT-2 of Hugging Face, give the "
+                       "folder instead",
                        (unsigned long long)C);
     const pf_tensor *embedding = pf_tensor_names_find(names, "transformer.wte.weight");
     const pf_tensor *output = pf_tensor_names_find(names, "lm_head.weight");

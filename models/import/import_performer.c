@@ -1,8 +1,10 @@
-/* floor 4.2 - performer-pytorch: the state_dict of a PerformerLM, with its constructor arguments in --config.
+/* floor 4.2 - import performer-pytorch: a PerformerLM's state_dict -> the family performer.
  *
- * Pre-norm LayerNorm, exact GELU, fixed or learned positions added to the tokens, and rotary ones
- * (adjacent pairs, base 10000) on q and k before the feature map; one projection per layer, shared by
- * its heads; 1e-4 added to every feature after the exponential. */
+ * --config gives the arguments of its constructor. The model: pre-norm LayerNorm; exact GELU;
+ * fixed or learned positions added to the embeddings, and rotary ones (adjacent pairs, base
+ * 10000) applied to q and k before the feature map; one projection per layer, which its heads
+ * share; 1e-4 added to every feature after the exponential. See docs/favor.md,
+ * "performer-pytorch checkpoints". */
 #include "import_projects.h"
 
 #include "attention_metadata.h"
@@ -43,7 +45,7 @@ static const pf_tensor_name rows[] = {
     {"output.bias", "to_out.bias"},
 };
 
-/* Constructor arguments that make another model. */
+/* Arguments of the constructor that change the model in a way we do not compute. */
 static const char *const unsupported[] = {
     "reversible",    "use_scalenorm", "use_rezero",   "cross_attend",
     "no_projection", "ff_glu",        "shift_tokens", "axial_position_emb",
@@ -53,15 +55,15 @@ static bool check_arguments(const json_t *config, pf_error *error) {
     bool causal = false, other = false;
     uint32_t local = 0;
     if (!config)
-        return pf_fail(error, "this is a performer-pytorch model, whose file does not say all that "
-                              "is needed; give its constructor arguments with --config FILE.json: "
+        return pf_fail(error, "this is a performer-pytorch model, whose file does not say how it "
+                              "was built; give its constructor arguments with --config FILE.json: "
                               "{\"causal\": true, \"heads\": N}");
     if (!pf_config_bool(config, "causal", &causal, error) ||
         !pf_config_u32(config, "local_attn_heads", &local, error))
         return false;
     if (!causal)
-        return pf_fail(error, "the --config does not say \"causal\": true, and only causal models "
-                              "can be run");
+        return pf_fail(error, "only causal models can be run, but the --config does not say "
+                              "\"causal\": true");
     if (local > 0)
         return pf_fail(error, "%u local attention heads (local_attn_heads) are not supported",
                        local);
@@ -73,18 +75,20 @@ static bool check_arguments(const json_t *config, pf_error *error) {
     return true;
 }
 
-/* layer_pos_emb.emb [S, dh] is cat(sin, cos) of t * 10000^(-2i / dh): what ROPE_ADJACENT turns by. */
+/* layer_pos_emb.emb [positions, D] is cat(sin, cos) of t * 10000^(-2i / D): the angles by which
+ * PF_POSITION_ROPE_ADJACENT rotates. */
 static bool check_rotary(const pf_tensor_names *names, const pf_tensor *table, pf_error *error) {
     size_t dh = (size_t)table->shape[0], pairs = dh / 2;
     if (table->type != PF_F32 || table->n_dims != 2 || table->shape[1] < 2 || dh % 2 != 0)
-        return pf_fail(error, "layer_pos_emb.emb should be float32 [positions, head size]");
+        return pf_fail(error, "layer_pos_emb.emb should be float32 [positions, head_dim]");
     if (!pf_checkpoint_need_data(names->from, table, error)) return false;
     const float *row = (const float *)table->data + dh; /* position 1 */
     for (size_t i = 0; i < pairs; i++) {
         double angle = pow(10000, -2.0 * (double)i / (double)dh);
         if (!(fabs((double)row[i] - sin(angle)) < 1e-4) ||
             !(fabs((double)row[pairs + i] - cos(angle)) < 1e-4))
-            return pf_fail(error, "layer_pos_emb.emb holds other angles than performer-pytorch's");
+            return pf_fail(
+                error, "layer_pos_emb.emb does not hold the angles that performer-pytorch uses");
     }
     return true;
 }
@@ -135,9 +139,9 @@ static bool set_keys(const pf_tensor_names *names, const json_t *config, pf_erro
 bool pf_import_performer(pf_tensor_names *names, const json_t *config, pf_error *error) {
     names->n_layers = pf_tensor_names_count(names, ATTENTION "fn.to_q.weight");
     if (names->n_layers == 0)
-        return pf_fail(error, "the layers of this PerformerLM are not where a plain one has them "
-                              "(reversible=False, cross_attend=False)");
-    pf_tensor_names_ignore(names, "performer.proj_updater.*"); /* the net once more */
+        return pf_fail(error, "this PerformerLM lacks the layers of a plain one (reversible=False, "
+                              "cross_attend=False)");
+    pf_tensor_names_ignore(names, "performer.proj_updater.*"); /* a second copy of the net */
     pf_tensor_names_ignore(names, "performer.calls_since_last_redraw");
     pf_tensor_names_ignore(names, "layer_pos_emb.emb");
     return check_arguments(config, error) && set_keys(names, config, error) &&

@@ -18,8 +18,8 @@ bool pf_import_set_sizes(pf_checkpoint *to, const char *family, const pf_import_
         snprintf(key, sizeof key, "%s.%s", family, sizes[i].key);
         if (sizes[i].value == 0 || sizes[i].value > UINT32_MAX)
             return pf_fail(error,
-                           "the size %s is not known: the file has no tensor or number that says "
-                           "it; give it with --config FILE.json (docs/convert.md)",
+                           "%s is unknown: neither a tensor nor a number in the file gives it; "
+                           "set it with --config FILE.json (docs/convert.md)",
                            key);
         if (!pf_checkpoint_set_u32(to, key, (uint32_t)sizes[i].value, error)) return false;
     }

@@ -30,7 +30,7 @@ const pf_tensor *pf_tensor_names_find(const pf_tensor_names *names, const char *
     return find_full(names, source);
 }
 
-/* The source with number i in its slot, or NULL. */
+/* The tensor `source` with number i in place of the slot, or NULL. */
 static const pf_tensor *find_numbered(const pf_tensor_names *names, const char *source,
                                       const char *slot, uint32_t i) {
     char name[MAX_NAME];
@@ -46,7 +46,7 @@ uint32_t pf_tensor_names_count(const pf_tensor_names *names, const char *source)
     return n;
 }
 
-/* ---- begin and end ---- */
+/* ---- beginning and end ---- */
 
 bool pf_tensor_names_begin(pf_tensor_names *names, pf_checkpoint *from, const char *prefix,
                            pf_error *error) {
@@ -57,7 +57,7 @@ bool pf_tensor_names_begin(pf_tensor_names *names, pf_checkpoint *from, const ch
     int n = snprintf(names->prefix, sizeof names->prefix, "%s", prefix);
     return names->to && names->used &&
            (((size_t)n < sizeof names->prefix) ||
-            pf_fail(error, "the prefix \"%.40s...\" of the tensors is too long", prefix));
+            pf_fail(error, "the tensors' prefix \"%.40s...\" is too long", prefix));
 }
 
 void pf_tensor_names_abort(pf_tensor_names *names) {
@@ -76,8 +76,8 @@ static bool nothing_left(const pf_tensor_names *names, pf_error *error) {
         const pf_tensor *tensor = pf_checkpoint_tensor(names->from, i);
         if (!names->used[i] && has_prefix(names, tensor))
             return pf_fail(error,
-                           "the tensor %s has no place in this names, so leaving it out would give "
-                           "wrong results; if it does not matter, name it under \"ignore\" in a "
+                           "the tensor %s has no known use, and leaving it out could give wrong "
+                           "results; if it does not matter, name it under \"ignore\" in a "
                            "--config that lists the tensors (docs/convert.md)",
                            tensor->name);
     }
@@ -110,7 +110,7 @@ static bool make_part(const pf_tensor *part, char *out, pf_error *error) {
     return true;
 }
 
-/* Rows of the parts, one after the other. */
+/* Joins the rows of all parts, part after part. */
 static bool make_joined(const void *context, const pf_tensor *tensor, void *out, pf_error *error) {
     const parts *joined = context;
     char *to = out;
@@ -143,7 +143,7 @@ static bool same_rows(const pf_tensor *a, const pf_tensor *b) {
            a->shape[0] == b->shape[0] && a->shape[1] == b->shape[1];
 }
 
-/* All heads of `source`, which has a {head}; heads are equal, so sizes multiply. */
+/* Joins the heads of `source`, which contains {head}. All heads must have the same shape. */
 static bool take_heads(pf_tensor_names *names, const char *target, const char *source,
                        pf_error *error) {
     uint32_t n = 0;
@@ -158,7 +158,7 @@ static bool take_heads(pf_tensor_names *names, const char *target, const char *s
     for (uint32_t i = 0; i < n; i++) {
         const pf_tensor *part = find_numbered(names, source, "{head}", i);
         if (!same_rows(first, part))
-            return pf_fail(error, "the tensors %s and %s should have one shape", first->name,
+            return pf_fail(error, "the tensors %s and %s should have the same shape", first->name,
                            part->name);
         joined->parts[i] = part;
         use(names, part);
@@ -197,7 +197,7 @@ bool pf_tensor_names_take(pf_tensor_names *names, const pf_tensor_name *rows, si
     return true;
 }
 
-/* True if `name` is the pattern: {layer} and {head} match digits, * at the end the rest. */
+/* {layer} and {head} in the pattern match one or more digits; a * at its end matches the rest. */
 static bool matches(const char *pattern, const char *name) {
     while (*pattern) {
         if (strcmp(pattern, "*") == 0) return true;

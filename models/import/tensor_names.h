@@ -34,8 +34,8 @@ typedef struct pf_tensor_names {
     uint32_t n_layers;
 } pf_tensor_names;
 
-/* Takes ownership of `from`: freed with the result, or by pf_tensor_names_abort (also after a failure
- * here). Only tensors with the prefix count. */
+/* Takes ownership of `from`: freed with the result, or by pf_tensor_names_abort (also after a
+ * failure here). Only tensors with the prefix count. */
 bool pf_tensor_names_begin(pf_tensor_names *names, pf_checkpoint *from, const char *prefix,
                            pf_error *error);
 /* Returns names->to. If a tensor with the prefix is left over: NULL, with a message naming it, and
@@ -50,8 +50,8 @@ uint32_t pf_tensor_names_count(const pf_tensor_names *names, const char *source)
 
 bool pf_tensor_names_take(pf_tensor_names *names, const pf_tensor_name *rows, size_t n,
                           pf_error *error);
-/* Marks tensors that are known not to matter (masks, tables), if they are there. A `source` that ends
- * in * matches every name that starts with the part before it. */
+/* Marks tensors that are known not to matter (masks, tables), if they are there. A `source` that
+ * ends in * matches every name that starts with the part before it. */
 void pf_tensor_names_ignore(pf_tensor_names *names, const char *source);
 
 /* Writes `pattern` to `text` with `number` in place of the first `slot` ("{layer}"). False if the
