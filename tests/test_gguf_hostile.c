@@ -100,7 +100,7 @@ static void hostile_headers_are_refused(void **state) {
     put_header(&in, 3, 0, 0);
     for (in.size = 4; in.size < 24; in.size++) assert_refused(&in, "header");
     in.size = 3;
-    assert_refused(&in, "no checkpoint");
+    assert_refused(&in, "not a checkpoint");
 }
 
 static void hostile_keys_are_refused(void **state) {
@@ -166,7 +166,7 @@ static void hostile_tensors_are_refused(void **state) {
         {UINT64_C(1) << 62, 4, PF_F32, 0, "overflows"},
         {UINT64_C(1) << 33, UINT64_C(1) << 33, PF_F32, 0, "overflows"},
         {UINT64_MAX - 31, 1, PF_Q8_0, 0, "overflows"},
-        {4, 1, 4, 0, "type 4, which is not supported; supported are f32, f16, q4_0"},
+        {4, 1, 4, 0, "type 4, which is not supported; supported: f32, f16, q4_0"},
         {4, 1, UINT32_MAX, 0, "not supported"},
         {33, 1, PF_Q8_0, 0, "multiple"},
         {4, 1, PF_F32, 7, "aligned"},

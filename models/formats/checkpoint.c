@@ -1,9 +1,9 @@
-/* floor 3.0 - checkpoint: named tensors and metadata, whatever format the file has.
+/* floor 3.0 - checkpoint: named tensors and metadata, whatever the format of the file.
  *
- * Invariants: `names` maps the name of every tensor to its index. `keys` does the same for the first
- * n_indexed metadata entries; the others, if any, are found by looking through them. Whatever else the
- * checkpoint owns is in `blocks`, `files` and `objects`, and is freed with it; so a value that is
- * replaced stays valid until then.
+ * Invariants: `names` maps the name of every tensor to its index. `keys` does the same for the
+ * first n_indexed metadata entries; the others, if there are any, are found by a linear search.
+ * Everything else that the checkpoint owns is in `blocks`, `files` and `objects` and is freed with
+ * it, so a value that has been replaced remains valid until then.
  */
 #include "checkpoint.h"
 
@@ -72,7 +72,7 @@ const char *pf_checkpoint_path(const pf_checkpoint *checkpoint) { return checkpo
 
 /* ---- memory ---- */
 
-/* Doubles *array until it has room for one more entry. */
+/* Makes room for one more entry, by doubling *array if it is full. */
 static bool make_room(void **array, size_t count, size_t *room, size_t size, pf_error *error) {
     if (count < *room) return true;
     size_t wanted = *room ? *room * 2 : 32;
@@ -94,7 +94,7 @@ void *pf_checkpoint_alloc(pf_checkpoint *checkpoint, size_t bytes, const char *w
     return block;
 }
 
-/* A copy with a NUL appended, owned by the checkpoint. */
+/* A copy that the checkpoint owns, with a NUL appended. */
 static char *copy_bytes(pf_checkpoint *checkpoint, const void *bytes, size_t size,
                         pf_error *error) {
     char *copy = pf_checkpoint_alloc(checkpoint, size + 1, "a checkpoint's texts", error);
@@ -127,10 +127,10 @@ bool pf_checkpoint_take_object(pf_checkpoint *checkpoint, void *object, void (*r
 static bool check_name(const char *what, const char *name, size_t size, pf_error *error) {
     if (size == 0) return pf_fail(error, "a %s has an empty name", what);
     if (size > MAX_NAME)
-        return pf_fail(error, "a %s has a name of %zu bytes; at most %zu are allowed", what, size,
+        return pf_fail(error, "a %s has a name of %zu bytes; the most allowed is %zu", what, size,
                        MAX_NAME);
     if (memchr(name, '\0', size))
-        return pf_fail(error, "the name of a %s has a zero byte in it", what);
+        return pf_fail(error, "the name of a %s contains a zero byte", what);
     return true;
 }
 
@@ -176,10 +176,10 @@ static bool add_tensor(pf_checkpoint *checkpoint, const char *name, pf_tensor te
     if (pf_checkpoint_find(checkpoint, name))
         return pf_fail(error, "the tensor %s is there twice", name);
     if (n_dims < 1 || n_dims > PF_MAX_DIMS)
-        return pf_fail(error, "the tensor %s has %u dimensions; 1 to %d are possible", name, n_dims,
-                       PF_MAX_DIMS);
+        return pf_fail(error, "the tensor %s has %u dimensions; 1 to %d are supported", name,
+                       n_dims, PF_MAX_DIMS);
     if (checkpoint->n_tensors >= MAX_ENTRIES)
-        return pf_fail(error, "more than %zu tensors; no model is known that needs so many",
+        return pf_fail(error, "there are more than %zu tensors, and no known model needs so many",
                        MAX_ENTRIES);
     void *tensors = checkpoint->tensors;
     if (!make_room(&tensors, checkpoint->n_tensors, &checkpoint->tensors_room, sizeof(pf_tensor),
@@ -219,7 +219,7 @@ bool pf_checkpoint_need_data(pf_checkpoint *checkpoint, const pf_tensor *tensor,
     return true;
 }
 
-/* Indexes the keys that pf_checkpoint_drop_meta has left without an index. */
+/* Indexes the keys that pf_checkpoint_drop_meta left without an index. */
 static bool index_keys(pf_checkpoint *checkpoint, pf_error *error) {
     for (; checkpoint->n_indexed < checkpoint->n_metas; checkpoint->n_indexed++) {
         const char *key = checkpoint->metas[checkpoint->n_indexed].key;
@@ -239,7 +239,8 @@ bool pf_checkpoint_put_meta(pf_checkpoint *checkpoint, const char *key, size_t k
         return true;
     }
     if (checkpoint->n_metas >= MAX_ENTRIES)
-        return pf_fail(error, "more than %zu metadata keys; no model is known that needs so many",
+        return pf_fail(error,
+                       "there are more than %zu metadata keys, and no known model needs so many",
                        MAX_ENTRIES);
     void *metas = checkpoint->metas;
     if (!make_room(&metas, checkpoint->n_metas, &checkpoint->metas_room, sizeof(pf_meta), error))
@@ -254,7 +255,8 @@ bool pf_checkpoint_put_meta(pf_checkpoint *checkpoint, const char *key, size_t k
     return true;
 }
 
-/* The indices of what is kept change. The keys are not indexed again here, because that could fail. */
+/* Entries move, so the index of keys is dropped. Building it again could fail; index_keys does
+ * it. */
 void pf_checkpoint_drop_meta(pf_checkpoint *checkpoint, const char *prefix) {
     size_t kept = 0;
     for (size_t i = 0; i < checkpoint->n_metas; i++)
