@@ -111,12 +111,12 @@ static void test_refusals(void **state) {
     static const struct {
         const char *name, *says;
     } files[] = {
-        {"evil.pt", "system, which is no part of a state_dict"},
+        {"evil.pt", "system, which is not part of a state_dict"},
         {"compressed.pt", "compressed"},
         {"missing-storage.pt", "data/0 of the tensor w is missing"},
-        {"short-storage.pt", "does not fit its storage"},
-        {"expanded.pt", "does not fit its storage"},
-        {"overflow.pt", "does not fit its storage"},
+        {"short-storage.pt", "does not fit into its storage"},
+        {"expanded.pt", "does not fit into its storage"},
+        {"overflow.pt", "does not fit into its storage"},
         {"nested.pt", "nested more than"},
         {"shared.pt", "more values"},
         {"script.pt", "TorchScript"},
