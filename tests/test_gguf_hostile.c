@@ -1,4 +1,5 @@
-/* floor 6.2 - test_gguf_hostile: GGUF files built byte by byte to do harm, refused in a sentence. */
+/* floor 6.2 - test_gguf_hostile: malicious GGUF files, built byte by byte, are refused with a
+ * message. */
 #include "formats.h"
 #include "testing.h"
 
@@ -173,7 +174,7 @@ static void hostile_tensors_are_refused(void **state) {
         {4, 1, PF_F32, UINT64_MAX - 31, "beyond the end"},
         {4, 1, PF_F32, 1024, "beyond the end"},
         {1 << 20, 1 << 20, PF_F32, 0, "beyond the end"},
-        {16, 1, PF_F32, 32, "overlap"}, /* its second half is where z begins */
+        {16, 1, PF_F32, 32, "overlap"}, /* z begins in its second half */
     };
     image in;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

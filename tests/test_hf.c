@@ -1,4 +1,5 @@
-/* floor 6.2 - test_hf: Hugging Face folders, converted and as they are, against a float64 reference. */
+/* floor 6.2 - test_hf: Hugging Face folders, as they are and converted, against a float64
+ * reference. */
 #define _XOPEN_SOURCE 700
 #include "convert.h"
 #include "load.h"
@@ -191,7 +192,8 @@ static char *read_text(const char *path) {
     return text;
 }
 
-/* The llama folder with one text of its config.json replaced; weights by link. */
+/* A copy of the llama folder with one string in its config.json replaced; the weights are a
+ * link. */
 static bool convert_with(const char *name, const char *from, const char *to, pf_error *error) {
     char config[96], weights[96], path[64], real[4096];
     snprintf(config, sizeof config, "%s/config.json", folder);
@@ -212,7 +214,7 @@ static bool convert_with(const char *name, const char *from, const char *to, pf_
     bool good = pf_convert(&options, error);
     unlink(config);
     unlink(weights);
-    assert_int_equal(access(output, F_OK) == 0, good); /* nothing is written where it fails */
+    assert_int_equal(access(output, F_OK) == 0, good); /* a failure writes nothing */
     return good;
 }
 

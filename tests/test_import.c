@@ -1,4 +1,4 @@
-/* floor 6.2 - test of import: checkpoints of other projects give their own logits. */
+/* floor 6.2 - test_import: checkpoints of other projects give the same logits as there. */
 #include "testing.h"
 
 #include "convert.h"
@@ -42,7 +42,7 @@ static size_t read_ids(const char *path, int32_t *ids) {
     return n;
 }
 
-/* Largest difference of the logits from a file of float32 [tokens, V]. */
+/* The largest difference between the logits and those in a file, float32 [tokens, V]. */
 static double compare(const pf_loaded *loaded, const char *tokens, const char *golden, size_t chunk,
                       bool noncausal_stabilizer) {
     pf_error error = {""};
@@ -71,7 +71,7 @@ static double compare(const pf_loaded *loaded, const char *tokens, const char *g
     return most;
 }
 
-/* ---- against float64 references, from this repository ---- */
+/* ---- against float64 references in this repository ---- */
 
 static void test_nanogpt(void **state) {
     (void)state;
@@ -156,7 +156,7 @@ static void test_llama2c(void **state) {
     pf_loaded_close(&loaded);
 }
 
-/* ---- goldens of ../shared ---- */
+/* ---- goldens in ../shared ---- */
 
 static void test_gpt_char(void **state) {
     (void)state;
@@ -205,7 +205,7 @@ static void test_performer_pytorch(void **state) {
     pf_loaded_close(&loaded);
 }
 
-/* The .pt of the twins holds the tensors of their .bin, and tales-favor its own projections. */
+/* A .pt of tales-* has the same tensors as its .bin; tales-favor has its projections as well. */
 static void test_tales(void **state) {
     (void)state;
     need_shared();
@@ -235,7 +235,7 @@ static void test_tales(void **state) {
     }
 }
 
-/* ---- converting, and being told why not ---- */
+/* ---- conversions, and messages of those that fail ---- */
 
 static char output[64], config[64];
 
@@ -257,7 +257,7 @@ static void test_every_target_type(void **state) {
     (void)state;
     static const struct {
         pf_type type;
-        double tolerance; /* of 24 values in a row: quantised rows fall back where 32 do not fit */
+        double tolerance; /* rows of 24 values keep their type, as blocks of 32 do not fit */
     } targets[] = {
         {PF_F32, 1e-5}, {PF_F16, 2e-2}, {PF_BF16, 1e-1}, {PF_Q8_0, 1e-5}, {PF_Q4_0, 1e-5}};
     for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {

@@ -1,4 +1,4 @@
-/* floor 6.2 - test of load: families bound from checkpoints, good ones and broken ones. */
+/* floor 6.2 - test_load: binds families from checkpoints, good ones and broken ones. */
 #include "tiny_llama.h"
 
 #include "quant.h"
@@ -174,7 +174,7 @@ static void test_optional_tensors(void **state) {
     pf_checkpoint *c = whole();
     add(c, (damage){0}, "output.weight", C, V, 1);
     add(c, (damage){0}, "blk.1.attn_q.bias", H * D, 1, 1);
-    add(c, (damage){0}, "blk.0.attn_rot_embd.weight", 3, 1, 1); /* follows from the keys: ignored */
+    add(c, (damage){0}, "blk.0.attn_rot_embd.weight", 3, 1, 1); /* the keys determine it: ignored */
     assert_binds(c, &loaded);
     assert_int_equal(loaded.model->logits.weight.rows, V);
     assert_non_null(loaded.model->layers[1].q.bias);

@@ -1,4 +1,5 @@
-/* floor 6.2 - test of load: performer.* keys and blk.N.favor.* tensors, good ones and broken ones. */
+/* floor 6.2 - test_load_favor: performer.* keys and blk.N.favor.* tensors, good ones and broken
+ * ones. */
 #include "tiny_llama.h"
 
 #include "memory.h"

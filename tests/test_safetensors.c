@@ -1,4 +1,4 @@
-/* floor 6.2 - test_safetensors: headers good and hostile, shards, and tensors that are made on demand. */
+/* floor 6.2 - test_safetensors: good and hostile headers, shards, and tensors made on demand. */
 #include "checkpoint.h"
 #include "formats.h"
 #include "gguf_write.h"
@@ -37,7 +37,7 @@ static int remove_folder(void **state) {
     return rmdir(folder);
 }
 
-/* A file of this header and n_data bytes 0, 1, 2, ... in a static buffer. */
+/* A file with this header and n_data bytes 0, 1, 2, ..., in a static buffer. */
 static pf_slice make_file(const char *header, size_t n_data) {
     static uint8_t bytes[1 << 16];
     uint64_t size = strlen(header);
@@ -201,7 +201,8 @@ static void shards_are_read_from_their_own_folder_only(void **state) {
         if (good) assert_true(pf_checkpoint_find(c, "w") && pf_checkpoint_find(c, "v"));
         pf_checkpoint_free(c);
     }
-    write_file("model.safetensors", make_file(ENTRY("F32", "[2]", "[0, 8]"), 8)); /* goes first */
+    write_file("model.safetensors",
+               make_file(ENTRY("F32", "[2]", "[0, 8]"), 8)); /* preferred to the index */
     pf_checkpoint *c = pf_checkpoint_new(folder, &error);
     assert_true(pf_safetensors_read_folder(folder, c, &error));
     assert_int_equal(pf_checkpoint_n_tensors(c), 1);
@@ -251,7 +252,7 @@ static void tensors_are_made_when_they_are_written(void **state) {
     unlink(path);
     assert_false(pf_gguf_write(c, path, &options, &error));
     ASSERT_SAYS(error, "the tensor c cannot be made");
-    assert_int_not_equal(access(path, F_OK), 0); /* whole or not at all */
+    assert_int_not_equal(access(path, F_OK), 0); /* no partial output */
     pf_checkpoint_free(c);
 }
 

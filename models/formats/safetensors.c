@@ -203,7 +203,7 @@ static bool read_shards(const char *folder, json_t *index, pf_checkpoint *checkp
                         pf_error *error) {
     json_t *map = json_object_get(index, "weight_map"), *file, *seen = json_object();
     const char *tensor;
-    bool good = seen != NULL || pf_fail(error, "not enough memory for the list of shards");
+    bool good = seen != NULL || pf_fail(error, "there is not enough memory for the list of shards");
     if (good && json_object_size(map) == 0)
         good = pf_fail(error, "%.300s: model.safetensors.index.json has no weight_map", folder);
     json_object_foreach(map, tensor, file) {
