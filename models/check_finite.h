@@ -4,11 +4,11 @@
 
 #include "checkpoint.h"
 
-/* Reads every weight once, as computing one token does, on n_threads threads. False if a weight
- * is NaN or infinite, with a message that names the file and the first tensor that has one:
- * attention would hide the value in most rows and spoil the others. meanwhile(context, error):
- * other work, which one of the threads does before it joins the check; false if it fails. NULL:
- * there is none. */
+/* Reads every weight once, as computing one token does, on n_threads threads. False if a weight is
+ * NaN or infinite, with a message that names the file and the first such tensor: attention would
+ * hide the value in most rows and spoil the others.
+ * One of the threads calls meanwhile(context, error) before it joins the check; if that returns
+ * false, so does this function. `meanwhile` may be NULL. */
 bool pf_check_finite(const pf_checkpoint *checkpoint, int n_threads,
                      bool (*meanwhile)(void *context, pf_error *error), void *context,
                      pf_error *error);

@@ -95,9 +95,9 @@ static void hostile_headers_are_refused(void **state) {
     put_header(&in, 0x03000000, 0, 0);
     assert_refused(&in, "big-endian");
     put_header(&in, 3, 0, UINT64_MAX);
-    assert_refused(&in, "promises");
+    assert_refused(&in, "claims");
     put_header(&in, 3, UINT64_MAX / 2, 0);
-    assert_refused(&in, "promises");
+    assert_refused(&in, "claims");
     put_header(&in, 3, 0, 0);
     for (in.size = 4; in.size < 24; in.size++) assert_refused(&in, "header");
     in.size = 3;

@@ -169,7 +169,8 @@ static uint32_t layer_features(const pf_model *model, uint32_t layer) {
 static bool check_layer(const place *p, const pf_favor_weights *favor) {
     uint32_t wanted = layer_features(p->model, p->layer);
     if (wanted > MAX_FEATURES)
-        return pf_fail(p->error, "performer.head_features asks for %u features; the most is %u",
+        return pf_fail(p->error,
+                       "performer.head_features asks for %u features; at most %u are supported",
                        wanted, MAX_FEATURES);
     if (p->model->attention.kind == PF_ATTENTION_FAVOR &&
         p->model->attention.map == PF_MAP_NORMALIZED && favor->fitted_features < wanted)

@@ -369,8 +369,7 @@ static bool bind_embedding(const loader *l) {
     if (!tensor) return pf_fail(l->error, "the tensor token_embd.weight is missing");
     uint64_t rows = tensor->shape[1];
     if (rows > MAX_VOCABULARY)
-        return pf_fail(l->error,
-                       "token_embd.weight has %llu rows; the largest vocabulary possible has %u",
+        return pf_fail(l->error, "token_embd.weight has %llu rows; at most %u are supported",
                        (unsigned long long)rows, MAX_VOCABULARY);
     m->n_vocab = (uint32_t)rows;
     m->embedding_scale = l->family->traits & SCALED_EMBEDDING ? sqrtf((float)m->width) : 1.0f;

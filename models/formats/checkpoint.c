@@ -127,7 +127,7 @@ bool pf_checkpoint_take_object(pf_checkpoint *checkpoint, void *object, void (*r
 static bool check_name(const char *what, const char *name, size_t size, pf_error *error) {
     if (size == 0) return pf_fail(error, "a %s has an empty name", what);
     if (size > MAX_NAME)
-        return pf_fail(error, "a %s has a name of %zu bytes; the most allowed is %zu", what, size,
+        return pf_fail(error, "a %s has a name of %zu bytes; at most %zu are allowed", what, size,
                        MAX_NAME);
     if (memchr(name, '\0', size))
         return pf_fail(error, "the name of a %s contains a zero byte", what);
@@ -152,19 +152,19 @@ const pf_meta *pf_checkpoint_meta(const pf_checkpoint *checkpoint, size_t index)
     return &checkpoint->metas[index];
 }
 
-static pf_meta *find_meta(const pf_checkpoint *checkpoint, const char *key, size_t size) {
-    size_t index;
-    if (pf_map_get(&checkpoint->keys, key, size, &index)) return &checkpoint->metas[index];
-    for (index = checkpoint->n_indexed; index < checkpoint->n_metas; index++) {
-        const char *other = checkpoint->metas[index].key;
-        if (strlen(other) == size && memcmp(other, key, size) == 0)
-            return &checkpoint->metas[index];
+static bool find_meta(const pf_checkpoint *checkpoint, const char *key, size_t size,
+                      size_t *index) {
+    if (pf_map_get(&checkpoint->keys, key, size, index)) return true;
+    for (*index = checkpoint->n_indexed; *index < checkpoint->n_metas; ++*index) {
+        const char *other = checkpoint->metas[*index].key;
+        if (strlen(other) == size && memcmp(other, key, size) == 0) return true;
     }
-    return NULL;
+    return false;
 }
 
 const pf_meta *pf_checkpoint_find_meta(const pf_checkpoint *checkpoint, const char *key) {
-    return find_meta(checkpoint, key, strlen(key));
+    size_t index;
+    return find_meta(checkpoint, key, strlen(key), &index) ? &checkpoint->metas[index] : NULL;
 }
 
 /* ---- adding ---- */
@@ -232,10 +232,10 @@ static bool index_keys(pf_checkpoint *checkpoint, pf_error *error) {
 bool pf_checkpoint_put_meta(pf_checkpoint *checkpoint, const char *key, size_t key_size,
                             pf_meta meta, pf_error *error) {
     if (!check_name("metadata key", key, key_size, error)) return false;
-    pf_meta *existing = find_meta(checkpoint, key, key_size);
-    if (existing) {
-        meta.key = existing->key;
-        *existing = meta;
+    size_t index;
+    if (find_meta(checkpoint, key, key_size, &index)) {
+        meta.key = checkpoint->metas[index].key;
+        checkpoint->metas[index] = meta;
         return true;
     }
     if (checkpoint->n_metas >= MAX_ENTRIES)

@@ -250,7 +250,7 @@ static int compare_extents(const void *a, const void *b) {
     return (x->begin > y->begin) - (x->begin < y->begin);
 }
 
-/* Tensors that share bytes mean a damaged file, or one made to deceive. */
+/* Tensors that share bytes mean a damaged file, or a malicious one. */
 static bool check_overlaps(const pf_checkpoint *checkpoint, extent *extents, size_t count,
                            pf_error *error) {
     qsort(extents, count, sizeof *extents, compare_extents);
@@ -317,11 +317,10 @@ bool pf_gguf_read(pf_slice bytes, pf_checkpoint *checkpoint, pf_error *error) {
         return pf_fail(error, "this is GGUF version %u; versions 2 and 3 are supported", version);
     if (!read_u64(&in, &n_tensors) || !read_u64(&in, &n_keys)) return cut_off("its header", error);
     if (n_keys > left(&in) / MIN_KEY_BYTES || n_tensors > left(&in) / MIN_TENSOR_BYTES)
-        return pf_fail(
-            error,
-            "the GGUF header promises %llu keys and %llu tensors, more than the file can "
-            "hold; it is truncated or damaged",
-            (unsigned long long)n_keys, (unsigned long long)n_tensors);
+        return pf_fail(error,
+                       "the GGUF header claims %llu keys and %llu tensors, more than the file can "
+                       "hold; it is truncated or damaged",
+                       (unsigned long long)n_keys, (unsigned long long)n_tensors);
     for (uint64_t i = 0; i < n_keys; i++)
         if (!read_key(&in, checkpoint, error)) return false;
     return read_file_keys(checkpoint, &alignment, error) &&

@@ -1,5 +1,4 @@
-/* floor 3.2 - pickle torch: the globals that a state_dict uses, and what they make of their
- * arguments. */
+/* floor 3.2 - pickle torch: the globals that a state_dict uses, and what they make. */
 #include "pickle_torch.h"
 
 #include <string.h>

@@ -1,5 +1,4 @@
-/* floor 3.2 - pickle torch: the globals that a state_dict uses, and what they make of their
- * arguments. */
+/* floor 3.2 - pickle torch: the globals that a state_dict uses, and what they make. */
 #ifndef PF_PICKLE_TORCH_H
 #define PF_PICKLE_TORCH_H
 

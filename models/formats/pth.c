@@ -158,7 +158,7 @@ static bool set_axes(const walk *w, const pf_value *tensor, pf_strided *view) {
     const pf_value *shape = tensor->as.tensor.shape, *strides = tensor->as.tensor.strides;
     size_t n = shape->as.list.count;
     if (n > PF_MAX_DIMS)
-        return pf_fail(w->error, "the tensor %s has %zu dimensions; the most supported is %d",
+        return pf_fail(w->error, "the tensor %s has %zu dimensions; at most %d are supported",
                        w->path, n, PF_MAX_DIMS);
     for (size_t i = 0; i < PF_MAX_DIMS; i++) view->shape[i] = 1, view->stride[i] = 0;
     for (size_t i = 0; i < n; i++) {

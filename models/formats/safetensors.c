@@ -1,5 +1,4 @@
-/* floor 3.1 - safetensors: one file, or the shards of a folder, as tensors under their own
- * names. */
+/* floor 3.1 - safetensors: the tensors of one file, or of a folder's shards. */
 #include "safetensors.h"
 
 #include "json.h"

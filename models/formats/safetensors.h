@@ -1,4 +1,4 @@
-/* floor 3.1 - safetensors: one file, or the shards of a folder, as tensors under their own names.
+/* floor 3.1 - safetensors: the tensors of one file, or of a folder's shards.
  *
  *   u64 size of the header, the header (JSON), the data
  *   header: {"name": {"dtype": "F32", "shape": [rows, cols], "data_offsets": [begin, end]}, ...,

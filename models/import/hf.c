@@ -1,5 +1,4 @@
-/* floor 4.3 - Hugging Face folders: config.json, safetensors and tokenizer files -> one
- * checkpoint. */
+/* floor 4.3 - Hugging Face folders: config.json, safetensors, tokenizer files -> a checkpoint. */
 #include "hf.h"
 
 #include "family.h"
@@ -27,7 +26,7 @@ static bool set_name(const char *folder, pf_checkpoint *checkpoint, pf_error *er
 /* Binds everything as loading does, but makes no matrix: finds a bad folder before any work is
  * done. */
 static bool check_model(pf_checkpoint *checkpoint, pf_error *error) {
-    pf_model model;
+    pf_model model = {.n_layers = 0};
     pf_layer *layers;
     pf_binder binder = {0};
     bool good = pf_binder_init(&binder, checkpoint, error);

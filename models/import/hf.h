@@ -1,4 +1,4 @@
-/* floor 4.3 - Hugging Face folders: config.json, safetensors and tokenizer files -> one checkpoint.
+/* floor 4.3 - Hugging Face folders: config.json, safetensors, tokenizer files -> a checkpoint.
  *
  *   config.json                                         hf_config.h
  *   model.safetensors, or shards with an index          safetensors.h, hf_tensors.h

@@ -11,7 +11,7 @@ static const char *const families[] = {[PF_HF_LLAMA] = "llama",
                                        [PF_HF_GPT2] = "gpt2"};
 #define N_FAMILIES (sizeof families / sizeof *families)
 
-#define MAX_SIZE (1u << 28) /* of any size; family.c has tighter limits */
+#define MAX_SIZE (1u << 28) /* of any field; family.c has tighter limits */
 #define MAX_LAYERS (1u << 12)
 
 typedef struct {
@@ -282,7 +282,7 @@ bool pf_hf_config_read(const json_t *config, pf_checkpoint *checkpoint, pf_hf_co
         !(result->family == PF_HF_GPT2 ? read_gpt2(&r, result) : read_llama(&r, result)))
         return false;
     if (result->n_layers > MAX_LAYERS)
-        return pf_fail(error, "config.json asks for %u layers; the most is %u", result->n_layers,
-                       MAX_LAYERS);
+        return pf_fail(error, "config.json asks for %u layers; at most %u are supported",
+                       result->n_layers, MAX_LAYERS);
     return true;
 }

@@ -1,5 +1,4 @@
-/* floor 4.2 - Hugging Face tokenizer: the tokenizer file of a folder, and what other files add to
- * it. */
+/* floor 4.2 - Hugging Face tokenizer: a folder's tokenizer file, and what other files add. */
 #include "hf_tokenizer.h"
 
 #include "json.h"

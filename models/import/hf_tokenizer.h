@@ -1,5 +1,4 @@
-/* floor 4.2 - Hugging Face tokenizer: the tokenizer file of a folder, and what other files add to
- * it.
+/* floor 4.2 - Hugging Face tokenizer: a folder's tokenizer file, and what other files add.
  *
  *   tokenizer_config.json    bos_token, eos_token, unk_token, add_bos_token, add_eos_token,
  *                            added_tokens_decoder, chat_template

@@ -1,5 +1,4 @@
-/* floor 4.1 - tokenizer files: reads a tokenizer of any supported format, recognised by its
- * content. */
+/* floor 4.1 - tokenizer files: reads a tokenizer of any format, recognised by its content. */
 #include "tokenizer_files.h"
 
 #include "formats.h"

@@ -55,9 +55,9 @@ static bool read_kind(const pf_checkpoint *checkpoint, pf_vocabulary *vocabulary
         *found = true;
         return true;
     }
-    return pf_fail(
-        error, "the tokenizer model \"%.*s\" is not supported; supported are llama, gpt2 and t5",
-        (int)(model.size < 40 ? model.size : 40), model.bytes);
+    return pf_fail(error,
+                   "the tokenizer model \"%.*s\" is not supported; supported: llama, gpt2 and t5",
+                   (int)(model.size < 40 ? model.size : 40), model.bytes);
 }
 
 /* *values = the array under `key`, or NULL if absent. It must have one entry per piece. */
