@@ -39,7 +39,7 @@ static int remove_path(void **state) {
 #define COLS 64
 #define ROWS 5
 
-/* Values grow with i, so blocks of 32 differ, and a block that has another's scale is noticed. */
+/* The largest value in the block of 32 that has i. Blocks differ, so a wrong scale is noticed. */
 static float block_size(int i) {
     int block = i / 32;
     return 1.0f + (float)block;
@@ -157,6 +157,38 @@ static void values_are_read_with_their_type(void **state) {
     assert_false(pf_checkpoint_get_f32(c, "llama.rope.freq_base", &value, &error));
     ASSERT_SAYS(error, "finite");
     assert_true(value == 2.0f);
+    pf_checkpoint_free(c);
+}
+
+/* The other keys move, and must be found both before and after the next key is set. */
+static void keys_can_be_dropped(void **state) {
+    (void)state;
+    pf_error error = {""};
+    pf_checkpoint *c = pf_checkpoint_new("dropped", &error);
+    char key[32];
+    for (uint32_t i = 0; i < 300; i++) {
+        snprintf(key, sizeof key, "%s.%u", i % 3 == 0 ? "drop" : "keep", i);
+        assert_true(pf_checkpoint_set_u32(c, key, i, &error));
+    }
+    pf_checkpoint_drop_meta(c, "drop.");
+    for (int set = 0; set < 2; set++) {
+        assert_int_equal(pf_checkpoint_n_meta(c), 200 + set);
+        for (uint32_t i = 0; i < 300; i++) {
+            uint32_t number = UINT32_MAX;
+            snprintf(key, sizeof key, "%s.%u", i % 3 == 0 ? "drop" : "keep", i);
+            assert_true(pf_checkpoint_get_u32(c, key, &number, &error));
+            bool is_there = i % 3 != 0 || (set == 1 && i == 0);
+            assert_int_equal(number, is_there ? i : UINT32_MAX);
+        }
+        if (set == 1) break;
+        pf_memory_fail_after(1);
+        assert_false(pf_checkpoint_set_u32(c, "drop.0", 0, &error));
+        pf_memory_fail_after(0);
+        assert_true(pf_checkpoint_set_u32(c, "keep.1", 1, &error)); /* replaces */
+        assert_true(pf_checkpoint_set_u32(c, "drop.0", 0, &error));
+    }
+    assert_string_equal(pf_checkpoint_meta(c, 0)->key, "keep.1"); /* the order remains */
+    assert_string_equal(pf_checkpoint_meta(c, 200)->key, "drop.0");
     pf_checkpoint_free(c);
 }
 
@@ -381,6 +413,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_and_tensors_come_back),
         cmocka_unit_test(values_are_read_with_their_type),
+        cmocka_unit_test(keys_can_be_dropped),
         cmocka_unit_test(the_index_finds_thousands_of_names),
         cmocka_unit_test(matrices_are_converted_and_vectors_are_not),
         cmocka_unit_test(large_tensors_go_through_in_chunks),
