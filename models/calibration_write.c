@@ -1,4 +1,4 @@
-/* floor 4.5 - calibration, written: what `performer calibrate` found -> keys and tensors of a checkpoint. */
+/* floor 4.5 - calibration write: a calibration -> keys and tensors of a checkpoint. */
 #include "calibration_write.h"
 
 #include "convert.h"
@@ -43,7 +43,7 @@ static bool add_keys(const pf_calibration *c, pf_checkpoint *out, pf_error *erro
                                    error);
 }
 
-/* blk.N.favor.NAME, float32, shape {a, b, e} without trailing ones. */
+/* Adds blk.N.favor.NAME: float32, shape {a, b, e}, or {a, b} if e is 0. */
 static bool add(pf_checkpoint *out, size_t layer, const char *name, uint64_t a, uint64_t b,
                 uint64_t e, const float *values, pf_error *error) {
     char full[64];

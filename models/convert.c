@@ -1,7 +1,7 @@
 /* floor 4.4 - convert: a checkpoint of any supported format -> GGUF. */
 #include "convert.h"
 
-#include "foreign.h"
+#include "import.h"
 #include "hf.h"
 #include "tokenizer_files.h"
 
@@ -9,7 +9,7 @@
 
 bool pf_convert(const pf_convert_options *options, pf_error *error) {
     pf_checkpoint *checkpoint = pf_hf_or_file_open(options->source, !options->tokenizer, error);
-    checkpoint = pf_foreign_adopt(checkpoint, options->config, error);
+    checkpoint = pf_import_checkpoint(checkpoint, options->config, error);
     if (!checkpoint) return false;
     bool good = (!options->tokenizer ||
                  pf_tokenizer_file_to_checkpoint(options->tokenizer, checkpoint, error)) &&

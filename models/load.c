@@ -2,15 +2,16 @@
 #include "load.h"
 
 #include "family.h"
-#include "favor_keys.h"
-#include "foreign.h"
+#include "attention_metadata.h"
+#include "check_finite.h"
+#include "import.h"
 #include "formats.h"
 #include "hf.h"
 #include "memory.h"
 #include "vocabulary_meta.h"
 
 struct pf_loaded_owned {
-    pf_model model; /* what it points to is in the file, or in the checkpoint's memory */
+    pf_model model; /* points into the file, or into memory of the checkpoint */
     pf_tokenizer *tokenizer;
 };
 
@@ -31,18 +32,17 @@ static bool load_model(pf_loaded *loaded, pf_error *error) {
     pf_binder binder = {0};
     pf_layer *layers;
     if (pf_checkpoint_n_tensors(loaded->checkpoint) == 0)
-        return pf_fail(error,
-                       "the file has no tensors, so it holds a vocabulary at most and no model");
+        return pf_fail(error, "the file has no tensors; it may hold a vocabulary, but no model");
     bool done = pf_binder_init(&binder, loaded->checkpoint, error) &&
                 pf_family_bind(&binder, &loaded->owned->model, &layers, error) &&
-                pf_favor_bind(&binder, &loaded->owned->model, layers, error) &&
+                pf_attention_bind(&binder, &loaded->owned->model, layers, error) &&
                 pf_bind_nothing_left(&binder, error);
     pf_binder_free(&binder);
     if (done) loaded->model = &loaded->owned->model;
     return done;
 }
 
-/* Every id that the tokenizer gives must have an embedding; the rows beyond have no text. */
+/* Every id of the tokenizer must have an embedding. Embeddings may outnumber the ids. */
 static bool check_vocabulary(const pf_loaded *loaded, pf_error *error) {
     if (!loaded->tokenizer || pf_tokenizer_size(loaded->tokenizer) <= loaded->model->n_vocab)
         return true;
@@ -64,7 +64,7 @@ static bool load_only_tokenizer(pf_loaded *loaded, pf_error *error) {
     return loaded->tokenizer || pf_fail(error, "the file has no tokenizer");
 }
 
-/* Puts the path in front of what `load` says. */
+/* Calls `load`, and puts the path in front of its message. */
 static bool load_named(bool (*load)(pf_loaded *loaded, pf_error *error), pf_loaded *loaded,
                        pf_error *error) {
     pf_error reason = {""};
@@ -72,7 +72,7 @@ static bool load_named(bool (*load)(pf_loaded *loaded, pf_error *error), pf_load
            pf_fail(error, "%s: %s", pf_checkpoint_path(loaded->checkpoint), reason.message);
 }
 
-/* Takes the checkpoint (NULL: failed already). */
+/* Takes ownership of the checkpoint; NULL means that opening it failed. */
 static bool open_with(pf_checkpoint *checkpoint, bool (*load)(pf_loaded *loaded, pf_error *error),
                       pf_loaded *loaded, pf_error *error) {
     *loaded = (pf_loaded){.checkpoint = checkpoint};
@@ -84,7 +84,7 @@ static bool open_with(pf_checkpoint *checkpoint, bool (*load)(pf_loaded *loaded,
 }
 
 static pf_checkpoint *open_any(const char *path, pf_error *error) {
-    return pf_foreign_adopt(pf_hf_or_file_open(path, true, error), NULL, error);
+    return pf_import_checkpoint(pf_hf_or_file_open(path, true, error), NULL, error);
 }
 
 bool pf_loaded_open(const char *path, pf_loaded *loaded, pf_error *error) {
@@ -100,8 +100,9 @@ bool pf_loaded_read_tokenizer(pf_loaded *loaded, pf_error *error) {
 }
 
 bool pf_loaded_open_bytes(pf_slice bytes, const char *name, pf_loaded *loaded, pf_error *error) {
-    return open_with(pf_foreign_adopt(pf_checkpoint_open_bytes(bytes, name, error), NULL, error),
-                     load_both, loaded, error);
+    return open_with(
+        pf_import_checkpoint(pf_checkpoint_open_bytes(bytes, name, error), NULL, error), load_both,
+        loaded, error);
 }
 
 bool pf_loaded_open_tokenizer(const char *path, pf_loaded *loaded, pf_error *error) {
@@ -110,6 +111,23 @@ bool pf_loaded_open_tokenizer(const char *path, pf_loaded *loaded, pf_error *err
 
 bool pf_loaded_bind(pf_checkpoint *checkpoint, pf_loaded *loaded, pf_error *error) {
     return open_with(checkpoint, load_both, loaded, error);
+}
+
+/* ---- with every weight checked ---- */
+
+static bool read_tokenizer(void *context, pf_error *error) {
+    return pf_loaded_read_tokenizer(context, error);
+}
+
+bool pf_loaded_open_checked(const char *path, int n_threads, pf_loaded *loaded, pf_error *error) {
+    if (!pf_loaded_open_model(path, loaded, error)) return false;
+    if (pf_check_finite(loaded->checkpoint, n_threads, read_tokenizer, loaded, error)) return true;
+    pf_loaded_close(loaded);
+    return false;
+}
+
+bool pf_loaded_check_numbers(const pf_loaded *loaded, int n_threads, pf_error *error) {
+    return pf_check_finite(loaded->checkpoint, n_threads, NULL, NULL, error);
 }
 
 void pf_loaded_close(pf_loaded *loaded) {

@@ -6,7 +6,7 @@
 #include "model.h"
 #include "tokenizer.h"
 
-/* A loaded model: the mapped file, the pf_model bound to it and the tokenizer. Const after opening;
+/* A loaded model: the mapped file, the pf_model bound to it, and the tokenizer. Const once open:
  * any number of sessions and threads may use it until pf_loaded_close. */
 typedef struct pf_loaded {
     pf_checkpoint *checkpoint;
@@ -15,19 +15,30 @@ typedef struct pf_loaded {
     struct pf_loaded_owned *owned; /* private: what model and tokenizer point into */
 } pf_loaded;
 
-/* A file, its format found from the content and never from the name, or a Hugging Face folder (hf.h);
- * every tensor's name, type and shape is verified. False with one sentence that names the file. */
+/* Opens a file or a Hugging Face folder (hf.h). The content decides which format a file has, never
+ * its name. The name, type and shape of every tensor are checked; weights are read only when they
+ * are used. False with a message that names the file; *loaded is then zeroed. */
 bool pf_loaded_open(const char *path, pf_loaded *loaded, pf_error *error);
-/* The same for bytes in memory, which must outlive it; `name` stands for the path in messages. */
+/* The same, and checks every weight with pf_loaded_check_numbers. Faster than one after the other:
+ * one of the threads makes the tokenizer while the others already check. */
+bool pf_loaded_open_checked(const char *path, int n_threads, pf_loaded *loaded, pf_error *error);
+/* The same as pf_loaded_open for a file in memory. The bytes must outlive *loaded; messages call it
+ * `name`. */
 bool pf_loaded_open_bytes(pf_slice bytes, const char *name, pf_loaded *loaded, pf_error *error);
-/* pf_loaded_open in two steps, for whoever has something to do beside the second (numbers.h). */
+/* pf_loaded_open in two steps, so that you can do other work during the second: first the model,
+ * then the tokenizer. If the second step fails, *loaded stays open. */
 bool pf_loaded_open_model(const char *path, pf_loaded *loaded, pf_error *error);
-bool pf_loaded_read_tokenizer(pf_loaded *loaded, pf_error *error); /* leaves *loaded open */
-/* Only the tokenizer, which must be there: the file may have no tensors, or a family that is not
- * supported. */
+bool pf_loaded_read_tokenizer(pf_loaded *loaded, pf_error *error);
+/* Opens the tokenizer alone. The file must have one, but may have no tensors or an unsupported
+ * family. */
 bool pf_loaded_open_tokenizer(const char *path, pf_loaded *loaded, pf_error *error);
-/* Binds a checkpoint that is already open, and takes it: it is freed with *loaded, or on failure. */
+/* Binds a checkpoint that you have opened. Takes ownership of it, also on failure. */
 bool pf_loaded_bind(pf_checkpoint *checkpoint, pf_loaded *loaded, pf_error *error);
 void pf_loaded_close(pf_loaded *loaded); /* a zeroed one is allowed */
+
+/* Reads every weight once, as computing one token does; n_threads share the work. False if a weight
+ * is NaN or infinite, with a message that names the file and the first such tensor: attention would
+ * hide the value in most rows and spoil the others. */
+bool pf_loaded_check_numbers(const pf_loaded *loaded, int n_threads, pf_error *error);
 
 #endif

@@ -89,7 +89,7 @@ static void vocabularies_survive_the_keys(void **state) {
                          .escape_whitespaces = true,
                          .byte_fallback = true};
     assert_round_trip(&spm);
-    spm.bos = spm.unk = -1; /* none, although this kind has a default */
+    spm.bos = spm.unk = -1; /* not there, although this kind has a default */
     spm.add_bos = spm.add_space_prefix = false;
     spm.remove_extra_whitespaces = spm.add_eos = true;
     spm.eot = 2;

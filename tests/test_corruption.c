@@ -1,8 +1,9 @@
-/* floor 6.3 - test_corruption: files with one wrong byte, and files cut off: 1,000 of each, of each format.
+/* floor 6.3 - test_corruption: 1,000 files with a wrong byte and 1,000 truncated ones, of every
+ * format.
  *
- * Whatever comes of them is a sentence or something that works; never a signal, never more than 2 seconds,
- * and no allocation beyond 4 times the file and 64 MB: the address space is limited to that, and no
- * sentence may say that memory is short. */
+ * Each must either work or be refused with a message: without a signal, within 2 seconds, and
+ * without allocating more than 4 times the size of the file plus 64 MB. The address space is
+ * limited to that, and no message may say that there is not enough memory. */
 #define _XOPEN_SOURCE 700 /* mkdtemp */
 #include "testing.h"
 
@@ -14,14 +15,14 @@
 #include <unistd.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { LIMITS_MEMORY = 0 }; /* shadow memory is address space, too */
+enum { LIMITS_MEMORY = 0 }; /* shadow memory is address space too */
 #else
 enum { LIMITS_MEMORY = 1 };
 #endif
 
 enum { ROUNDS = 1000 };
 
-/* Reads a file as the program would and uses it; false with the sentence that it gets. */
+/* Reads a file and uses it, as the program would. False with a message if that fails. */
 typedef bool (*reader)(pf_slice bytes, pf_error *error);
 
 static bool read_model(pf_slice bytes, pf_error *error) {
@@ -49,7 +50,7 @@ static bool read_pickle(pf_slice bytes, pf_error *error) {
     return pickle != NULL;
 }
 
-/* A pickle is damaged, not the archive around it, whose checksums would notice. */
+/* Damages the pickle and not the archive around it, whose checksum would notice. */
 static bool read_archived_pickle(pf_slice bytes, pf_error *error) {
     size_t size;
     uint8_t *archive = zip_of_pickle(bytes.data, bytes.size, &size);
@@ -95,7 +96,7 @@ static bool read_snapshot(pf_slice bytes, pf_error *error) {
     return good;
 }
 
-/* A Hugging Face folder with one file of these bytes, the others being whole. */
+/* A Hugging Face folder in which one file has these bytes; the others are whole. */
 static const char *hf_damaged;
 
 static bool read_hf(pf_slice bytes, pf_error *error) {
@@ -121,7 +122,7 @@ static rlim_t address_space(void) {
     return (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE);
 }
 
-/* Nothing below may have more than this. */
+/* Limits the memory of everything below. */
 static void limit_memory(size_t file_bytes, struct rlimit *before) {
     assert_int_equal(getrlimit(RLIMIT_AS, before), 0);
     rlim_t used = address_space();
@@ -141,7 +142,8 @@ static void read_one(reader read, pf_slice bytes, const char *how, size_t at) {
         fail_msg("%s at %zu: \"%s\"", how, at, error.message);
 }
 
-/* bytes must be good as they are. A copy of its own size each time, so that sanitizers see its end. */
+/* The bytes must be good as they are. Each damaged copy is allocated with its exact size, so that
+ * sanitizers notice a read beyond its end. */
 static void corrupt(const char *name, reader read, pf_slice bytes) {
     pf_error error = {""};
     pf_rng rng;
@@ -152,14 +154,14 @@ static void corrupt(const char *name, reader read, pf_slice bytes) {
     for (int round = 0; round < 2 * ROUNDS; round++) {
         bool cut = round % 2;
         size_t at = (size_t)(pf_rng_u64(&rng) % bytes.size), size = cut ? at : bytes.size;
-        /* half of them in the first 4 kB, where the tables are */
+        /* half of them are in the first 4 kB, where the tables are */
         if (round % 4 < 2 && bytes.size > 4096) at %= 4096;
         if (cut) size = at;
         uint8_t *copy = malloc(size ? size : 1);
         assert_non_null(copy);
         memcpy(copy, bytes.data, size);
         if (!cut) copy[at] ^= (uint8_t)(1 + pf_rng_u64(&rng) % 255);
-        read_one(read, (pf_slice){copy, size}, cut ? "cut off" : "wrong byte", at);
+        read_one(read, (pf_slice){copy, size}, cut ? "truncated" : "wrong byte", at);
         free(copy);
     }
     setrlimit(RLIMIT_AS, &before);

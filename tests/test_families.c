@@ -1,4 +1,4 @@
-/* floor 6.1 - test of the families: logits of whole models against float64 references of others' making. */
+/* floor 6.1 - test_families: logits of whole models against independent float64 references. */
 #include "testing.h"
 
 #include "load.h"
@@ -37,7 +37,7 @@ static text read_text(const char *tokens_path, const char *golden_path, size_t n
     return t;
 }
 
-/* The logits after each token of the text, read `chunk` tokens at a time. */
+/* The logits after each token of the text, computed `chunk` tokens at a time. */
 static float *run(const pf_model *model, const text *t, bool float_activations, size_t chunk) {
     pf_error error = {""};
     pf_session_options options = pf_session_options_default(model);
@@ -91,7 +91,7 @@ static void check_within(const char *what, const char *path, double found, doubl
     if (!(found <= limit)) fail_msg("%s: %s is %g, allowed are %g", path, what, found, limit);
 }
 
-/* Limits of 0 are not checked. */
+/* A limit of 0 is not checked. */
 static void check_model(const char *path, const char *tokens, const char *golden,
                         double float_limit, double int8_kl_limit) {
     const size_t chunks[] = {MAX_TOKENS, 1, 5};
@@ -112,7 +112,7 @@ static void check_model(const char *path, const char *tokens, const char *golden
     pf_loaded_close(&loaded);
 }
 
-/* ---- our own, by make_tiny_families.py ---- */
+/* ---- fixtures of make_tiny_families.py ---- */
 
 static void test_fixture(void **state) {
     const char *name = *state;
@@ -124,7 +124,7 @@ static void test_fixture(void **state) {
     check_model(path, tokens, golden, 1e-4, quantised ? 1e-2 : 1e-9);
 }
 
-/* ---- ../shared: every model that a family's index.json lists, within the limits it suggests ---- */
+/* ---- ../shared: every model in the index.json of a family, within the limits given there ---- */
 
 static const char *text_of(const json_t *entry, const char *key) {
     const char *value = json_string_value(json_object_get(entry, key));

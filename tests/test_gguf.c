@@ -1,4 +1,4 @@
-/* floor 6.2 - test_gguf: what is written is read back, bit for bit where nothing is converted. */
+/* floor 6.2 - test_gguf: a file that is written can be read back, bit for bit unless converted. */
 #define _XOPEN_SOURCE 700 /* glob, getpid */
 #include "formats.h"
 #include "gguf_write.h"
@@ -39,13 +39,13 @@ static int remove_path(void **state) {
 #define COLS 64
 #define ROWS 5
 
-/* The largest value near i: blocks of 32 differ, so that a block with another's scale shows. */
+/* The largest value in the block of 32 that has i. Blocks differ, so a wrong scale is noticed. */
 static float block_size(int i) {
     int block = i / 32;
     return 1.0f + (float)block;
 }
 
-/* One of everything that a checkpoint can hold. */
+/* A checkpoint with one of everything that it can hold. */
 static pf_checkpoint *make_checkpoint(void) {
     pf_error error = {""};
     pf_checkpoint *c = pf_checkpoint_new("fixture", &error);
@@ -160,6 +160,38 @@ static void values_are_read_with_their_type(void **state) {
     pf_checkpoint_free(c);
 }
 
+/* The other keys move, and must be found both before and after the next key is set. */
+static void keys_can_be_dropped(void **state) {
+    (void)state;
+    pf_error error = {""};
+    pf_checkpoint *c = pf_checkpoint_new("dropped", &error);
+    char key[32];
+    for (uint32_t i = 0; i < 300; i++) {
+        snprintf(key, sizeof key, "%s.%u", i % 3 == 0 ? "drop" : "keep", i);
+        assert_true(pf_checkpoint_set_u32(c, key, i, &error));
+    }
+    pf_checkpoint_drop_meta(c, "drop.");
+    for (int set = 0; set < 2; set++) {
+        assert_int_equal(pf_checkpoint_n_meta(c), 200 + set);
+        for (uint32_t i = 0; i < 300; i++) {
+            uint32_t number = UINT32_MAX;
+            snprintf(key, sizeof key, "%s.%u", i % 3 == 0 ? "drop" : "keep", i);
+            assert_true(pf_checkpoint_get_u32(c, key, &number, &error));
+            bool is_there = i % 3 != 0 || (set == 1 && i == 0);
+            assert_int_equal(number, is_there ? i : UINT32_MAX);
+        }
+        if (set == 1) break;
+        pf_memory_fail_after(1);
+        assert_false(pf_checkpoint_set_u32(c, "drop.0", 0, &error));
+        pf_memory_fail_after(0);
+        assert_true(pf_checkpoint_set_u32(c, "keep.1", 1, &error)); /* replaces */
+        assert_true(pf_checkpoint_set_u32(c, "drop.0", 0, &error));
+    }
+    assert_string_equal(pf_checkpoint_meta(c, 0)->key, "keep.1"); /* the order remains */
+    assert_string_equal(pf_checkpoint_meta(c, 200)->key, "drop.0");
+    pf_checkpoint_free(c);
+}
+
 static void the_index_finds_thousands_of_names(void **state) {
     (void)state;
     pf_error error = {""};
@@ -184,7 +216,7 @@ static void matrices_are_converted_and_vectors_are_not(void **state) {
     (void)state;
     static const pf_type types[] = {PF_F32, PF_F16, PF_BF16, PF_Q8_0, PF_Q4_0};
     static const float tolerance[] = {0, 1e-3f, 8e-3f, 1e-2f,
-                                      0.2f}; /* of the largest value of a block */
+                                      0.2f}; /* as a fraction of the largest value in a block */
     static const uint32_t file_types[] = {0, 1, 32, 7, 2};
     pf_error error = {""};
     pf_checkpoint *source = make_checkpoint();
@@ -196,7 +228,7 @@ static void matrices_are_converted_and_vectors_are_not(void **state) {
         assert_int_equal(pf_checkpoint_find(copy, "blk.0.attn_norm.weight")->type, PF_F32);
         assert_int_equal(pf_checkpoint_find(copy, "blk.0.favor.projection")->type, PF_F32);
         bool blocks =
-            types[t] == PF_Q8_0 || types[t] == PF_Q4_0; /* of 32, and this has rows of 10 */
+            types[t] == PF_Q8_0 || types[t] == PF_Q4_0; /* blocks of 32 do not fit rows of 10 */
         assert_int_equal(pf_checkpoint_find(copy, "blk.0.ffn_down.weight")->type,
                          blocks ? PF_F32 : types[t]);
         uint32_t file_type = 99;
@@ -348,7 +380,8 @@ static void real_files_are_rewritten_bit_for_bit(void **state) {
     globfree(&found);
 }
 
-/* The bytes move to the end of a block of their own, so that a sanitizer sees one read too many. */
+/* Moves the bytes to the end of an allocated block, so that a sanitizer notices a read beyond
+ * them. */
 static void truncation_is_refused(void **state) {
     (void)state;
     pf_error error = {""};
@@ -361,8 +394,7 @@ static void truncation_is_refused(void **state) {
         if (f == 1) need_file(files[f]);
         assert_true(pf_file_open(files[f], &file, &error));
         for (size_t size = 0; size < file.bytes.size; size += f == 0 ? 1 : 997) {
-            if (f == 0 && size + 32 > file.bytes.size)
-                break; /* the padding at the end is nobody's */
+            if (f == 0 && size + 32 > file.bytes.size) break; /* only padding is missing */
             uint8_t *bytes = malloc(size ? size : 1);
             assert_non_null(bytes);
             memcpy(bytes, file.bytes.data, size);
@@ -381,6 +413,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_and_tensors_come_back),
         cmocka_unit_test(values_are_read_with_their_type),
+        cmocka_unit_test(keys_can_be_dropped),
         cmocka_unit_test(the_index_finds_thousands_of_names),
         cmocka_unit_test(matrices_are_converted_and_vectors_are_not),
         cmocka_unit_test(large_tensors_go_through_in_chunks),

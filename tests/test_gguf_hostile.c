@@ -1,4 +1,5 @@
-/* floor 6.2 - test_gguf_hostile: GGUF files built byte by byte to do harm, refused in a sentence. */
+/* floor 6.2 - test_gguf_hostile: malicious GGUF files, built byte by byte, are refused with a
+ * message. */
 #include "formats.h"
 #include "testing.h"
 
@@ -94,13 +95,13 @@ static void hostile_headers_are_refused(void **state) {
     put_header(&in, 0x03000000, 0, 0);
     assert_refused(&in, "big-endian");
     put_header(&in, 3, 0, UINT64_MAX);
-    assert_refused(&in, "promises");
+    assert_refused(&in, "claims");
     put_header(&in, 3, UINT64_MAX / 2, 0);
-    assert_refused(&in, "promises");
+    assert_refused(&in, "claims");
     put_header(&in, 3, 0, 0);
     for (in.size = 4; in.size < 24; in.size++) assert_refused(&in, "header");
     in.size = 3;
-    assert_refused(&in, "no checkpoint");
+    assert_refused(&in, "not a checkpoint");
 }
 
 static void hostile_keys_are_refused(void **state) {
@@ -166,14 +167,14 @@ static void hostile_tensors_are_refused(void **state) {
         {UINT64_C(1) << 62, 4, PF_F32, 0, "overflows"},
         {UINT64_C(1) << 33, UINT64_C(1) << 33, PF_F32, 0, "overflows"},
         {UINT64_MAX - 31, 1, PF_Q8_0, 0, "overflows"},
-        {4, 1, 4, 0, "type 4, which is not supported; supported are f32, f16, q4_0"},
+        {4, 1, 4, 0, "type 4, which is not supported; supported: f32, f16, q4_0"},
         {4, 1, UINT32_MAX, 0, "not supported"},
         {33, 1, PF_Q8_0, 0, "multiple"},
         {4, 1, PF_F32, 7, "aligned"},
         {4, 1, PF_F32, UINT64_MAX - 31, "beyond the end"},
         {4, 1, PF_F32, 1024, "beyond the end"},
         {1 << 20, 1 << 20, PF_F32, 0, "beyond the end"},
-        {16, 1, PF_F32, 32, "overlap"}, /* its second half is where z begins */
+        {16, 1, PF_F32, 32, "overlap"}, /* z begins in its second half */
     };
     image in;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

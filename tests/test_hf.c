@@ -1,4 +1,5 @@
-/* floor 6.2 - test_hf: Hugging Face folders, converted and as they are, against a float64 reference. */
+/* floor 6.2 - test_hf: Hugging Face folders, as they are and converted, against a float64
+ * reference. */
 #define _XOPEN_SOURCE 700
 #include "convert.h"
 #include "load.h"
@@ -191,7 +192,8 @@ static char *read_text(const char *path) {
     return text;
 }
 
-/* The llama folder with one text of its config.json replaced; weights by link. */
+/* A copy of the llama folder with one string in its config.json replaced; the weights are a
+ * link. */
 static bool convert_with(const char *name, const char *from, const char *to, pf_error *error) {
     char config[96], weights[96], path[64], real[4096];
     snprintf(config, sizeof config, "%s/config.json", folder);
@@ -212,7 +214,7 @@ static bool convert_with(const char *name, const char *from, const char *to, pf_
     bool good = pf_convert(&options, error);
     unlink(config);
     unlink(weights);
-    assert_int_equal(access(output, F_OK) == 0, good); /* nothing is written where it fails */
+    assert_int_equal(access(output, F_OK) == 0, good); /* a failure writes nothing */
     return good;
 }
 
@@ -223,13 +225,13 @@ static void wrong_configs_are_refused(void **state) {
     } cases[] = {
         {"llama", "\"head_dim\": null", "\"head_dim\": 6", NULL},
         {"llama", "\"llama\"", "\"mixtral\"",
-         "\"mixtral\" of config.json is not supported; supported"},
+         "\"mixtral\" in config.json is not supported; supported"},
         {"llama", "\"llama\"", "7", "the model_type"},
-        {"llama", "\"hidden_size\": 24", "\"hidden_size\": 0", "\"hidden_size\" of config.json"},
-        {"llama", "\"hidden_size\": 24", "\"hidden_size\": -24", "\"hidden_size\" of config.json"},
+        {"llama", "\"hidden_size\": 24", "\"hidden_size\": 0", "\"hidden_size\" in config.json"},
+        {"llama", "\"hidden_size\": 24", "\"hidden_size\": -24", "\"hidden_size\" in config.json"},
         {"llama", "\"hidden_size\": 24", "\"hidden_size\": 4294967320", "\"hidden_size\""},
         {"llama", "\"hidden_size\": 24", "\"hidden_size\": 24.0", "\"hidden_size\""},
-        {"llama", "\"hidden_size\": 24", "\"hidden_size\": null", "does not say \"hidden_size\""},
+        {"llama", "\"hidden_size\": 24", "\"hidden_size\": null", "has no \"hidden_size\""},
         {"llama", "\"hidden_size\": 24", "\"hidden_size\": 48", "has shape"},
         {"llama", "\"head_dim\": null", "\"head_dim\": 7", "7 dimensions"},
         {"llama", "\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3", "blk.2."},
@@ -237,27 +239,27 @@ static void wrong_configs_are_refused(void **state) {
         {"llama", "\"num_hidden_layers\": 2", "\"num_hidden_layers\": 9999", "9999 layers"},
         {"llama", "\"num_key_value_heads\": 2", "\"num_key_value_heads\": 3", "evenly"},
         {"llama", "\"num_attention_heads\": 4", "\"num_attention_heads\": 5", "head_dim"},
-        {"llama", "\"silu\"", "\"relu\"", "\"hidden_act\" of config.json is \"relu\""},
+        {"llama", "\"silu\"", "\"relu\"", "\"hidden_act\" in config.json is \"relu\""},
         {"llama", "\"silu\"", "\"si\"", "\"si\", which is not supported"},
         {"llama", "1e-05", "0", "\"rms_norm_eps\""},
         {"llama", "\"rope_theta\": 100.0", "\"rope_theta\": NaN", "config.json"},
         {"llama", "\"rope_theta\": 100.0", "\"rope_theta\": 1e999", "config.json"},
         {"llama", "\"rope_theta\": 100.0", "\"rope_theta\": 1e300", "\"rope_theta\""},
         {"llama", "\"rope_theta\": 100.0", "\"rope_theta\": -1.0", "\"rope_theta\""},
-        {"llama", "\"llama3\"", "\"yarn\"", "\"yarn\" is not supported; supported are default"},
-        {"llama", "\"factor\": 8.0", "\"factor\": 0", "\"factor\" of config.json"},
+        {"llama", "\"llama3\"", "\"yarn\"", "\"yarn\" is not supported; supported: default"},
+        {"llama", "\"factor\": 8.0", "\"factor\": 0", "\"factor\" in config.json"},
         {"llama", "\"high_freq_factor\": 4.0", "\"high_freq_factor\": 1.0", "high_freq_factor"},
         {"llama", "\"tie_word_embeddings\": false", "\"quantization_config\": {}", "quantised"},
         {"llama", "\"tie_word_embeddings\": false", "\"num_local_experts\": 8", "experts"},
         {"llama", "\"mlp_bias\": false", "\"partial_rotary_factor\": 0.5", "partial_rotary_factor"},
         {"llama", "{", "[", "wrong in line"},
         {"qwen3", "\"tie_word_embeddings\": true", "\"tie_word_embeddings\": false",
-         "no tensor lm_head.weight"},
+         "the tensor lm_head.weight is missing"},
         {"qwen3", "\"qwen3\"", "\"llama\"", "attn_q_norm"},
         {"qwen3", "\"qwen3\"", "\"qwen2\"", "attn_q.bias"},
         {"gpt2", "\"gelu_new\"", "\"gelu\"", NULL},
         {"gpt2", "\"gelu_new\"", "\"quick_gelu\"", "\"quick_gelu\", which is not supported"},
-        {"gpt2", "\"n_ctx\": 32", "\"scale_attn_by_inverse_layer_idx\": true", "scaled otherwise"},
+        {"gpt2", "\"n_ctx\": 32", "\"scale_attn_by_inverse_layer_idx\": true", "another scale"},
         {"gpt2", "\"n_inner\": null", "\"n_inner\": 7", "has shape"},
         {"gpt2", "\"n_positions\": 32", "\"n_positions\": 64", "position_embd.weight"},
     };

@@ -1,4 +1,5 @@
-/* floor 6.2 - test_llama2c: checkpoints and tokenizers of llama2.c, whole, cut off and damaged. */
+/* floor 6.2 - test_llama2c: checkpoints and tokenizers of llama2.c: whole, truncated and
+ * damaged. */
 #include "formats.h"
 #include "llama2c_tokenizer.h"
 #include "memory.h"
@@ -14,7 +15,8 @@
             fail_msg("\"%s\" lacks \"%s\"", (error).message, text);                                \
     } while (0)
 
-/* ---- checkpoints made here: dim 8, hidden 6, 2 layers, 2 heads, 1 kv head, vocab 5, context 3 ---- */
+/* ---- checkpoints made here: dim 8, hidden 6, 2 layers, 2 heads, 1 kv head, vocab 5, context 3
+ * ---- */
 
 enum { C = 8, F = 6, L = 2, KV = 4, V = 5, CONTEXT = 3 };
 
@@ -31,7 +33,7 @@ static void put(image *out, const void *bytes, size_t size) {
 
 static void put_i32(image *out, int32_t value) { put(out, &value, sizeof value); }
 
-/* Each number says where it comes from: kind * 1000 + its index. */
+/* Each number tells its origin: kind * 1000 + index. */
 static void put_floats(image *out, int kind, size_t n) {
     for (size_t i = 0; i < n; i++) {
         float value = (float)(kind * 1000 + (int)i);
@@ -302,7 +304,8 @@ static void stories260K_equals_its_published_gguf(void **state) {
     pf_checkpoint_free(ours);
 }
 
-/* Calls `opens` with every prefix of the file whose length is a multiple of 997 (and shorter). */
+/* Calls `opens` with every prefix of the file whose length is a multiple of 997, but not with the
+ * whole. */
 static void for_each_prefix(const char *path, bool (*opens)(pf_slice bytes, pf_error *error)) {
     pf_file file;
     pf_error error = {""};
@@ -310,7 +313,7 @@ static void for_each_prefix(const char *path, bool (*opens)(pf_slice bytes, pf_e
     assert_true(pf_file_open(path, &file, &error));
     assert_true(opens(file.bytes, &error));
     for (size_t size = 0; size < file.bytes.size; size += 997) {
-        uint8_t *bytes = malloc(size ? size : 1); /* a block of its own, for the sanitizers */
+        uint8_t *bytes = malloc(size ? size : 1); /* exact size, for the sanitizers */
         assert_non_null(bytes);
         memcpy(bytes, file.bytes.data, size);
         error.message[0] = '\0';

@@ -1,4 +1,4 @@
-/* floor 6.2 - test of load: families bound from checkpoints, good ones and broken ones. */
+/* floor 6.2 - test_load: binds families from checkpoints, good ones and broken ones. */
 #include "tiny_llama.h"
 
 #include "quant.h"
@@ -53,7 +53,7 @@ static void test_every_tensor_is_needed_in_its_shape(void **state) {
     }
     pf_loaded_close(&loaded);
     assert_refused(tiny((damage){.misshapen = "blk.1.attn_k.weight"}), "has shape [18, 12]");
-    assert_refused(tiny((damage){.misshapen = "blk.1.attn_k.weight"}), "ask for [16, 12]");
+    assert_refused(tiny((damage){.misshapen = "blk.1.attn_k.weight"}), "asks for [16, 12]");
 }
 
 static void test_senseless_hyperparameters(void **state) {
@@ -75,9 +75,9 @@ static void test_senseless_hyperparameters(void **state) {
         {"llama.attention.head_count_kv", 0, "head_count_kv"},
         {"llama.attention.head_count_kv", 8, "cannot share"},
         {"llama.attention.key_length", 0, "key_length"},
-        {"llama.attention.key_length", 1u << 20, "too large"},
-        {"llama.attention.value_length", 4, "values (4) differ"},
-        {"llama.rope.dimension_count", 3, "turns pairs"},
+        {"llama.attention.key_length", 1u << 20, "more than any known"},
+        {"llama.attention.value_length", 4, "different sizes (6 and 4 per head)"},
+        {"llama.rope.dimension_count", 3, "rotates pairs"},
         {"llama.rope.dimension_count", 8, "rope.dimension_count is 8"},
         {"llama.expert_count", 8, "8 experts"},
     };
@@ -118,8 +118,8 @@ static void test_missing_keys(void **state) {
     assert_refused(c, "no tensors");
     c = whole();
     assert_true(pf_checkpoint_set_text(c, "general.architecture", "mamba", 5, &error));
-    assert_refused(
-        c, "\"mamba\" is not supported; supported are llama, qwen2, qwen3, gpt2, phi3, gemma");
+    assert_refused(c,
+                   "\"mamba\" is not supported; supported: llama, qwen2, qwen3, gpt2, phi3, gemma");
     c = whole(); /* which has no qwen2.* keys */
     assert_true(pf_checkpoint_set_text(c, "general.architecture", "qwen2", 5, &error));
     assert_refused(c, "qwen2.block_count is missing");
@@ -165,7 +165,7 @@ static void test_vectors_of_other_types_and_places(void **state) {
     c = tiny((damage){.without = "output_norm.weight"});
     assert_true(pf_checkpoint_add_tensor(c, "output_norm.weight", PF_F32, 1, (uint64_t[]){C}, bytes,
                                          C * sizeof(float) - 1, &error));
-    assert_refused(c, "does not fit its type");
+    assert_refused(c, "does not match its type");
 }
 
 static void test_optional_tensors(void **state) {
@@ -174,7 +174,7 @@ static void test_optional_tensors(void **state) {
     pf_checkpoint *c = whole();
     add(c, (damage){0}, "output.weight", C, V, 1);
     add(c, (damage){0}, "blk.1.attn_q.bias", H * D, 1, 1);
-    add(c, (damage){0}, "blk.0.attn_rot_embd.weight", 3, 1, 1); /* follows from the keys: ignored */
+    add(c, (damage){0}, "blk.0.attn_rot_embd.weight", 3, 1, 1); /* the keys determine it: ignored */
     assert_binds(c, &loaded);
     assert_int_equal(loaded.model->logits.weight.rows, V);
     assert_non_null(loaded.model->layers[1].q.bias);
@@ -182,10 +182,10 @@ static void test_optional_tensors(void **state) {
     pf_loaded_close(&loaded);
     c = whole();
     add(c, (damage){0}, "blk.1.attn_norm.bias", C, 1, 1);
-    assert_refused(c, "blk.1.attn_norm.bias has no place");
+    assert_refused(c, "blk.1.attn_norm.bias has no use");
     c = whole();
     add(c, (damage){0}, "blk.1.attn_q_norm.weight", D, 1, 1);
-    assert_refused(c, "blk.1.attn_q_norm.weight has no place");
+    assert_refused(c, "blk.1.attn_q_norm.weight has no use");
     c = whole();
     add(c, (damage){0}, "output.weight", C, V + 1, 1);
     assert_refused(c, "output.weight has shape [16, 11]");

@@ -1,4 +1,5 @@
-/* floor 6.2 - test of load: performer.* keys and blk.N.favor.* tensors, good ones and broken ones. */
+/* floor 6.2 - test_load_favor: performer.* keys and blk.N.favor.* tensors, good ones and broken
+ * ones. */
 #include "tiny_llama.h"
 
 #include "memory.h"
@@ -88,7 +89,7 @@ static void test_broken_performer_tensors(void **state) {
     assert_refused(c, "blk.0.favor.q_centre");
     c = whole();
     add(c, (damage){0}, "blk.0.favor.projection", D, 5, 3);
-    assert_refused(c, "is for 3 heads");
+    assert_refused(c, "projections for 3 heads");
 }
 
 static void test_broken_performer_keys(void **state) {

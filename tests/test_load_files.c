@@ -1,4 +1,4 @@
-/* floor 6.1 - test of load: what whole files of each family become, ours and those of ../shared. */
+/* floor 6.1 - test_load_files: loads a whole file of each family, ours and those in ../shared. */
 #include "testing.h"
 
 #include "load.h"
@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- the fixtures of make_tiny_families.py: what is special about each ---- */
+/* ---- what is special about each fixture of make_tiny_families.py ---- */
 
 static const pf_model *open_fixture(const char *name, pf_loaded *loaded) {
     char path[128];
@@ -73,7 +73,7 @@ static void test_gpt2_phi3_gemma(void **state) {
     pf_loaded_close(&loaded);
 }
 
-/* ---- the files of others ---- */
+/* ---- files that others made ---- */
 
 static void check_shared(const char *path) {
     const char *slash = strrchr(path, '/') + 1;

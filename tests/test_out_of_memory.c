@@ -6,7 +6,6 @@
 #include "convert.h"
 #include "load.h"
 #include "memory.h"
-#include "numbers.h"
 #include "sampler.h"
 #include "session.h"
 

@@ -1,4 +1,4 @@
-/* floor 6.2 - test of pickle: hand-made programs, the harmless, the malicious and the endless. */
+/* floor 6.2 - test_pickle: hand-made pickles: harmless, malicious and endless ones. */
 #include "testing.h"
 
 #include "memory.h"
@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-/* A program as a string literal, zero bytes included, without the literal's own NUL. */
+/* A pickle from a string literal: may contain zero bytes; the literal's final NUL is left out. */
 #define PROGRAM(text) ((pf_slice){(const uint8_t *)("\x80\x02" text), sizeof("\x80\x02" text) - 1})
 
 static pf_pickle *read_good(pf_slice program) {
@@ -95,14 +95,14 @@ static void test_tensors(void **state) {
     assert_int_equal(tensor->as.tensor.storage->as.storage.count, 6);
     pf_pickle_free(pickle);
     assert_refused(PROGRAM(REBUILD "(" STORAGE "K\1K\2\x85K\2K\1\x86\x89tR."),
-                   "no sensible"); /* 1 against 2 axes */
+                   "lacks a valid"); /* 1 axis, but 2 strides */
     assert_refused(PROGRAM(REBUILD "(" STORAGE "J\xff\xff\xff\xffK\2\x85K\2\x85tR."),
-                   "no sensible");
-    assert_refused(PROGRAM(REBUILD "(K\0K\1K\2\x85K\2\x85tR."), "no sensible");
-    assert_refused(PROGRAM("X\1\0\0\0aQ."), "no storage");
+                   "lacks a valid");
+    assert_refused(PROGRAM(REBUILD "(K\0K\1K\2\x85K\2\x85tR."), "lacks a valid");
+    assert_refused(PROGRAM("X\1\0\0\0aQ."), "not a storage");
 }
 
-/* ---- the malicious ---- */
+/* ---- malicious pickles ---- */
 
 static void test_other_globals_are_refused_by_name(void **state) {
     (void)state;
@@ -119,13 +119,13 @@ static void test_other_globals_are_refused_by_name(void **state) {
 
 static void test_calls_of_data_are_refused(void **state) {
     (void)state;
-    assert_refused(PROGRAM("K\1)R."), "no function");
-    assert_refused(PROGRAM("ctorch\nFloatStorage\n)R."), "no function");
+    assert_refused(PROGRAM("K\1)R."), "not a function");
+    assert_refused(PROGRAM("ctorch\nFloatStorage\n)R."), "not a function");
     assert_refused(PROGRAM("ccollections\nOrderedDict\n]K\1a\x85R."), "pairs");
     assert_refused(PROGRAM("K\1}b."), "attributes");
-    assert_refused(PROGRAM("K\1K\2a."), "cannot hold");
-    assert_refused(PROGRAM("}K\1a."), "cannot hold");
-    assert_refused(PROGRAM("}(K\1u."), "cannot hold"); /* a key without a value */
+    assert_refused(PROGRAM("K\1K\2a."), "not a container");
+    assert_refused(PROGRAM("}K\1a."), "not a container");
+    assert_refused(PROGRAM("}(K\1u."), "not a container"); /* a key without a value */
 }
 
 static void test_a_broken_machine_is_refused(void **state) {
@@ -135,20 +135,20 @@ static void test_a_broken_machine_is_refused(void **state) {
     assert_refused(PROGRAM("(0."), "missing");   /* nothing above the mark */
     assert_refused(PROGRAM("K\1(\x85."), "missing");
     assert_refused(PROGRAM("e."), "mark");
-    assert_refused(PROGRAM("h\0."), "never kept");
-    assert_refused(PROGRAM("j\xff\xff\xff\xff."), "never kept");
+    assert_refused(PROGRAM("h\0."), "never stored");
+    assert_refused(PROGRAM("j\xff\xff\xff\xff."), "never stored");
     assert_refused(PROGRAM("K\1r\xff\xff\xff\xff."), "memo");
     assert_refused(PROGRAM("X\xff\xff\xff\xff"
                            "a."),
-                   "cut off"); /* 4 GiB of text */
-    assert_refused(PROGRAM("\x8d\xff\xff\xff\xff\xff\xff\xff\xff."), "cut off");
-    assert_refused(PROGRAM("\x8b\xff\xff\xff\x7f."), "cut off");
-    assert_refused(PROGRAM("cos"), "cut off");
+                   "truncated"); /* a string of 4 GiB */
+    assert_refused(PROGRAM("\x8d\xff\xff\xff\xff\xff\xff\xff\xff."), "truncated");
+    assert_refused(PROGRAM("\x8b\xff\xff\xff\x7f."), "truncated");
+    assert_refused(PROGRAM("cos"), "truncated");
     assert_refused(PROGRAM("\x80\x09."), "protocol 9");
-    assert_refused((pf_slice){NULL, 0}, "cut off");
+    assert_refused((pf_slice){NULL, 0}, "truncated");
 }
 
-/* head, then n times body */
+/* head, and then body n times */
 static pf_slice repeat(const char *head, const char *body, size_t size, size_t n) {
     size_t start = strlen(head);
     uint8_t *bytes = pf_calloc(start + n * size, 1, "a test", NULL);
@@ -165,11 +165,11 @@ static void test_endless_programs_stay_small(void **state) {
         size_t size, n;
         const char *says;
     } programs[] = {
-        {"", "(", 1, 1 << 20, "levels"},
+        {"", "(", 1, 1 << 20, "marks"},
         {"", "N0", 2, 1 << 22, "values"},
         {"", "N", 1, 1 << 20, "on its stack"},
         {"Nq\001", "h\001", 2, 1 << 20, "on its stack"},
-        {"]q\001", "h\001a", 3, 1 << 21, "items"}, /* a list that holds itself */
+        {"]q\001", "h\001a", 3, 1 << 21, "items"}, /* a list that contains itself */
         {"N", "\x94", 1, 1 << 20, "memo"},
         {"", "]", 1, 17 << 20, "more than any model needs"},
     };

@@ -1,4 +1,4 @@
-/* floor 6.2 - test of pth: PyTorch archives as tensors and values, and those that are refused. */
+/* floor 6.2 - test_pth: reads PyTorch archives as tensors and values, and refuses bad ones. */
 #include "testing.h"
 
 #include "formats.h"
@@ -20,7 +20,7 @@ static pf_checkpoint *open_fixture(const char *name) {
     return checkpoint;
 }
 
-/* The tensor's values as float32, made or stored. */
+/* The values of a tensor as float32; made, if it has no data. */
 static void assert_values(pf_checkpoint *checkpoint, const char *name, pf_type type,
                           const uint64_t *shape, uint32_t n_dims, const void *values,
                           size_t bytes) {
@@ -38,7 +38,7 @@ static void assert_values(pf_checkpoint *checkpoint, const char *name, pf_type t
 #define FLOATS(...) (float[]){__VA_ARGS__}, sizeof((float[]){__VA_ARGS__})
 #define SHORTS(...) (uint16_t[]){__VA_ARGS__}, sizeof((uint16_t[]){__VA_ARGS__})
 
-/* The same views under each protocol; shapes have the innermost axis first. */
+/* The same views in files of each protocol. Shapes have the innermost axis first. */
 static void test_views(void **state) {
     (void)state;
     for (int protocol = 2; protocol <= 5; protocol++) {
@@ -104,19 +104,19 @@ static void test_tied_tensors_are_known(void **state) {
     pf_checkpoint_free(c);
 }
 
-/* ---- what is refused: in a sentence, soon, and with little memory ---- */
+/* ---- refused, with a message, quickly and in little memory ---- */
 
 static void test_refusals(void **state) {
     (void)state;
     static const struct {
         const char *name, *says;
     } files[] = {
-        {"evil.pt", "system, which is no part of a state_dict"},
+        {"evil.pt", "system, which is not part of a state_dict"},
         {"compressed.pt", "compressed"},
         {"missing-storage.pt", "data/0 of the tensor w is missing"},
-        {"short-storage.pt", "does not fit its storage"},
-        {"expanded.pt", "does not fit its storage"},
-        {"overflow.pt", "does not fit its storage"},
+        {"short-storage.pt", "does not fit into its storage"},
+        {"expanded.pt", "does not fit into its storage"},
+        {"overflow.pt", "does not fit into its storage"},
         {"nested.pt", "nested more than"},
         {"shared.pt", "more values"},
         {"script.pt", "TorchScript"},
@@ -151,7 +151,7 @@ static void test_other_archives(void **state) {
     pf_checkpoint_free(pf_checkpoint_open_bytes(slices[1], "empty.pt", &error));
 }
 
-/* An empty archive that claims many records: it must be refused before they are read. */
+/* An empty archive that claims to have many records: must be refused before they are read. */
 static void test_too_many_records(void **state) {
     (void)state;
     uint8_t bytes[4 + 56 + 20 + 22] = "PK\3\4";
@@ -171,7 +171,7 @@ static void test_too_many_records(void **state) {
     assert_non_null(strstr(error.message, "more than 65534 records"));
 }
 
-/* Reads everything that there is: nothing may crash, leak or pass unnoticed that is cut off. */
+/* Reads everything in a file. Nothing may crash or leak, and a truncated file must be noticed. */
 static bool read_all(pf_slice bytes) {
     pf_error error = {""};
     pf_checkpoint *c = pf_checkpoint_open_bytes(bytes, "bytes", &error);

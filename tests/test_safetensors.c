@@ -1,4 +1,4 @@
-/* floor 6.2 - test_safetensors: headers good and hostile, shards, and tensors that are made on demand. */
+/* floor 6.2 - test_safetensors: good and hostile headers, shards, and tensors made on demand. */
 #include "checkpoint.h"
 #include "formats.h"
 #include "gguf_write.h"
@@ -37,7 +37,7 @@ static int remove_folder(void **state) {
     return rmdir(folder);
 }
 
-/* A file of this header and n_data bytes 0, 1, 2, ... in a static buffer. */
+/* A file with this header and n_data bytes 0, 1, 2, ..., in a static buffer. */
 static pf_slice make_file(const char *header, size_t n_data) {
     static uint8_t bytes[1 << 16];
     uint64_t size = strlen(header);
@@ -101,10 +101,10 @@ static void hostile_headers_are_refused(void **state) {
         {ENTRY("F32", "[4611686018427387904, 4]", "[0, 0]"), "overflows"},
         {ENTRY("F32", "[4294967296, 4294967296]", "[0, 4]"), "overflows"},
         {ENTRY("F32", "[99999999999999999999]", "[0, 4]"), "wrong in line 1"},
-        {ENTRY("F32", "[1, 1, 1, 1, 1]", "[0, 4]"), "at most 4 dimensions"},
+        {ENTRY("F32", "[1, 1, 1, 1, 1]", "[0, 4]"), "more than 4 dimensions"},
         {ENTRY("F32", "{}", "[0, 4]"), "no shape"},
         {ENTRY("F8_E4M3", "[4]", "[0, 4]"), "F8_E4M3, which is not supported"},
-        {ENTRY("F64", "[1]", "[0, 8]"), "supported are F32, F16 and BF16"},
+        {ENTRY("F64", "[1]", "[0, 8]"), "supported: F32, F16 and BF16"},
         {"{\"w\": 7}", "unknown, which is not supported"},
         {"{\"w\": {\"dtype\": \"U8\", \"shape\": [4], \"data_offsets\": [0, 4]},"
          " \"v\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [3, 7]}}",
@@ -147,7 +147,7 @@ static void deep_and_long_headers_cost_nothing(void **state) {
     header = UINT64_C(1) << 32;
     memcpy(bytes, &header, 8);
     assert_null(pf_checkpoint_open_bytes((pf_slice){bytes, size}, "made", &error));
-    ASSERT_SAYS(error, "4294967296 bytes, more than the file");
+    ASSERT_SAYS(error, "4294967296 bytes, which is more than the file");
     header = UINT64_MAX;
     memcpy(bytes, &header, 8);
     assert_null(pf_checkpoint_open_bytes((pf_slice){bytes, size}, "made", &error));
@@ -175,10 +175,11 @@ static void shards_are_read_from_their_own_folder_only(void **state) {
         const char *index, *reason; /* NULL: good */
     } cases[] = {
         {"{\"weight_map\": {\"w\": \"a.safetensors\", \"v\": \"b.safetensors\"}}", NULL},
-        {"{\"weight_map\": {\"w\": \"../a.safetensors\"}}", "no file of this folder"},
-        {"{\"weight_map\": {\"w\": \"/etc/passwd\"}}", "no file of this folder"},
-        {"{\"weight_map\": {\"w\": \"..\"}}", "no file of this folder"},
-        {"{\"weight_map\": {\"w\": 7}}", "no file of this folder"},
+        {"{\"weight_map\": {\"w\": \"../a.safetensors\"}}",
+         "not the name of a file in this folder"},
+        {"{\"weight_map\": {\"w\": \"/etc/passwd\"}}", "not the name of a file in this folder"},
+        {"{\"weight_map\": {\"w\": \"..\"}}", "not the name of a file in this folder"},
+        {"{\"weight_map\": {\"w\": 7}}", "not the name of a file in this folder"},
         {"{\"weight_map\": {\"w\": \"missing.safetensors\"}}", "missing.safetensors"},
         {"{\"weight_map\": {\"w\": \"a.safetensors\", \"v\": \"model.safetensors.index.json\"}}",
          "index.json: "},
@@ -200,7 +201,8 @@ static void shards_are_read_from_their_own_folder_only(void **state) {
         if (good) assert_true(pf_checkpoint_find(c, "w") && pf_checkpoint_find(c, "v"));
         pf_checkpoint_free(c);
     }
-    write_file("model.safetensors", make_file(ENTRY("F32", "[2]", "[0, 8]"), 8)); /* goes first */
+    write_file("model.safetensors",
+               make_file(ENTRY("F32", "[2]", "[0, 8]"), 8)); /* preferred to the index */
     pf_checkpoint *c = pf_checkpoint_new(folder, &error);
     assert_true(pf_safetensors_read_folder(folder, c, &error));
     assert_int_equal(pf_checkpoint_n_tensors(c), 1);
@@ -250,7 +252,7 @@ static void tensors_are_made_when_they_are_written(void **state) {
     unlink(path);
     assert_false(pf_gguf_write(c, path, &options, &error));
     ASSERT_SAYS(error, "the tensor c cannot be made");
-    assert_int_not_equal(access(path, F_OK), 0); /* whole or not at all */
+    assert_int_not_equal(access(path, F_OK), 0); /* no partial output */
     pf_checkpoint_free(c);
 }
 

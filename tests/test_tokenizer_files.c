@@ -312,7 +312,7 @@ static void merges_and_vocabularies_need_each_other(void **state) {
     fputs("#version: 0.2\na b\n", file);
     fclose(file);
     assert_false(pf_tokenizer_file_read(path, 0, &v, &storage, &error));
-    ASSERT_SAYS(error, "vocab.json or encoder.json, is not beside it");
+    ASSERT_SAYS(error, "vocab.json or encoder.json, is not in the same folder");
     assert_false(pf_tokenizer_file_read(folder, 0, &v, &storage, &error));
     ASSERT_SAYS(error, "the folder has no tokenizer.json");
     unlink(path);

@@ -23,7 +23,7 @@ refused "a config that is not needed" 1 'leave it out' \
     convert "$tmp/p.gguf" --config $pth/performer.json -o "$tmp/x.gguf"
 refused "a look ahead beside a window" 1 'no window' \
     eval "$tmp/p.gguf" --tokens $pth/performer.tokens.txt --stabilizer text --window 2
-refused "a pickle that calls" 1 'system, which is no part of a state_dict' \
+refused "a pickle that calls" 1 'system, which is not part of a state_dict' \
     convert $pth/evil.pt -o "$tmp/x.gguf"
 refused "a compressed archive" 1 'compressed' convert $pth/compressed.pt -o "$tmp/x.gguf"
 refused "a file of old" 1 'before 1\.6' convert $pth/legacy.pt -o "$tmp/x.gguf"

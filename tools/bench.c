@@ -6,7 +6,6 @@
 #include "load.h"
 #include "matmul.h"
 #include "memory.h"
-#include "numbers.h"
 #include "resources.h"
 #include "rng.h"
 #include "session_flags.h"

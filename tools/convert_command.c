@@ -2,8 +2,8 @@
 #include "convert.h"
 
 #include "commands.h"
-#include "foreign.h"
 #include "formats.h"
+#include "import.h"
 #include "load.h"
 #include "resources.h"
 #include "session_flags.h"
@@ -26,7 +26,7 @@ static pf_attention_options recorded_attention(const options *parsed) {
     pf_loaded source = {0};
     const char *config = parsed->values[FLAG_CONFIG].text;
     pf_checkpoint *checkpoint =
-        pf_foreign_adopt(pf_checkpoint_open(parsed->model, NULL), config, NULL);
+        pf_import_checkpoint(pf_checkpoint_open(parsed->model, NULL), config, NULL);
     if (pf_loaded_bind(checkpoint, &source, NULL)) attention = source.model->attention;
     pf_loaded_close(&source);
     attention_apply(parsed, &attention);

@@ -1,4 +1,4 @@
-/* floor 4.0 - bind: tensors by name, with type and shape verified -> views that a model can use. */
+/* floor 4.0 - bind: tensors by name, with type and shape checked -> views for a model. */
 #include "bind.h"
 
 #include "memory.h"
@@ -34,32 +34,34 @@ static const char *shape_text(uint32_t n_dims, const uint64_t *shape, char *text
     return text;
 }
 
-/* Readers verify this too; a checkpoint put together in memory has only us. */
+/* File readers check this too; for a checkpoint built in memory, only we do. */
 static bool check_bytes(const pf_tensor *tensor, pf_error *error) {
     size_t bytes = pf_type_get(tensor->type) ? pf_row_bytes(tensor->type, tensor->shape[0]) : 0;
     for (int i = 1; i < PF_MAX_DIMS; i++)
         if (!pf_mul_size(bytes, tensor->shape[i], &bytes)) bytes = 0;
     if (bytes == 0 || bytes != tensor->bytes)
-        return pf_fail(error, "the tensor %s has %zu bytes, which does not fit its type and shape",
+        return pf_fail(error,
+                       "the tensor %s has %zu bytes, which does not match its type and shape",
                        tensor->name, tensor->bytes);
     return true;
 }
 
-/* The tensor with exactly this shape, and notes that it is used. Trailing axes of 1 do not count. */
+/* Returns the tensor if it has exactly this shape, and marks it as bound. Axes of 1 at the end do
+ * not count. */
 static const pf_tensor *take(pf_binder *binder, const char *name, uint32_t n_dims,
                              const uint64_t *shape, pf_error *error) {
     char expected[96], found[96];
     const pf_tensor *tensor = pf_bind_find(binder, name);
     if (!tensor) {
         pf_fail(error,
-                "the tensor %s %s is missing; the file is incomplete, or of another kind than "
-                "its general.architecture says",
+                "the tensor %s %s is missing; the file is incomplete, or not of the family that "
+                "its general.architecture names",
                 name, shape_text(n_dims, shape, expected, sizeof expected));
         return NULL;
     }
     for (uint32_t i = 0; i < PF_MAX_DIMS; i++) {
         if (tensor->shape[i] == (i < n_dims ? shape[i] : 1)) continue;
-        pf_fail(error, "the tensor %s has shape %s, but the file's own numbers ask for %s", name,
+        pf_fail(error, "the tensor %s has shape %s, but the file's metadata asks for %s", name,
                 shape_text(tensor->n_dims, tensor->shape, found, sizeof found),
                 shape_text(n_dims, shape, expected, sizeof expected));
         return NULL;
@@ -118,14 +120,14 @@ bool pf_bind_optional_vector(pf_binder *binder, const char *name, size_t n, cons
     return !pf_bind_find(binder, name) || pf_bind_vector(binder, name, n, values, error);
 }
 
-/* ---- what nobody asked for ---- */
+/* ---- tensors left over ---- */
 
 static int by_address(const void *a, const void *b) {
     const pf_tensor *x = *(const pf_tensor *const *)a, *y = *(const pf_tensor *const *)b;
     return (x > y) - (x < y);
 }
 
-/* Tables that old converters wrote and that follow from the hyperparameters. */
+/* Tables that old converters wrote, and that the hyperparameters determine. */
 static bool is_redundant(const pf_tensor *tensor) {
     return strstr(tensor->name, "rot_embd") != NULL || strstr(tensor->name, "rotary_emb") != NULL;
 }
@@ -139,8 +141,8 @@ bool pf_bind_nothing_left(pf_binder *binder, pf_error *error) {
             bsearch(&tensor, binder->bound, binder->n_bound, sizeof *binder->bound, by_address))
             continue;
         return pf_fail(error,
-                       "the tensor %s has no place in a model of this family as performer computes "
-                       "it, so leaving it out would give wrong results",
+                       "the tensor %s has no use in this family as performer computes it, and "
+                       "leaving it out would give wrong results",
                        tensor->name);
     }
     return true;

@@ -1,4 +1,4 @@
-/* floor 4.1 - families: a checkpoint's hyperparameters and tensors -> pf_model. */
+/* floor 4.1 - family: a checkpoint's hyperparameters and tensors -> pf_model. */
 #include "family.h"
 
 #include "keys.h"
@@ -7,16 +7,16 @@
 #include <stdio.h>
 #include <string.h>
 
-/* How a family stores its tensors, and what it cannot do without. */
+/* How a family stores its tensors, and which of them it requires. */
 enum {
-    FUSED_QKV = 1,          /* attn_qkv: rows of q, then k, then v */
-    FUSED_GATE = 2,         /* ffn_up: rows of gate, then up */
+    FUSED_QKV = 1,          /* attn_qkv has the rows of q, then k, then v */
+    FUSED_GATE = 2,         /* ffn_up has the rows of gate, then up */
     QK_NORM = 4,            /* attn_q_norm, attn_k_norm per head */
     QKV_BIAS = 8,           /* biases of q, k and v */
-    OTHER_BIASES = 16,      /* biases of the norms and all other matrices */
-    SCALED_EMBEDDING = 32,  /* times sqrt(C) */
-    ACTIVATION_BY_KEY = 64, /* the file may choose another */
-    KINDS_BY_KEY = 128,     /* norm and positions are the file's choice */
+    OTHER_BIASES = 16,      /* biases of the norms and of all other matrices */
+    SCALED_EMBEDDING = 32,  /* embeddings are multiplied by sqrt(C) */
+    ACTIVATION_BY_KEY = 64, /* the file may choose another activation */
+    KINDS_BY_KEY = 128,     /* the file chooses norm and positions */
 };
 
 typedef struct {
@@ -40,7 +40,7 @@ static const family families[] = {
 };
 #define N_FAMILIES (sizeof families / sizeof *families)
 
-/* Far above any model that fits a machine, and low enough that no product of two overflows. */
+/* More than any model that fits a machine, and small enough that no product of two overflows. */
 #define MAX_LAYERS (1u << 12)
 #define MAX_WIDTH (1u << 20) /* of C, F, and H * D */
 #define MAX_HEADS (1u << 14)
@@ -60,15 +60,14 @@ static const family *find_family(const pf_checkpoint *checkpoint, pf_error *erro
     char names[256];
     if (!pf_checkpoint_get_text(checkpoint, "general.architecture", &name, error)) return NULL;
     if (!name.bytes) {
-        pf_fail(error,
-                "the file does not say of which family it is (general.architecture is missing)");
+        pf_fail(error, "the file does not name its family (general.architecture is missing)");
         return NULL;
     }
     for (size_t i = 0; i < N_FAMILIES; i++)
         if (name.size == strlen(families[i].name) &&
             memcmp(name.bytes, families[i].name, name.size) == 0)
             return &families[i];
-    pf_fail(error, "the family \"%.*s\" is not supported; supported are %s",
+    pf_fail(error, "the family \"%.*s\" is not supported; supported: %s",
             (int)(name.size < 40 ? name.size : 40), name.bytes,
             pf_family_names(names, sizeof names));
     return NULL;
@@ -79,7 +78,7 @@ typedef struct {
     pf_binder *binder;
     pf_model *model;
     pf_error *error;
-    pf_keys keys; /* of the family */
+    pf_keys keys; /* with the family's prefix */
 } loader;
 
 /* ---- kinds ---- */
@@ -88,7 +87,7 @@ static const char *const norm_names[] = {"rms", "layer"};
 static const char *const position_names[] = {"none", "rope_adjacent", "rope_halves"};
 static const char *const activation_names[] = {"swiglu", "geglu", "gelu_tanh", "gelu", "relu"};
 
-/* *kind = the name's place in `names`; unchanged if the file is silent. */
+/* *kind = the index in `names` of the key's value; unchanged if the key is absent. */
 static bool read_kind(const loader *l, const char *key, const char *const *names, int n,
                       int *kind) {
     pf_text text = {NULL, 0};
@@ -99,7 +98,7 @@ static bool read_kind(const loader *l, const char *key, const char *const *names
         *kind = i;
         return true;
     }
-    return pf_fail(l->error, "the metadata key %s.%s is \"%.*s\", which is none of its names",
+    return pf_fail(l->error, "the metadata key %s.%s is \"%.*s\", which is not a known value",
                    l->keys.prefix, key, (int)(text.size < 40 ? text.size : 40), text.bytes);
 }
 
@@ -133,13 +132,13 @@ static bool read_heads(const loader *l) {
     if (!pf_keys_u32(&l->keys, "attention.value_length", &value_dim)) return false;
     if (value_dim != m->head_dim)
         return pf_fail(l->error,
-                       "heads whose keys (%u) and values (%u) differ in size are not supported",
+                       "keys and values of different sizes (%u and %u per head) are not supported",
                        m->head_dim, value_dim);
     if (m->n_heads % m->n_kv_heads != 0)
         return pf_fail(l->error, "%u query heads cannot share %u KV heads evenly", m->n_heads,
                        m->n_kv_heads);
     if ((uint64_t)m->n_heads * m->head_dim > MAX_WIDTH)
-        return pf_fail(l->error, "%u heads of size %u are too large for any model known",
+        return pf_fail(l->error, "%u heads of size %u are more than any known model has",
                        m->n_heads, m->head_dim);
     m->attention_scale = (float)(1.0 / sqrt(m->head_dim));
     return pf_keys_positive(&l->keys, "attention.scale", &m->attention_scale);
@@ -159,23 +158,21 @@ static bool read_sizes(const loader *l) {
            read_heads(l);
 }
 
-/* What would change the result and is not computed. */
+/* Refuses what would change the result but is not supported. */
 static bool refuse_extensions(const loader *l) {
     uint32_t experts = 0;
     float cap = 0;
     if (!pf_keys_u32(&l->keys, "expert_count", &experts) ||
         !pf_keys_f32(&l->keys, "attn_logit_softcapping", &cap))
         return false;
-    if (experts > 0)
-        return pf_fail(l->error, "a mixture of %u experts is not supported, only plain MLPs",
-                       experts);
-    if (cap != 0) return pf_fail(l->error, "capped attention logits are not supported");
+    if (experts > 0) return pf_fail(l->error, "a mixture of %u experts is not supported", experts);
+    if (cap != 0) return pf_fail(l->error, "soft-capped attention logits are not supported");
     return true;
 }
 
 /* ---- positions ---- */
 
-/* Every angle divided by `factor` as well. */
+/* Divides every angle by `factor` as well. */
 static bool scale_factors(const loader *l, float factor) {
     pf_model *m = l->model;
     size_t pairs = m->rope_dim / 2;
@@ -188,8 +185,9 @@ static bool scale_factors(const loader *l, float factor) {
     return true;
 }
 
-/* longrope: one set of factors up to the original context, another beyond it. Which one a text needs
- * is known only when it ends, so we keep to the original context, where the short ones are exact. */
+/* longrope has short factors for texts up to the original context, and long ones for texts beyond
+ * it. The length is known only at the end of a text, so we limit the context to the original one,
+ * for which the short factors are right. */
 static bool read_longrope(const loader *l) {
     pf_model *m = l->model;
     const float *unused;
@@ -203,11 +201,11 @@ static bool read_longrope(const loader *l) {
         !pf_keys_size(&l->keys, "rope.scaling.original_context_length", MAX_CONTEXT, &original))
         return false;
     if (original < m->context) m->context = original;
-    /* Cosines and sines of q and k are multiplied by attn_factor. */
+    /* longrope multiplies the cosines and sines for both q and k by attn_factor. */
     if (attn_factor != 1 && m->rope_dim != m->head_dim)
         return pf_fail(l->error,
-                       "longrope scaling with an attention factor on part of a head's "
-                       "dimensions (%u of %u) is not supported",
+                       "longrope scaling with an attention factor is not supported for RoPE on "
+                       "only a part of a head (%u of %u dimensions)",
                        m->rope_dim, m->head_dim);
     m->attention_scale *= attn_factor * attn_factor;
     return true;
@@ -218,7 +216,7 @@ static bool text_is(pf_text text, const char *other) {
 }
 
 static bool read_rope_scaling(const loader *l) {
-    pf_text type = {"linear", 6}; /* what a factor means if no type is given */
+    pf_text type = {"linear", 6}; /* if the file gives a factor but no type */
     float factor = 1;
     if (!pf_keys_text(&l->keys, "rope.scaling.type", &type) ||
         !pf_keys_positive(&l->keys, "rope.scale_linear", &factor) ||
@@ -231,8 +229,8 @@ static bool read_rope_scaling(const loader *l) {
     if (text_is(type, "none")) return true;
     if (text_is(type, "linear")) return factor == 1 || scale_factors(l, factor);
     return pf_fail(l->error,
-                   "RoPE scaling of type \"%.*s\" is not supported; supported are none, linear, "
-                   "and longrope with its factors in tensors",
+                   "RoPE scaling of type \"%.*s\" is not supported; supported: none, linear, and "
+                   "longrope with its factors in tensors",
                    (int)(type.size < 40 ? type.size : 40), type.bytes);
 }
 
@@ -244,8 +242,10 @@ static bool read_rope(const loader *l) {
         !pf_keys_size(&l->keys, "rope.dimension_count", m->head_dim, &m->rope_dim))
         return false;
     if (m->rope_dim % 2 != 0)
-        return pf_fail(l->error, "RoPE turns pairs, so it cannot turn %u dimensions of a head",
-                       m->rope_dim);
+        return pf_fail(
+            l->error,
+            "RoPE rotates pairs, so it cannot rotate %u dimensions of a head, an odd number",
+            m->rope_dim);
     if (!read_rope_scaling(l)) return false;
     for (size_t i = 0; m->rope_factors && i < m->rope_dim / 2; i++)
         if (!(m->rope_factors[i] > 0) || !isfinite(m->rope_factors[i]))
@@ -298,7 +298,7 @@ static bool bind_linear(const loader *l, uint32_t layer, const char *name, size_
            bind_bias(l, layer, name, rows, bias_required, &linear->bias);
 }
 
-/* An RMS norm has no bias: a tensor of that name is found at the end as one that nobody asked for. */
+/* An RMS norm has no bias; if the file has one, pf_bind_nothing_left reports it. */
 static bool bind_norm(const loader *l, uint32_t layer, const char *name, pf_norm *norm) {
     bool layer_norm = l->model->norm == PF_NORM_LAYER;
     return pf_bind_vector(l->binder, in_layer(layer, name, "weight").text, l->model->width,
@@ -369,8 +369,7 @@ static bool bind_embedding(const loader *l) {
     if (!tensor) return pf_fail(l->error, "the tensor token_embd.weight is missing");
     uint64_t rows = tensor->shape[1];
     if (rows > MAX_VOCABULARY)
-        return pf_fail(l->error,
-                       "token_embd.weight has %llu rows; vocabularies of up to %u are possible",
+        return pf_fail(l->error, "token_embd.weight has %llu rows; at most %u are supported",
                        (unsigned long long)rows, MAX_VOCABULARY);
     m->n_vocab = (uint32_t)rows;
     m->embedding_scale = l->family->traits & SCALED_EMBEDDING ? sqrtf((float)m->width) : 1.0f;
@@ -387,7 +386,7 @@ static bool bind_output(const loader *l) {
         !(required ? pf_bind_vector : pf_bind_optional_vector)(
             l->binder, "output_norm.bias", m->width, &m->final_norm.bias, l->error))
         return false;
-    m->logits.weight = m->embedding; /* tied, unless the file says otherwise */
+    m->logits.weight = m->embedding; /* tied, unless the file has output.weight */
     if (pf_bind_find(l->binder, "output.weight") &&
         !pf_bind_matrix(l->binder, "output.weight", m->n_vocab, m->width, &m->logits.weight,
                         l->error))

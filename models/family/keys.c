@@ -1,4 +1,4 @@
-/* floor 4.0 - keys: a family's hyperparameters, "llama.block_count" and its like, checked as they are read. */
+/* floor 4.0 - keys: reads and checks hyperparameters of a family, such as llama.block_count. */
 #include "keys.h"
 
 #include <math.h>

@@ -1,24 +1,24 @@
-/* floor 4.0 - keys: a family's hyperparameters, "llama.block_count" and its like, checked as they are read. */
+/* floor 4.0 - keys: reads and checks hyperparameters of a family, such as llama.block_count. */
 #ifndef PF_KEYS_H
 #define PF_KEYS_H
 
 #include "checkpoint.h"
 
-/* Where the readers below look and complain: keys are named without their prefix. */
+/* What the functions below share. They take the names of keys without the prefix. */
 typedef struct pf_keys {
     const pf_checkpoint *checkpoint;
     const char *prefix; /* "llama" */
     pf_error *error;
 } pf_keys;
 
-/* As pf_checkpoint_get_*: *value stays as it is where the key is absent. */
+/* As pf_checkpoint_get_u32 and its kind: *value is unchanged if the key is absent. */
 bool pf_keys_u32(const pf_keys *keys, const char *name, uint32_t *value);
 bool pf_keys_f32(const pf_keys *keys, const char *name, float *value);
 bool pf_keys_text(const pf_keys *keys, const char *name, pf_text *value);
 
-/* A size in 1 ... limit; *value is the default, and 0 means that the key must be there. */
+/* A size from 1 to limit. *value is the default for an absent key; 0 means that it is required. */
 bool pf_keys_size(const pf_keys *keys, const char *name, uint32_t limit, uint32_t *value);
-/* A finite number above 0, with a default in the same way. */
+/* A finite number above 0. *value is the default in the same way. */
 bool pf_keys_positive(const pf_keys *keys, const char *name, float *value);
 
 #endif

@@ -1,24 +1,20 @@
-/* floor 3.0 - checkpoint: named tensors and metadata, whatever format the file has.
+/* floor 3.0 - checkpoint: named tensors and metadata, whatever the format of the file.
  *
- * Invariant: `names` and `keys` index every entry of `tensors` and `metas` by its name, at most half
- * full. Whatever the checkpoint owns besides its tables is in `blocks` and dies with it; a replaced
- * value stays there until then. The hash is seeded from an address, so that no file can be prepared
- * whose names all fall into one place.
+ * Invariants: `names` maps the name of every tensor to its index. `keys` does the same for the
+ * first n_indexed metadata entries; the others, if there are any, are found by a linear search.
+ * Everything else that the checkpoint owns is in `blocks`, `files` and `objects` and is freed with
+ * it, so a value that has been replaced remains valid until then.
  */
 #include "checkpoint.h"
 
+#include "map.h"
 #include "memory.h"
 
 #include <string.h>
 
-/* Far above any model's tables, and low enough to keep a hostile file's cost small. */
+/* More than any model needs, and few enough that a hostile file costs little. */
 #define MAX_ENTRIES ((size_t)1 << 17)
 #define MAX_NAME ((size_t)1024)
-
-typedef struct {
-    uint32_t *slots; /* entry + 1; 0: free */
-    size_t n_slots;  /* a power of two, or 0 */
-} name_index;
 
 typedef struct {
     void *object;
@@ -27,13 +23,13 @@ typedef struct {
 
 struct pf_checkpoint {
     char *path;
-    uint64_t seed;
     pf_tensor *tensors;
     size_t n_tensors, tensors_room;
-    name_index names;
+    pf_map names; /* borrows the names of the tensors */
     pf_meta *metas;
     size_t n_metas, metas_room;
-    name_index keys;
+    pf_map keys; /* borrows the keys of the metas */
+    size_t n_indexed;
     void **blocks;
     size_t n_blocks, blocks_room;
     pf_file *files;
@@ -50,7 +46,6 @@ pf_checkpoint *pf_checkpoint_new(const char *path, pf_error *error) {
         pf_free(checkpoint);
         return NULL;
     }
-    checkpoint->seed = (uint64_t)(uintptr_t)checkpoint * UINT64_C(0x9e3779b97f4a7c15);
     return checkpoint;
 }
 
@@ -65,9 +60,9 @@ void pf_checkpoint_free(pf_checkpoint *checkpoint) {
     for (size_t i = 0; i < checkpoint->n_files; i++) pf_file_close(&checkpoint->files[i]);
     pf_free(checkpoint->files);
     pf_free(checkpoint->blocks);
-    pf_free(checkpoint->keys.slots);
+    pf_map_free(&checkpoint->keys);
     pf_free(checkpoint->metas);
-    pf_free(checkpoint->names.slots);
+    pf_map_free(&checkpoint->names);
     pf_free(checkpoint->tensors);
     pf_free(checkpoint->path);
     pf_free(checkpoint);
@@ -77,7 +72,7 @@ const char *pf_checkpoint_path(const pf_checkpoint *checkpoint) { return checkpo
 
 /* ---- memory ---- */
 
-/* Doubles *array until it has room for one more entry. */
+/* Makes room for one more entry, by doubling *array if it is full. */
 static bool make_room(void **array, size_t count, size_t *room, size_t size, pf_error *error) {
     if (count < *room) return true;
     size_t wanted = *room ? *room * 2 : 32;
@@ -99,7 +94,7 @@ void *pf_checkpoint_alloc(pf_checkpoint *checkpoint, size_t bytes, const char *w
     return block;
 }
 
-/* A copy with a NUL appended, owned by the checkpoint. */
+/* A copy that the checkpoint owns, with a NUL appended. */
 static char *copy_bytes(pf_checkpoint *checkpoint, const void *bytes, size_t size,
                         pf_error *error) {
     char *copy = pf_checkpoint_alloc(checkpoint, size + 1, "a checkpoint's texts", error);
@@ -129,61 +124,13 @@ bool pf_checkpoint_take_object(pf_checkpoint *checkpoint, void *object, void (*r
 
 /* ---- finding by name ---- */
 
-static uint64_t hash_name(const pf_checkpoint *checkpoint, const char *name, size_t size) {
-    uint64_t hash = checkpoint->seed ^ size;
-    for (size_t i = 0; i < size; i++) {
-        hash = (hash ^ (uint8_t)name[i]) * UINT64_C(0xff51afd7ed558ccd);
-        hash ^= hash >> 29;
-    }
-    return hash;
-}
-
-static const char *entry_name(const pf_checkpoint *checkpoint, const name_index *index,
-                              size_t entry) {
-    return index == &checkpoint->keys ? checkpoint->metas[entry].key
-                                      : checkpoint->tensors[entry].name;
-}
-
-/* The slot of `name`, or the free slot where it would go. */
-static size_t find_slot(const pf_checkpoint *checkpoint, const name_index *index, const char *name,
-                        size_t size) {
-    size_t slot = (size_t)hash_name(checkpoint, name, size) & (index->n_slots - 1);
-    for (; index->slots[slot]; slot = (slot + 1) & (index->n_slots - 1)) {
-        const char *other = entry_name(checkpoint, index, index->slots[slot] - 1);
-        if (strncmp(other, name, size) == 0 && other[size] == '\0') break;
-    }
-    return slot;
-}
-
-/* Entry + 1 of `name`; 0 if there is none. */
-static uint32_t find_entry(const pf_checkpoint *checkpoint, const name_index *index,
-                           const char *name, size_t size) {
-    return index->n_slots ? index->slots[find_slot(checkpoint, index, name, size)] : 0;
-}
-
-/* Makes sure that one more of `count` entries leaves the index at most half full. */
-static bool index_room(const pf_checkpoint *checkpoint, name_index *index, size_t count,
-                       pf_error *error) {
-    if (2 * (count + 1) <= index->n_slots) return true;
-    name_index grown = {NULL, index->n_slots ? index->n_slots * 2 : 64};
-    grown.slots = pf_calloc(grown.n_slots, sizeof *grown.slots, "a checkpoint's tables", error);
-    if (!grown.slots) return false;
-    pf_free(index->slots);
-    *index = grown;
-    for (size_t entry = 0; entry < count; entry++) {
-        const char *name = entry_name(checkpoint, index, entry);
-        index->slots[find_slot(checkpoint, index, name, strlen(name))] = (uint32_t)entry + 1;
-    }
-    return true;
-}
-
 static bool check_name(const char *what, const char *name, size_t size, pf_error *error) {
     if (size == 0) return pf_fail(error, "a %s has an empty name", what);
     if (size > MAX_NAME)
         return pf_fail(error, "a %s has a name of %zu bytes; at most %zu are allowed", what, size,
                        MAX_NAME);
     if (memchr(name, '\0', size))
-        return pf_fail(error, "the name of a %s has a zero byte in it", what);
+        return pf_fail(error, "the name of a %s contains a zero byte", what);
     return true;
 }
 
@@ -194,8 +141,9 @@ const pf_tensor *pf_checkpoint_tensor(const pf_checkpoint *checkpoint, size_t in
 }
 
 const pf_tensor *pf_checkpoint_find(const pf_checkpoint *checkpoint, const char *name) {
-    uint32_t entry = find_entry(checkpoint, &checkpoint->names, name, strlen(name));
-    return entry ? &checkpoint->tensors[entry - 1] : NULL;
+    size_t index;
+    return pf_map_get(&checkpoint->names, name, strlen(name), &index) ? &checkpoint->tensors[index]
+                                                                      : NULL;
 }
 
 size_t pf_checkpoint_n_meta(const pf_checkpoint *checkpoint) { return checkpoint->n_metas; }
@@ -204,9 +152,19 @@ const pf_meta *pf_checkpoint_meta(const pf_checkpoint *checkpoint, size_t index)
     return &checkpoint->metas[index];
 }
 
+static bool find_meta(const pf_checkpoint *checkpoint, const char *key, size_t size,
+                      size_t *index) {
+    if (pf_map_get(&checkpoint->keys, key, size, index)) return true;
+    for (*index = checkpoint->n_indexed; *index < checkpoint->n_metas; ++*index) {
+        const char *other = checkpoint->metas[*index].key;
+        if (strlen(other) == size && memcmp(other, key, size) == 0) return true;
+    }
+    return false;
+}
+
 const pf_meta *pf_checkpoint_find_meta(const pf_checkpoint *checkpoint, const char *key) {
-    uint32_t entry = find_entry(checkpoint, &checkpoint->keys, key, strlen(key));
-    return entry ? &checkpoint->metas[entry - 1] : NULL;
+    size_t index;
+    return find_meta(checkpoint, key, strlen(key), &index) ? &checkpoint->metas[index] : NULL;
 }
 
 /* ---- adding ---- */
@@ -218,23 +176,22 @@ static bool add_tensor(pf_checkpoint *checkpoint, const char *name, pf_tensor te
     if (pf_checkpoint_find(checkpoint, name))
         return pf_fail(error, "the tensor %s is there twice", name);
     if (n_dims < 1 || n_dims > PF_MAX_DIMS)
-        return pf_fail(error, "the tensor %s has %u dimensions; 1 to %d are possible", name, n_dims,
-                       PF_MAX_DIMS);
+        return pf_fail(error, "the tensor %s has %u dimensions; 1 to %d are supported", name,
+                       n_dims, PF_MAX_DIMS);
     if (checkpoint->n_tensors >= MAX_ENTRIES)
-        return pf_fail(error, "more than %zu tensors; no model is known that needs so many",
+        return pf_fail(error, "there are more than %zu tensors, and no known model needs so many",
                        MAX_ENTRIES);
     void *tensors = checkpoint->tensors;
     if (!make_room(&tensors, checkpoint->n_tensors, &checkpoint->tensors_room, sizeof(pf_tensor),
                    error))
         return false;
     checkpoint->tensors = tensors;
-    if (!index_room(checkpoint, &checkpoint->names, checkpoint->n_tensors, error)) return false;
     for (uint32_t i = 0; i < PF_MAX_DIMS; i++) tensor.shape[i] = i < n_dims ? shape[i] : 1;
     tensor.name = copy_bytes(checkpoint, name, strlen(name), error);
-    if (!tensor.name) return false;
-    size_t slot = find_slot(checkpoint, &checkpoint->names, name, strlen(name));
+    if (!tensor.name ||
+        !pf_map_put(&checkpoint->names, tensor.name, strlen(name), checkpoint->n_tensors, error))
+        return false;
     checkpoint->tensors[checkpoint->n_tensors++] = tensor;
-    checkpoint->names.slots[slot] = (uint32_t)checkpoint->n_tensors;
     return true;
 }
 
@@ -262,41 +219,51 @@ bool pf_checkpoint_need_data(pf_checkpoint *checkpoint, const pf_tensor *tensor,
     return true;
 }
 
+/* Indexes the keys that pf_checkpoint_drop_meta left without an index. */
+static bool index_keys(pf_checkpoint *checkpoint, pf_error *error) {
+    for (; checkpoint->n_indexed < checkpoint->n_metas; checkpoint->n_indexed++) {
+        const char *key = checkpoint->metas[checkpoint->n_indexed].key;
+        if (!pf_map_put(&checkpoint->keys, key, strlen(key), checkpoint->n_indexed, error))
+            return false;
+    }
+    return true;
+}
+
 bool pf_checkpoint_put_meta(pf_checkpoint *checkpoint, const char *key, size_t key_size,
                             pf_meta meta, pf_error *error) {
     if (!check_name("metadata key", key, key_size, error)) return false;
-    uint32_t entry = find_entry(checkpoint, &checkpoint->keys, key, key_size);
-    if (entry) {
-        meta.key = checkpoint->metas[entry - 1].key;
-        checkpoint->metas[entry - 1] = meta;
+    size_t index;
+    if (find_meta(checkpoint, key, key_size, &index)) {
+        meta.key = checkpoint->metas[index].key;
+        checkpoint->metas[index] = meta;
         return true;
     }
     if (checkpoint->n_metas >= MAX_ENTRIES)
-        return pf_fail(error, "more than %zu metadata keys; no model is known that needs so many",
+        return pf_fail(error,
+                       "there are more than %zu metadata keys, and no known model needs so many",
                        MAX_ENTRIES);
     void *metas = checkpoint->metas;
     if (!make_room(&metas, checkpoint->n_metas, &checkpoint->metas_room, sizeof(pf_meta), error))
         return false;
     checkpoint->metas = metas;
-    if (!index_room(checkpoint, &checkpoint->keys, checkpoint->n_metas, error)) return false;
     meta.key = copy_bytes(checkpoint, key, key_size, error);
-    if (!meta.key) return false;
-    size_t slot = find_slot(checkpoint, &checkpoint->keys, key, key_size);
+    if (!meta.key || !index_keys(checkpoint, error) ||
+        !pf_map_put(&checkpoint->keys, meta.key, key_size, checkpoint->n_metas, error))
+        return false;
     checkpoint->metas[checkpoint->n_metas++] = meta;
-    checkpoint->keys.slots[slot] = (uint32_t)checkpoint->n_metas;
+    checkpoint->n_indexed++;
     return true;
 }
 
+/* Entries move, so the index of keys is dropped. Building it again could fail; index_keys does
+ * it. */
 void pf_checkpoint_drop_meta(pf_checkpoint *checkpoint, const char *prefix) {
     size_t kept = 0;
-    name_index *keys = &checkpoint->keys;
     for (size_t i = 0; i < checkpoint->n_metas; i++)
         if (strncmp(checkpoint->metas[i].key, prefix, strlen(prefix)) != 0)
             checkpoint->metas[kept++] = checkpoint->metas[i];
+    if (kept == checkpoint->n_metas) return;
     checkpoint->n_metas = kept;
-    if (keys->n_slots) memset(keys->slots, 0, keys->n_slots * sizeof *keys->slots);
-    for (size_t i = 0; i < kept; i++) {
-        const char *key = checkpoint->metas[i].key;
-        keys->slots[find_slot(checkpoint, keys, key, strlen(key))] = (uint32_t)i + 1;
-    }
+    pf_map_free(&checkpoint->keys);
+    checkpoint->n_indexed = 0;
 }

@@ -1,8 +1,8 @@
-/* floor 3.0 - checkpoint: named tensors and metadata, whatever format the file has.
+/* floor 3.0 - checkpoint: named tensors and metadata, whatever the format of the file.
  *
- * A format reader (gguf.c, llama2c.c, ...) maps a file and fills one of these in; a family (floor 4)
- * binds tensors by name and shape; the writer (gguf_write.c) stores it. Metadata keys and tensor
- * names are GGUF's ("llama.block_count", "blk.0.attn_q.weight").
+ * A format reader (gguf.c, llama2c.c, ...) maps a file and fills in a checkpoint. A family
+ * (family.h) binds its tensors by name and shape; the writer (gguf_write.c) stores it. Metadata
+ * keys and tensor names are GGUF's ("llama.block_count", "blk.0.attn_q.weight").
  */
 #ifndef PF_CHECKPOINT_H
 #define PF_CHECKPOINT_H
@@ -13,15 +13,16 @@
 
 #define PF_MAX_DIMS 4
 
-/* Makes the bytes of a tensor that no file has as they are (strided, permuted, joined from parts):
- * out [tensor->bytes]. May be asked again; nothing is kept. */
+/* Makes the bytes of a tensor that no file holds as they are needed (strided, permuted, joined from
+ * parts): out [tensor->bytes]. Keeps nothing; may be called again. */
 struct pf_tensor;
 typedef bool (*pf_tensor_make)(const void *context, const struct pf_tensor *tensor, void *out,
                                pf_error *error);
 
-/* Shapes in GGUF's order: shape[0] is the contiguous axis; a matrix W [rows, cols] has shape
- * {cols, rows}. data is borrowed from the mapped file (or from memory that the checkpoint owns); NULL
- * where `make` gives the bytes, so that a conversion holds one such tensor at a time. */
+/* Shapes are in GGUF's order: shape[0] is the contiguous axis, so a matrix W [rows, cols] has
+ * shape {cols, rows}. `data` is borrowed from the mapped file, or from memory that the
+ * checkpoint owns. It is NULL if `make` makes the bytes, so that a conversion holds only one
+ * such tensor at a time. */
 typedef struct pf_tensor {
     char *name;
     pf_type type;
@@ -33,7 +34,7 @@ typedef struct pf_tensor {
     const void *context;
 } pf_tensor;
 
-/* Numbers are GGUF's. */
+/* The values are GGUF's. */
 typedef enum pf_meta_type {
     PF_META_U8,
     PF_META_I8,
@@ -52,30 +53,31 @@ typedef enum pf_meta_type {
 } pf_meta_type;
 
 typedef struct pf_text {
-    const char *bytes; /* not NUL-terminated, may hold any byte */
+    const char *bytes; /* not NUL-terminated; may contain any byte */
     size_t size;
 } pf_text;
 
 typedef struct pf_meta {
     char *key;
     pf_meta_type type;
-    pf_meta_type element_type; /* of an array; arrays of arrays are refused */
-    size_t count;              /* elements of an array, else 1 */
+    pf_meta_type element_type; /* of an array; there are no arrays of arrays */
+    size_t count;              /* elements of an array; otherwise 1 */
     union {
         uint64_t u;           /* unsigned integers, bool */
         int64_t i;            /* signed integers */
         double f;             /* F32, F64 */
         pf_text text;         /* STRING; borrowed from the file */
         const pf_text *texts; /* ARRAY of STRING [count]; owned by the checkpoint */
-        const void *array;    /* ARRAY of numbers [count], little-endian, maybe unaligned */
+        const void *array;    /* ARRAY of numbers [count], little-endian, may be unaligned */
     } value;
 } pf_meta;
 
 typedef struct pf_checkpoint pf_checkpoint;
 
-/* An empty checkpoint named after its file (for messages). */
+/* Returns an empty checkpoint; `path` names it in messages. */
 pf_checkpoint *pf_checkpoint_new(const char *path, pf_error *error);
-/* Frees everything it owns, mapped files included. Borrowed pointers die with it. NULL is allowed. */
+/* Frees everything that the checkpoint owns, mapped files included, so pointers borrowed from it
+ * become invalid. NULL is allowed. */
 void pf_checkpoint_free(pf_checkpoint *checkpoint);
 const char *pf_checkpoint_path(const pf_checkpoint *checkpoint);
 
@@ -89,8 +91,8 @@ const pf_meta *pf_checkpoint_meta(const pf_checkpoint *checkpoint, size_t index)
 const pf_meta *pf_checkpoint_find_meta(const pf_checkpoint *checkpoint,
                                        const char *key); /* or NULL */
 
-/* Reading one value: false with a message naming the key if it is there with a wrong type or range;
- * true and *value unchanged if it is absent. */
+/* Reading one value. True, with *value unchanged, if the key is absent. False, with a message that
+ * names the key, if its value has the wrong type or is out of range. */
 bool pf_checkpoint_get_u32(const pf_checkpoint *checkpoint, const char *key, uint32_t *value,
                            pf_error *error);
 bool pf_checkpoint_get_f32(const pf_checkpoint *checkpoint, const char *key, float *value,
@@ -101,14 +103,14 @@ bool pf_checkpoint_get_text(const pf_checkpoint *checkpoint, const char *key, pf
                             pf_error *error);
 bool pf_checkpoint_get_u64(const pf_checkpoint *checkpoint, const char *key, uint64_t *value,
                            pf_error *error);
-/* An array of numbers: *values (little-endian, maybe unaligned: memcpy each) and *count are set. For
- * an array of strings (element_type PF_META_STRING) *values is a const pf_text *, aligned. */
+/* The same for an array; *count is its length. *values points to numbers, little-endian and perhaps
+ * unaligned (use memcpy), or if element_type is PF_META_STRING to an aligned pf_text [*count]. */
 bool pf_checkpoint_get_array(const pf_checkpoint *checkpoint, const char *key,
                              pf_meta_type element_type, const void **values, size_t *count,
                              pf_error *error);
 
-/* Filling in: keys, names and texts are copied; tensor data is borrowed. A key that exists already
- * is replaced; a tensor name that exists already is an error. */
+/* Filling in. Keys, names and metadata values are copied; tensor data is borrowed. The value of a
+ * key that exists is replaced; a tensor name that exists is an error. */
 bool pf_checkpoint_set_u32(pf_checkpoint *checkpoint, const char *key, uint32_t value,
                            pf_error *error);
 bool pf_checkpoint_set_u64(pf_checkpoint *checkpoint, const char *key, uint64_t value,
@@ -126,29 +128,32 @@ bool pf_checkpoint_set_array(pf_checkpoint *checkpoint, const char *key, pf_meta
 bool pf_checkpoint_add_tensor(pf_checkpoint *checkpoint, const char *name, pf_type type,
                               uint32_t n_dims, const uint64_t *shape, const void *data,
                               size_t bytes, pf_error *error);
-/* The same for bytes that `make` gives; context must live as long as the checkpoint. */
+/* Adds a tensor whose bytes `make` makes on demand. `context` must live as long as the
+ * checkpoint. */
 bool pf_checkpoint_add_made_tensor(pf_checkpoint *checkpoint, const char *name, pf_type type,
                                    uint32_t n_dims, const uint64_t *shape, size_t bytes,
                                    pf_tensor_make make, const void *context, pf_error *error);
-/* Makes sure that a tensor of this checkpoint has data, made into memory of the checkpoint if need be. */
+/* Ensures that a tensor of this checkpoint has data; makes it, into memory of the checkpoint, if
+ * necessary. */
 bool pf_checkpoint_need_data(pf_checkpoint *checkpoint, const pf_tensor *tensor, pf_error *error);
-/* Memory that tensors of this checkpoint point into, freed with it. */
+/* Zeroed memory for tensors of this checkpoint to point into; freed with the checkpoint. */
 void *pf_checkpoint_alloc(pf_checkpoint *checkpoint, size_t bytes, const char *what,
                           pf_error *error);
-/* For format readers: moves a mapping into the checkpoint (closed with it, *file is zeroed); on
- * failure it stays the caller's. */
+/* For format readers: gives a mapped file to the checkpoint, which closes it, and zeroes *file. On
+ * failure the file remains yours. */
 bool pf_checkpoint_take_file(pf_checkpoint *checkpoint, pf_file *file, pf_error *error);
-/* For format readers: anything else that is to be freed with the checkpoint (another checkpoint that
- * this one borrows from); on failure it stays the caller's. Freed in the opposite order. */
+/* For format readers: gives the checkpoint an object to free with it, such as another checkpoint
+ * that it borrows from. Objects are freed in reverse order. On failure the object remains yours. */
 bool pf_checkpoint_take_object(pf_checkpoint *checkpoint, void *object, void (*release)(void *),
                                pf_error *error);
-/* For format readers: `meta` under `key` [key_size bytes, no NUL], replacing one that exists. The key
- * is copied; what meta.value points to must live as long as the checkpoint; meta.key is ignored. */
+/* For format readers: sets `key` [key_size bytes, no NUL] to meta.value, replacing a value that
+ * exists. The key is copied, meta.key is ignored; what meta.value points to must live as long as
+ * the checkpoint. */
 bool pf_checkpoint_put_meta(pf_checkpoint *checkpoint, const char *key, size_t key_size,
                             pf_meta meta, pf_error *error);
-/* Forgets all keys that begin so; what was borrowed from them stays valid. */
+/* Removes all keys that start with `prefix`. Pointers borrowed from their values remain valid. */
 void pf_checkpoint_drop_meta(pf_checkpoint *checkpoint, const char *prefix);
-/* Bytes of one number of a metadata array; 0 for strings and arrays. */
+/* The size of one number of this type in bytes; 0 for strings and arrays. */
 size_t pf_meta_type_bytes(pf_meta_type type);
 
 #endif

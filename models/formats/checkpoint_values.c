@@ -1,7 +1,7 @@
-/* floor 3.0 - checkpoint values: metadata set from, and read as, the types of C.
+/* floor 3.0 - checkpoint values: sets and reads metadata as C types.
  *
- * The second half of checkpoint.h: only what pf_checkpoint_put_meta and pf_checkpoint_find_meta can do,
- * without a look inside the checkpoint.
+ * The second half of checkpoint.h. It knows nothing of the checkpoint's inside, and uses only
+ * pf_checkpoint_put_meta and pf_checkpoint_find_meta.
  */
 #include "checkpoint.h"
 
@@ -161,7 +161,7 @@ bool pf_checkpoint_get_f32(const pf_checkpoint *checkpoint, const char *key, flo
     const pf_meta *meta = pf_checkpoint_find_meta(checkpoint, key);
     if (!meta) return true;
     if (meta->type != PF_META_F32 && meta->type != PF_META_F64)
-        return wrong_type(meta, "a number with a fraction (f32)", error);
+        return wrong_type(meta, "a floating-point number (f32)", error);
     float narrow = (float)meta->value.f;
     if (!isfinite(narrow))
         return pf_fail(error, "the metadata key %s is %g, but should be a finite number", key,

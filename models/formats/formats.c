@@ -1,4 +1,4 @@
-/* floor 3.5 - formats: opens a checkpoint of any supported format, found from its content. */
+/* floor 3.5 - formats: opens a checkpoint of any supported format, recognised by its content. */
 #include "formats.h"
 
 #include "gguf.h"
@@ -8,7 +8,8 @@
 
 #include <string.h>
 
-/* Formats with a magic number of their own come before those that are only plausible. */
+/* Formats with a magic number come first; llama2.c version 0 is recognised only by plausible
+ * sizes. */
 static const struct {
     bool (*sniff)(pf_slice bytes);
     bool (*read)(pf_slice bytes, pf_checkpoint *checkpoint, pf_error *error);
@@ -23,15 +24,15 @@ static bool begins_with(pf_slice bytes, const char *magic, size_t size) {
     return bytes.size >= size && memcmp(bytes.data, magic, size) == 0;
 }
 
-/* Names what a file is that we cannot read (yet), so that people know what to do. */
+/* Says what the file is instead, so that you know what to do. */
 static bool refuse(pf_slice bytes, pf_error *error) {
-    const char *supported =
-        "supported are GGUF, safetensors, PyTorch (.pt, .pth) and llama2.c (.bin)";
+    const char *supported = "supported: GGUF, safetensors, PyTorch (.pt, .pth) and llama2.c (.bin)";
     if (bytes.size == 0) return pf_fail(error, "the file is empty; %s", supported);
     if (begins_with(bytes, "FUGG", 4))
         return pf_fail(error,
                        "this looks like a big-endian GGUF file; convert it to little-endian first");
-    return pf_fail(error, "this is no checkpoint of a known format, or cut off in its header; %s",
+    return pf_fail(error,
+                   "this is not a checkpoint of a known format, or its header is cut off; %s",
                    supported);
 }
 
@@ -41,7 +42,7 @@ static bool read_any(pf_slice bytes, pf_checkpoint *checkpoint, pf_error *error)
     return refuse(bytes, error);
 }
 
-/* Reads into a new checkpoint; its messages begin with `name`. */
+/* Messages begin with `name`. */
 static pf_checkpoint *open_named(pf_slice bytes, const char *name, pf_error *error) {
     pf_error reason = {""};
     pf_checkpoint *checkpoint = pf_checkpoint_new(name, error);

@@ -1,15 +1,15 @@
-/* floor 3.5 - formats: opens a checkpoint of any supported format, found from its content. */
+/* floor 3.5 - formats: opens a checkpoint of any supported format, recognised by its content. */
 #ifndef PF_FORMATS_H
 #define PF_FORMATS_H
 
 #include "checkpoint.h"
 
-/* Maps the file and reads its tables; tensor data is only touched when it is used. NULL with one
- * sentence that begins with the path. */
+/* Maps the file and reads its tables; tensor data is not touched until it is used. On failure
+ * returns NULL with a message that begins with the path. */
 pf_checkpoint *pf_checkpoint_open(const char *path, pf_error *error);
 
-/* The same for bytes in memory, which must outlive the checkpoint (embedded models, fuzzing); `name`
- * stands for the path in messages. */
+/* The same for a file in memory (an embedded model, fuzzing). The bytes must outlive the
+ * checkpoint; messages call it `name`. */
 pf_checkpoint *pf_checkpoint_open_bytes(pf_slice bytes, const char *name, pf_error *error);
 
 #endif

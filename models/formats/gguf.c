@@ -1,7 +1,7 @@
 /* floor 3.1 - GGUF reader: versions 2 and 3, little-endian, one file.
  *
- * Invariant of the cursor: what it hands out lies inside the file, and it never moves backwards. A
- * count is believed only after a check that the rest of the file could hold so many entries.
+ * Invariant of the cursor: it returns only bytes inside the file, and never moves backwards. A
+ * count is trusted only once the rest of the file is known to be large enough for so many entries.
  */
 #include "gguf.h"
 
@@ -11,7 +11,7 @@
 #include <string.h>
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "tensors are used as they lie in the file, which is little-endian"
+#error "tensors are used as they are in the file, which is little-endian"
 #endif
 
 #define DEFAULT_ALIGNMENT 32
@@ -29,7 +29,7 @@ static bool cut_off(const char *where, pf_error *error) {
     return pf_fail(error, "the GGUF file ends inside %s; it is truncated or damaged", where);
 }
 
-/* The next `size` bytes; NULL if the file ends before. */
+/* The next `size` bytes; NULL if the file is too short. */
 static const uint8_t *take(cursor *in, uint64_t size) {
     pf_slice part;
     if (!pf_slice_part(in->bytes, in->at, size, &part)) return NULL;
@@ -69,7 +69,7 @@ static void decode_number(pf_meta *meta, const uint8_t *bytes) {
         double f64;
         uint64_t u;
     } raw = {.u = 0};
-    memcpy(&raw, bytes, pf_meta_type_bytes(meta->type)); /* little-endian: low bytes first */
+    memcpy(&raw, bytes, pf_meta_type_bytes(meta->type)); /* little-endian */
     switch (meta->type) {
     case PF_META_I8:
         meta->value.i = (int64_t)raw.i8;
@@ -115,7 +115,7 @@ static bool read_array(cursor *in, const char *key, pf_meta *meta, pf_checkpoint
         return pf_fail(error, "the metadata key %s is an array of type %u, which is not supported",
                        key, type);
     meta->element_type = (pf_meta_type)type;
-    size_t size = pf_meta_type_bytes(meta->element_type); /* 0: texts, of at least 8 bytes each */
+    size_t size = pf_meta_type_bytes(meta->element_type); /* 0 for strings, of 8 bytes or more */
     if (count > left(in) / (size ? size : sizeof(uint64_t))) return cut_off(key, error);
     meta->count = (size_t)count;
     if (size == 0) return read_texts(in, key, meta, checkpoint, error);
@@ -127,7 +127,7 @@ static bool read_key(cursor *in, pf_checkpoint *checkpoint, pf_error *error) {
     pf_text key;
     uint32_t type;
     if (!read_text(in, &key) || !read_u32(in, &type)) return cut_off("its metadata", error);
-    char name[80]; /* for messages; the whole key is checked by put_meta */
+    char name[80]; /* for messages; pf_checkpoint_put_meta checks the whole key */
     size_t shown = key.size < sizeof name ? key.size : sizeof name - 1;
     memcpy(name, key.bytes, shown);
     name[shown] = '\0';
@@ -151,8 +151,8 @@ static bool read_key(cursor *in, pf_checkpoint *checkpoint, pf_error *error) {
     return true;
 }
 
-/* Checks the keys that say how to read the rest. */
-static bool read_layout(const pf_checkpoint *checkpoint, uint32_t *alignment, pf_error *error) {
+/* Reads the keys that the rest of the file depends on. */
+static bool read_file_keys(const pf_checkpoint *checkpoint, uint32_t *alignment, pf_error *error) {
     *alignment = DEFAULT_ALIGNMENT;
     if (!pf_checkpoint_get_u32(checkpoint, "general.alignment", alignment, error)) return false;
     if (*alignment == 0 || (*alignment & (*alignment - 1)) || *alignment > 1u << 20)
@@ -170,7 +170,8 @@ static bool read_layout(const pf_checkpoint *checkpoint, uint32_t *alignment, pf
 
 /* ---- tensors ---- */
 
-/* What the table says of one tensor, before it is known where the data begins. */
+/* One row of the table; the offset counts from the beginning of the data, which is not known
+ * yet. */
 typedef struct {
     char name[256];
     pf_type type;
@@ -193,21 +194,21 @@ static bool unknown_type(const char *tensor, uint32_t type, pf_error *error) {
             used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "",
                                      info->name);
     }
-    return pf_fail(error,
-                   "the tensor %s is of ggml type %u, which is not supported; supported are %s",
+    return pf_fail(error, "the tensor %s is of ggml type %u, which is not supported; supported: %s",
                    tensor, type, list);
 }
 
-/* bytes = rows * row bytes; false if that overflows, or a row is no whole number of blocks. */
+/* entry->bytes = rows * bytes per row. Fails if that overflows, or a row is not a whole number of
+ * blocks. */
 static bool measure(tensor_entry *entry, pf_error *error) {
     const pf_type_info *info = pf_type_get(entry->type);
     if (entry->shape[0] % info->block_size)
         return pf_fail(
-            error, "the tensor %s has rows of %llu values, no multiple of the %zu of a %s block",
+            error, "the tensor %s has rows of %llu values, not a multiple of the %zu in a %s block",
             entry->name, (unsigned long long)entry->shape[0], info->block_size, info->name);
     entry->bytes = entry->shape[0] / info->block_size;
     bool fits = !__builtin_mul_overflow(entry->bytes, (uint64_t)info->block_bytes, &entry->bytes);
-    uint64_t values = entry->shape[0]; /* must fit too: loops count values, not bytes */
+    uint64_t values = entry->shape[0]; /* must not overflow either: loops count values */
     for (uint32_t i = 1; i < entry->n_dims; i++) {
         fits = fits && !__builtin_mul_overflow(entry->bytes, entry->shape[i], &entry->bytes);
         fits = fits && !__builtin_mul_overflow(values, entry->shape[i], &values);
@@ -222,15 +223,15 @@ static bool read_entry(cursor *in, tensor_entry *entry, pf_error *error) {
     uint32_t type;
     if (!read_text(in, &name)) return cut_off("its table of tensors", error);
     if (name.size == 0 || name.size >= sizeof entry->name || memchr(name.bytes, '\0', name.size))
-        return pf_fail(error,
-                       "a tensor name is empty, or longer than %zu bytes, or has a zero byte",
-                       sizeof entry->name - 1);
+        return pf_fail(
+            error, "the name of a tensor is empty, longer than %zu bytes, or contains a zero byte",
+            sizeof entry->name - 1);
     memcpy(entry->name, name.bytes, name.size);
     entry->name[name.size] = '\0';
 
     if (!read_u32(in, &entry->n_dims)) return cut_off("its table of tensors", error);
     if (entry->n_dims < 1 || entry->n_dims > PF_MAX_DIMS)
-        return pf_fail(error, "the tensor %s has %u dimensions; 1 to %d are possible", entry->name,
+        return pf_fail(error, "the tensor %s has %u dimensions; 1 to %d are supported", entry->name,
                        entry->n_dims, PF_MAX_DIMS);
     for (uint32_t i = 0; i < entry->n_dims; i++) {
         if (!read_u64(in, &entry->shape[i])) return cut_off("its table of tensors", error);
@@ -249,7 +250,7 @@ static int compare_extents(const void *a, const void *b) {
     return (x->begin > y->begin) - (x->begin < y->begin);
 }
 
-/* Two tensors in the same bytes are damage at best: a writer that reads one would change the other. */
+/* Tensors that share bytes mean a damaged file, or a malicious one. */
 static bool check_overlaps(const pf_checkpoint *checkpoint, extent *extents, size_t count,
                            pf_error *error) {
     qsort(extents, count, sizeof *extents, compare_extents);
@@ -261,15 +262,15 @@ static bool check_overlaps(const pf_checkpoint *checkpoint, extent *extents, siz
     return true;
 }
 
-/* Where the data begins is known only after the table, so this goes over the table twice: once to
- * check it and find its end, once to bind the tensors. */
+/* The data begins after the table, so the table is read twice: first to check it and find its end,
+ * then to add the tensors. */
 static bool read_tensors(cursor *in, size_t count, uint32_t alignment, pf_checkpoint *checkpoint,
                          pf_error *error) {
     size_t table = in->at;
     tensor_entry entry = {0};
     for (size_t i = 0; i < count; i++)
         if (!read_entry(in, &entry, error)) return false;
-    if (count == 0) return true; /* a vocabulary alone may end without padding */
+    if (count == 0) return true; /* a file with only a vocabulary may have no padding */
 
     size_t padding = (alignment - in->at % alignment) % alignment;
     pf_slice data, bytes;
@@ -316,13 +317,12 @@ bool pf_gguf_read(pf_slice bytes, pf_checkpoint *checkpoint, pf_error *error) {
         return pf_fail(error, "this is GGUF version %u; versions 2 and 3 are supported", version);
     if (!read_u64(&in, &n_tensors) || !read_u64(&in, &n_keys)) return cut_off("its header", error);
     if (n_keys > left(&in) / MIN_KEY_BYTES || n_tensors > left(&in) / MIN_TENSOR_BYTES)
-        return pf_fail(
-            error,
-            "the GGUF header promises %llu keys and %llu tensors, more than the file can "
-            "hold; it is truncated or damaged",
-            (unsigned long long)n_keys, (unsigned long long)n_tensors);
+        return pf_fail(error,
+                       "the GGUF header claims %llu keys and %llu tensors, more than the file can "
+                       "hold; it is truncated or damaged",
+                       (unsigned long long)n_keys, (unsigned long long)n_tensors);
     for (uint64_t i = 0; i < n_keys; i++)
         if (!read_key(&in, checkpoint, error)) return false;
-    return read_layout(checkpoint, &alignment, error) &&
+    return read_file_keys(checkpoint, &alignment, error) &&
            read_tensors(&in, (size_t)n_tensors, alignment, checkpoint, error);
 }

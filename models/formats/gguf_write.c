@@ -1,8 +1,7 @@
-/* floor 3.1 - GGUF writer: a checkpoint as GGUF version 3, tensors converted on the way.
+/* floor 3.1 - GGUF writer: stores a checkpoint as GGUF version 3 and converts tensors on the way.
  *
- * All sizes are known before the first byte is written, so the file is written front to back and may go
- * into a pipe. Rows are converted in groups of about CHUNK_VALUES; that is all the memory there is, but
- * for tensors that have to be made, one at a time.
+ * All sizes are known before the first byte is written, so the file is written from front to back
+ * and may be a pipe. Values are converted CHUNK_VALUES at a time.
  */
 #include "gguf_write.h"
 
@@ -27,7 +26,7 @@ static bool begins_with(const char *text, const char *start) {
     return strncmp(text, start, strlen(start)) == 0;
 }
 
-/* Tensors that are read as floats, one by one: quantising them would save little and cost accuracy. */
+/* Tensors that the engine reads as floats: quantising them would save little and cost accuracy. */
 static bool stays_float(const pf_tensor *tensor) {
     return tensor->n_dims < 2 || begins_with(tensor->name, "performer.") ||
            strstr(tensor->name, ".favor.") || strcmp(tensor->name, "position_embd.weight") == 0;
@@ -42,7 +41,7 @@ pf_type pf_gguf_target_type(const pf_tensor *tensor, const pf_gguf_options *opti
 
 static size_t n_rows(const pf_tensor *tensor) {
     return (size_t)(tensor->shape[1] * tensor->shape[2] *
-                    tensor->shape[3]); /* was measured on reading */
+                    tensor->shape[3]); /* checked by the reader */
 }
 
 static bool target_bytes(const pf_tensor *tensor, const pf_gguf_options *options, size_t *bytes,
@@ -66,7 +65,7 @@ typedef struct {
     const pf_checkpoint *checkpoint;
     const pf_gguf_options *options;
     pf_writer *writer;
-    uint64_t total, done; /* bytes of tensor data, for the progress */
+    uint64_t total, done; /* bytes of tensor data, for `progress` */
 } job;
 
 static bool put(job *out, const void *bytes, size_t size, pf_error *error) {
@@ -74,7 +73,7 @@ static bool put(job *out, const void *bytes, size_t size, pf_error *error) {
 }
 
 static bool put_u32(job *out, uint32_t value, pf_error *error) {
-    return put(out, &value, sizeof value, error); /* the host is little-endian: gguf.c insists */
+    return put(out, &value, sizeof value, error); /* little-endian, as gguf.c requires */
 }
 
 static bool put_u64(job *out, uint64_t value, pf_error *error) {
@@ -99,7 +98,7 @@ static bool put_value(job *out, const pf_meta *meta, pf_error *error) {
         return put(out, &narrow, sizeof narrow, error);
     case PF_META_ARRAY:
         break;
-    default: /* integers and F64: the low bytes of the union come first */
+    default: /* integers, bool and F64: the first bytes of the union */
         return put(out, &meta->value, pf_meta_type_bytes(meta->type), error);
     }
     if (!put_u32(out, meta->element_type, error) || !put_u64(out, meta->count, error)) return false;
@@ -117,14 +116,14 @@ static bool put_key(job *out, const char *key, const pf_meta *meta, pf_error *er
            put_value(out, meta, error);
 }
 
-/* Keys about the file rather than the model: ours are written in their place. */
+/* Keys that describe the file rather than the model; we write our own. */
 static bool is_replaced(const pf_meta *meta, const pf_gguf_options *options) {
     return strcmp(meta->key, "general.alignment") == 0 || begins_with(meta->key, "split.") ||
            (options->convert && (strcmp(meta->key, "general.file_type") == 0 ||
                                  strcmp(meta->key, "general.quantization_version") == 0));
 }
 
-/* llama.cpp's number for a file whose matrices are of this type. */
+/* llama.cpp's number for a file with matrices of this type. */
 static uint32_t file_type(pf_type type) {
     switch (type) {
     case PF_F16:
@@ -207,26 +206,25 @@ static bool copy_tensor(job *out, const pf_tensor *tensor, const char *data, pf_
     return true;
 }
 
-/* Why blocks made from values [n] have something that is no number. */
+/* Says why blocks made from values [n] contain a NaN or an infinity. */
 static bool fail_finite(const pf_tensor *tensor, const float *values, size_t n, pf_type type,
                         pf_error *error) {
     float largest = 0;
     for (size_t i = 0; i < n; i++) {
         if (!isfinite(values[i]))
             return pf_fail(error,
-                           "the tensor %s has a value that is no number (NaN) or infinite; "
+                           "the tensor %s has a value that is NaN or infinite; "
                            "the file is damaged",
                            tensor->name);
         if (fabsf(values[i]) > largest) largest = fabsf(values[i]);
     }
     return pf_fail(error,
-                   "the tensor %s has a value of %g, too large for %s; choose --type bf16 or "
-                   "f32",
+                   "the tensor %s has a value of %g, too large for %s; choose --type bf16 or f32",
                    tensor->name, (double)largest, pf_type_get(type)->name);
 }
 
-/* Rows are whole numbers of blocks of both types, so the tensor is one long row of blocks; a chunk is a
- * multiple of every block size. */
+/* Every row is a whole number of blocks in both types, so the tensor can be treated as one long
+ * row. A chunk is a multiple of every block size. */
 static bool convert_tensor(job *out, const pf_tensor *tensor, const char *data, pf_type type,
                            float *values, uint8_t *blocks, pf_error *error) {
     size_t cols = (size_t)tensor->shape[0], total = cols * n_rows(tensor);
@@ -243,7 +241,7 @@ static bool convert_tensor(job *out, const pf_tensor *tensor, const char *data, 
     return true;
 }
 
-/* The tensor as it is stored, or made for the moment. */
+/* Writes the tensor from the file, or makes it, writes it and frees it. */
 static bool put_tensor(job *out, const pf_tensor *tensor, float *values, uint8_t *blocks,
                        pf_error *error) {
     pf_type type = pf_gguf_target_type(tensor, out->options);
@@ -262,7 +260,7 @@ static bool put_tensor(job *out, const pf_tensor *tensor, float *values, uint8_t
 }
 
 static bool put_tensors(job *out, pf_error *error) {
-    /* No type of pf_quantize_row takes more than four bytes per value. */
+    /* No type that pf_quantize_row writes needs more than four bytes per value. */
     float *values = pf_calloc(CHUNK_VALUES, sizeof *values, "a conversion", error);
     uint8_t *blocks = pf_calloc(CHUNK_VALUES, sizeof(float), "a conversion", error);
     bool good = values && blocks;

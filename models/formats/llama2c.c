@@ -10,7 +10,7 @@
 
 typedef struct {
     int32_t dim, hidden, layers, heads, kv_heads, vocab, context;
-} header; /* as in the file */
+} header; /* the bytes of the file */
 
 typedef struct {
     uint32_t version;
@@ -18,10 +18,10 @@ typedef struct {
     bool shared_classifier;
 } shape;
 
-/* One kind of tensor, stored for all layers in a row (or once). */
+/* One kind of tensor, stored once, or once per layer in a row. */
 typedef struct {
-    const char *name;    /* with %u where there is one per layer; NULL: skipped */
-    uint64_t cols, rows; /* rows 0: a vector */
+    const char *name;    /* with %u for the layer, if there is one per layer; NULL: not needed */
+    uint64_t cols, rows; /* rows is 0 for a vector */
     bool per_layer;
 } kind;
 
@@ -60,8 +60,8 @@ static bool check_header(header h, shape *s, pf_error *error) {
     if (h.dim % h.heads || h.heads % h.kv_heads || h.dim / h.heads % 2)
         return pf_fail(
             error,
-            "the llama2.c header does not divide: dim %d by %d heads must be even, %d heads by "
-            "%d kv heads whole",
+            "the sizes in the llama2.c header do not match: dim %d / %d heads must be an even "
+            "number, and %d heads / %d kv heads a whole one",
             h.dim, h.heads, h.heads, h.kv_heads);
     s->C = (uint64_t)h.dim;
     s->F = (uint64_t)h.hidden;
@@ -80,15 +80,15 @@ static bool read_header(pf_slice bytes, shape *s, size_t *data_offset, pf_error 
     *s = (shape){0};
     if (!read_magic(bytes)) {
         if (!pf_slice_part(bytes, 0, HEADER_V0, &part))
-            return pf_fail(error, "a llama2.c header has %d bytes, this file only %zu", HEADER_V0,
-                           bytes.size);
+            return pf_fail(error, "a llama2.c header has %d bytes, but this file only %zu",
+                           HEADER_V0, bytes.size);
         memcpy(&h, part.data, sizeof h);
         s->shared_classifier = h.vocab > 0;
         *data_offset = HEADER_V0;
         return check_header(h, s, error);
     }
     if (!pf_slice_part(bytes, 0, HEADER_V1, &part))
-        return pf_fail(error, "a llama2.c header has %d bytes, this file only %zu", HEADER_V1,
+        return pf_fail(error, "a llama2.c header has %d bytes, but this file only %zu", HEADER_V1,
                        bytes.size);
     memcpy(&s->version, part.data + 4, sizeof s->version);
     if (s->version != 1)
@@ -102,7 +102,7 @@ static bool read_header(pf_slice bytes, shape *s, size_t *data_offset, pf_error 
     return check_header(h, s, error);
 }
 
-/* The tensors in the order of the file. */
+/* Lists the kinds of tensors in the order of the file. */
 static size_t list_kinds(const shape *s, kind *kinds) {
     const uint64_t C = s->C, F = s->F, V = s->V, q = s->H * s->D, kv = s->KV * s->D;
     const kind embedding = {"token_embd.weight", C, V, false};
@@ -140,8 +140,8 @@ static size_t list_kinds(const shape *s, kind *kinds) {
     return n;
 }
 
-/* Bytes of one tensor. No overflow: plausible() keeps every axis below 2^24, and products of two axes
- * and 4 bytes below 2^50; with 2^12 layers and 16 kinds, sums below 2^63. */
+/* The size of one tensor in bytes. Nothing overflows: by plausible(), a tensor has at most 2^24
+ * rows of 2^17 floats, or 2^43 bytes, and 16 kinds in 2^12 layers have less than 2^60. */
 static uint64_t kind_bytes(kind k) { return k.cols * (k.rows ? k.rows : 1) * sizeof(float); }
 
 static bool add_kind(pf_checkpoint *checkpoint, kind k, uint64_t layers, pf_slice bytes,
@@ -150,7 +150,8 @@ static bool add_kind(pf_checkpoint *checkpoint, kind k, uint64_t layers, pf_slic
         pf_slice part;
         char name[64];
         if (!pf_slice_part(bytes, *offset, kind_bytes(k), &part))
-            return pf_fail(error, "the llama2.c file is too short"); /* its size was checked */
+            return pf_fail(
+                error, "the llama2.c file is too short"); /* cannot happen: the size was checked */
         *offset += part.size;
         if (!k.name) continue;
         size_t room = sizeof name;
@@ -200,7 +201,7 @@ bool pf_llama2c_read(pf_slice bytes, pf_checkpoint *checkpoint, pf_error *error)
         return pf_fail(
             error,
             "a llama2.c version %u checkpoint of this shape has %llu bytes, but the file has "
-            "%zu; it is %s or another format",
+            "%zu; it is %s or of another format",
             s.version, (unsigned long long)expected, bytes.size,
             bytes.size < expected ? "truncated" : "damaged");
     if (!add_keys(checkpoint, &s, error)) return false;

@@ -1,4 +1,5 @@
-/* floor 3.3 - pickle: the part of Python's pickles that a PyTorch state_dict needs, read and never executed. */
+/* floor 3.3 - pickle: reads the part of Python's pickles that a PyTorch state_dict needs, as
+ * data. */
 #include "pickle.h"
 
 #include "memory.h"
@@ -12,7 +13,7 @@ struct pf_pickle {
     const pf_value *root;
 };
 
-/* ---- numbers and texts; `size` is that of the argument, or of the length before it ---- */
+/* ---- numbers and strings; `size` is the size of the argument, or of the length before it ---- */
 
 static bool push_int(pf_machine *m, int64_t number) {
     pf_value *value = pf_machine_new(m, PF_VALUE_INT);
@@ -48,12 +49,13 @@ static bool push_double(pf_machine *m, size_t size) {
     double number;
     if (!pf_machine_take(m, size, &part)) return false;
     for (size_t i = 0; i < size; i++)
-        bits = bits << 8 | part.data[i]; /* big-endian, of all things */
+        bits = bits << 8 | part.data[i]; /* big-endian, unlike all other numbers */
     memcpy(&number, &bits, sizeof bits);
     return push_float(m, number);
 }
 
-/* Two's complement of any length; beyond 64 bits it becomes a float, as a seed may. */
+/* A two's complement integer of any length. One of more than 64 bits (a seed, say) becomes a
+ * float. */
 static bool push_long(pf_machine *m, size_t size) {
     uint64_t length;
     pf_slice part;
@@ -67,7 +69,7 @@ static bool push_long(pf_machine *m, size_t size) {
         memcpy(&number, &bits, sizeof number);
         return push_int(m, number);
     }
-    if (part.size > 64) return pf_machine_fail(m, "a number is longer than any that is meant");
+    if (part.size > 64) return pf_machine_fail(m, "a number is longer than 64 bytes");
     double sum = negative ? -1 : 0;
     for (size_t i = part.size; i-- > 0;) sum = sum * 256 + part.data[i];
     return push_float(m, sum);
@@ -90,7 +92,7 @@ static bool push_none(pf_machine *m, size_t unused) {
     return pf_machine_push(m, pf_machine_new(m, PF_VALUE_NONE));
 }
 
-/* ---- containers; `kind` is LIST or DICT, `n` how many values are taken from the stack ---- */
+/* ---- containers; `kind` is LIST or DICT, `n` the number of values to take from the stack ---- */
 
 static bool push_container(pf_machine *m, pf_value_kind kind, pf_value *const *items, size_t n) {
     if (kind == PF_VALUE_DICT && n % 2 != 0) return pf_machine_fail(m, "a key has no value");
@@ -117,7 +119,7 @@ static bool extend(pf_machine *m, pf_value_kind kind, pf_value *const *items, si
     pf_value *container = pf_machine_top(m);
     if (!container) return false;
     if (container->kind != kind || (kind == PF_VALUE_DICT && n % 2 != 0))
-        return pf_machine_fail(m, "it adds items to what cannot hold them");
+        return pf_machine_fail(m, "it adds items to a value that is not a container");
     return pf_machine_add(m, container, items, n);
 }
 
@@ -183,7 +185,7 @@ static bool take_line(pf_machine *m, pf_slice *line) {
     *line = (pf_slice){NULL, 0};
     if (!pf_slice_part(m->bytes, m->at, m->bytes.size - m->at, &rest)) return false;
     const uint8_t *end = rest.size > 0 ? memchr(rest.data, '\n', rest.size) : NULL;
-    if (!end) return pf_machine_fail(m, "it is cut off");
+    if (!end) return pf_machine_fail(m, "it is truncated");
     return pf_machine_take(m, (uint64_t)(end - rest.data), line) && pf_machine_take(m, 1, &newline);
 }
 
@@ -224,7 +226,7 @@ static bool build(pf_machine *m, size_t unused) {
 
 #define STOP '.'
 
-/* Names as in Python's pickletools; what is missing is refused. */
+/* Names are those of Python's pickletools. All other opcodes are refused. */
 static const struct {
     bool (*run)(pf_machine *m, size_t argument);
     size_t argument;
@@ -293,7 +295,7 @@ static bool run(pf_machine *m) {
 pf_pickle *pf_pickle_read(pf_slice bytes, pf_error *error) {
     pf_machine machine = {.bytes = bytes, .error = error};
     if (bytes.size > PF_PICKLE_MAX_BYTES) {
-        pf_fail(error, "a pickle of %zu bytes is more than any model needs; it is refused",
+        pf_fail(error, "the pickle has %zu bytes, more than any model needs; it is refused",
                 bytes.size);
         return NULL;
     }

@@ -1,13 +1,14 @@
-/* floor 3.1 - pickle machine: the stack and the values of the machine that a pickle is a program for.
+/* floor 3.1 - pickle machine: the stack machine that runs a pickle.
  *
- * Invariant: the arrays of containers are found for freeing by walking the arena. */
+ * Invariant: every container is in the arena, so freeing the arena can free their arrays too. */
 #include "pickle_machine.h"
 
 #include "memory.h"
 
 #include <string.h>
 
-/* Far above what a model's file needs (16 values a tensor), low enough that a hostile one stays cheap. */
+/* More than any model's file needs (16 values per tensor), and few enough that a hostile one costs
+ * little. */
 #define MAX_VALUES ((size_t)1 << 19)
 #define MAX_STACK ((size_t)1 << 17)
 #define MAX_MARKS ((size_t)1 << 10)
@@ -68,7 +69,7 @@ pf_value *pf_machine_new(pf_machine *m, pf_value_kind kind) {
     return value;
 }
 
-/* The array with room for entry `index`; it grows by doubling, zeroed. */
+/* Returns the array with room for entry `index`. It grows by doubling; new entries are zero. */
 static void *make_room(pf_machine *m, void *array, size_t index, size_t *room, size_t size) {
     if (index < *room) return array;
     size_t wanted = *room ? *room * 2 : 16;
@@ -110,7 +111,7 @@ bool pf_machine_push(pf_machine *m, pf_value *value) {
 pf_value *const *pf_machine_pop_many(pf_machine *m, size_t n) {
     size_t base = m->n_marks ? m->marks[m->n_marks - 1] : 0;
     if (m->depth - base < n) {
-        pf_machine_fail(m, "a value is missing on its stack");
+        pf_machine_fail(m, "a value is missing from its stack");
         return NULL;
     }
     m->depth -= n;
@@ -129,7 +130,7 @@ pf_value *pf_machine_top(pf_machine *m) {
 }
 
 bool pf_machine_mark(pf_machine *m) {
-    if (m->n_marks == MAX_MARKS) return too_large(m, "levels");
+    if (m->n_marks == MAX_MARKS) return too_large(m, "marks");
     void *marks = make_room(m, m->marks, m->n_marks, &m->marks_room, sizeof *m->marks);
     if (!marks) return false;
     m->marks = marks;
@@ -140,7 +141,7 @@ bool pf_machine_mark(pf_machine *m) {
 bool pf_machine_pop_mark(pf_machine *m, pf_value *const **items, size_t *n) {
     *items = NULL;
     *n = 0;
-    if (m->n_marks == 0) return pf_machine_fail(m, "a mark is missing on its stack");
+    if (m->n_marks == 0) return pf_machine_fail(m, "a mark is missing from its stack");
     size_t mark = m->marks[--m->n_marks];
     *n = m->depth - mark;
     m->depth = mark;
@@ -164,14 +165,14 @@ bool pf_machine_keep(pf_machine *m, uint64_t index) {
 
 bool pf_machine_recall(pf_machine *m, uint64_t index) {
     if (index >= m->memo_room || !m->memo[index])
-        return pf_machine_fail(m, "it recalls what it never kept");
+        return pf_machine_fail(m, "it recalls a value that it never stored");
     return pf_machine_push(m, m->memo[index]);
 }
 
 /* ---- program ---- */
 
 bool pf_machine_take(pf_machine *m, uint64_t size, pf_slice *part) {
-    if (!pf_slice_part(m->bytes, m->at, size, part)) return pf_machine_fail(m, "it is cut off");
+    if (!pf_slice_part(m->bytes, m->at, size, part)) return pf_machine_fail(m, "it is truncated");
     m->at += part->size;
     return true;
 }

@@ -1,8 +1,9 @@
-/* floor 3.1 - pickle machine: the stack and the values of the machine that a pickle is a program for.
+/* floor 3.1 - pickle machine: the stack machine that runs a pickle.
  *
- * Invariant: every value lives in a block of the arena until the pickle is freed, so that the stack, the
- * memo and containers hold plain pointers. A value is written once, but for containers, which grow.
- * After a failure the message is set and nothing more may be run.
+ * Invariant: every value is in a block of the arena until the pickle is freed, so the stack, the
+ * memo and containers hold plain pointers. Only containers change after they are made: they grow.
+ * After a failure the message is set, and no other function may be called except pf_machine_free
+ * and pf_values_free.
  */
 #ifndef PF_PICKLE_MACHINE_H
 #define PF_PICKLE_MACHINE_H
@@ -19,44 +20,45 @@ typedef struct pf_machine {
     struct pf_value_block *blocks; /* the arena */
     pf_value **stack;
     size_t depth, stack_room;
-    size_t *marks; /* depths of the stack */
+    size_t *marks; /* stack depths */
     size_t n_marks, marks_room;
-    pf_value **memo;          /* NULL where nothing was kept */
-    size_t n_memo, memo_room; /* n_memo: times that something was kept, for MEMOIZE */
+    pf_value **memo;          /* NULL where nothing is kept */
+    size_t n_memo, memo_room; /* n_memo counts pf_machine_keep: the index for MEMOIZE */
     size_t n_values, n_items;
     pf_error *error;
 } pf_machine;
 
-/* All but the arena, which is the values' and freed by pf_values_free. */
+/* Frees everything but the arena, which pf_values_free frees. */
 void pf_machine_free(pf_machine *m);
 void pf_values_free(struct pf_value_block *blocks);
 
-/* "the pickle is damaged near byte ...: what"; false. */
+/* Fails with "the pickle is damaged near byte ...: what"; returns false. */
 bool pf_machine_fail(pf_machine *m, const char *what);
 
-/* A zeroed value; NULL beyond the limit of values, or without memory. */
+/* A new, zeroed value; NULL if there are too many, or memory runs out. */
 pf_value *pf_machine_new(pf_machine *m, pf_value_kind kind);
 /* Appends n items to a LIST, or n / 2 pairs to a DICT (n is even). */
 bool pf_machine_add(pf_machine *m, pf_value *container, pf_value *const *items, size_t n);
 
-/* Pushes a value; false for NULL, whose maker has said why. */
+/* Pushes a value. False also if it is NULL: then pf_machine_new has set the message. */
 bool pf_machine_push(pf_machine *m, pf_value *value);
-/* Takes the topmost value, or n of them (valid until the next push); looks at it. Nothing below the last
- * mark can be reached. NULL with a message if there is none. */
+/* Pops the topmost value, or the n topmost, in order (valid until the next push). top returns the
+ * value without popping it. Values below the last mark are out of reach; NULL with a message if too
+ * few are above it. */
 pf_value *pf_machine_pop(pf_machine *m);
 pf_value *const *pf_machine_pop_many(pf_machine *m, size_t n);
 pf_value *pf_machine_top(pf_machine *m);
 bool pf_machine_mark(pf_machine *m);
-/* Takes the last mark and what is above it: items [*n], valid until the next push. */
+/* Pops everything down to the last mark, and the mark: items [*n], valid until the next push. */
 bool pf_machine_pop_mark(pf_machine *m, pf_value *const **items, size_t *n);
 
-/* The memo: keeps the topmost value under an index, and pushes what is kept there. */
+/* The memo: keep stores the topmost value under an index, recall pushes the value stored there. */
 bool pf_machine_keep(pf_machine *m, uint64_t index);
 bool pf_machine_recall(pf_machine *m, uint64_t index);
 
-/* The next bytes of the program. */
+/* Reads the next `size` bytes of the pickle. */
 bool pf_machine_take(pf_machine *m, uint64_t size, pf_slice *part);
-/* A little-endian number of `size` <= 8 bytes. */
+/* Reads a little-endian number of `size` <= 8 bytes. */
 bool pf_machine_take_number(pf_machine *m, size_t size, uint64_t *value);
 
 #endif

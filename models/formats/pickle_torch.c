@@ -1,4 +1,4 @@
-/* floor 3.2 - pickle, torch's part: the globals that are known, and what they make of their arguments. */
+/* floor 3.2 - pickle torch: the globals that a state_dict uses, and what they make. */
 #include "pickle_torch.h"
 
 #include <string.h>
@@ -32,7 +32,7 @@ static bool slice_is(pf_slice slice, const char *text) {
     return slice.size == strlen(text) && memcmp(slice.data, text, slice.size) == 0;
 }
 
-/* For messages: what is printable of a name, cut to a sensible length. */
+/* A name for messages: at most 79 bytes, with ? for those that cannot be printed. */
 static const char *printable(pf_slice name, char text[80]) {
     size_t n = name.size < 79 ? name.size : 79;
     for (size_t i = 0; i < n; i++)
@@ -50,8 +50,8 @@ bool pf_torch_push_global(pf_machine *m, pf_slice module, pf_slice name) {
         return pf_machine_push(m, value);
     }
     return pf_fail(m->error,
-                   "the pickle asks for %s.%s, which is no part of a state_dict, so the file is "
-                   "refused and nothing of it was run; save model.state_dict() alone",
+                   "the pickle asks for %s.%s, which is not part of a state_dict; the file is "
+                   "refused, and nothing in it was run; save only model.state_dict()",
                    printable(module, a), printable(name, b));
 }
 
@@ -77,7 +77,7 @@ static bool rebuild_tensor(pf_machine *m, const pf_value *arguments) {
     const pf_value *strides = argument(arguments, 3, PF_VALUE_LIST);
     if (!storage || !offset || offset->as.i < 0 || !shape || !strides || !is_sizes(shape) ||
         !is_sizes(strides) || shape->as.list.count != strides->as.list.count)
-        return pf_machine_fail(m, "a tensor has no sensible storage, offset, shape and strides");
+        return pf_machine_fail(m, "a tensor lacks a valid storage, offset, shape or strides");
     pf_value *tensor = pf_machine_new(m, PF_VALUE_TENSOR);
     if (!tensor) return false;
     tensor->as.tensor.storage = storage;
@@ -87,7 +87,7 @@ static bool rebuild_tensor(pf_machine *m, const pf_value *arguments) {
     return pf_machine_push(m, tensor);
 }
 
-/* A dict of the pairs in the arguments' first list, if there is one. */
+/* Pushes a dict of the pairs in the first argument, if there is one. */
 static bool make_dict(pf_machine *m, const pf_value *arguments) {
     const pf_value *pairs = argument(arguments, 0, PF_VALUE_LIST);
     pf_value *dict = pf_machine_new(m, PF_VALUE_DICT);
@@ -105,7 +105,7 @@ bool pf_torch_reduce(pf_machine *m) {
     const pf_value *arguments = pf_machine_pop(m), *called = arguments ? pf_machine_pop(m) : NULL;
     if (!called) return false;
     if (called->kind != PF_VALUE_GLOBAL || arguments->kind != PF_VALUE_LIST)
-        return pf_machine_fail(m, "it calls what is no function");
+        return pf_machine_fail(m, "it calls something that is not a function");
     pf_value *first = arguments->as.list.count ? arguments->as.list.items[0] : NULL;
     switch (globals[called->as.global].role) {
     case ORDERED_DICT:
@@ -117,11 +117,11 @@ bool pf_torch_reduce(pf_machine *m) {
         return rebuild_tensor(m, arguments);
     case REBUILD_PARAMETER:
         if (first && first->kind == PF_VALUE_TENSOR) return pf_machine_push(m, first);
-        return pf_machine_fail(m, "a parameter is no tensor");
+        return pf_machine_fail(m, "a parameter is not a tensor");
     case STORAGE:
         break;
     }
-    return pf_machine_fail(m, "it calls what is no function");
+    return pf_machine_fail(m, "it calls something that is not a function");
 }
 
 bool pf_torch_persistent_id(pf_machine *m) {
@@ -133,7 +133,7 @@ bool pf_torch_persistent_id(pf_machine *m) {
         what && type && key && count && count->as.i >= 0 &&
         slice_is((pf_slice){(const uint8_t *)what->as.text.bytes, what->as.text.size}, "storage") &&
         globals[type->as.global].role == STORAGE;
-    if (!good) return pf_machine_fail(m, "a persistent id is no storage");
+    if (!good) return pf_machine_fail(m, "a persistent id is not a storage");
     pf_value *storage = pf_machine_new(m, PF_VALUE_STORAGE);
     if (!storage) return false;
     storage->as.storage.type = globals[type->as.global].type;
@@ -142,10 +142,10 @@ bool pf_torch_persistent_id(pf_machine *m) {
     return pf_machine_push(m, storage);
 }
 
-/* An OrderedDict of parameters carries its _metadata as an attribute, which we do not need. */
+/* An OrderedDict of parameters has an attribute _metadata, which we do not need. */
 bool pf_torch_build(pf_machine *m) {
     const pf_value *state = pf_machine_pop(m), *object = state ? pf_machine_top(m) : NULL;
     if (!object) return false;
     return object->kind == PF_VALUE_DICT ||
-           pf_machine_fail(m, "it sets attributes of what has none");
+           pf_machine_fail(m, "it sets attributes of a value that has none");
 }

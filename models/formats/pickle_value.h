@@ -1,4 +1,4 @@
-/* floor 3.0 - pickle values: what a pickle holds, as data. */
+/* floor 3.0 - pickle value: the contents of a pickle as data. */
 #ifndef PF_PICKLE_VALUE_H
 #define PF_PICKLE_VALUE_H
 
@@ -15,7 +15,7 @@ typedef enum pf_value_kind {
     PF_VALUE_DICT, /* items: key, value, key, value, ... in the order of the file */
     PF_VALUE_STORAGE,
     PF_VALUE_TENSOR,
-    PF_VALUE_GLOBAL, /* one of the names above */
+    PF_VALUE_GLOBAL, /* a global that pickle_torch.c knows */
 } pf_value_kind;
 
 typedef enum pf_storage_type {
@@ -37,7 +37,7 @@ typedef struct pf_value {
         int64_t i; /* BOOL and INT */
         double f;
         struct {
-            const char *bytes; /* no NUL behind it; any bytes */
+            const char *bytes; /* not NUL-terminated; may contain any byte */
             size_t size;
         } text;
         struct {
@@ -46,12 +46,12 @@ typedef struct pf_value {
         } list;
         struct {
             pf_storage_type type;
-            const struct pf_value *key; /* TEXT: the record data/KEY of the archive */
+            const struct pf_value *key; /* TEXT: KEY of the record data/KEY in the archive */
             int64_t count;              /* elements; not negative */
         } storage;
         struct {
             const struct pf_value *storage;         /* STORAGE */
-            const struct pf_value *shape, *strides; /* LISTs of INTs of one length, not negative,
+            const struct pf_value *shape, *strides; /* LISTs of INTs, of equal length, not negative,
                                                        outermost axis first */
             int64_t offset;                         /* elements; not negative */
         } tensor;

@@ -1,4 +1,4 @@
-/* floor 3.4 - PyTorch checkpoints (.pt, .pth) of torch.save since 1.6: a zip archive of a pickle and its storages. */
+/* floor 3.4 - PyTorch checkpoints (.pt, .pth): files of torch.save, from PyTorch 1.6 on. */
 #include "pth.h"
 
 #include "memory.h"
@@ -13,11 +13,12 @@
 
 #define MAX_RECORDS 65534
 #define MAX_DEPTH 16
-#define MAX_VISITS                                                                                 \
-    ((size_t)1 << 20) /* values may be shared, so a walk can be longer than the pickle */
-#define MAX_KEYS ((size_t)1 << 16) /* values beyond are left out: no model has its sizes there */
+/* Values may be shared, so the walk can visit more of them than the pickle holds. */
+#define MAX_VISITS ((size_t)1 << 20)
+#define MAX_KEYS ((size_t)1 << 16) /* more values are left out: no model has its sizes there */
 #define MAX_PATH 512
-/* All tensors together may have so many times the bytes of the file (weights may be shared). */
+/* All tensors together may be this many times as large as the file, because storages may be
+ * shared. */
 #define MAX_SHARING 16
 
 /* The open archive; owned by the checkpoint. */
@@ -27,7 +28,7 @@ typedef struct {
     char prefix[MAX_PATH]; /* "model/" */
 } archive;
 
-/* Where a tensor's bytes come from. */
+/* Where the bytes of a tensor are. */
 typedef struct {
     archive *archive;
     zip_uint64_t record;
@@ -61,7 +62,7 @@ static bool fail_zip(const archive *a, const char *what, pf_error *error) {
     return pf_fail(error, "%s: %s", what, zip_strerror(a->zip));
 }
 
-/* Its size, if it is stored as it is and lies within the file. */
+/* *size = the size of the record. Fails unless it is stored as it is and fits into the file. */
 static bool check_record(const archive *a, zip_uint64_t record, uint64_t *size, pf_error *error) {
     zip_stat_t stat;
     *size = 0;
@@ -75,14 +76,15 @@ static bool check_record(const archive *a, zip_uint64_t record, uint64_t *size, 
                        "load the file in PyTorch and save it again",
                        stat.name);
     if (stat.size > a->file_size)
-        return pf_fail(error, "the record %.80s claims %" PRIu64 " bytes, but the file has %zu",
+        return pf_fail(error,
+                       "the record %.80s claims %" PRIu64 " bytes, but the file has only %zu",
                        stat.name, (uint64_t)stat.size, a->file_size);
     *size = stat.size;
     return true;
 }
 
-/* Reads bytes [first, first + size) of a record into out; to the record's end the archive's own
- * checksum is verified. */
+/* out = bytes [first, first + size) of a record. If they reach to its end, the archive's checksum
+ * is verified too. */
 static bool read_record(const archive *a, zip_uint64_t record, uint64_t first, uint64_t size,
                         uint64_t record_bytes, void *out, pf_error *error) {
     zip_file_t *file = zip_fopen_index(a->zip, record, 0);
@@ -103,7 +105,7 @@ static bool read_record(const archive *a, zip_uint64_t record, uint64_t first, u
     }
     if (good && first + size == record_bytes) good = zip_fread(file, skipped, 1) == 0;
     if (!good)
-        pf_fail(error, "a record of the archive is damaged or cut off (%s)",
+        pf_fail(error, "a record of the archive is damaged or truncated (%s)",
                 zip_file_strerror(file));
     zip_fclose(file);
     return good;
@@ -141,12 +143,12 @@ static bool find_storage(const walk *w, const pf_value *storage, source *s) {
     const pf_value *key = storage->as.storage.key;
     char name[MAX_PATH + 64];
     if (key->as.text.size > 32 || memchr(key->as.text.bytes, '\0', key->as.text.size))
-        return pf_fail(w->error, "the tensor %s names a storage that cannot be", w->path);
+        return pf_fail(w->error, "the tensor %s has a storage with an impossible name", w->path);
     snprintf(name, sizeof name, "%sdata/%.*s", w->archive->prefix, (int)key->as.text.size,
              key->as.text.bytes);
     zip_int64_t record = zip_name_locate(w->archive->zip, name, 0);
     if (record < 0)
-        return pf_fail(w->error, "the record %s of the tensor %s is missing in the archive", name,
+        return pf_fail(w->error, "the record %s of the tensor %s is missing from the archive", name,
                        w->path);
     s->record = (zip_uint64_t)record;
     return check_record(w->archive, s->record, &s->record_bytes, w->error);
@@ -156,8 +158,8 @@ static bool set_axes(const walk *w, const pf_value *tensor, pf_strided *view) {
     const pf_value *shape = tensor->as.tensor.shape, *strides = tensor->as.tensor.strides;
     size_t n = shape->as.list.count;
     if (n > PF_MAX_DIMS)
-        return pf_fail(w->error, "the tensor %s has %zu dimensions; up to %d are possible", w->path,
-                       n, PF_MAX_DIMS);
+        return pf_fail(w->error, "the tensor %s has %zu dimensions; at most %d are supported",
+                       w->path, n, PF_MAX_DIMS);
     for (size_t i = 0; i < PF_MAX_DIMS; i++) view->shape[i] = 1, view->stride[i] = 0;
     for (size_t i = 0; i < n; i++) {
         view->shape[i] = (uint64_t)shape->as.list.items[n - 1 - i]->as.i;
@@ -177,17 +179,18 @@ static bool add_tensor(walk *w, const pf_value *tensor) {
         if (found.view.shape[i] == 0) return true;
     if (!find_storage(w, tensor->as.tensor.storage, &found)) return false;
     if (!pf_strided_check(&found.view, found.record_bytes, &count))
-        return pf_fail(w->error,
-                       "the tensor %s does not fit its storage of %" PRIu64 " bytes; the file is "
-                       "damaged, or the tensor an expanded view, which .contiguous() makes whole",
-                       w->path, found.record_bytes);
+        return pf_fail(
+            w->error,
+            "the tensor %s does not fit into its storage of %" PRIu64 " bytes; the file "
+            "is damaged, or the tensor is an expanded view: call .contiguous() before saving",
+            w->path, found.record_bytes);
     pf_type type = pf_strided_type(&found.view);
-    size_t bytes = (size_t)count * pf_row_bytes(type, 1); /* below 4 times the file's size */
+    size_t bytes = (size_t)count * pf_row_bytes(type, 1); /* at most 4 times the file's size */
     w->bytes += bytes;
     if (w->bytes / MAX_SHARING > w->archive->file_size)
         return pf_fail(w->error,
-                       "the tensors have together more than %d times the file's size; "
-                       "it is refused",
+                       "all tensors together are more than %d times as large as the file; it is "
+                       "refused",
                        MAX_SHARING);
     source *kept = pf_checkpoint_alloc(w->checkpoint, sizeof *kept, "a tensor", w->error);
     if (!kept) return false;
@@ -223,7 +226,7 @@ static bool add_value(walk *w, const pf_value *value) {
     return pf_checkpoint_put_meta(w->checkpoint, w->path, n, meta, w->error);
 }
 
-/* Puts ".name" behind the path; false if it does not fit or is no name. */
+/* Appends ".name" to the path. False if it does not fit, or cannot be a name. */
 static bool enter(walk *w, const char *name, size_t size) {
     size_t n = strlen(w->path), dot = n > 0;
     if (size == 0 || memchr(name, '\0', size) || size >= MAX_PATH - n - dot) return false;
@@ -248,7 +251,7 @@ static bool visit_items(walk *w, const pf_value *container, int depth) {
     for (size_t i = 0; i < container->as.list.count; i++) {
         const pf_value *item = container->as.list.items[dict ? 2 * i + 1 : i];
         const pf_value index = {.kind = PF_VALUE_INT, .as.i = (int64_t)i};
-        /* What has no name that could be asked for is left out. */
+        /* A value that cannot be named is left out. */
         if (enter_key(w, dict ? container->as.list.items[2 * i] : &index) &&
             !visit(w, item, depth + 1))
             return false;
@@ -259,10 +262,9 @@ static bool visit_items(walk *w, const pf_value *container, int depth) {
 
 static bool visit(walk *w, const pf_value *value, int depth) {
     if (depth > MAX_DEPTH)
-        return pf_fail(w->error, "the file's dicts and lists are nested more than %d deep",
-                       MAX_DEPTH);
+        return pf_fail(w->error, "dicts and lists are nested more than %d deep", MAX_DEPTH);
     if (++w->visits > MAX_VISITS)
-        return pf_fail(w->error, "the file has more values than any model needs; it is refused");
+        return pf_fail(w->error, "there are more values than any model needs; the file is refused");
     switch (value->kind) {
     case PF_VALUE_TENSOR:
         return add_tensor(w, value);
@@ -286,7 +288,7 @@ static bool ends_with(const char *text, const char *end) {
     return n >= m && strcmp(text + n - m, end) == 0;
 }
 
-/* Finds data.pkl and with it the prefix of all records. */
+/* Finds data.pkl, and so the prefix of all records. */
 static bool find_pickle(archive *a, zip_uint64_t *record, pf_error *error) {
     zip_int64_t n = zip_get_num_entries(a->zip, 0);
     bool found = false, script = false;
@@ -306,7 +308,7 @@ static bool find_pickle(archive *a, zip_uint64_t *record, pf_error *error) {
         return pf_fail(error, "this is a TorchScript archive, a program with its weights; save "
                               "model.state_dict() with torch.save instead");
     return found ||
-           pf_fail(error, "the zip archive has no data.pkl, so it is no PyTorch checkpoint");
+           pf_fail(error, "the zip archive has no data.pkl, so it is not a PyTorch checkpoint");
 }
 
 static bool check_byte_order(const archive *a, pf_error *error) {
@@ -319,7 +321,8 @@ static bool check_byte_order(const archive *a, pf_error *error) {
         !read_record(a, (zip_uint64_t)record, 0, size < 3 ? size : 3, size, order, error))
         return false;
     return memcmp(order, "big", 3) != 0 ||
-           pf_fail(error, "the file was saved on a big-endian machine; save it on another");
+           pf_fail(error,
+                   "the file was saved on a big-endian machine; save it on a little-endian one");
 }
 
 static bool read_archive(archive *a, pf_checkpoint *checkpoint, pf_error *error) {
@@ -329,8 +332,8 @@ static bool read_archive(archive *a, pf_checkpoint *checkpoint, pf_error *error)
     if (!find_pickle(a, &record, error) || !check_byte_order(a, error) ||
         !check_record(a, record, &size, error))
         return false;
-    if (size > PF_PICKLE_MAX_BYTES) /* before there is memory for it */
-        return pf_fail(error, "its pickle of %" PRIu64 " bytes is more than any model needs", size);
+    if (size > PF_PICKLE_MAX_BYTES) /* pf_pickle_read refuses it too, but only after we allocate */
+        return pf_fail(error, "its pickle has %" PRIu64 " bytes, more than any model needs", size);
     void *bytes = pf_calloc(size, 1, "a pickle", error);
     bool good = bytes && read_record(a, record, 0, size, size, bytes, error);
     pf_pickle *pickle = good ? pf_pickle_read((pf_slice){bytes, size}, error) : NULL;
@@ -348,9 +351,9 @@ static uint64_t number_at(pf_slice bytes, uint64_t offset, size_t size) {
     return value;
 }
 
-/* The archive's directory has an entry of 46 bytes for each record, and libzip a structure for each
- * entry: how many there claim to be is looked at before it reads them. They are counted in the end
- * record, among the last 64 KiB of the file, and in the ZIP64 one that a locator before it points to. */
+/* libzip allocates a structure for every record that the archive claims to have, so we look at the
+ * number first. It is in the end record, which is somewhere in the last 64 KiB of the file, and in
+ * the ZIP64 end record, to which the locator just before the end record points. */
 static bool has_few_records(pf_slice bytes) {
     const size_t end_size = 22, locator_size = 20, longest_comment = 65535;
     size_t most = end_size + longest_comment, at = bytes.size > most ? bytes.size - most : 0;
@@ -378,7 +381,8 @@ bool pf_pth_read(pf_slice bytes, pf_checkpoint *checkpoint, pf_error *error) {
         return pf_fail(error, "this file was saved by PyTorch before 1.6 (one stream of pickles); "
                               "load it in a newer PyTorch and save it again");
     if (!has_few_records(bytes))
-        return pf_fail(error, "an archive of more than %d records is no checkpoint", MAX_RECORDS);
+        return pf_fail(error, "the archive has more than %d records, so it is not a checkpoint",
+                       MAX_RECORDS);
     archive *a = pf_calloc(1, sizeof *a, "an archive", error);
     if (!a) return false;
     if (!pf_checkpoint_take_object(checkpoint, a, close_archive, error)) {

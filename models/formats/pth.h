@@ -1,31 +1,37 @@
-/* floor 3.4 - PyTorch checkpoints (.pt, .pth) of torch.save since 1.6: a zip archive of a pickle and its storages.
+/* floor 3.4 - PyTorch checkpoints (.pt, .pth): files of torch.save, from PyTorch 1.6 on.
  *
- *   NAME/data.pkl      the pickle (pickle.h): dicts of tensors, numbers, texts
- *   NAME/data/KEY      the bytes of one storage, stored without compression
+ * A zip archive:
  *
- * The checkpoint gets the file's own names, with a dot from level to level: "model.layers.0.attention.wq.weight".
- * Tensors are read when they are needed, one at a time. Those that share a storage, or are views with
- * strides, come out as the tensors that PyTorch shows: contiguous, in the order of GGUF (the innermost
- * axis first; a scalar has shape {1}). float32, float16 and bfloat16 keep their type; float64, integers
- * and bools become float32. Tensors without elements are left out.
- * Numbers, bools and texts become metadata under their own path ("model_args.dim": I64, F64, BOOL, STRING);
- * items of lists have their index for a name.
+ *   NAME/data.pkl      a pickle (pickle.h): dicts of tensors, numbers, strings
+ *   NAME/data/KEY      the bytes of one storage, not compressed
  *
- * Refused, each in one sentence: compressed or encrypted records, storages shorter than their tensors,
- * views with more elements than their storage, files before 1.6, TorchScript archives.
+ * Names are the file's own, with a dot between levels: "model.layers.0.attention.wq.weight". The
+ * name of a list item is its index.
+ *
+ * Tensors are read when they are needed, one at a time. Tensors that share a storage, or are views
+ * with strides, become what PyTorch shows: contiguous tensors, with axes in GGUF's order (innermost
+ * first; a scalar has the shape {1}). float32, float16 and bfloat16 keep their type; float64,
+ * integers and bools become float32. Tensors without elements are left out.
+ *
+ * Numbers, bools and strings become metadata under their names ("model_args.dim"), of type I64,
+ * F64, BOOL or STRING.
+ *
+ * Refused, each with its own message: compressed or encrypted records, storages shorter than their
+ * tensors, views with more elements than their storage, files of PyTorch before 1.6, TorchScript
+ * archives.
  */
 #ifndef PF_PTH_H
 #define PF_PTH_H
 
 #include "checkpoint.h"
 
-/* True for zip archives, and for files of torch.save before 1.6 (to be refused by name). */
+/* True for zip archives, and for files of PyTorch before 1.6, which pf_pth_read refuses by name. */
 bool pf_pth_sniff(pf_slice bytes);
 
-/* As pf_gguf_read. */
+/* Like pf_gguf_read. */
 bool pf_pth_read(pf_slice bytes, pf_checkpoint *checkpoint, pf_error *error);
 
-/* True if both tensors are the same view of one PyTorch file's storage: weights that are tied. */
+/* True if both tensors are the same view of the same storage of a PyTorch file: tied weights. */
 bool pf_pth_is_same(const pf_tensor *a, const pf_tensor *b);
 
 #endif

@@ -1,4 +1,4 @@
-/* floor 3.1 - safetensors: one file, or the shards of a folder, as tensors under their own names. */
+/* floor 3.1 - safetensors: the tensors of one file, or of a folder's shards. */
 #include "safetensors.h"
 
 #include "json.h"
@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define LENGTH_BYTES 8
-/* Far above the header of any shard: 40,000 tensors. */
+/* More than the header of any shard needs: 40,000 tensors. */
 #define HEADER_LIMITS ((pf_json_limits){(size_t)8 << 20, (size_t)400 * 1000, 8})
 #define INDEX_LIMITS ((pf_json_limits){(size_t)16 << 20, (size_t)1 << 17, 8})
 #define MAX_SHARDS 1024
@@ -20,7 +20,7 @@
 typedef struct {
     const char *name;
     size_t bytes;
-    bool is_weight; /* else integers, which are left out */
+    bool is_weight; /* otherwise integers, which are left out */
     pf_type type;
 } dtype;
 
@@ -55,13 +55,13 @@ static bool get_count(const json_t *value, uint64_t *count) {
 static bool read_shape(const json_t *shape, entry *e, pf_error *error) {
     size_t n = json_array_size(shape);
     if (!json_is_array(shape) || n > PF_MAX_DIMS)
-        return pf_fail(error, "the tensor %.200s has no shape of at most %d dimensions", e->name,
-                       PF_MAX_DIMS);
+        return pf_fail(error, "the tensor %.200s has no shape, or one of more than %d dimensions",
+                       e->name, PF_MAX_DIMS);
     e->n_dims = n ? (uint32_t)n : 1;
     e->shape[0] = 1;
     for (size_t i = 0; i < n; i++)
         if (!get_count(json_array_get(shape, n - 1 - i), &e->shape[i]) || e->shape[i] == 0)
-            return pf_fail(error, "the tensor %.200s has a dimension that is no number above 0",
+            return pf_fail(error, "the tensor %.200s has a dimension that is not a number above 0",
                            e->name);
     return true;
 }
@@ -91,10 +91,11 @@ static bool read_entry(const char *name, const json_t *value, pf_slice data, ent
     const char *type = json_string_value(json_object_get(value, "dtype"));
     *e = (entry){.name = name, .type = find_dtype(type)};
     if (!e->type)
-        return pf_fail(error,
-                       "the tensor %.200s is of type %.40s, which is not supported; supported are "
-                       "F32, F16 and BF16",
-                       name, type ? type : "unknown");
+        return pf_fail(
+            error,
+            "the tensor %.200s is of type %.40s, which is not supported; supported: F32, "
+            "F16 and BF16",
+            name, type ? type : "unknown");
     return read_shape(json_object_get(value, "shape"), e, error) &&
            read_extent(json_object_get(value, "data_offsets"), data, e, error);
 }
@@ -151,11 +152,11 @@ bool pf_safetensors_read(pf_slice bytes, pf_checkpoint *checkpoint, pf_error *er
     uint64_t size = 0;
     pf_slice header, data;
     if (bytes.size < LENGTH_BYTES) return pf_fail(error, "this is not a safetensors file");
-    memcpy(&size, bytes.data, sizeof size); /* little-endian, as the host: gguf.c insists */
+    memcpy(&size, bytes.data, sizeof size); /* little-endian, as gguf.c requires */
     if (!pf_slice_part(bytes, LENGTH_BYTES, size, &header))
         return pf_fail(error,
-                       "the safetensors header should have %llu bytes, more than the file; the "
-                       "file is truncated or damaged",
+                       "the safetensors header should have %llu bytes, which is more than the file "
+                       "has; the file is truncated or damaged",
                        (unsigned long long)size);
     pf_slice_part(bytes, LENGTH_BYTES + size, bytes.size - LENGTH_BYTES - header.size, &data);
     json_t *root = pf_json_parse(header, HEADER_LIMITS, error);
@@ -192,7 +193,7 @@ static bool read_file(const char *folder, const char *name, pf_checkpoint *check
     return good || pf_fail(error, "%s: %s", full.text, reason.message);
 }
 
-/* A file of the folder itself: no way out of it, and nothing hidden. */
+/* True for the name of a file in the folder itself, which is not hidden. */
 static bool is_plain_name(const char *name) {
     return name && name[0] && name[0] != '.' && !strchr(name, '/') && !strchr(name, '\\');
 }
@@ -203,20 +204,21 @@ static bool read_shards(const char *folder, json_t *index, pf_checkpoint *checkp
     const char *tensor;
     bool good = seen != NULL || pf_fail(error, "there is not enough memory for the list of shards");
     if (good && json_object_size(map) == 0)
-        good = pf_fail(error, "%.300s: the index of the shards has no weight_map", folder);
+        good = pf_fail(error, "%.300s: model.safetensors.index.json has no weight_map", folder);
     json_object_foreach(map, tensor, file) {
         const char *name = json_string_value(file);
         if (!good) break;
         if (!is_plain_name(name)) {
-            good = pf_fail(error,
-                           "%.200s: the index puts the tensor %.80s into \"%.80s\", which is no "
-                           "file of this folder",
-                           folder, tensor, name ? name : "?");
+            good = pf_fail(
+                error,
+                "%.200s: model.safetensors.index.json puts the tensor %.80s into \"%.80s\", "
+                "which is not the name of a file in this folder",
+                folder, tensor, name ? name : "?");
         } else if (!json_object_get(seen, name)) {
             good = json_object_set_new(seen, name, json_true()) == 0 &&
                    (json_object_size(seen) <= MAX_SHARDS ||
-                    pf_fail(error, "%.300s: the index names more than %d files", folder,
-                            MAX_SHARDS)) &&
+                    pf_fail(error, "%.300s: model.safetensors.index.json names more than %d files",
+                            folder, MAX_SHARDS)) &&
                    read_file(folder, name, checkpoint, error);
         }
     }
@@ -234,7 +236,7 @@ bool pf_safetensors_read_folder(const char *folder, pf_checkpoint *checkpoint, p
     if (access(index.text, F_OK) != 0)
         return pf_fail(error,
                        "%.300s: this folder has neither model.safetensors nor "
-                       "model.safetensors.index.json, so it has no weights that can be read",
+                       "model.safetensors.index.json, so there are no weights to read",
                        folder);
     json_t *root = pf_json_open(index.text, INDEX_LIMITS, error);
     bool good = root && read_shards(folder, root, checkpoint, error);

@@ -1,4 +1,4 @@
-/* floor 3.3 - strided: a tensor as PyTorch keeps it, a view with strides into a flat storage. */
+/* floor 3.3 - strided: a tensor as PyTorch stores it, a view with strides of a flat storage. */
 #include "strided.h"
 
 #include <string.h>
@@ -48,7 +48,7 @@ uint64_t pf_strided_extent(const pf_strided *view, uint64_t *first) {
     return (last + 1) * size;
 }
 
-/* The number at `from` as float32. */
+/* The element at `from` as float32. */
 static float number(pf_storage_type type, const void *from) {
     union {
         double f64;

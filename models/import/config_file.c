@@ -1,4 +1,4 @@
-/* floor 4.0 - config file: --config FILE.json, what a checkpoint of another project cannot say of itself. */
+/* floor 4.0 - config file: --config FILE.json, which says what a checkpoint leaves out. */
 #include "config_file.h"
 
 #include "file.h"
@@ -14,14 +14,14 @@ json_t *pf_config_open(const char *path, pf_error *error) {
     if (!config)
         pf_fail(error, "%s, line %d: %s", path, where.line, where.text);
     else if (!json_is_object(config))
-        pf_fail(error, "%s should hold one JSON object, {...}", path);
+        pf_fail(error, "%s should contain one JSON object, {...}", path);
     pf_file_close(&file);
     if (json_is_object(config)) return config;
     json_decref(config);
     return NULL;
 }
 
-/* The entry, or NULL where it is absent or null. */
+/* NULL if the entry is absent or null. */
 static const json_t *entry(const json_t *config, const char *name) {
     const json_t *value = json_object_get(config, name);
     return json_is_null(value) ? NULL : value;
@@ -32,7 +32,7 @@ bool pf_config_u32(const json_t *config, const char *name, uint32_t *value, pf_e
     if (!found) return true;
     json_int_t number = json_is_integer(found) ? json_integer_value(found) : -1;
     if (number < 0 || number > UINT32_MAX)
-        return pf_fail(error, "\"%s\" of the --config should be a whole number, 0 or above", name);
+        return pf_fail(error, "\"%s\" in the --config should be a whole number, 0 or more", name);
     *value = (uint32_t)number;
     return true;
 }
@@ -41,7 +41,7 @@ bool pf_config_f32(const json_t *config, const char *name, float *value, pf_erro
     const json_t *found = entry(config, name);
     if (!found) return true;
     if (!json_is_number(found) || !isfinite((float)json_number_value(found)))
-        return pf_fail(error, "\"%s\" of the --config should be a number", name);
+        return pf_fail(error, "\"%s\" in the --config should be a number", name);
     *value = (float)json_number_value(found);
     return true;
 }
@@ -50,7 +50,7 @@ bool pf_config_bool(const json_t *config, const char *name, bool *value, pf_erro
     const json_t *found = entry(config, name);
     if (!found) return true;
     if (!json_is_boolean(found))
-        return pf_fail(error, "\"%s\" of the --config should be true or false", name);
+        return pf_fail(error, "\"%s\" in the --config should be true or false", name);
     *value = json_is_true(found);
     return true;
 }
@@ -59,7 +59,7 @@ bool pf_config_text(const json_t *config, const char *name, const char **value, 
     const json_t *found = entry(config, name);
     if (!found) return true;
     if (!json_is_string(found))
-        return pf_fail(error, "\"%s\" of the --config should be a text", name);
+        return pf_fail(error, "\"%s\" in the --config should be a string", name);
     *value = json_string_value(found);
     return true;
 }

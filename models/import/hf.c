@@ -1,4 +1,4 @@
-/* floor 4.3 - Hugging Face folders: config.json, safetensors and tokenizer files -> one checkpoint. */
+/* floor 4.3 - Hugging Face folders: config.json, safetensors, tokenizer files -> a checkpoint. */
 #include "hf.h"
 
 #include "family.h"
@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* general.name = the last part of the folder's path. */
+/* general.name = the last component of the path. */
 static bool set_name(const char *folder, pf_checkpoint *checkpoint, pf_error *error) {
     size_t end = strlen(folder);
     while (end > 1 && folder[end - 1] == '/') end--;
@@ -23,9 +23,10 @@ static bool set_name(const char *folder, pf_checkpoint *checkpoint, pf_error *er
     return pf_checkpoint_set_text(checkpoint, "general.name", folder + begin, end - begin, error);
 }
 
-/* Binds it as a model would be, but makes no matrix: a wrong folder is found out before work begins. */
+/* Binds everything as loading does, but makes no matrix: finds a bad folder before any work is
+ * done. */
 static bool check_model(pf_checkpoint *checkpoint, pf_error *error) {
-    pf_model model;
+    pf_model model = {.n_layers = 0};
     pf_layer *layers;
     pf_binder binder = {0};
     bool good = pf_binder_init(&binder, checkpoint, error);
@@ -36,17 +37,16 @@ static bool check_model(pf_checkpoint *checkpoint, pf_error *error) {
     return good;
 }
 
-/* Messages do not name the folder. Takes `from`. */
+/* Takes ownership of `from`. Messages do not name the folder. */
 static pf_checkpoint *translate(const char *folder, const json_t *config, pf_checkpoint *from,
                                 pf_hf_config *read, pf_error *error) {
-    pf_layout layout = {0};
-    if (!pf_layout_begin(&layout, from, "", error) || !set_name(folder, layout.to, error) ||
-        !pf_hf_config_read(config, layout.to, read, error) ||
-        !pf_hf_tensors(&layout, read, error)) {
-        pf_layout_abort(&layout);
+    pf_tensor_names names = {0};
+    if (!pf_tensor_names_begin(&names, from, "", error) || !set_name(folder, names.to, error) ||
+        !pf_hf_config_read(config, names.to, read, error) || !pf_hf_tensors(&names, read, error)) {
+        pf_tensor_names_abort(&names);
         return NULL;
     }
-    return pf_layout_end(&layout, error);
+    return pf_tensor_names_end(&names, error);
 }
 
 static pf_checkpoint *open_model(const char *folder, const json_t *config, bool with_tokenizer,
@@ -73,7 +73,7 @@ pf_checkpoint *pf_hf_open(const char *folder, bool with_tokenizer, pf_error *err
     char path[4096];
     int n = snprintf(path, sizeof path, "%s/config.json", folder);
     if (n < 0 || (size_t)n >= sizeof path || access(path, F_OK) != 0) {
-        pf_fail(error, "%.300s: this folder has no config.json, so it is no Hugging Face model",
+        pf_fail(error, "%.300s: this folder has no config.json, so it is not a Hugging Face model",
                 folder);
         return NULL;
     }

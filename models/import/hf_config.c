@@ -1,4 +1,4 @@
-/* floor 4.1 - Hugging Face's config.json: hyperparameters -> the keys of GGUF. */
+/* floor 4.1 - Hugging Face config: the hyperparameters in config.json -> GGUF's keys. */
 #include "hf_config.h"
 
 #include <math.h>
@@ -11,44 +11,45 @@ static const char *const families[] = {[PF_HF_LLAMA] = "llama",
                                        [PF_HF_GPT2] = "gpt2"};
 #define N_FAMILIES (sizeof families / sizeof *families)
 
-#define MAX_SIZE (1u << 28) /* of anything; the family has limits of its own */
+#define MAX_SIZE (1u << 28) /* of any field; family.c has tighter limits */
 #define MAX_LAYERS (1u << 12)
 
 typedef struct {
     const json_t *config;
     pf_checkpoint *checkpoint;
-    const char *family; /* prefix of the keys */
+    const char *family; /* without the dot: the prefix of its keys */
     pf_error *error;
 } reader;
 
 /* ---- fields ---- */
 
-/* NULL where it is absent or null. */
+/* NULL if the field is absent or null. */
 static const json_t *field(const json_t *object, const char *name) {
     const json_t *value = json_object_get(object, name);
     return json_is_null(value) ? NULL : value;
 }
 
-/* A size in 1 ... MAX_SIZE. *value is what an absent field means; 0: it must be there. */
+/* A size from 1 to MAX_SIZE. *value is the default for an absent field; 0 means that it is
+ * required. */
 static bool get_size(const reader *r, const char *name, uint32_t *value) {
     const json_t *found = field(r->config, name);
     json_int_t number = found ? json_integer_value(found) : (json_int_t)*value;
-    if (!found && *value == 0) return pf_fail(r->error, "config.json does not say \"%s\"", name);
+    if (!found && *value == 0) return pf_fail(r->error, "config.json has no \"%s\"", name);
     if ((found && !json_is_integer(found)) || number < 1 || number > MAX_SIZE)
-        return pf_fail(r->error, "\"%s\" of config.json should be a whole number from 1 to %u",
+        return pf_fail(r->error, "\"%s\" in config.json should be a whole number from 1 to %u",
                        name, MAX_SIZE);
     *value = (uint32_t)number;
     return true;
 }
 
-/* A finite number above 0, with a default in the same way. */
+/* A finite number above 0. *value is the default in the same way. */
 static bool get_positive(const reader *r, const json_t *object, const char *name, double *value) {
     const json_t *found = field(object, name);
-    if (!found && *value == 0) return pf_fail(r->error, "config.json does not say \"%s\"", name);
+    if (!found && *value == 0) return pf_fail(r->error, "config.json has no \"%s\"", name);
     double number = found ? json_number_value(found) : *value;
     if ((found && !json_is_number(found)) || !(number > 0) || !isfinite((float)number) ||
         (float)number == 0)
-        return pf_fail(r->error, "\"%s\" of config.json should be a finite number above 0", name);
+        return pf_fail(r->error, "\"%s\" in config.json should be a finite number above 0", name);
     *value = number;
     return true;
 }
@@ -58,7 +59,8 @@ static bool is_true(const reader *r, const char *name, bool otherwise) {
     return found ? json_is_true(found) : otherwise;
 }
 
-/* Fails unless an absent field, or one of the given names (separated by blanks). */
+/* Fails if the field is there but is not one of the supported names, which are separated by
+ * spaces. */
 static bool check_name(const reader *r, const char *name, const char *supported,
                        const char **found) {
     const char *text = json_string_value(field(r->config, name));
@@ -68,7 +70,7 @@ static bool check_name(const reader *r, const char *name, const char *supported,
     for (const char *at = supported; n > 0 && (at = strstr(at, text)); at += n)
         if ((at == supported || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0')) return true;
     return pf_fail(r->error,
-                   "\"%s\" of config.json is \"%.40s\", which is not supported; supported: %s",
+                   "\"%s\" in config.json is \"%.40s\", which is not supported; supported: %s",
                    name, text ? text : "?", supported);
 }
 
@@ -96,15 +98,16 @@ static bool set_text(const reader *r, const char *name, const char *value) {
     return pf_checkpoint_set_text(r->checkpoint, key(r, name).text, value, strlen(value), r->error);
 }
 
-/* Reads a size under its name in config.json, and sets it under GGUF's. */
+/* Reads a size by its name in config.json and sets GGUF's key. */
 static bool take_size(const reader *r, const char *name, const char *target, uint32_t *value) {
     return get_size(r, name, value) && set_size(r, target, *value);
 }
 
 /* ---- RoPE ---- */
 
-/* Llama 3.1's scaling: long waves are stretched by `factor`, short ones stay, those between are blended.
- * https://github.com/meta-llama/llama-models (apply_scaling); here as what each angle is divided by. */
+/* Llama 3.1's RoPE scaling, as the number by which a pair's angle is divided: `factor` for long
+ * wavelengths, 1 for short ones, a blend of both in between.
+ * Source: apply_scaling in https://github.com/meta-llama/llama-models */
 static float llama3_factor(double wavelength, double factor, double low, double high,
                            double context) {
     if (wavelength < context / high) return 1;
@@ -122,19 +125,19 @@ static bool add_llama3(const reader *r, const json_t *scaling, double base, uint
         !get_positive(r, scaling, "original_max_position_embeddings", &context))
         return false;
     if (high <= low)
-        return pf_fail(r->error, "high_freq_factor of config.json should be above low_freq_factor");
+        return pf_fail(r->error, "high_freq_factor in config.json should be above low_freq_factor");
     size_t bytes = (size_t)pairs * sizeof(float);
     float *factors = pf_checkpoint_alloc(r->checkpoint, bytes, "RoPE factors", r->error);
     if (!factors) return false;
     for (uint64_t i = 0; i < pairs; i++) {
-        double turn = pow(base, -2.0 * (double)i / rotated); /* per position */
-        factors[i] = llama3_factor(2 * 3.14159265358979323846 / turn, factor, low, high, context);
+        double angle = pow(base, -2.0 * (double)i / rotated); /* per position */
+        factors[i] = llama3_factor(2 * 3.14159265358979323846 / angle, factor, low, high, context);
     }
     return pf_checkpoint_add_tensor(r->checkpoint, "rope_freqs.weight", PF_F32, 1, &pairs, factors,
                                     bytes, r->error);
 }
 
-/* "rope_scaling" of transformers up to 4, "rope_parameters" from 5 on. */
+/* transformers 5 calls it "rope_parameters"; versions up to 4, "rope_scaling". */
 static bool read_rope(const reader *r, uint32_t head_dim) {
     const json_t *scaling = field(r->config, "rope_parameters");
     double base = 10000, factor = 0;
@@ -152,12 +155,12 @@ static bool read_rope(const reader *r, uint32_t head_dim) {
                set_text(r, "rope.scaling.type", "linear") &&
                set_float(r, "rope.scaling.factor", factor);
     return pf_fail(r->error,
-                   "RoPE scaling of type \"%.40s\" is not supported; supported are default, linear "
+                   "RoPE scaling of type \"%.40s\" is not supported; supported: default, linear "
                    "and llama3",
                    type ? type : "?");
 }
 
-/* ---- the two kinds of families ---- */
+/* ---- families like llama, and gpt2 ---- */
 
 static bool read_heads(const reader *r, uint32_t width, pf_hf_config *result) {
     uint32_t head_dim;
@@ -169,7 +172,9 @@ static bool read_heads(const reader *r, uint32_t width, pf_hf_config *result) {
         !take_size(r, "head_dim", "attention.key_length", &head_dim))
         return false;
     if (head_dim % 2 != 0)
-        return pf_fail(r->error, "heads of %u dimensions have no pairs for RoPE to turn", head_dim);
+        return pf_fail(r->error,
+                       "RoPE rotates pairs, but the heads have %u dimensions, an odd number",
+                       head_dim);
     return set_size(r, "attention.value_length", head_dim) && read_rope(r, head_dim);
 }
 
@@ -218,8 +223,8 @@ static bool read_gpt2(const reader *r, pf_hf_config *result) {
         is_true(r, "scale_attn_by_inverse_layer_idx", false) ||
         is_true(r, "add_cross_attention", false))
         return pf_fail(r->error,
-                       "config.json asks for attention scores that are scaled otherwise, or "
-                       "for cross-attention, which is not supported");
+                       "config.json asks for another scale of the attention scores, or for "
+                       "cross-attention; neither is supported");
     if (!take_size(r, field(r->config, "n_positions") ? "n_positions" : "n_ctx", "context_length",
                    &context) ||
         !take_size(r, "n_embd", "embedding_length", &width))
@@ -244,7 +249,7 @@ static bool find_family(const json_t *config, pf_hf_family *family, pf_error *er
         return true;
     }
     return pf_fail(error,
-                   "the model_type \"%.40s\" of config.json is not supported; supported are llama, "
+                   "the model_type \"%.40s\" in config.json is not supported; supported: llama, "
                    "qwen2, qwen3 and gpt2",
                    name ? name : "?");
 }
@@ -253,8 +258,8 @@ static bool refuse_extensions(const json_t *config, pf_error *error) {
     static const char *const experts[] = {"num_experts", "num_local_experts", "n_routed_experts"};
     if (field(config, "quantization_config"))
         return pf_fail(error,
-                       "the weights are quantised (quantization_config in config.json), which "
-                       "is not supported; convert the original model, with --type q8_0 or q4_0");
+                       "the weights are quantised (quantization_config in config.json), which is "
+                       "not supported; convert the original model with --type q8_0 or q4_0");
     for (size_t i = 0; i < sizeof experts / sizeof *experts; i++)
         if (json_integer_value(field(config, experts[i])) > 0)
             return pf_fail(error, "a mixture of experts (%s in config.json) is not supported",
@@ -277,7 +282,7 @@ bool pf_hf_config_read(const json_t *config, pf_checkpoint *checkpoint, pf_hf_co
         !(result->family == PF_HF_GPT2 ? read_gpt2(&r, result) : read_llama(&r, result)))
         return false;
     if (result->n_layers > MAX_LAYERS)
-        return pf_fail(error, "config.json asks for %u layers; up to %u are possible",
+        return pf_fail(error, "config.json asks for %u layers; at most %u are supported",
                        result->n_layers, MAX_LAYERS);
     return true;
 }

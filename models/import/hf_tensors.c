@@ -1,4 +1,4 @@
-/* floor 4.2 - Hugging Face's tensors: their names -> GGUF's, and their order where it differs. */
+/* floor 4.2 - Hugging Face tensors: their names -> GGUF's, and the order of their values. */
 #include "hf_tensors.h"
 
 #include "memory.h"
@@ -12,8 +12,8 @@
 typedef enum {
     AS_IS,
     WIDEN,     /* to F32 */
-    PERMUTE_Q, /* rows of each query head, from halves to neighbours; vectors are widened too */
-    PERMUTE_K, /* of each KV head */
+    PERMUTE_Q, /* rows of each query head, for RoPE: halves to neighbours; a vector becomes F32 */
+    PERMUTE_K, /* the same for each KV head */
     TRANSPOSE
 } change;
 
@@ -78,14 +78,14 @@ typedef struct {
     size_t heads;
 } recipe;
 
-/* to[2 i] = from[i], to[2 i + 1] = from[i + D/2], rows of `bytes` each, in every head. */
+/* In every head: to[2 i] = from[i] and to[2 i + 1] = from[i + D/2], in rows of `bytes` each. */
 static void permute(const char *from, char *to, size_t heads, size_t head_dim, size_t bytes) {
     for (size_t h = 0; h < heads; h++, from += head_dim * bytes)
         for (size_t i = 0; i < head_dim; i++, to += bytes)
             memcpy(to, from + (i / 2 + (i % 2) * (head_dim / 2)) * bytes, bytes);
 }
 
-/* to [cols, rows] from [rows, cols], in tiles that fit the cache. */
+/* to [cols, rows] = the transpose of from [rows, cols], by tiles that fit the cache. */
 static void transpose(const char *from, char *to, size_t rows, size_t cols, size_t bytes) {
     const size_t tile = 32;
     for (size_t r0 = 0; r0 < rows; r0 += tile)
@@ -95,7 +95,7 @@ static void transpose(const char *from, char *to, size_t rows, size_t cols, size
                     memcpy(to + (c * rows + r) * bytes, from + (r * cols + c) * bytes, bytes);
 }
 
-/* Vectors have one value per row. */
+/* A vector is permuted as a matrix with one value per row. */
 static void make_vector(const recipe *how, const char *from, float *out) {
     size_t n = (size_t)how->source->shape[0], bytes = pf_row_bytes(how->source->type, 1);
     size_t head_dim = n / how->heads;
@@ -129,86 +129,86 @@ static bool make(const void *context, const pf_tensor *tensor, void *out, pf_err
 
 /* ---- taking ---- */
 
-static bool add_made(pf_layout *layout, const char *target, const pf_tensor *source, change what,
-                     size_t heads, pf_error *error) {
-    bool turned = what == TRANSPOSE, vector = source->n_dims == 1;
-    uint64_t shape[2] = {source->shape[turned], source->shape[!turned]};
+static bool add_made(pf_tensor_names *names, const char *target, const pf_tensor *source,
+                     change what, size_t heads, pf_error *error) {
+    bool transposed = what == TRANSPOSE, vector = source->n_dims == 1;
+    uint64_t shape[2] = {source->shape[transposed], source->shape[!transposed]};
     size_t bytes = vector ? (size_t)source->shape[0] * sizeof(float) : source->bytes;
-    if (source->n_dims > 2 || (turned && vector) || (what == WIDEN && !vector))
-        return pf_fail(error, "the tensor %s has %u dimensions, not as many as it should",
+    if (source->n_dims > 2 || (transposed && vector) || (what == WIDEN && !vector))
+        return pf_fail(error, "the tensor %s has %u dimensions, which is the wrong number",
                        source->name, source->n_dims);
     uint64_t rows = source->shape[source->n_dims - 1];
     if ((what == PERMUTE_Q || what == PERMUTE_K) && (rows % heads != 0 || rows / heads % 2 != 0))
         return pf_fail(error, "the %llu rows of the tensor %s are not %zu heads of an even size",
                        (unsigned long long)rows, source->name, heads);
-    recipe *how = pf_checkpoint_alloc(layout->to, sizeof *how, target, error);
+    recipe *how = pf_checkpoint_alloc(names->to, sizeof *how, target, error);
     if (!how) return false;
     *how = (recipe){source, what, heads};
-    return pf_checkpoint_add_made_tensor(layout->to, target, vector ? PF_F32 : source->type,
+    return pf_checkpoint_add_made_tensor(names->to, target, vector ? PF_F32 : source->type,
                                          source->n_dims, shape, bytes, make, how, error);
 }
 
-static bool take(pf_layout *layout, const char *target, const char *name, change what,
+static bool take(pf_tensor_names *names, const char *target, const char *name, change what,
                  const pf_hf_config *config, pf_error *error) {
-    const pf_tensor *source = pf_layout_find(layout, name);
+    const pf_tensor *source = pf_tensor_names_find(names, name);
     bool halves = what == PERMUTE_Q || what == PERMUTE_K;
-    if (!source) return true; /* what a family cannot do without is found by binding */
-    layout->used[source - pf_checkpoint_tensor(layout->from, 0)] = true;
-    if (halves && config->family != PF_HF_LLAMA) { /* the others turn halves in GGUF too */
+    if (!source) return true; /* binding reports what the family cannot do without */
+    names->used[source - pf_checkpoint_tensor(names->from, 0)] = true;
+    if (halves && config->family != PF_HF_LLAMA) { /* GGUF keeps halves for the others */
         what = source->n_dims == 1 ? WIDEN : AS_IS;
         halves = false;
     }
     if (what == AS_IS && source->data)
-        return pf_checkpoint_add_tensor(layout->to, target, source->type, source->n_dims,
+        return pf_checkpoint_add_tensor(names->to, target, source->type, source->n_dims,
                                         source->shape, source->data, source->bytes, error);
     if (what == WIDEN && source->type == PF_F32 && source->data)
-        return take(layout, target, name, AS_IS, config, error);
-    return add_made(layout, target, source, what,
+        return take(names, target, name, AS_IS, config, error);
+    return add_made(names, target, source, what,
                     !halves             ? 1
                     : what == PERMUTE_Q ? config->n_heads
                                         : config->n_kv_heads,
                     error);
 }
 
-static bool take_row(pf_layout *layout, const row *r, const char *prefix,
+static bool take_row(pf_tensor_names *names, const row *r, const char *prefix,
                      const pf_hf_config *config, pf_error *error) {
     char target[MAX_NAME], inner[MAX_NAME], source[MAX_NAME];
     uint32_t n = strstr(r->source, "{layer}") ? config->n_layers : 1;
     for (uint32_t i = 0; i < n; i++) {
-        pf_layout_expand(r->target, "{layer}", i, target, sizeof target);
-        pf_layout_expand(r->source, "{layer}", i, inner, sizeof inner);
+        pf_tensor_names_expand(r->target, "{layer}", i, target, sizeof target);
+        pf_tensor_names_expand(r->source, "{layer}", i, inner, sizeof inner);
         snprintf(source, sizeof source, "%.32s%.200s", prefix, inner);
-        if (!take(layout, target, source, r->change, config, error)) return false;
+        if (!take(names, target, source, r->change, config, error)) return false;
     }
     return true;
 }
 
-static bool take_output(pf_layout *layout, const pf_hf_config *config, pf_error *error) {
+static bool take_output(pf_tensor_names *names, const pf_hf_config *config, pf_error *error) {
     if (config->tied) {
-        pf_layout_ignore(layout, "lm_head.weight");
+        pf_tensor_names_ignore(names, "lm_head.weight");
         return true;
     }
-    if (!pf_layout_find(layout, "lm_head.weight"))
-        return pf_fail(error, "config.json says that the output is not the embedding again "
-                              "(tie_word_embeddings), but there is no tensor lm_head.weight");
-    return take(layout, "output.weight", "lm_head.weight", AS_IS, config, error);
+    if (!pf_tensor_names_find(names, "lm_head.weight"))
+        return pf_fail(error, "the tensor lm_head.weight is missing, although config.json says "
+                              "that the embedding is not the output (tie_word_embeddings)");
+    return take(names, "output.weight", "lm_head.weight", AS_IS, config, error);
 }
 
-bool pf_hf_tensors(pf_layout *layout, const pf_hf_config *config, pf_error *error) {
+bool pf_hf_tensors(pf_tensor_names *names, const pf_hf_config *config, pf_error *error) {
     bool gpt2 = config->family == PF_HF_GPT2;
     const row *rows = gpt2 ? gpt2_rows : llama_rows;
     size_t n = gpt2 ? sizeof gpt2_rows / sizeof *rows : sizeof llama_rows / sizeof *rows;
     const char *prefix = gpt2 ? "transformer." : "model.";
-    /* A model saved without its head has no prefix. */
-    if (pf_layout_find(layout, gpt2 ? "wte.weight" : "embed_tokens.weight")) prefix = "";
+    /* A model that was saved without its output head has no prefix. */
+    if (pf_tensor_names_find(names, gpt2 ? "wte.weight" : "embed_tokens.weight")) prefix = "";
     for (size_t i = 0; i < n; i++)
-        if (!take_row(layout, &rows[i], prefix, config, error)) return false;
+        if (!take_row(names, &rows[i], prefix, config, error)) return false;
     char ignored[2][64];
     snprintf(ignored[0], sizeof ignored[0], "%s%s", prefix,
              gpt2 ? "h.{layer}.attn.bias" : "layers.{layer}.self_attn.rotary_emb.inv_freq");
     snprintf(ignored[1], sizeof ignored[1], "%s%s", prefix,
              gpt2 ? "h.{layer}.attn.masked_bias" : "rotary_emb.inv_freq");
-    pf_layout_ignore(layout, ignored[0]);
-    pf_layout_ignore(layout, ignored[1]);
-    return take_output(layout, config, error);
+    pf_tensor_names_ignore(names, ignored[0]);
+    pf_tensor_names_ignore(names, ignored[1]);
+    return take_output(names, config, error);
 }

@@ -1,19 +1,21 @@
-/* floor 4.2 - Hugging Face's tensors: their names -> GGUF's, and their order where it differs.
+/* floor 4.2 - Hugging Face tensors: their names -> GGUF's, and the order of their values.
  *
- * - Rows of q and k of llama: within each head, dimension i turns together with i + D/2 in Hugging Face's
- *   files, with its neighbour in GGUF; rows move from the first order to the second (biases too).
- * - The matrices of gpt2 are stored as [in, out] (Conv1D); they are transposed.
+ * - llama, rows of q and k: RoPE rotates dimension i of a head together with i + D/2 in Hugging
+ *   Face's
+ *   files, but with its neighbour in GGUF. The rows, and the elements of biases, are reordered.
+ * - gpt2, all matrices: stored as [in, out] (Conv1D), so they are transposed.
  * - Vectors become F32.
  *
- * All of this is done when a tensor is needed; matrices that need none of it stay where they are.
+ * This is done when a tensor is needed. All other tensors stay in the mapped file.
  */
 #ifndef PF_HF_TENSORS_H
 #define PF_HF_TENSORS_H
 
 #include "hf_config.h"
-#include "layout.h"
+#include "tensor_names.h"
 
-/* Adds to layout->to what layout->from has (prefix ""). A tensor that has no place is an error. */
-bool pf_hf_tensors(pf_layout *layout, const pf_hf_config *config, pf_error *error);
+/* Adds the tensors of names->from to names->to; the prefix is "". A tensor with no known use is an
+ * error, which pf_tensor_names_end reports. */
+bool pf_hf_tensors(pf_tensor_names *names, const pf_hf_config *config, pf_error *error);
 
 #endif

@@ -1,4 +1,4 @@
-/* floor 4.2 - Hugging Face's tokenizer of a folder: its file, and what the JSON files beside it add. */
+/* floor 4.2 - Hugging Face tokenizer: a folder's tokenizer file, and what other files add. */
 #include "hf_tokenizer.h"
 
 #include "json.h"
@@ -17,13 +17,13 @@ typedef struct {
     char text[4096];
 } path_text;
 
-/* False if the file is not there. */
+/* *path = folder/name; false if there is no such file. */
 static bool find_file(const char *folder, const char *name, path_text *path) {
     int n = snprintf(path->text, sizeof path->text, "%s/%s", folder, name);
     return n > 0 && (size_t)n < sizeof path->text && access(path->text, F_OK) == 0;
 }
 
-/* *root = the file's object, NULL if it is not there. */
+/* *root = the file's JSON, or NULL if there is no such file. */
 static bool open_optional(const char *folder, const char *name, json_t **root, pf_error *error) {
     path_text path = {""};
     *root = NULL;
@@ -47,7 +47,7 @@ static int32_t find_piece(const pf_vocabulary *vocabulary, const char *text) {
     return -1;
 }
 
-/* "bos_token": "<s>", or {"content": "<s>", ...}; null means that there is none. */
+/* "bos_token": "<s>" or {"content": "<s>", ...}; null means that the model has no such token. */
 static void set_by_name(const json_t *config, const char *key, const pf_vocabulary *vocabulary,
                         int32_t *id) {
     const json_t *value = json_object_get(config, key);
@@ -64,7 +64,8 @@ static void set_flag(const json_t *config, const char *key, int32_t id, bool *fl
     if (id < 0) *flag = false;
 }
 
-/* "eos_token_id": 2, or [128001, 128009]: the first is EOS if nothing else said so, another one EOT. */
+/* "eos_token_id": 2 or [128001, 128009]. Unless EOS is known already, it is the first id; the next
+ * id that is not EOS becomes EOT. */
 static void set_by_id(const json_t *config, pf_vocabulary *vocabulary) {
     const json_t *bos = json_object_get(config, "bos_token_id");
     const json_t *eos = json_object_get(config, "eos_token_id");
@@ -83,8 +84,8 @@ static void set_by_id(const json_t *config, pf_vocabulary *vocabulary) {
     }
 }
 
-/* {"32000": {"content": "<|user|>", "special": true, "lstrip": ...}, ...}: types of tokens that the
- * tokenizer file has as plain pieces, or does not have. */
+/* "added_tokens_decoder": {"32000": {"content": "<|user|>", "special": true, "lstrip": ...}, ...}
+ * gives the types of tokens that may be ordinary pieces in the tokenizer file. */
 static bool apply_added_tokens(const json_t *config, pf_vocabulary_storage *storage, size_t n,
                                pf_error *error) {
     const char *key;
@@ -98,7 +99,7 @@ static bool apply_added_tokens(const json_t *config, pf_vocabulary_storage *stor
             memcmp(piece->bytes, json_string_value(content), piece->size) != 0)
             return pf_fail(error,
                            "the added token %.20s (\"%.60s\") is not in the tokenizer file; "
-                           "give another with --tokenizer",
+                           "give a complete one with --tokenizer",
                            key, json_is_string(content) ? json_string_value(content) : "?");
         if (piece->type == PF_TOKEN_UNKNOWN) continue;
         piece->type = json_is_true(json_object_get(token, "special")) ? PF_TOKEN_CONTROL
@@ -111,7 +112,7 @@ static bool apply_added_tokens(const json_t *config, pf_vocabulary_storage *stor
 
 /* ---- chat template ---- */
 
-/* A text, or a list of {"name": ..., "template": ...} with one named "default". */
+/* The template is a string, or "default" in a list of {"name": ..., "template": ...}. */
 static const json_t *find_template(const json_t *config) {
     size_t i;
     json_t *one;
@@ -142,17 +143,18 @@ static bool take_template(const char *folder, const json_t *config, pf_checkpoin
     bool good =
         file.bytes.size <= MAX_TEMPLATE
             ? set_template(checkpoint, (const char *)file.bytes.data, file.bytes.size, error)
-            : pf_fail(error, "%s: a chat template of more than 1 MB is not expected", path.text);
+            : pf_fail(error, "%s: the chat template is larger than 1 MiB, the limit", path.text);
     pf_file_close(&file);
     return good;
 }
 
 /* ---- all together ---- */
 
-/* vocab.json and merges.txt cannot say how words are cut and normalised, and were read as GPT-2's. */
+/* vocab.json and merges.txt do not say how text is normalised and split, and are read as GPT-2's.
+ * Sets Qwen's rules, unless the tokenizer had its own. */
 static bool cut_as_qwen(pf_vocabulary *vocabulary, pf_vocabulary_storage *storage,
                         pf_error *error) {
-    if (vocabulary->kind != PF_TOKENIZER_BPE || storage->steps) return true; /* it was said */
+    if (vocabulary->kind != PF_TOKENIZER_BPE || storage->steps) return true;
     storage->steps = pf_calloc(1, sizeof *storage->steps, "a step", error);
     if (!storage->steps) return false;
     storage->steps[0] = (pf_normal_step){.kind = PF_NORMAL_NFC, .from = "", .to = ""};

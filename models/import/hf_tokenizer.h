@@ -1,20 +1,21 @@
-/* floor 4.2 - Hugging Face's tokenizer of a folder: its file, and what the JSON files beside it add.
+/* floor 4.2 - Hugging Face tokenizer: a folder's tokenizer file, and what other files add.
  *
  *   tokenizer_config.json    bos_token, eos_token, unk_token, add_bos_token, add_eos_token,
  *                            added_tokens_decoder, chat_template
- *   generation_config.json   eos_token_id and bos_token_id, one or several; config.json's if it has none
- *   chat_template.jinja      the template, where tokenizer_config.json has none
+ *   generation_config.json   bos_token_id, eos_token_id (an id or a list); if this file is missing,
+ *                            those of config.json
+ *   chat_template.jinja      the template, if tokenizer_config.json has none
  *
- * All but the tokenizer file itself are optional.
+ * All of these are optional.
  */
 #ifndef PF_HF_TOKENIZER_H
 #define PF_HF_TOKENIZER_H
 
 #include "hf_config.h"
 
-/* Writes the keys tokenizer.* into the checkpoint, whose token_embd.weight is there; nothing where the
- * folder has no tokenizer file. with_vocabulary: false writes the chat template alone. Messages begin with
- * a file. */
+/* Sets the keys tokenizer.* of the checkpoint, which must already have token_embd.weight. Without a
+ * tokenizer file in the folder, or if with_vocabulary is false, only the chat template is set.
+ * Messages begin with the path of the folder or of a file in it. */
 bool pf_hf_tokenizer(const char *folder, const json_t *config, pf_hf_family family,
                      bool with_vocabulary, pf_checkpoint *checkpoint, pf_error *error);
 

@@ -1,4 +1,4 @@
-/* floor 4.1 - tokenizer files: a tokenizer of any supported format, found from its content. */
+/* floor 4.1 - tokenizer files: reads a tokenizer of any format, recognised by its content. */
 #include "tokenizer_files.h"
 
 #include "formats.h"
@@ -18,7 +18,7 @@ typedef struct {
     char text[4096];
 } path_text;
 
-/* ---- what a file is ---- */
+/* ---- kinds of files ---- */
 
 typedef enum { JSON_TOKENIZER, JSON_VOCABULARY, MERGES, SENTENCEPIECE, GGUF, LLAMA2C } kind;
 
@@ -29,7 +29,7 @@ static bool contains(pf_slice bytes, const char *text) {
     return false;
 }
 
-/* A vocabulary is {"piece": number, ...}; in a tokenizer.json the first value is no number. */
+/* A vocabulary is {"piece": number, ...}. The first value of a tokenizer.json is not a number. */
 static bool is_vocabulary(pf_slice bytes) {
     size_t i = 1;
     while (i < bytes.size && bytes.data[i] != '"') i++;
@@ -40,7 +40,8 @@ static bool is_vocabulary(pf_slice bytes) {
     return i < bytes.size && bytes.data[i] >= '0' && bytes.data[i] <= '9';
 }
 
-/* Lines of text, the second of which has a blank between two words. */
+/* Text that begins with "#ver" (as in "#version: 0.2"), or has a space and a newline near the
+ * beginning. */
 static bool is_merges(pf_slice bytes) {
     pf_slice head = {bytes.data, bytes.size < 512 ? bytes.size : 512};
     if (bytes.size < 4 || memchr(head.data, '\0', head.size)) return false;
@@ -58,14 +59,14 @@ static kind kind_of(pf_slice bytes) {
     return is_merges(bytes) ? MERGES : LLAMA2C;
 }
 
-/* ---- names ---- */
+/* ---- paths ---- */
 
 static bool join(const char *folder, size_t n, const char *name, path_text *path) {
     int size = snprintf(path->text, sizeof path->text, "%.*s/%s", (int)n, folder, name);
     return size > 0 && (size_t)size < sizeof path->text;
 }
 
-/* The first of the names that is there. */
+/* Finds the first of the names that exists. */
 static bool find_in(const char *folder, size_t n, const char *const *names, path_text *path) {
     for (; *names; names++)
         if (join(folder, n, *names, path) && access(path->text, F_OK) == 0) return true;
@@ -96,7 +97,7 @@ bool pf_tokenizer_file_in_folder(const char *folder) {
 
 /* ---- reading ---- */
 
-/* The other one of the pair is beside it. */
+/* Reads a vocabulary and merges; `path` is one of the two, and the other must be in its folder. */
 static bool read_pair(const char *path, pf_slice bytes, kind what, pf_vocabulary *vocabulary,
                       pf_vocabulary_storage *storage, pf_error *error) {
     static const char *const merges[] = {"merges.txt", "vocab.bpe", NULL};
@@ -105,9 +106,9 @@ static bool read_pair(const char *path, pf_slice bytes, kind what, pf_vocabulary
     path_text other = {""};
     pf_file file;
     if (!find_beside(path, is_vocab ? merges : vocabularies, &other))
-        return pf_fail(error,
-                       "this is one half of a tokenizer; the other half, %s, is not beside it",
-                       is_vocab ? "merges.txt or vocab.bpe" : "vocab.json or encoder.json");
+        return pf_fail(
+            error, "this is one half of a tokenizer; the other half, %s, is not in the same folder",
+            is_vocab ? "merges.txt or vocab.bpe" : "vocab.json or encoder.json");
     if (!pf_file_open(other.text, &file, error)) return false;
     bool good = is_vocab ? pf_vocab_merges_read(bytes, file.bytes, vocabulary, storage, error)
                          : pf_vocab_merges_read(file.bytes, bytes, vocabulary, storage, error);
@@ -127,13 +128,14 @@ static bool read_bytes(const char *path, pf_slice bytes, size_t n_vocab, pf_voca
     case SENTENCEPIECE:
         return pf_sentencepiece_model_read(bytes, vocabulary, storage, error);
     case GGUF:
-        return pf_fail(error, "this is a GGUF file, and no tokenizer file");
+        return pf_fail(error, "this is a GGUF file, not a tokenizer file");
     case LLAMA2C:
         break;
     }
     if (n_vocab == 0)
-        return pf_fail(error, "this is none of tokenizer.json, tokenizer.model, vocab.json with "
-                              "merges.txt, and tokenizer.bin of a model of known size");
+        return pf_fail(error,
+                       "this is not a tokenizer.json, tokenizer.model, or vocab.json with "
+                       "merges.txt; if it is a tokenizer.bin, the model's size must be known");
     return pf_llama2c_tokenizer_read(bytes, n_vocab, vocabulary, storage, error);
 }
 

@@ -1,12 +1,13 @@
-/* floor 4.1 - tokenizer files: a tokenizer of any supported format, found from its content.
+/* floor 4.1 - tokenizer files: reads a tokenizer of any format, recognised by its content.
  *
- *   tokenizer.json            of Hugging Face
- *   tokenizer.model           of SentencePiece
- *   vocab.json, encoder.json  of GPT-2, with merges.txt or vocab.bpe beside it; or one of those two, with
- *   merges.txt, vocab.bpe     a vocabulary beside it
- *   tokenizer.bin             of llama2.c
- *   a GGUF                    that has one
- *   a folder                  with one of these, by the names above and in this order
+ *   tokenizer.json             Hugging Face
+ *   tokenizer.model            SentencePiece
+ *   vocab.json, encoder.json   GPT-2's vocabulary; merges.txt or vocab.bpe must be in its folder
+ *   merges.txt, vocab.bpe      GPT-2's merges; vocab.json or encoder.json must be in their folder
+ *   tokenizer.bin              llama2.c
+ *   a GGUF file                that contains a tokenizer
+ *   a folder                   with tokenizer.json, tokenizer.model, vocab.json, encoder.json or
+ *                              tokenizer.bin; the first of these that it has
  */
 #ifndef PF_TOKENIZER_FILES_H
 #define PF_TOKENIZER_FILES_H
@@ -15,17 +16,17 @@
 #include "vocabulary.h"
 #include "vocabulary_storage.h"
 
-/* Reads any of them but a GGUF. n_vocab: rows of the model's embedding, 0 if not known; tokenizer.bin
- * cannot be read without. Everything lands in *storage (zeroed by the caller, freed by it also on
- * failure). Messages begin with the file. */
+/* Reads any of them except a GGUF file. n_vocab: rows of the model's embedding, or 0 if unknown; a
+ * tokenizer.bin cannot be read without it. *storage owns all memory of the vocabulary: zero it
+ * before, and free it also after a failure. Messages begin with the path of a file. */
 bool pf_tokenizer_file_read(const char *path, size_t n_vocab, pf_vocabulary *vocabulary,
                             pf_vocabulary_storage *storage, pf_error *error);
 
-/* True if the folder has a tokenizer by one of the names above. */
+/* True if the folder has a tokenizer file, as listed for folders above. */
 bool pf_tokenizer_file_in_folder(const char *folder);
 
-/* Writes the tokenizer into the checkpoint (tokenizer.ggml.*), whose token_embd.weight says how many ids
- * there are. */
+/* Sets the tokenizer.ggml.* keys of the checkpoint from any of them. The tokenizer may not have
+ * more tokens than the checkpoint's token_embd.weight has rows. */
 bool pf_tokenizer_file_to_checkpoint(const char *path, pf_checkpoint *checkpoint, pf_error *error);
 
 #endif

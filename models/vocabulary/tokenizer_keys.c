@@ -1,4 +1,4 @@
-/* floor 3.6 - tokenizer keys: what a vocabulary has and GGUF has no keys for. */
+/* floor 3.6 - tokenizer keys: our own keys, for what a vocabulary has but GGUF has no keys for. */
 #include "tokenizer_keys.h"
 
 #include "memory.h"
@@ -13,7 +13,7 @@ static bool text_is(pf_text text, const char *other) {
     return text.size == strlen(other) && memcmp(text.bytes, other, text.size) == 0;
 }
 
-/* Steps by name, and how many arguments follow each. */
+/* The name of each step, and the number of its arguments. */
 static const struct {
     const char *name;
     size_t arguments;
@@ -28,7 +28,7 @@ static const struct {
     [PF_NORMAL_CHARSMAP] = {"charsmap", 0},
 };
 
-/* The compiled rules; an empty text if there are none. Some converters write them as i8. */
+/* *rules = the compiled rules, empty if there are none. Some converters write them as i8. */
 static bool get_charsmap(const pf_checkpoint *checkpoint, pf_text *rules, pf_error *error) {
     const pf_meta *meta = pf_checkpoint_find_meta(checkpoint, CHARSMAP);
     const void *array = NULL;
@@ -41,7 +41,7 @@ static bool get_charsmap(const pf_checkpoint *checkpoint, pf_text *rules, pf_err
     return true;
 }
 
-/* texts[*at] and its arguments -> step; *at moves on. */
+/* *step = the step texts[*at] and its arguments; advances *at. */
 static bool read_step(const pf_text *texts, size_t n, size_t *at, pf_text charsmap,
                       pf_normal_step *step, pf_error *error) {
     for (size_t kind = 0; kind < COUNT(step_names); kind++) {
@@ -56,7 +56,7 @@ static bool read_step(const pf_text *texts, size_t n, size_t *at, pf_text charsm
         *at += 1 + arguments;
         return true;
     }
-    return pf_fail(error, "the normaliser step \"%.*s\" is unknown, or lacks its texts",
+    return pf_fail(error, "the normaliser step \"%.*s\" is unknown, or lacks its arguments",
                    (int)(texts[*at].size < 40 ? texts[*at].size : 40), texts[*at].bytes);
 }
 
@@ -130,7 +130,7 @@ bool pf_tokenizer_keys_read(const pf_checkpoint *checkpoint, pf_vocabulary *voca
 
 /* ---- writing ---- */
 
-/* One step's name and texts; returns how many. */
+/* texts = the name of a step and its arguments; returns their number. */
 static size_t step_texts(const pf_normal_step *step, pf_text texts[3]) {
     size_t arguments = step_names[step->kind].arguments;
     texts[0] = (pf_text){step_names[step->kind].name, strlen(step_names[step->kind].name)};

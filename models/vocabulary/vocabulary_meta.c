@@ -13,11 +13,12 @@
 static const char *const kinds[] = {
     [PF_TOKENIZER_SPM] = "llama", [PF_TOKENIZER_BPE] = "gpt2", [PF_TOKENIZER_UNIGRAM] = "t5"};
 
-/* Pre-tokenizers of the Llama-3 kind: a pre-token found whole is taken whole, and BOS is added. */
+/* Pre-tokenizers of the Llama 3 kind: a pre-token that is a piece is not split, and BOS is
+ * added. */
 static const char *const whole_word_pres[] = {"llama-bpe", "llama3",    "llama-v3",
                                               "falcon3",   "falcon-h1", "pixtral",
                                               "midm-2.0",  "lfm2",      "tekken"};
-/* How end-of-turn tokens are called where no key names one. */
+/* Names of end-of-turn tokens, for files without a key for it. */
 static const char *const turn_ends[] = {"<|im_end|>",    "<|eot_id|>",      "<|end|>",
                                         "<end_of_turn>", "<|end_of_turn|>", "<EOT>"};
 
@@ -54,12 +55,12 @@ static bool read_kind(const pf_checkpoint *checkpoint, pf_vocabulary *vocabulary
         *found = true;
         return true;
     }
-    return pf_fail(
-        error, "the tokenizer model \"%.*s\" is not supported; supported are llama, gpt2 and t5",
-        (int)(model.size < 40 ? model.size : 40), model.bytes);
+    return pf_fail(error,
+                   "the tokenizer model \"%.*s\" is not supported; supported: llama, gpt2 and t5",
+                   (int)(model.size < 40 ? model.size : 40), model.bytes);
 }
 
-/* *values = the array under `key`, NULL if absent; its length must be that of the vocabulary. */
+/* *values = the array under `key`, or NULL if absent. It must have one entry per piece. */
 static bool get_per_piece(const pf_checkpoint *checkpoint, const char *key, pf_meta_type type,
                           size_t n_pieces, const char **values, pf_error *error) {
     const void *array = NULL;
@@ -72,7 +73,7 @@ static bool get_per_piece(const pf_checkpoint *checkpoint, const char *key, pf_m
     return true;
 }
 
-/* token_type is I32 by convention, U32 in some files. */
+/* token_type is an array of I32 by convention, but of U32 in some files. */
 static bool get_types(const pf_checkpoint *checkpoint, size_t n_pieces, const char **types,
                       pf_error *error) {
     const pf_meta *meta = pf_checkpoint_find_meta(checkpoint, KEY("token_type"));
@@ -105,7 +106,7 @@ static bool read_pieces(const pf_checkpoint *checkpoint, pf_vocabulary *vocabula
             memcpy(&type, types + i * sizeof type, sizeof type);
         else if (vocabulary->kind == PF_TOKENIZER_SPM && looks_like_byte(&pieces[i]))
             type = PF_TOKEN_BYTE;
-        /* 0 is "undefined" in ggml; what later versions may add is text like any other. */
+        /* ggml's 0, "undefined", and types that later versions may add are normal text. */
         if (type < PF_TOKEN_NORMAL || type > PF_TOKEN_BYTE) type = PF_TOKEN_NORMAL;
         pieces[i].type = (pf_token_type)type;
         vocabulary->byte_fallback |= type == PF_TOKEN_BYTE;
@@ -133,7 +134,8 @@ static bool read_merges(const pf_checkpoint *checkpoint, pf_vocabulary *vocabula
     return true;
 }
 
-/* *id = the key's value; 2^32 - 1 means none, as some converters write -1. */
+/* *id = the value of the key. 2^32 - 1, the -1 of some converters, means that there is no such
+ * token. */
 static bool get_id(const pf_checkpoint *checkpoint, const char *key, size_t n_pieces, int32_t *id,
                    pf_error *error) {
     const pf_meta *meta = pf_checkpoint_find_meta(checkpoint, key);
@@ -141,7 +143,8 @@ static bool get_id(const pf_checkpoint *checkpoint, const char *key, size_t n_pi
     bool is_negative =
         meta && (meta->type == PF_META_I32 || meta->type == PF_META_I64) && meta->value.i < 0;
     if (!meta) {
-        if (*id >= 0 && (size_t)*id >= n_pieces) *id = -1; /* a default, in a tiny vocabulary */
+        if (*id >= 0 && (size_t)*id >= n_pieces)
+            *id = -1; /* a default, and the vocabulary is tiny */
         return true;
     }
     if (!is_negative && !pf_checkpoint_get_u32(checkpoint, key, &value, error)) return false;
@@ -213,7 +216,7 @@ bool pf_vocabulary_from_checkpoint(const pf_checkpoint *checkpoint, pf_vocabular
         !read_ids(checkpoint, vocabulary, error) || !read_flags(checkpoint, vocabulary, error) ||
         !pf_tokenizer_keys_read(checkpoint, vocabulary, storage, error))
         return false;
-    if (!typed) { /* the ids say what token_type would have said */
+    if (!typed) { /* token_type is missing: the ids tell */
         if (vocabulary->bos >= 0) storage->pieces[vocabulary->bos].type = PF_TOKEN_CONTROL;
         if (vocabulary->eos >= 0) storage->pieces[vocabulary->eos].type = PF_TOKEN_CONTROL;
         if (vocabulary->unk >= 0) storage->pieces[vocabulary->unk].type = PF_TOKEN_UNKNOWN;
@@ -252,7 +255,7 @@ static bool set_scores_and_types(const pf_vocabulary *vocabulary, pf_checkpoint 
     return done;
 }
 
-/* Where an absent key would mean a default (SentencePiece), none is written out, as 2^32 - 1. */
+/* A missing token is written as 2^32 - 1 if an absent key would mean a default (SentencePiece). */
 static bool set_ids(const pf_vocabulary *vocabulary, pf_checkpoint *checkpoint, pf_error *error) {
     const struct {
         const char *key;
@@ -288,7 +291,7 @@ bool pf_vocabulary_to_checkpoint(const pf_vocabulary *vocabulary, pf_checkpoint 
                                  pf_error *error) {
     const char *kind = kinds[vocabulary->kind];
     size_t pre = strlen(vocabulary->pre);
-    /* Nothing of another vocabulary stays; the caller's may borrow from it all the same. */
+    /* Remove the old vocabulary. The new one may borrow from it: the bytes remain valid. */
     pf_checkpoint_drop_meta(checkpoint, KEY(""));
     pf_checkpoint_drop_meta(checkpoint, "performer.tokenizer.");
     return pf_checkpoint_set_text(checkpoint, KEY("model"), kind, strlen(kind), error) &&

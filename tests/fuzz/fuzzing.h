@@ -1,11 +1,11 @@
-/* floor 6.2 - fuzzing: what the fuzz targets do with the bytes that they are given.
+/* floor 6.2 - fuzzing: what each fuzz target does with its input.
  *
- * Each fuzz_NAME reads `data` as one format and uses what comes of it as the program would: a checkpoint
- * that is accepted runs a few tokens under both attentions, a vocabulary encodes a text. It returns 0;
- * the sanitizers say the rest. fuzz_targets lists them all, for the test that replays what was found.
+ * fuzz_NAME reads `data` as one format and uses the result as the program would: an accepted
+ * checkpoint runs a few tokens with softmax and with favor, a vocabulary encodes a text. It returns
+ * 0; failures are for the sanitizers to notice. fuzz_targets lists all targets, for test_fuzz.c.
  *
- * Where most bytes of a file are weights, the input is only its head, and the weights are made up here:
- * a fuzzer that may change any byte would else spend its time on those. */
+ * If most of a file would be weights, the input is only its head, and weights are made up here;
+ * otherwise the fuzzer would spend its time on changing weights. */
 #ifndef PF_FUZZING_H
 #define PF_FUZZING_H
 
@@ -30,7 +30,7 @@
 
 enum { FUZZ_WEIGHTS = 1 << 16 };
 
-/* data with numbers of moderate size behind it; free it. */
+/* Returns data followed by numbers of moderate size; free it. */
 static inline uint8_t *fuzz_padded(const uint8_t *data, size_t size, size_t *padded) {
     *padded = size + FUZZ_WEIGHTS;
     uint8_t *bytes = malloc(*padded);
@@ -77,8 +77,7 @@ static inline void fuzz_session(const pf_model *model, pf_attention_kind kind) {
     options.n_threads = 1;
     options.chunk = 4;
     options.context = model->context < 16 ? model->context : 16;
-    size_t limit =
-        (size_t)1 << 24; /* what the options ask for is the user's choice, not the file's */
+    size_t limit = (size_t)1 << 24; /* the user sets these options, not the file */
     if (kind == PF_ATTENTION_FAVOR && pf_state_bytes(model, &options) > limit) {
         options.attention.features = 8;
         options.attention.window = options.attention.sinks = 2;
@@ -100,7 +99,7 @@ static inline void fuzz_session(const pf_model *model, pf_attention_kind kind) {
     pf_session_free(session);
 }
 
-/* Runs a few tokens, and closes it. */
+/* Runs a few tokens, then closes *loaded. */
 static inline void fuzz_model(pf_loaded *loaded) {
     fuzz_session(loaded->model, PF_ATTENTION_SOFTMAX);
     fuzz_session(loaded->model, PF_ATTENTION_FAVOR);
@@ -108,7 +107,7 @@ static inline void fuzz_model(pf_loaded *loaded) {
     pf_loaded_close(loaded);
 }
 
-/* Opens bytes as a model, or failing that as a checkpoint whose tensors are all asked for. */
+/* Opens the bytes as a model; if that fails, as a checkpoint, and reads all its tensors. */
 static inline void fuzz_open(const uint8_t *bytes, size_t size) {
     pf_error error = {""};
     pf_loaded loaded;
@@ -140,7 +139,7 @@ static inline int fuzz_checkpoint(const uint8_t *data, size_t size) {
     return 0;
 }
 
-/* The tokenizer is one of ours: tokenizer.json has a target of its own. */
+/* The tokenizer is a fixture: tokenizer.json has its own target. */
 static inline int fuzz_hf(const uint8_t *data, size_t size) {
     static bool has_tokenizer;
     pf_error error = {""};
@@ -163,7 +162,7 @@ static inline int fuzz_pickle(const uint8_t *data, size_t size) {
     return 0;
 }
 
-/* A pickle in the archive that belongs around it, which the fuzzer would not put together. */
+/* Puts the pickle into an archive, which the fuzzer would not manage to build. */
 static inline int fuzz_pth(const uint8_t *data, size_t size) {
     size_t archive;
     uint8_t *bytes = zip_of_pickle(data, size, &archive);
@@ -176,7 +175,7 @@ static inline int fuzz_tokenizer_bin(const uint8_t *data, size_t size) {
     pf_error error = {""};
     pf_vocabulary vocabulary;
     pf_vocabulary_storage storage = {0};
-    size_t n = size ? data[size - 1] : 0; /* the file does not say how many there are */
+    size_t n = size ? data[size - 1] : 0; /* the file does not say how many pieces it has */
     if (n &&
         pf_llama2c_tokenizer_read((pf_slice){data, size - 1}, n, &vocabulary, &storage, &error))
         fuzz_vocabulary(&vocabulary, data, size);
@@ -204,7 +203,7 @@ static inline int fuzz_tokenizer_json(const uint8_t *data, size_t size) {
     return 0;
 }
 
-/* Files of ours that a target needs, opened once. */
+/* Fixtures that a target needs, opened once. */
 enum { FUZZ_FIXTURES = 4 };
 static pf_loaded fuzz_fixtures[FUZZ_FIXTURES];
 
@@ -225,7 +224,7 @@ static inline const pf_loaded *fuzz_fixture(int which) {
     return &fuzz_fixtures[which];
 }
 
-/* The model that snapshots are of, and the attentions that they may have. */
+/* The model of the snapshots, and the attentions that they may have. */
 enum { FUZZ_SNAPSHOTS = 4 };
 
 static inline pf_session *fuzz_snapshot_session(const pf_model *model, int which) {
@@ -244,7 +243,7 @@ static inline pf_session *fuzz_snapshot_session(const pf_model *model, int which
     return pf_session_new(model, &options, &error);
 }
 
-/* The size and the checksum are put right, so that what is behind them is reached. */
+/* Corrects the size and the checksum, so that the code after their checks is reached. */
 static inline int fuzz_snapshot(const uint8_t *data, size_t size) {
     static uint64_t fingerprint;
     const pf_model *model = fuzz_fixture(0)->model;
@@ -261,7 +260,7 @@ static inline int fuzz_snapshot(const uint8_t *data, size_t size) {
     for (size_t done = 0; done < size; done += 1 << 16)
         sum = pf_checksum(sum, bytes + done, size - done < 1 << 16 ? size - done : 1 << 16);
     memcpy(bytes + size, &sum, 8);
-    int kind = size > 32 ? bytes[32] % 3 : 0; /* as the file says; favor twice */
+    int kind = size > 32 ? bytes[32] % 3 : 0; /* as the file says; favor comes twice */
     for (int i = kind; i < (kind == 2 ? FUZZ_SNAPSHOTS : kind + 1); i++) {
         pf_continuation rest;
         pf_session *session = fuzz_snapshot_session(model, i);
@@ -280,7 +279,7 @@ static inline int fuzz_snapshot(const uint8_t *data, size_t size) {
     return 0;
 }
 
-/* The first byte says which tokenizer, the second which flags; the rest is the text. */
+/* The first byte selects the tokenizer, the second the flags; the rest is the text. */
 static inline int fuzz_prompt(const uint8_t *data, size_t size) {
     if (size < 2) return 0;
     const pf_tokenizer *tokenizer = fuzz_fixture(data[0] % FUZZ_FIXTURES)->tokenizer;

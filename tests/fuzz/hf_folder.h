@@ -1,7 +1,7 @@
-/* floor 6.1 - hf folder: a Hugging Face folder on disk whose files come from memory, one per process.
+/* floor 6.1 - hf folder: writes a Hugging Face folder from parts in memory; one folder per process.
  *
- * Weights would be most of it. A part is therefore only the head of a safetensors file; its length goes
- * before it and moderate numbers behind it.
+ * Most of it would be weights. So the part for a safetensors file is only its JSON header; the
+ * length is put before it, and moderate numbers after it.
  */
 #ifndef PF_HF_FOLDER_H
 #define PF_HF_FOLDER_H
@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { HF_WEIGHTS = 100000 }; /* as much as our fixtures have */
+enum { HF_WEIGHTS = 100000 }; /* as many as in our fixtures */
 
 static const char *const hf_names[] = {"config.json",
                                        "model.safetensors",
@@ -37,7 +37,7 @@ static inline void hf_remove_folder(void) {
     rmdir(hf_path);
 }
 
-/* Makes it with the first call; it goes when the process ends. */
+/* The first call makes the folder; it is removed when the process ends. */
 static inline const char *hf_folder(void) {
     if (hf_path[0]) return hf_path;
     const char *memory = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
@@ -47,7 +47,7 @@ static inline const char *hf_folder(void) {
     return hf_path;
 }
 
-/* NULL: there is no such file. */
+/* Writes a file of the folder; bytes NULL removes it. */
 static inline void hf_put(const char *name, const uint8_t *bytes, size_t n) {
     hf_folder();
     unlink(hf_file(name));
@@ -62,15 +62,16 @@ static inline void hf_put_weights(const char *name, const uint8_t *head, size_t 
     if (!bytes) abort();
     memcpy(bytes, &length, 8);
     if (n) memcpy(bytes + 8, head, n);
-    for (size_t i = 0; i < HF_WEIGHTS; i++) /* of any type: bytes of 0x38 to 0x3B and anything */
+    /* Moderate numbers in every type: the high byte is 0x38 to 0x3B, the low byte anything. */
+    for (size_t i = 0; i < HF_WEIGHTS; i++)
         bytes[8 + n + i] = (uint8_t)(i % 2 ? 0x38 + (i * 7919 >> 5 & 3) : i * 31 >> 3);
     hf_put(name, bytes, 8 + n + HF_WEIGHTS);
     free(bytes);
 }
 
-/* Parts with a NUL between: config.json, the head of the weights, tokenizer_config.json,
- * generation_config.json, model.safetensors.index.json; those that are empty are not there. With an index
- * the weights are in shard.safetensors. */
+/* The parts, separated by NULs: config.json, the header of the weights, tokenizer_config.json,
+ * generation_config.json, model.safetensors.index.json. An empty part is a missing file. If there
+ * is an index, the weights go to shard.safetensors. */
 static inline void hf_put_parts(const uint8_t *data, size_t size) {
     const uint8_t *part[5] = {NULL};
     size_t length[5] = {0};

@@ -1,4 +1,4 @@
-/* floor 6.3 - make_seeds: what fuzzing begins with: small valid files of every format, made from our fixtures.
+/* floor 6.3 - make_seeds: makes the first inputs for fuzzing from our fixtures: small valid files.
  *
  *   make_seeds FOLDER      writes FOLDER/TARGET/NAME for every target of fuzzing.h
  */
@@ -31,7 +31,7 @@ static void write_seed(const char *target, const char *name, const void *bytes, 
     if (!file || fwrite(bytes, 1, size, file) != size || fclose(file) != 0) die(path);
 }
 
-/* A GGUF file up to where its tensors begin. */
+/* Writes the seed `name`: the GGUF file at path without its tensor data. */
 static void gguf_head(const char *path, const char *name) {
     pf_error error = {""};
     pf_file file;
@@ -72,7 +72,8 @@ static void gguf_seeds(void) {
     unlink(path);
 }
 
-/* All that a calibration adds: keys and tensors per head, with fitted features and without. */
+/* Everything that a calibration adds: keys and tensors per head, with fitted features and
+ * without. */
 static void calibrated_seeds(void) {
     pf_error error = {""};
     const pf_loaded *from = fuzz_fixture(0);
@@ -166,7 +167,7 @@ static void add_file(const char *folder_name, const char *name) {
     pf_file_close(&file);
 }
 
-/* An index that puts every tensor of a head into the shard. */
+/* An index that puts every tensor of a header into the shard. */
 static void add_index(const char *head, size_t n) {
     json_t *tensors = json_loadb(head, n, 0, NULL), *map = json_object();
     const char *name;

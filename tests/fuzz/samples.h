@@ -1,4 +1,4 @@
-/* floor 6.1 - samples: small valid files of the formats that we have no fixtures of, made in memory. */
+/* floor 6.1 - samples: makes small valid files in memory, of formats without fixtures. */
 #ifndef PF_SAMPLES_H
 #define PF_SAMPLES_H
 
@@ -8,7 +8,7 @@
 
 enum { SAMPLE_BYTES = 8192 };
 
-/* A file in a buffer of its own. */
+/* A file in memory. */
 typedef struct sample {
     uint8_t bytes[SAMPLE_BYTES];
     size_t size;
@@ -49,7 +49,7 @@ static inline void sample_safetensors(sample *out) {
     out->size = 8 + size + 36;
 }
 
-/* What torch.save writes for {"a": a view [2, 3] of storage 0, "b": ..., "c": {"n": 3, ...}}. */
+/* The pickle of torch.save for {"a": a view [2, 3] of storage 0, "b": ..., "c": {"n": 3, ...}}. */
 static inline void sample_pickle(sample *out) {
 #define STORAGE "(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0000X\3\0\0\0cpuM\0\1tQ"
     static const char tensors[] = "\x80\2}q\0(X\1\0\0\0aq\1ctorch._utils\n_rebuild_tensor_v2\nq\2"
@@ -72,7 +72,7 @@ static inline void sample_pickle4(sample *out) {
     out->size = sizeof values - 1;
 }
 
-/* llama2.c's tokenizer.bin; returns how many pieces it has, which the file does not say. */
+/* llama2.c's tokenizer.bin. Returns the number of pieces, which the file does not say. */
 static inline size_t sample_tokenizer_bin(sample *out) {
     static const char *const pieces[] = {"<unk>", "\n<s>\n", "\n</s>\n", "<0x41>", " ",  "t",
                                          "h",     "e",       " t",       "he",     "\n", "<0x0A>"};
@@ -92,7 +92,7 @@ static inline size_t sample_tokenizer_bin(sample *out) {
     return n;
 }
 
-/* SentencePiece's tokenizer.model: pieces of one message each, then the specifications. */
+/* SentencePiece's tokenizer.model: one message per piece, then the specifications. */
 static inline void sample_tokenizer_model(sample *out, int model_type) {
     static const struct {
         const char *text;

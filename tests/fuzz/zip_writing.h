@@ -1,4 +1,4 @@
-/* floor 6.1 - zip writing: a PyTorch archive around a pickle, as torch.save lays it out. */
+/* floor 6.1 - zip writing: puts a pickle into an archive like those of torch.save. */
 #ifndef PF_ZIP_WRITING_H
 #define PF_ZIP_WRITING_H
 
@@ -25,7 +25,7 @@ static inline void zip_put(uint8_t **at, uint64_t value, int bytes) {
     for (int i = 0; i < bytes; i++) *(*at)++ = (uint8_t)(value >> 8 * i);
 }
 
-/* What local header and directory entry have in common, from the version on. */
+/* The fields that a local header and a directory entry share, from the version on. */
 static inline void zip_put_entry(uint8_t **at, uint32_t crc, uint32_t size, size_t name_size) {
     zip_put(at, 10, 2); /* version 1.0 */
     zip_put(at, 0, 4);  /* no flags; stored */
@@ -59,7 +59,8 @@ static inline void zip_add(zip_image *zip, const char *name, const void *bytes, 
     zip->n++;
 }
 
-/* The pickle with storages "0" (256 float32) and "1" (empty) beside it; free it. */
+/* Returns the archive of the pickle and two storages, "0" (256 float32) and "1" (empty); free
+ * it. */
 static inline uint8_t *zip_of_pickle(const uint8_t *pickle, size_t size, size_t *archive) {
     static const float storage[256] = {1, -2, 0.5f, 3};
     zip_image zip = {.bytes = malloc(size + 4096), .directory = malloc(1024)};

@@ -1,7 +1,6 @@
 /* floor 5.3 - open model: the model or the tokenizer that MODEL names. */
 #include "open_model.h"
 
-#include "numbers.h"
 #include "threads.h"
 #include "vocabulary_meta.h"
 

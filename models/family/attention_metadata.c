@@ -1,16 +1,16 @@
-/* floor 4.1 - favor keys: performer.* and blk.N.favor.* of a checkpoint -> how its model attends. */
-#include "favor_keys.h"
+/* floor 4.1 - attention metadata: how a checkpoint's model attends, read and written. */
+#include "attention_metadata.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #define KEY(name) "performer." name
-#define MAX_FEATURES (1u << 20) /* per head: far above what pays */
+#define MAX_FEATURES (1u << 20) /* per head: far more than is ever useful */
 
-/* ---- keys ---- */
+/* ---- reading keys ---- */
 
-/* Parses a name by one of pf_attention_parse and its like, into *value. */
+/* parse(name, value) with an untyped value, so that get_choice can call any of the three. */
 #define PARSE_INTO(parse, type)                                                                    \
     static bool parse##_into(const char *name, void *value) { return parse(name, (type *)value); }
 PARSE_INTO(pf_attention_parse, pf_attention_kind)
@@ -25,7 +25,7 @@ static bool get_choice(const pf_checkpoint *checkpoint, const char *key,
     if (!text.bytes) return true;
     if (text.size < sizeof name) memcpy(name, text.bytes, text.size);
     if (text.size < sizeof name && strlen(name) == text.size && parse(name, value)) return true;
-    return pf_fail(error, "the metadata key %s is \"%.*s\", which is none of its names", key,
+    return pf_fail(error, "the metadata key %s is \"%.*s\", which is not a known value", key,
                    (int)(text.size < 40 ? text.size : 40), text.bytes);
 }
 
@@ -51,7 +51,7 @@ static bool read_options(const pf_checkpoint *checkpoint, pf_attention_options *
     return true;
 }
 
-/* *heads = an aligned copy of the array [layers, KV heads], or NULL if there is none. */
+/* *heads = an aligned copy of the array [n_layers, n_kv_heads], or NULL if the key is absent. */
 static bool read_per_head(pf_checkpoint *checkpoint, const char *key, const pf_model *model,
                           const uint32_t **heads, pf_error *error) {
     const void *values = NULL;
@@ -84,7 +84,8 @@ static const pf_tensor *find(const place *p, const char *name, char *full, size_
     return pf_bind_find(p->binder, full);
 }
 
-/* *values = NULL if there is no such tensor. The last axis may be left out where it is 1. */
+/* Leaves *values as it is if there is no such tensor. A last axis of 1 may be missing in the
+ * file. */
 static bool bind(const place *p, const char *name, uint32_t n_dims, const uint64_t *shape,
                  const float **values) {
     char full[64];
@@ -92,13 +93,13 @@ static bool bind(const place *p, const char *name, uint32_t n_dims, const uint64
     return pf_bind_floats(p->binder, full, n_dims, shape, values, p->error);
 }
 
-/* Both or neither: one without the other would silently mean something else. */
+/* Binds both or neither: one without the other would silently mean something else. */
 static bool bind_pair(const place *p, const char *q_name, const char *k_name, uint32_t n_dims,
                       const uint64_t *shape, const float **q, const float **k) {
     if (!bind(p, q_name, n_dims, shape, q) || !bind(p, k_name, n_dims, shape, k)) return false;
     if (!*q != !*k)
-        return pf_fail(p->error, "blk.%u.favor.%s is there without %s", p->layer,
-                       *q ? q_name : k_name, *q ? k_name : q_name);
+        return pf_fail(p->error, "the tensor blk.%u.favor.%s is there, but not its partner %s",
+                       p->layer, *q ? q_name : k_name, *q ? k_name : q_name);
     return true;
 }
 
@@ -111,8 +112,8 @@ static bool bind_projection(const place *p, pf_favor_weights *favor) {
         return pf_fail(p->error, "%s has more than %u features", full, MAX_FEATURES);
     if (n != 1 && n != p->model->n_kv_heads && n != p->model->n_heads)
         return pf_fail(p->error,
-                       "%s is for %llu heads, but should be for the layer (1), its %u KV heads or "
-                       "its %u query heads",
+                       "%s has projections for %llu heads, but should have 1 for the whole layer, "
+                       "or one for each of its %u KV heads or %u query heads",
                        full, (unsigned long long)n, p->model->n_kv_heads, p->model->n_heads);
     favor->projection_features = (uint32_t)M;
     favor->n_projections = (uint32_t)n;
@@ -127,11 +128,13 @@ static bool bind_calibration(const place *p, pf_favor_weights *favor) {
         !bind(p, "proposal", 2, per_dim, &favor->proposal))
         return false;
     if (favor->q_map && !favor->q_center)
-        return pf_fail(p->error, "blk.%u.favor.q_map is there without q_center", p->layer);
+        return pf_fail(p->error, "the tensor blk.%u.favor.q_map is there, but q_center is missing",
+                       p->layer);
     return true;
 }
 
-/* The map `normalized`: rows w, then the row u, with one bias each. */
+/* The tensors of the map `normalized`. Each head has M rows w and then one row u, with a bias per
+ * row. */
 static bool bind_fitted(const place *p, pf_favor_weights *favor) {
     char full[64];
     uint64_t D = p->model->head_dim, H = p->model->n_heads, KV = p->model->n_kv_heads;
@@ -147,13 +150,14 @@ static bool bind_fitted(const place *p, pf_favor_weights *favor) {
         return false;
     int found = !!favor->q_weight + !!favor->q_bias + !!favor->k_weight + !!favor->k_bias;
     if (found != 0 && found != 4)
-        return pf_fail(p->error, "of blk.%u.favor.{q,k}.{weight,bias} only %d of 4 are there",
-                       p->layer, found);
+        return pf_fail(p->error,
+                       "only %d of the 4 tensors blk.%u.favor.{q,k}.{weight,bias} are there", found,
+                       p->layer);
     favor->fitted_features = found ? (uint32_t)rows - 1 : 0;
     return true;
 }
 
-/* The features that the layer's hungriest head asks for. */
+/* The largest number of features that any head of the layer uses. */
 static uint32_t layer_features(const pf_model *model, uint32_t layer) {
     if (!model->head_features) return model->attention.features;
     uint32_t most = 0;
@@ -166,7 +170,7 @@ static bool check_layer(const place *p, const pf_favor_weights *favor) {
     uint32_t wanted = layer_features(p->model, p->layer);
     if (wanted > MAX_FEATURES)
         return pf_fail(p->error,
-                       "performer.head_features asks for %u features; up to %u are possible",
+                       "performer.head_features asks for %u features; at most %u are supported",
                        wanted, MAX_FEATURES);
     if (p->model->attention.kind == PF_ATTENTION_FAVOR &&
         p->model->attention.map == PF_MAP_NORMALIZED && favor->fitted_features < wanted)
@@ -177,7 +181,7 @@ static bool check_layer(const place *p, const pf_favor_weights *favor) {
     return true;
 }
 
-bool pf_favor_bind(pf_binder *binder, pf_model *model, pf_layer *layers, pf_error *error) {
+bool pf_attention_bind(pf_binder *binder, pf_model *model, pf_layer *layers, pf_error *error) {
     pf_checkpoint *checkpoint = binder->checkpoint;
     model->attention = pf_attention_options_default();
     model->tail_rope = true;
@@ -194,4 +198,31 @@ bool pf_favor_bind(pf_binder *binder, pf_model *model, pf_layer *layers, pf_erro
             return false;
     }
     return true;
+}
+
+/* ---- writing ---- */
+
+static bool set_name(pf_checkpoint *checkpoint, const char *key, const char *name,
+                     pf_error *error) {
+    return pf_checkpoint_set_text(checkpoint, key, name, strlen(name), error);
+}
+
+bool pf_attention_to_checkpoint(const pf_attention_options *attention, pf_checkpoint *checkpoint,
+                                pf_error *error) {
+    if (!set_name(checkpoint, KEY("attention"), pf_attention_name(attention->kind), error))
+        return false;
+    if (attention->kind == PF_ATTENTION_SOFTMAX) return true;
+    if (!pf_checkpoint_set_u32(checkpoint, KEY("window"), attention->window, error) ||
+        !pf_checkpoint_set_u32(checkpoint, KEY("sinks"), attention->sinks, error))
+        return false;
+    if (attention->kind == PF_ATTENTION_LOCAL) return true;
+    if (attention->forget &&
+        !pf_checkpoint_set_u32(checkpoint, KEY("forget"), attention->forget, error))
+        return false;
+    return pf_checkpoint_set_u32(checkpoint, KEY("features"), attention->features, error) &&
+           set_name(checkpoint, KEY("map"), pf_map_name(attention->map), error) &&
+           set_name(checkpoint, KEY("projection"), pf_projection_name(attention->projection),
+                    error) &&
+           pf_checkpoint_set_f32(checkpoint, KEY("epsilon"), attention->epsilon, error) &&
+           pf_checkpoint_set_u64(checkpoint, KEY("seed"), attention->seed, error);
 }

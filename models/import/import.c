@@ -1,29 +1,29 @@
-/* floor 4.2 - foreign: checkpoints under their own project's tensor names -> GGUF's names and keys. */
-#include "foreign.h"
+/* floor 4.3 - import: a checkpoint with another project's tensor names -> GGUF's names and keys. */
+#include "import.h"
 
-#include "foreign_layouts.h"
+#include "import_projects.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* A layout is known by one tensor; what stands before its name is the prefix of all. */
+/* The tensor by which a project is recognised. Whatever precedes the name is the file's prefix. */
 static const struct {
     const char *tensor;
-    pf_foreign_layout translate;
-} layouts[] = {
-    {"tok_embeddings.weight", pf_foreign_llama2c},
-    {"transformer.wte.weight", pf_foreign_nanogpt},
-    {"token_emb.weight", pf_foreign_performer},
+    pf_import_project translate;
+} projects[] = {
+    {"tok_embeddings.weight", pf_import_llama2c},
+    {"transformer.wte.weight", pf_import_nanogpt},
+    {"token_emb.weight", pf_import_performer},
 };
-#define N_LAYOUTS (sizeof layouts / sizeof *layouts)
+#define N_PROJECTS (sizeof projects / sizeof *projects)
 
-bool pf_is_foreign(const pf_checkpoint *checkpoint) {
+bool pf_import_is_needed(const pf_checkpoint *checkpoint) {
     return pf_checkpoint_n_tensors(checkpoint) > 0 &&
            !pf_checkpoint_find_meta(checkpoint, "general.architecture") &&
            !pf_checkpoint_find(checkpoint, "token_embd.weight");
 }
 
-/* True if a tensor is called `suffix`, maybe behind a prefix that ends with a dot. */
+/* Finds a tensor whose name is `suffix`, or a prefix that ends in a dot and then `suffix`. */
 static bool find_prefix(const pf_checkpoint *checkpoint, const char *suffix, char *prefix,
                         size_t size) {
     for (size_t i = 0; i < pf_checkpoint_n_tensors(checkpoint); i++) {
@@ -38,23 +38,23 @@ static bool find_prefix(const pf_checkpoint *checkpoint, const char *suffix, cha
     return false;
 }
 
-static pf_foreign_layout choose(const pf_checkpoint *checkpoint, const json_t *config, char *prefix,
+static pf_import_project choose(const pf_checkpoint *checkpoint, const json_t *config, char *prefix,
                                 size_t size, pf_error *error) {
     prefix[0] = '\0';
     if (json_object_get(config, "tensors")) {
         const char *given = "";
         if (!pf_config_text(config, "prefix", &given, error)) return NULL;
         if (strlen(given) >= size) {
-            pf_fail(error, "\"prefix\" of the --config is too long");
+            pf_fail(error, "\"prefix\" in the --config is too long");
             return NULL;
         }
         memcpy(prefix, given, strlen(given) + 1);
-        return pf_foreign_listed;
+        return pf_import_listed;
     }
-    for (size_t i = 0; i < N_LAYOUTS; i++)
-        if (find_prefix(checkpoint, layouts[i].tensor, prefix, size)) return layouts[i].translate;
+    for (size_t i = 0; i < N_PROJECTS; i++)
+        if (find_prefix(checkpoint, projects[i].tensor, prefix, size)) return projects[i].translate;
     pf_fail(error,
-            "its tensors (%.80s, ...) are named as in no project that is known (llama2.c, nanoGPT, "
+            "the tensor names (%.80s, ...) match no known project (llama2.c, nanoGPT, "
             "performer-pytorch); list them in a --config FILE.json (docs/convert.md)",
             pf_checkpoint_tensor(checkpoint, 0)->name);
     return NULL;
@@ -62,12 +62,12 @@ static pf_foreign_layout choose(const pf_checkpoint *checkpoint, const json_t *c
 
 static pf_checkpoint *translate(pf_checkpoint *checkpoint, const json_t *config, pf_error *error) {
     char prefix[64];
-    pf_layout layout = {.from = checkpoint};
-    pf_foreign_layout chosen = choose(checkpoint, config, prefix, sizeof prefix, error);
-    if (chosen && pf_layout_begin(&layout, checkpoint, prefix, error) &&
-        chosen(&layout, config, error))
-        return pf_layout_end(&layout, error);
-    pf_layout_abort(&layout);
+    pf_tensor_names names = {.from = checkpoint};
+    pf_import_project chosen = choose(checkpoint, config, prefix, sizeof prefix, error);
+    if (chosen && pf_tensor_names_begin(&names, checkpoint, prefix, error) &&
+        chosen(&names, config, error))
+        return pf_tensor_names_end(&names, error);
+    pf_tensor_names_abort(&names);
     return NULL;
 }
 
@@ -83,15 +83,16 @@ static pf_checkpoint *translate_with(pf_checkpoint *checkpoint, const char *conf
     return result;
 }
 
-pf_checkpoint *pf_foreign_adopt(pf_checkpoint *checkpoint, const char *config, pf_error *error) {
+pf_checkpoint *pf_import_checkpoint(pf_checkpoint *checkpoint, const char *config,
+                                    pf_error *error) {
     pf_error reason = {""};
     char path[300];
     if (!checkpoint) return NULL;
     snprintf(path, sizeof path, "%s", pf_checkpoint_path(checkpoint));
-    if (pf_is_foreign(checkpoint)) {
+    if (pf_import_is_needed(checkpoint)) {
         checkpoint = translate_with(checkpoint, config, &reason);
     } else if (config) {
-        pf_fail(&reason, "the file says itself what --config would say; leave it out");
+        pf_fail(&reason, "this file needs no --config; leave it out");
         pf_checkpoint_free(checkpoint);
         checkpoint = NULL;
     }

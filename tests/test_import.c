@@ -1,8 +1,8 @@
-/* floor 6.2 - test of foreign: checkpoints of other projects give their own logits. */
+/* floor 6.2 - test_import: checkpoints of other projects give the same logits as there. */
 #include "testing.h"
 
 #include "convert.h"
-#include "foreign.h"
+#include "import.h"
 #include "formats.h"
 #include "load.h"
 #include "memory.h"
@@ -28,7 +28,8 @@ static void need_shared(void) {
 
 static void open_model(const char *path, const char *config, pf_loaded *loaded) {
     pf_error error = {""};
-    pf_checkpoint *checkpoint = pf_foreign_adopt(pf_checkpoint_open(path, &error), config, &error);
+    pf_checkpoint *checkpoint =
+        pf_import_checkpoint(pf_checkpoint_open(path, &error), config, &error);
     if (!checkpoint || !pf_loaded_bind(checkpoint, loaded, &error)) fail_msg("%s", error.message);
 }
 
@@ -41,7 +42,7 @@ static size_t read_ids(const char *path, int32_t *ids) {
     return n;
 }
 
-/* Largest difference of the logits from a file of float32 [tokens, V]. */
+/* The largest difference between the logits and those in a file, float32 [tokens, V]. */
 static double compare(const pf_loaded *loaded, const char *tokens, const char *golden, size_t chunk,
                       bool noncausal_stabilizer) {
     pf_error error = {""};
@@ -70,7 +71,7 @@ static double compare(const pf_loaded *loaded, const char *tokens, const char *g
     return most;
 }
 
-/* ---- against float64 references, from this repository ---- */
+/* ---- against float64 references in this repository ---- */
 
 static void test_nanogpt(void **state) {
     (void)state;
@@ -155,7 +156,7 @@ static void test_llama2c(void **state) {
     pf_loaded_close(&loaded);
 }
 
-/* ---- goldens of ../shared ---- */
+/* ---- goldens in ../shared ---- */
 
 static void test_gpt_char(void **state) {
     (void)state;
@@ -204,7 +205,7 @@ static void test_performer_pytorch(void **state) {
     pf_loaded_close(&loaded);
 }
 
-/* The .pt of the twins holds the tensors of their .bin, and tales-favor its own projections. */
+/* A .pt of tales-* has the same tensors as its .bin; tales-favor has its projections as well. */
 static void test_tales(void **state) {
     (void)state;
     need_shared();
@@ -234,14 +235,14 @@ static void test_tales(void **state) {
     }
 }
 
-/* ---- converting, and being told why not ---- */
+/* ---- conversions, and messages of those that fail ---- */
 
 static char output[64], config[64];
 
 static int make_paths(void **state) {
     (void)state;
-    snprintf(output, sizeof output, "/tmp/performer-test-foreign-%ld.gguf", (long)getpid());
-    snprintf(config, sizeof config, "/tmp/performer-test-foreign-%ld.json", (long)getpid());
+    snprintf(output, sizeof output, "/tmp/performer-test-import-%ld.gguf", (long)getpid());
+    snprintf(config, sizeof config, "/tmp/performer-test-import-%ld.json", (long)getpid());
     return 0;
 }
 
@@ -256,7 +257,7 @@ static void test_every_target_type(void **state) {
     (void)state;
     static const struct {
         pf_type type;
-        double tolerance; /* of 24 values in a row: quantised rows fall back where 32 do not fit */
+        double tolerance; /* rows of 24 values keep their type, as blocks of 32 do not fit */
     } targets[] = {
         {PF_F32, 1e-5}, {PF_F16, 2e-2}, {PF_BF16, 1e-1}, {PF_Q8_0, 1e-5}, {PF_Q4_0, 1e-5}};
     for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
@@ -283,7 +284,7 @@ static void assert_told(const char *path, const char *text, const char *says) {
         fclose(file);
     }
     pf_checkpoint *checkpoint =
-        pf_foreign_adopt(pf_checkpoint_open(path, &error), text ? config : NULL, &error);
+        pf_import_checkpoint(pf_checkpoint_open(path, &error), text ? config : NULL, &error);
     pf_checkpoint_free(checkpoint);
     assert_null(checkpoint);
     if (!strstr(error.message, says)) fail_msg("\"%s\" lacks \"%s\"", error.message, says);
@@ -294,14 +295,14 @@ static void test_what_is_not_known_is_told(void **state) {
     const char *performer = FIXTURES "performer.pt", *views = FIXTURES "views-2.pt";
     assert_told(performer, NULL, "\"causal\": true");
     assert_told(performer, "{}", "causal");
-    assert_told(performer, "{\"causal\": 1}", "\"causal\" of the --config");
+    assert_told(performer, "{\"causal\": 1}", "\"causal\" in the --config");
     assert_told(performer, "{\"causal\": true, \"local_attn_heads\": 2}", "local attention");
     assert_told(performer, "{\"causal\": true, \"reversible\": true}", "reversible");
     assert_told(performer, "{\"causal\": true", "line 1");
     assert_told(performer, "[]", "one JSON object");
-    assert_told(views, NULL, "named as in no project");
+    assert_told(views, NULL, "match no known project");
     assert_told(views, "{\"tensors\": []}", "should be an object");
-    assert_told(views, "{\"tensors\": {\"token_embd.weight\": 3}}", "as a text");
+    assert_told(views, "{\"tensors\": {\"token_embd.weight\": 3}}", "should be a string");
     assert_told(views, "{\"tensors\": {\"token_embd.weight\": \"whole\"}, \"ignore\": \"x\"}",
                 "a list");
     assert_told(views, "{\"tensors\": {\"token_embd.weight\": \"whole\"}}", "context_length");
@@ -319,7 +320,7 @@ static void test_no_memory(void **state) {
         pf_error error = {""};
         pf_loaded loaded = {0};
         pf_memory_fail_after(n);
-        pf_checkpoint *checkpoint = pf_foreign_adopt(
+        pf_checkpoint *checkpoint = pf_import_checkpoint(
             pf_checkpoint_open(FIXTURES "performer.pt", &error), FIXTURES "performer.json", &error);
         done = checkpoint && pf_loaded_bind(checkpoint, &loaded, &error);
         pf_memory_fail_after(0);
