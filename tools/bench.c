@@ -2,7 +2,7 @@
 #include "bench_print.h"
 #include "commands.h"
 #include "common.h"
-#include "cost.h"
+#include "flop_count.h"
 #include "divergence.h"
 #include "load.h"
 #include "matmul.h"

@@ -2,7 +2,7 @@
 #ifndef BENCH_PRINT_H
 #define BENCH_PRINT_H
 
-#include "limits.h"
+#include "roofline.h"
 #include "session.h"
 #include "terminal.h"
 

@@ -3,8 +3,8 @@
 #include "commands.h"
 #include "estimate.h"
 #include "given_texts.h"
-#include "lessons.h"
-#include "steps.h"
+#include "explain_why.h"
+#include "explain_steps.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #ifndef ROW_ERROR_H
 #define ROW_ERROR_H
 
-#include "walk.h"
+#include "explain_run.h"
 
 /* Distances are half the sum of |w - softmax| over the weights of the last token's row: 0 for the same
  * row, 1 for rows that look at different tokens. */

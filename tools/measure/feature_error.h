@@ -2,7 +2,7 @@
 #ifndef FEATURE_ERROR_H
 #define FEATURE_ERROR_H
 
-#include "head_rows.h"
+#include "qkv_rows.h"
 
 enum { FEATURE_SIZES = 7, FEATURE_LAYERS = 3 };
 

@@ -1,5 +1,5 @@
 /* floor 5.4 - limits: what this machine can do at best, measured in turn with what is compared to it. */
-#include "limits.h"
+#include "roofline.h"
 
 #include "common.h"
 #include "divergence.h"

@@ -1,8 +1,8 @@
 /* floor 5.7 - lessons: why Performer attention is built as it is, on the numbers of a walk. */
-#include "lessons.h"
+#include "explain_why.h"
 
 #include "common.h"
-#include "cost.h"
+#include "flop_count.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -189,7 +189,7 @@ static void lengths(const lessons *l, const walk *w, page *p) {
                   human_bytes(l->lengths[i].softmax_bytes, a),
                   human_bytes(l->lengths[i].favor_bytes, b), l->lengths[i].softmax_flops,
                   l->lengths[i].favor_flops);
-    page_code(p, "tools/measure/cost.c", "cost_of_attention");
+    page_code(p, "tools/measure/flop_count.c", "cost_of_attention");
 }
 
 void lessons_print(const lessons *l, const walk *w, page *p) {

@@ -1,5 +1,5 @@
 /* floor 5.5 - walk: one text through one model, and all that `explain` shows of one of its heads. */
-#include "walk.h"
+#include "explain_run.h"
 
 #include "terminal.h"
 

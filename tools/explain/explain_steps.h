@@ -2,8 +2,8 @@
 #ifndef STEPS_H
 #define STEPS_H
 
-#include "page.h"
-#include "walk.h"
+#include "text_page.h"
+#include "explain_run.h"
 
 /* From tokens to logits, one heading a step. */
 void steps_print(const walk *w, page *p);

@@ -2,7 +2,7 @@
 #ifndef LESSONS_H
 #define LESSONS_H
 
-#include "page.h"
+#include "text_page.h"
 #include "row_error.h"
 
 enum { LESSON_DRAWS = 64, LESSON_LENGTHS = 6 };

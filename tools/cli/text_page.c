@@ -1,5 +1,5 @@
 /* floor 5.3 - page: text in 80 columns: paragraphs, rows of numbers, tokens, and a pause between steps. */
-#include "page.h"
+#include "text_page.h"
 
 #include <utf8proc.h>
 

@@ -1,5 +1,5 @@
 /* floor 5.4 - cost: bytes moved and operations done per token, by counting. */
-#include "cost.h"
+#include "flop_count.h"
 
 static double matrix_bytes(pf_matrix m) {
     return m.rows ? (double)m.rows * (double)pf_row_bytes(m.type, m.cols) : 0;

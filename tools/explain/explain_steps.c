@@ -1,5 +1,5 @@
 /* floor 5.7 - steps: the guided walk of `explain` as text. */
-#include "steps.h"
+#include "explain_steps.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* floor 5.4 - head rows: queries, keys and values of every layer, for the first tokens of a text. */
-#include "head_rows.h"
+#include "qkv_rows.h"
 
 #include "memory.h"
 
