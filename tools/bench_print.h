@@ -14,7 +14,7 @@ typedef struct bench_result {
     size_t context, rounds;
     double tokens_per_second, share; /* medians of the rounds; share of the limit, 0 ... 1 */
     double slowest, fastest;         /* tokens per second */
-    limit_kind limit;
+    roofline_kind limit;
     double bytes_per_token, flops_per_token;
     size_t state_bytes;
     uint64_t rss_bytes; /* resident after the test, without what measures the limits */
@@ -26,7 +26,7 @@ typedef struct bench_report {
     const pf_model *model;
     pf_type type; /* of most weights */
     pf_session_options session;
-    limits *limits;
+    roofline *roofline;
     const bench_result *results;
     size_t n_results;
 } bench_report;

@@ -17,8 +17,8 @@ typedef struct explanation {
     const options *parsed;
     pf_loaded loaded;
     input_texts texts;
-    walk walk;
-    lessons lessons;
+    explain_run run;
+    explain_why why;
     estimate estimate;
 } explanation;
 
@@ -35,7 +35,7 @@ static bool read_text(explanation *e, pf_error *error) {
 }
 
 /* The checkpoint's own attention leads, unless --to says otherwise. */
-static bool settle(const explanation *e, walk_settings *settings, pf_error *error) {
+static bool settle(const explanation *e, explain_settings *settings, pf_error *error) {
     const options *parsed = e->parsed;
     const pf_model *model = e->loaded.model;
     pf_session_options session;
@@ -56,43 +56,45 @@ static bool settle(const explanation *e, walk_settings *settings, pf_error *erro
 }
 
 static bool explain(explanation *e, pf_error *error) {
-    walk_settings settings;
+    explain_settings settings;
     if (!pf_loaded_open(e->parsed->model, &e->loaded, error) || !read_text(e, error) ||
         !settle(e, &settings, error))
         return false;
     terminal_catch_interrupt();
     const pf_tokens *text = &e->texts.texts[0];
-    if (!walk_new(&e->walk, &e->loaded, text->ids, text->count, &settings, error)) return false;
-    if (!e->parsed->given[FLAG_ESTIMATE]) return lessons_measure(&e->lessons, &e->walk, error);
+    if (!explain_run_new(&e->run, &e->loaded, text->ids, text->count, &settings, error))
+        return false;
+    if (!e->parsed->given[FLAG_ESTIMATE]) return explain_why_measure(&e->why, &e->run, error);
     size_t draws = (size_t)e->parsed->values[FLAG_DRAWS].count;
-    return estimate_measure(&e->estimate, &e->walk, draws, error);
+    return estimate_measure(&e->estimate, &e->run, draws, error);
 }
 
 static void print_text(const explanation *e, output *out) {
-    const walk *w = &e->walk;
+    const explain_run *run = &e->run;
     char token[TOKEN_SIZE];
-    page p = {.out = out,
-              .pauses =
-                  e->parsed->given[FLAG_STEP] && output_is_terminal() && isatty(STDIN_FILENO)};
-    page_text(&p, "%s: family %s, %u layers, %u heads. Token %zu, %s, in layer %u, head %u.",
-              e->parsed->model, w->model->family, w->model->n_layers, w->model->n_heads, w->last,
-              token_cell(w->loaded->tokenizer, w->ids[w->last], -32, token), w->settings.layer,
-              w->settings.head);
+    text_page p = {.out = out,
+                   .pauses =
+                       e->parsed->given[FLAG_STEP] && output_is_terminal() && isatty(STDIN_FILENO)};
+    text_page_paragraph(
+        &p, "%s: family %s, %u layers, %u heads. Token %zu, %s, in layer %u, head %u.",
+        e->parsed->model, run->model->family, run->model->n_layers, run->model->n_heads, run->last,
+        token_cell(run->loaded->tokenizer, run->ids[run->last], -32, token), run->settings.layer,
+        run->settings.head);
     if (e->parsed->given[FLAG_ESTIMATE]) {
-        estimate_print(&e->estimate, w, &p);
+        estimate_print(&e->estimate, run, &p);
         return;
     }
-    steps_print(w, &p);
-    lessons_print(&e->lessons, w, &p);
+    explain_steps_print(run, &p);
+    explain_why_print(&e->why, run, &p);
 }
 
 static void print_json(const explanation *e, output *out) {
-    json_t *json = walk_json(&e->walk);
+    json_t *json = explain_run_json(&e->run);
     json_object_set_new(json, "model", json_text(e->parsed->model, strlen(e->parsed->model)));
     if (e->parsed->given[FLAG_ESTIMATE])
-        json_object_set_new(json, "estimate", estimate_json(&e->estimate, &e->walk));
+        json_object_set_new(json, "estimate", estimate_json(&e->estimate, &e->run));
     else
-        json_object_set_new(json, "lessons", lessons_json(&e->lessons, &e->walk));
+        json_object_set_new(json, "lessons", explain_why_json(&e->why, &e->run));
     output_json(out, json);
 }
 
@@ -114,8 +116,8 @@ static int run_explain(const options *parsed) {
         status = complain(&error);
     }
     estimate_free(&e.estimate);
-    lessons_free(&e.lessons);
-    walk_free(&e.walk);
+    explain_why_free(&e.why);
+    explain_run_free(&e.run);
     input_texts_free(&e.texts);
     pf_loaded_close(&e.loaded);
     return status;

@@ -32,10 +32,10 @@ typedef struct estimate {
 } estimate;
 
 /* False if the map is no estimator of e^score. Free in either case. */
-bool estimate_measure(estimate *e, const walk *w, size_t draws, pf_error *error);
+bool estimate_measure(estimate *e, const explain_run *run, size_t draws, pf_error *error);
 void estimate_free(estimate *e);
 
-void estimate_print(const estimate *e, const walk *w, page *p);
-json_t *estimate_json(const estimate *e, const walk *w);
+void estimate_print(const estimate *e, const explain_run *run, text_page *p);
+json_t *estimate_json(const estimate *e, const explain_run *run);
 
 #endif

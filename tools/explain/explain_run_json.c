@@ -1,4 +1,4 @@
-/* floor 5.5 - walk: one text through one model, and all that `explain` shows of one of its heads. */
+/* floor 5.5 - explain run: one text through one model, and all that `explain` shows of one of its heads. */
 #include "explain_run.h"
 
 #include "terminal.h"
@@ -13,20 +13,20 @@ static json_t *numbers(const float *x, size_t n) {
     return array;
 }
 
-static json_t *tokens_json(const walk *w) {
+static json_t *tokens_json(const explain_run *run) {
     json_t *array = json_array();
-    for (size_t t = 0; t < w->T; t++) {
+    for (size_t t = 0; t < run->T; t++) {
         size_t n = 0;
-        const char *text = w->loaded->tokenizer
-                               ? pf_tokenizer_bytes(w->loaded->tokenizer, w->ids[t], true, &n)
+        const char *text = run->loaded->tokenizer
+                               ? pf_tokenizer_bytes(run->loaded->tokenizer, run->ids[t], true, &n)
                                : NULL;
-        json_array_append_new(array, json_pack("{s:i, s:o}", "id", (int)w->ids[t], "text",
+        json_array_append_new(array, json_pack("{s:i, s:o}", "id", (int)run->ids[t], "text",
                                                text ? json_text(text, n) : json_null()));
     }
     return array;
 }
 
-static json_t *best_json(const walk_side *side) {
+static json_t *best_json(const explain_side *side) {
     json_t *array = json_array();
     for (size_t b = 0; b < TOP_TOKENS && side->next.best[b] >= 0; b++) {
         double logit = (double)side->logits[side->next.best[b]];
@@ -37,32 +37,32 @@ static json_t *best_json(const walk_side *side) {
     return array;
 }
 
-static json_t *side_json(const walk *w, const walk_side *side) {
-    return json_pack("{s:o, s:o, s:o, s:I}", "weights", numbers(side->weights, w->T), "out",
-                     numbers(side->out, w->model->head_dim), "best", best_json(side),
+static json_t *side_json(const explain_run *run, const explain_side *side) {
+    return json_pack("{s:o, s:o, s:o, s:I}", "weights", numbers(side->weights, run->T), "out",
+                     numbers(side->out, run->model->head_dim), "best", best_json(side),
                      "bad_denominators", (json_int_t)side->bad_denominators);
 }
 
-static json_t *softmax_json(const walk *w) {
-    const head_trace *trace = &w->softmax.trace;
-    json_t *side = side_json(w, &w->softmax);
-    json_object_set_new(side, "scores", numbers(trace->scores + w->last * w->T, w->T));
+static json_t *softmax_json(const explain_run *run) {
+    const head_trace *trace = &run->softmax.trace;
+    json_t *side = side_json(run, &run->softmax);
+    json_object_set_new(side, "scores", numbers(trace->scores + run->last * run->T, run->T));
     json_object_set_new(
         side, "log_denominator",
-        number((double)trace->exact_scale[w->last] + log((double)trace->exact_den[w->last])));
+        number((double)trace->exact_scale[run->last] + log((double)trace->exact_den[run->last])));
     return side;
 }
 
-static json_t *favor_json(const walk *w) {
-    const head_trace *trace = &w->favor.trace;
-    json_t *side = side_json(w, &w->favor), *estimates = json_array(), *z = json_array();
-    size_t D = trace->D, M = trace->M, t = w->last;
-    for (size_t j = 0; j < w->T; j++) {
+static json_t *favor_json(const explain_run *run) {
+    const head_trace *trace = &run->favor.trace;
+    json_t *side = side_json(run, &run->favor), *estimates = json_array(), *z = json_array();
+    size_t D = trace->D, M = trace->M, t = run->last;
+    for (size_t j = 0; j < run->T; j++) {
         int sign = 0;
         double estimate = M ? head_trace_estimate(trace, t, j, &sign) : -INFINITY;
         json_array_append_new(estimates,
                               json_pack("{s:i, s:o}", "sign", sign, "log", number(estimate)));
-        json_array_append_new(z, number(head_trace_z(trace, w->model->attention_scale, t, j)));
+        json_array_append_new(z, number(head_trace_z(trace, run->model->attention_scale, t, j)));
     }
     json_object_set_new(side, "map", json_string(M ? pf_map_name(trace->map) : "none"));
     json_object_set_new(side, "features", json_integer((json_int_t)M));
@@ -74,32 +74,33 @@ static json_t *favor_json(const walk *w) {
     json_object_set_new(side, "phi_q", numbers(trace->phi_q + t * M, M));
     json_object_set_new(side, "phi_k", numbers(trace->phi_k + t * M, M));
     json_object_set_new(side, "phi_q_log_scale", number((double)trace->q_scale[t]));
-    json_object_set_new(side, "phi_k_log_scales", numbers(trace->k_scale, w->T));
-    json_object_set_new(side, "running_maximum", numbers(trace->top, w->T));
+    json_object_set_new(side, "phi_k_log_scales", numbers(trace->k_scale, run->T));
+    json_object_set_new(side, "running_maximum", numbers(trace->top, run->T));
     json_object_set_new(side, "z", numbers(trace->z, M));
     json_object_set_new(side, "S_first_row", numbers(trace->S, D));
     json_object_set_new(side, "tail_out", numbers(trace->tail_out, D));
     return side;
 }
 
-static json_t *rows_json(const walk *w) {
-    const pf_model *m = w->model;
+static json_t *rows_json(const explain_run *run) {
+    const pf_model *m = run->model;
     size_t C = m->width, D = m->head_dim;
-    const head_trace *trace = &w->softmax.trace;
+    const head_trace *trace = &run->softmax.trace;
     return json_pack(
         "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "embedding",
-        numbers(w->embedding, C), "norm", numbers(w->attention_norm, C), "q", numbers(walk_q(w), D),
-        "k", numbers(walk_k(w), D), "v", numbers(walk_v(w), D), "q_turned",
-        numbers(trace->q + w->last * D, D), "k_turned", numbers(trace->k + w->last * D, D),
-        "attention_output", numbers(w->attention_output, C), "attention_residual",
-        numbers(w->attention_residual, C), "mlp_output", numbers(w->mlp_output, C), "layer_output",
-        numbers(w->layer_output, C), "final_norm", numbers(w->final_norm, C));
+        numbers(run->embedding, C), "norm", numbers(run->attention_norm, C), "q",
+        numbers(explain_run_q(run), D), "k", numbers(explain_run_k(run), D), "v",
+        numbers(explain_run_v(run), D), "q_turned", numbers(trace->q + run->last * D, D),
+        "k_turned", numbers(trace->k + run->last * D, D), "attention_output",
+        numbers(run->attention_output, C), "attention_residual",
+        numbers(run->attention_residual, C), "mlp_output", numbers(run->mlp_output, C),
+        "layer_output", numbers(run->layer_output, C), "final_norm", numbers(run->final_norm, C));
 }
 
-json_t *walk_json(const walk *w) {
-    return json_pack("{s:s, s:i, s:i, s:s, s:o, s:o, s:o, s:o, s:f}", "family", w->model->family,
-                     "layer", (int)w->settings.layer, "head", (int)w->settings.head, "to",
-                     w->settings.favor_leads ? "favor" : "softmax", "tokens", tokens_json(w),
-                     "rows", rows_json(w), "softmax", softmax_json(w), "favor", favor_json(w), "kl",
-                     w->kl);
+json_t *explain_run_json(const explain_run *run) {
+    return json_pack("{s:s, s:i, s:i, s:s, s:o, s:o, s:o, s:o, s:f}", "family", run->model->family,
+                     "layer", (int)run->settings.layer, "head", (int)run->settings.head, "to",
+                     run->settings.favor_leads ? "favor" : "softmax", "tokens", tokens_json(run),
+                     "rows", rows_json(run), "softmax", softmax_json(run), "favor", favor_json(run),
+                     "kl", run->kl);
 }

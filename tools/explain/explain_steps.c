@@ -1,4 +1,4 @@
-/* floor 5.7 - steps: the guided walk of `explain` as text. */
+/* floor 5.7 - explain steps: the guided walk of `explain` as text. */
 #include "explain_steps.h"
 
 #include <math.h>
@@ -7,124 +7,131 @@
 
 enum { NAME = 32 };
 
-static const char *name_of(const walk *w, size_t t, char *text) {
-    return token_cell(w->loaded->tokenizer, w->ids[t], -NAME, text);
+static const char *name_of(const explain_run *run, size_t t, char *text) {
+    return token_cell(run->loaded->tokenizer, run->ids[t], -NAME, text);
 }
 
-static void tokens(const walk *w, page *p) {
+static void tokens(const explain_run *run, text_page *p) {
     char line[PAGE_WIDTH * 4] = "", token[TOKEN_SIZE];
-    page_heading(p, "From text to tokens");
-    page_text(p,
-              "The tokenizer cuts the text into T = %zu pieces of its vocabulary; the model sees "
-              "only their ids.",
-              w->T);
-    page_line(p, "position id: piece");
-    size_t used = 0, in_line = 0, hidden = w->T > 32 ? w->T - 32 : 0;
-    for (size_t t = 0; t < w->T; t++) {
+    text_page_heading(p, "From text to tokens");
+    text_page_paragraph(
+        p,
+        "The tokenizer cuts the text into T = %zu pieces of its vocabulary; the model sees "
+        "only their ids.",
+        run->T);
+    text_page_line(p, "position id: piece");
+    size_t used = 0, in_line = 0, hidden = run->T > 32 ? run->T - 32 : 0;
+    for (size_t t = 0; t < run->T; t++) {
         if (hidden && t >= 16 && t < 16 + hidden) {
-            if (t == 16) page_line(p, ".. %zu more ..", hidden);
+            if (t == 16) text_page_line(p, ".. %zu more ..", hidden);
             continue;
         }
-        used += (size_t)snprintf(line + used, sizeof line - used, "%3zu %6d: %s", t, w->ids[t],
-                                 token_cell(w->loaded->tokenizer, w->ids[t], 13, token));
-        if (++in_line == 3 || t == w->last || (hidden && t == 15)) {
-            page_line(p, "%s", line);
+        used += (size_t)snprintf(line + used, sizeof line - used, "%3zu %6d: %s", t, run->ids[t],
+                                 token_cell(run->loaded->tokenizer, run->ids[t], 13, token));
+        if (++in_line == 3 || t == run->last || (hidden && t == 15)) {
+            text_page_line(p, "%s", line);
             used = in_line = 0;
         }
     }
-    page_text(p,
-              "The walk follows the last one, %s at position %zu: what it takes from the tokens "
-              "before it, and what the model then expects to come next.",
-              name_of(w, w->last, token), w->last);
-    page_code(p, "tokenizer/tokenizer.c", "pf_tokenizer_encode");
+    text_page_paragraph(
+        p,
+        "The walk follows the last one, %s at position %zu: what it takes from the tokens "
+        "before it, and what the model then expects to come next.",
+        name_of(run, run->last, token), run->last);
+    text_page_code(p, "tokenizer/tokenizer.c", "pf_tokenizer_encode");
 }
 
-static void embedding(const walk *w, page *p) {
-    const pf_model *m = w->model;
-    page_heading(p, "From a token to a vector");
-    page_text(p,
-              "Row %d of the embedding table E [V = %u, C = %u] is the token's vector x, the start "
-              "of the residual stream: every layer reads x and adds something to it.",
-              w->ids[w->last], m->n_vocab, m->width);
-    page_line(p, "x = %sE[id]%s", m->embedding_scale != 1 ? "sqrt(C) " : "",
-              m->position_embedding ? " + P[position]" : "");
-    page_numbers(p, "x", w->embedding, m->width);
-    page_code(p, "engine/forward.c", "pf_forward_embed");
+static void embedding(const explain_run *run, text_page *p) {
+    const pf_model *m = run->model;
+    text_page_heading(p, "From a token to a vector");
+    text_page_paragraph(
+        p,
+        "Row %d of the embedding table E [V = %u, C = %u] is the token's vector x, the start "
+        "of the residual stream: every layer reads x and adds something to it.",
+        run->ids[run->last], m->n_vocab, m->width);
+    text_page_line(p, "x = %sE[id]%s", m->embedding_scale != 1 ? "sqrt(C) " : "",
+                   m->position_embedding ? " + P[position]" : "");
+    text_page_numbers(p, "x", run->embedding, m->width);
+    text_page_code(p, "engine/forward.c", "pf_forward_embed");
 }
 
-static void norm(const walk *w, page *p) {
-    const pf_model *m = w->model;
-    page_heading(p, "The norm before attention, layer %u of %u", w->settings.layer, m->n_layers);
-    if (w->settings.layer > 0) {
+static void norm(const explain_run *run, text_page *p) {
+    const pf_model *m = run->model;
+    text_page_heading(p, "The norm before attention, layer %u of %u", run->settings.layer,
+                      m->n_layers);
+    if (run->settings.layer > 0) {
         char line[PAGE_WIDTH], number[CELL_SIZE];
-        size_t used = 0, first = w->settings.layer > 5 ? w->settings.layer - 5 : 0;
+        size_t used = 0, first = run->settings.layer > 5 ? run->settings.layer - 5 : 0;
         line[0] = 0;
-        for (size_t l = first; l <= w->settings.layer; l++)
+        for (size_t l = first; l <= run->settings.layer; l++)
             used += (size_t)snprintf(line + used, sizeof line - used, "%s",
-                                     cell(w->lengths[l], 11, number));
-        page_text(p,
-                  "The layers below have already added to x. Its length before layer %zu ... %u:",
-                  first, w->settings.layer);
-        page_line(p, "|x| = %s", line);
+                                     cell(run->lengths[l], 11, number));
+        text_page_paragraph(
+            p,
+            "The layers below have already added to x. Its length before layer %zu ... %u:", first,
+            run->settings.layer);
+        text_page_line(p, "|x| = %s", line);
     }
     bool rms = m->norm == PF_NORM_RMS;
-    page_text(p, "Attention reads x at a steady size, whatever has been added to it.");
-    page_line(p, "%s",
-              rms ? "y = x / sqrt(mean(x^2) + eps) * weight"
-                  : "y = (x - mean(x)) / sqrt(variance(x) + eps) * weight + bias");
-    page_numbers(p, "y", w->attention_norm, m->width);
-    page_code(p, "engine/forward.c", "norm_row");
+    text_page_paragraph(p, "Attention reads x at a steady size, whatever has been added to it.");
+    text_page_line(p, "%s",
+                   rms ? "y = x / sqrt(mean(x^2) + eps) * weight"
+                       : "y = (x - mean(x)) / sqrt(variance(x) + eps) * weight + bias");
+    text_page_numbers(p, "y", run->attention_norm, m->width);
+    text_page_code(p, "engine/forward.c", "norm_row");
 }
 
-static void projections(const walk *w, page *p) {
-    const pf_model *m = w->model;
+static void projections(const explain_run *run, text_page *p) {
+    const pf_model *m = run->model;
     uint32_t G = m->n_heads / m->n_kv_heads, D = m->head_dim;
-    page_heading(p, "Query, key and value of head %u", w->settings.head);
-    page_text(p,
-              "Three matrices turn y into what the token asks for (q), what it can be found by (k) "
-              "and what it gives to those who find it (v). H = %u query heads of D = %u dims stand "
-              "side by side in one matrix%s.",
-              m->n_heads, D, G > 1 ? "; several of them share a key and value head" : "");
-    page_line(p, "q = W_q y   W_q [%u, %u]    k, v = W_k y, W_v y   W_k, W_v [%u, %u]",
-              m->n_heads * D, m->width, m->n_kv_heads * D, m->width);
+    text_page_heading(p, "Query, key and value of head %u", run->settings.head);
+    text_page_paragraph(
+        p,
+        "Three matrices turn y into what the token asks for (q), what it can be found by (k) "
+        "and what it gives to those who find it (v). H = %u query heads of D = %u dims stand "
+        "side by side in one matrix%s.",
+        m->n_heads, D, G > 1 ? "; several of them share a key and value head" : "");
+    text_page_line(p, "q = W_q y   W_q [%u, %u]    k, v = W_k y, W_v y   W_k, W_v [%u, %u]",
+                   m->n_heads * D, m->width, m->n_kv_heads * D, m->width);
     if (G > 1)
-        page_line(p, "query head %u reads key and value head %u of %u", w->settings.head,
-                  w->settings.head / G, m->n_kv_heads);
-    if (m->layers[w->settings.layer].q_norm)
-        page_line(p, "q and k have an RMS norm of their own, already applied here");
-    page_numbers(p, "q", walk_q(w), D);
-    page_numbers(p, "k", walk_k(w), D);
-    page_numbers(p, "v", walk_v(w), D);
-    page_code(p, "engine/forward.c", "pf_forward_project");
+        text_page_line(p, "query head %u reads key and value head %u of %u", run->settings.head,
+                       run->settings.head / G, m->n_kv_heads);
+    if (m->layers[run->settings.layer].q_norm)
+        text_page_line(p, "q and k have an RMS norm of their own, already applied here");
+    text_page_numbers(p, "q", explain_run_q(run), D);
+    text_page_numbers(p, "k", explain_run_k(run), D);
+    text_page_numbers(p, "v", explain_run_v(run), D);
+    text_page_code(p, "engine/forward.c", "pf_forward_project");
 }
 
-static void positions(const walk *w, page *p) {
-    const pf_model *m = w->model;
-    page_heading(p, "Where the token stands");
+static void positions(const explain_run *run, text_page *p) {
+    const pf_model *m = run->model;
+    text_page_heading(p, "Where the token stands");
     if (!pf_position_rotates(m->position)) {
-        page_text(p,
-                  m->position == PF_POSITION_LEARNED
-                      ? "This model added a learned vector P[position] to the embedding: q and k "
-                        "already know where they stand, and are used as they are."
-                      : "This model gives its tokens no position: q and k are used as they are.");
+        text_page_paragraph(
+            p, m->position == PF_POSITION_LEARNED
+                   ? "This model added a learned vector P[position] to the embedding: q and k "
+                     "already know where they stand, and are used as they are."
+                   : "This model gives its tokens no position: q and k are used as they are.");
         return;
     }
-    const head_trace *trace = &w->softmax.trace;
-    page_text(p,
-              "RoPE turns each pair of dims of q and k by position * theta^(-2i/n): slow and fast "
-              "clocks. The product of a turned q and a turned k depends on their distance alone.");
-    page_line(p, "(a, b) -> (a cos - b sin, a sin + b cos)");
-    page_line(p, "pairs %s, theta = %g, n = %u",
-              m->position == PF_POSITION_ROPE_ADJACENT ? "(x[2i], x[2i+1])" : "(x[i], x[i+n/2])",
-              (double)m->rope_base, m->rope_dim);
-    page_numbers(p, "q before", walk_q(w), m->head_dim);
-    page_numbers(p, "q turned", trace->q + w->last * m->head_dim, m->head_dim);
-    page_numbers(p, "k turned", trace->k + w->last * m->head_dim, m->head_dim);
-    page_code(p, "engine/attention/rope.c", "pf_rope_turn");
+    const head_trace *trace = &run->softmax.trace;
+    text_page_paragraph(
+        p, "RoPE turns each pair of dims of q and k by position * theta^(-2i/n): slow and fast "
+           "clocks. The product of a turned q and a turned k depends on their distance alone.");
+    text_page_line(p, "(a, b) -> (a cos - b sin, a sin + b cos)");
+    text_page_line(p, "pairs %s, theta = %g, n = %u",
+                   m->position == PF_POSITION_ROPE_ADJACENT ? "(x[2i], x[2i+1])"
+                                                            : "(x[i], x[i+n/2])",
+                   (double)m->rope_base, m->rope_dim);
+    text_page_numbers(p, "q before", explain_run_q(run), m->head_dim);
+    text_page_numbers(p, "q turned", trace->q + run->last * m->head_dim, m->head_dim);
+    text_page_numbers(p, "k turned", trace->k + run->last * m->head_dim, m->head_dim);
+    text_page_code(p, "engine/attention/rope.c", "pf_rope_turn");
 }
 
-static void rest_of_layer(const walk *w, page *p) {
-    const pf_model *m = w->model;
+static void rest_of_layer(const explain_run *run, text_page *p) {
+    const pf_model *m = run->model;
     static const char *const formulas[] = {
         [PF_MLP_SWIGLU] = "down (silu(gate y) * up y)",
         [PF_MLP_GEGLU] = "down (gelu(gate y) * up y)",
@@ -132,65 +139,69 @@ static void rest_of_layer(const walk *w, page *p) {
         [PF_MLP_GELU_ERF] = "down gelu(up y)",
         [PF_MLP_RELU] = "down relu(up y)",
     };
-    page_heading(
+    text_page_heading(
         p, "Back into the residual stream, and the MLP (%s)",
-        pf_attention_name(w->settings.favor_leads ? PF_ATTENTION_FAVOR : PF_ATTENTION_SOFTMAX));
-    page_text(p,
-              "All heads side by side, [H D = %u], go through one matrix and are added to x. From "
-              "here on the walk follows %s (--to).",
-              m->n_heads * m->head_dim,
-              w->settings.favor_leads ? "Performer attention" : "exact softmax");
-    page_line(p, "x += W_o out    W_o [%u, %u]", m->width, m->n_heads * m->head_dim);
-    page_numbers(p, "W_o out", w->attention_output, m->width);
-    page_numbers(p, "x", w->attention_residual, m->width);
-    page_code(p, "engine/forward.c", "add_linear");
-    page_text(
+        pf_attention_name(run->settings.favor_leads ? PF_ATTENTION_FAVOR : PF_ATTENTION_SOFTMAX));
+    text_page_paragraph(
+        p,
+        "All heads side by side, [H D = %u], go through one matrix and are added to x. From "
+        "here on the walk follows %s (--to).",
+        m->n_heads * m->head_dim,
+        run->settings.favor_leads ? "Performer attention" : "exact softmax");
+    text_page_line(p, "x += W_o out    W_o [%u, %u]", m->width, m->n_heads * m->head_dim);
+    text_page_numbers(p, "W_o out", run->attention_output, m->width);
+    text_page_numbers(p, "x", run->attention_residual, m->width);
+    text_page_code(p, "engine/forward.c", "add_linear");
+    text_page_paragraph(
         p, "The MLP works on each token alone: a wider vector of F = %u, a nonlinearity, and back.",
         m->hidden);
-    page_line(p, "x += %s,   y = norm(x)", formulas[m->mlp]);
-    page_numbers(p, "MLP", w->mlp_output, m->width);
-    page_numbers(p, "x", w->layer_output, m->width);
-    page_code(p, "engine/forward.c", "mlp");
+    text_page_line(p, "x += %s,   y = norm(x)", formulas[m->mlp]);
+    text_page_numbers(p, "MLP", run->mlp_output, m->width);
+    text_page_numbers(p, "x", run->layer_output, m->width);
+    text_page_code(p, "engine/forward.c", "mlp");
 }
 
-static void print_best(const walk *w, const walk_side *side, size_t b, char *text, size_t size) {
+static void print_best(const explain_run *run, const explain_side *side, size_t b, char *text,
+                       size_t size) {
     char token[TOKEN_SIZE];
     text[0] = 0;
     int32_t id = side->next.best[b];
     if (id < 0) return;
-    snprintf(text, size, "%s %9.4f %6.2f%%", token_cell(w->loaded->tokenizer, id, 14, token),
+    snprintf(text, size, "%s %9.4f %6.2f%%", token_cell(run->loaded->tokenizer, id, 14, token),
              (double)side->logits[id], 100 * exp((double)side->logits[id] - side->next.log_sum));
 }
 
-static void logits(const walk *w, page *p) {
-    const pf_model *m = w->model;
+static void logits(const explain_run *run, text_page *p) {
+    const pf_model *m = run->model;
     char left[TOKEN_SIZE + 64], right[TOKEN_SIZE + 64];
-    page_heading(p, "From the last vector to the next token");
-    page_text(
+    text_page_heading(p, "From the last vector to the next token");
+    text_page_paragraph(
         p,
         "The other layers do the same. The last x is normed once more and compared with every "
         "token's vector: V = %u logits, whose softmax is the model's prediction.",
         m->n_vocab);
-    page_line(p, "logits = W norm(x)   W [%u, %u]    p = softmax(logits)", m->n_vocab, m->width);
-    page_numbers(p, "norm(x)", w->final_norm, m->width);
-    page_line(p, "the whole model under softmax          under favor");
-    page_line(p, "%-14s %9s %7s     %-14s %9s %7s", "token", "logit", "p", "token", "logit", "p");
+    text_page_line(p, "logits = W norm(x)   W [%u, %u]    p = softmax(logits)", m->n_vocab,
+                   m->width);
+    text_page_numbers(p, "norm(x)", run->final_norm, m->width);
+    text_page_line(p, "the whole model under softmax          under favor");
+    text_page_line(p, "%-14s %9s %7s     %-14s %9s %7s", "token", "logit", "p", "token", "logit",
+                   "p");
     for (size_t b = 0; b < TOP_TOKENS; b++) {
-        print_best(w, &w->softmax, b, left, sizeof left);
-        print_best(w, &w->favor, b, right, sizeof right);
-        page_line(p, "%s     %s", left, right);
+        print_best(run, &run->softmax, b, left, sizeof left);
+        print_best(run, &run->favor, b, right, sizeof right);
+        text_page_line(p, "%s     %s", left, right);
     }
-    page_line(p, "KL(softmax || favor) = %.4f nats", w->kl);
-    page_code(p, "engine/forward.c", "pf_forward");
+    text_page_line(p, "KL(softmax || favor) = %.4f nats", run->kl);
+    text_page_code(p, "engine/forward.c", "pf_forward");
 }
 
-void steps_print(const walk *w, page *p) {
-    tokens(w, p);
-    embedding(w, p);
-    norm(w, p);
-    projections(w, p);
-    positions(w, p);
-    steps_print_attention(w, p);
-    rest_of_layer(w, p);
-    logits(w, p);
+void explain_steps_print(const explain_run *run, text_page *p) {
+    tokens(run, p);
+    embedding(run, p);
+    norm(run, p);
+    projections(run, p);
+    positions(run, p);
+    explain_steps_print_attention(run, p);
+    rest_of_layer(run, p);
+    logits(run, p);
 }

@@ -1,15 +1,15 @@
-/* floor 5.7 - steps: the guided walk of `explain` as text. */
-#ifndef STEPS_H
-#define STEPS_H
+/* floor 5.7 - explain steps: the guided walk of `explain` as text. */
+#ifndef EXPLAIN_STEPS_H
+#define EXPLAIN_STEPS_H
 
 #include "text_page.h"
 #include "explain_run.h"
 
 /* From tokens to logits, one heading a step. */
-void steps_print(const walk *w, page *p);
+void explain_steps_print(const explain_run *run, text_page *p);
 
 /* Of these the middle: scores and softmax, features, S and z, and both side by side. */
-void steps_print_attention(const walk *w, page *p);
+void explain_steps_print_attention(const explain_run *run, text_page *p);
 
 /* phi of a map in one line, e.g. "phi(x)_m = exp(w_m.x - |x|^2/2) / sqrt(M)". */
 const char *map_formula(pf_map_kind map);

@@ -1,4 +1,4 @@
-/* floor 5.7 - steps: the guided walk of `explain` as text. */
+/* floor 5.7 - explain steps: the guided walk of `explain` as text. */
 #include "explain_steps.h"
 
 #include <math.h>
@@ -26,147 +26,156 @@ static void bar(double share, char *text) {
     text[n] = 0;
 }
 
-static void exact(const walk *w, page *p) {
-    const head_trace *trace = &w->softmax.trace;
-    const pf_model *m = w->model;
+static void exact(const explain_run *run, text_page *p) {
+    const head_trace *trace = &run->softmax.trace;
+    const pf_model *m = run->model;
     char token[TOKEN_SIZE], a[CELL_SIZE], b[CELL_SIZE], hashes[BAR + 1];
-    size_t shown[WALK_MAX_TOKENS], n = walk_choose(w, ROWS, shown);
-    page_heading(p, "Exact attention: scores and softmax");
-    page_text(p,
-              "The query meets the key of every token so far. e^score, divided by the sum of them "
-              "all, is the share that the token gives to each; the output is the values mixed in "
-              "these shares.");
-    page_line(p, "score_j = q.k_j * %.4f    w_j = e^score_j / sum    out = sum_j w_j v_j",
-              (double)m->attention_scale);
-    page_line(p, "%4s %-14s %10s %10s %8s", "j", "token", "score", "e^score", "w");
+    size_t shown[EXPLAIN_MAX_TOKENS], n = explain_run_choose(run, ROWS, shown);
+    text_page_heading(p, "Exact attention: scores and softmax");
+    text_page_paragraph(
+        p, "The query meets the key of every token so far. e^score, divided by the sum of them "
+           "all, is the share that the token gives to each; the output is the values mixed in "
+           "these shares.");
+    text_page_line(p, "score_j = q.k_j * %.4f    w_j = e^score_j / sum    out = sum_j w_j v_j",
+                   (double)m->attention_scale);
+    text_page_line(p, "%4s %-14s %10s %10s %8s", "j", "token", "score", "e^score", "w");
     for (size_t i = 0; i < n; i++) {
         size_t j = shown[i];
-        double score = (double)trace->scores[w->last * w->T + j];
-        bar((double)w->softmax.weights[j], hashes);
-        page_line(p, "%4zu %s %s %s %8.4f %s", j,
-                  token_cell(w->loaded->tokenizer, w->ids[j], 14, token), cell(score, 10, a),
-                  cell_of_log(1, score, 10, b), (double)w->softmax.weights[j], hashes);
+        double score = (double)trace->scores[run->last * run->T + j];
+        bar((double)run->softmax.weights[j], hashes);
+        text_page_line(p, "%4zu %s %s %s %8.4f %s", j,
+                       token_cell(run->loaded->tokenizer, run->ids[j], 14, token),
+                       cell(score, 10, a), cell_of_log(1, score, 10, b),
+                       (double)run->softmax.weights[j], hashes);
     }
-    if (n < w->T) page_line(p, "%4s %zu more with less weight", "..", w->T - n);
-    double log_sum = (double)trace->exact_scale[w->last] + log((double)trace->exact_den[w->last]);
-    page_line(p, "%-30s %10s", "sum of all", cell_of_log(1, log_sum, 10, a));
-    page_numbers(p, "out", w->softmax.out, m->head_dim);
-    page_text(p,
-              "To be able to do this again, keys and values of all tokens must be kept: 2 D = %u "
-              "floats a token for this head, %zu by now, and each next token reads them all.",
-              2 * m->head_dim, 2 * m->head_dim * w->T);
-    page_code(p, "engine/attention/attention_exact.c", "pf_exact_token");
+    if (n < run->T) text_page_line(p, "%4s %zu more with less weight", "..", run->T - n);
+    double log_sum =
+        (double)trace->exact_scale[run->last] + log((double)trace->exact_den[run->last]);
+    text_page_line(p, "%-30s %10s", "sum of all", cell_of_log(1, log_sum, 10, a));
+    text_page_numbers(p, "out", run->softmax.out, m->head_dim);
+    text_page_paragraph(
+        p,
+        "To be able to do this again, keys and values of all tokens must be kept: 2 D = %u "
+        "floats a token for this head, %zu by now, and each next token reads them all.",
+        2 * m->head_dim, 2 * m->head_dim * run->T);
+    text_page_code(p, "engine/attention/attention_exact.c", "pf_exact_token");
 }
 
-static bool is_calibrated(const walk *w) {
-    const pf_favor_weights *favor = &w->model->layers[w->settings.layer].favor;
-    return favor->q_center && !w->settings.favor.attention.uncalibrated;
+static bool is_calibrated(const explain_run *run) {
+    const pf_favor_weights *favor = &run->model->layers[run->settings.layer].favor;
+    return favor->q_center && !run->settings.favor.attention.uncalibrated;
 }
 
 /* What stands between phi(q).phi(k) and e^(q.k). */
-static void name_map(const walk *w, page *p) {
-    const head_trace *trace = &w->favor.trace;
+static void name_map(const explain_run *run, text_page *p) {
+    const head_trace *trace = &run->favor.trace;
     if (trace->map == PF_MAP_NORMALIZED)
-        page_text(p,
-                  "The rows w, b, u and c of this map were fitted to the model by `performer "
-                  "calibrate`: nothing is random, and phi(q).phi(k) is e^score only up to a factor "
-                  "of each query, which division by the sum removes.");
+        text_page_paragraph(
+            p, "The rows w, b, u and c of this map were fitted to the model by `performer "
+               "calibrate`: nothing is random, and phi(q).phi(k) is e^score only up to a factor "
+               "of each query, which division by the sum removes.");
     else if (trace->map == PF_MAP_ELU)
-        page_text(p, "This map is no estimate of e^score: it is another kernel, simple and without "
-                     "randomness.");
+        text_page_paragraph(
+            p, "This map is no estimate of e^score: it is another kernel, simple and without "
+               "randomness.");
     else if (trace->map == PF_MAP_RELU)
-        page_text(p,
-                  "This map estimates another kernel than e^score: of the angle between q and k.");
+        text_page_paragraph(
+            p, "This map estimates another kernel than e^score: of the angle between q and k.");
     else
-        page_text(p,
-                  "The w_m are random, N(0, I), %s%s. On average over their draws phi(x).phi(y) = "
-                  "e^(x.y) exactly: with x = q sqrt(scale), y = k sqrt(scale) that is e^score.",
-                  w->settings.favor.attention.projection == PF_PROJECTION_IID
-                      ? "drawn independently"
-                      : "orthogonal in blocks of D",
-                  is_calibrated(w)
-                      ? "; q and k were first centred and balanced by the calibration in the file"
-                      : "");
+        text_page_paragraph(
+            p,
+            "The w_m are random, N(0, I), %s%s. On average over their draws phi(x).phi(y) = "
+            "e^(x.y) exactly: with x = q sqrt(scale), y = k sqrt(scale) that is e^score.",
+            run->settings.favor.attention.projection == PF_PROJECTION_IID
+                ? "drawn independently"
+                : "orthogonal in blocks of D",
+            is_calibrated(run)
+                ? "; q and k were first centred and balanced by the calibration in the file"
+                : "");
 }
 
 /* What Z means for features that are drawn; fitted ones and elu + 1 do not care. */
-static void print_hardness(const walk *w, page *p) {
-    const head_trace *trace = &w->favor.trace;
+static void print_hardness(const explain_run *run, text_page *p) {
+    const head_trace *trace = &run->favor.trace;
     double mean = 0;
     if (trace->map == PF_MAP_NORMALIZED || trace->map == PF_MAP_ELU || trace->map == PF_MAP_RELU)
         return;
-    for (size_t j = 0; j < w->T; j++)
-        mean += head_trace_z(trace, w->model->attention_scale, w->last, j) / (double)w->T;
-    page_text(
+    for (size_t j = 0; j < run->T; j++)
+        mean += head_trace_z(trace, run->model->attention_scale, run->last, j) / (double)run->T;
+    text_page_paragraph(
         p,
         "Z = |x + y|^2%s says how hard a pair is: the relative variance of one positive feature "
         "is e^Z - 1. Here Z is %.2f on average.%s",
-        is_calibrated(w) ? " (before the calibration, which lowers it)" : "", mean,
+        is_calibrated(run) ? " (before the calibration, which lowers it)" : "", mean,
         mean > 6 ? " That is large: few draws come near e^score, and calibration or an exact "
                    "window is what helps."
                  : "");
 }
 
-static void features(const walk *w, page *p) {
-    const head_trace *trace = &w->favor.trace;
+static void features(const explain_run *run, text_page *p) {
+    const head_trace *trace = &run->favor.trace;
     char token[TOKEN_SIZE], a[CELL_SIZE], b[CELL_SIZE], c[CELL_SIZE], d[CELL_SIZE];
-    size_t shown[WALK_MAX_TOKENS], n = walk_choose(w, ROWS, shown), M = trace->M, t = w->last;
-    page_heading(p, "Performer attention: random features instead of scores");
-    page_text(p,
-              "FAVOR+ replaces e^(x.y), which needs every pair, by a product of two vectors of "
-              "M = %zu numbers, one made from the query alone, one from the key alone.",
-              M);
-    page_line(p, "%s", map_formula(trace->map));
-    name_map(w, p);
-    if (!trace->tail_rope && pf_position_rotates(w->model->position))
-        page_text(p, "The features read q and k before RoPE (performer.tail_rope is false).");
-    page_line(p, "stored as phi * exp(log-scale), so that nothing overflows:");
-    page_numbers(p, "phi(q)", trace->phi_q + t * M, M);
-    page_numbers(p, "phi(k)", trace->phi_k + t * M, M);
-    page_line(p, "log-scales: q %s, k %s", cell((double)trace->q_scale[t], 0, a),
-              cell((double)trace->k_scale[t], 0, b));
-    page_line(p, "%4s %-14s %10s %10s %12s %10s", "j", "token", "score", "e^score", "phi.phi", "Z");
+    size_t shown[EXPLAIN_MAX_TOKENS], n = explain_run_choose(run, ROWS, shown), M = trace->M,
+                                      t = run->last;
+    text_page_heading(p, "Performer attention: random features instead of scores");
+    text_page_paragraph(
+        p,
+        "FAVOR+ replaces e^(x.y), which needs every pair, by a product of two vectors of "
+        "M = %zu numbers, one made from the query alone, one from the key alone.",
+        M);
+    text_page_line(p, "%s", map_formula(trace->map));
+    name_map(run, p);
+    if (!trace->tail_rope && pf_position_rotates(run->model->position))
+        text_page_paragraph(
+            p, "The features read q and k before RoPE (performer.tail_rope is false).");
+    text_page_line(p, "stored as phi * exp(log-scale), so that nothing overflows:");
+    text_page_numbers(p, "phi(q)", trace->phi_q + t * M, M);
+    text_page_numbers(p, "phi(k)", trace->phi_k + t * M, M);
+    text_page_line(p, "log-scales: q %s, k %s", cell((double)trace->q_scale[t], 0, a),
+                   cell((double)trace->k_scale[t], 0, b));
+    text_page_line(p, "%4s %-14s %10s %10s %12s %10s", "j", "token", "score", "e^score", "phi.phi",
+                   "Z");
     for (size_t i = 0; i < n; i++) {
         size_t j = shown[i];
         int sign;
         double log_estimate = head_trace_estimate(trace, t, j, &sign);
-        double score = (double)trace->scores[t * w->T + j];
+        double score = (double)trace->scores[t * run->T + j];
         const char *estimate = sign ? cell_of_log(sign, log_estimate, 12, c) : "0";
-        page_line(p, "%4zu %s %s %s %12s %s", j,
-                  token_cell(w->loaded->tokenizer, w->ids[j], 14, token), cell(score, 10, a),
-                  cell_of_log(1, score, 10, b), estimate,
-                  cell(head_trace_z(trace, w->model->attention_scale, t, j), 10, d));
+        text_page_line(p, "%4zu %s %s %s %12s %s", j,
+                       token_cell(run->loaded->tokenizer, run->ids[j], 14, token),
+                       cell(score, 10, a), cell_of_log(1, score, 10, b), estimate,
+                       cell(head_trace_z(trace, run->model->attention_scale, t, j), 10, d));
     }
-    print_hardness(w, p);
-    page_code(p, "engine/attention/random_features.c", "pf_features_apply");
+    print_hardness(run, p);
+    text_page_code(p, "engine/attention/random_features.c", "pf_features_apply");
 }
 
 /* The tokens that the tail holds: those that have left the window and are no sink. */
-static size_t folded(const walk *w) {
-    size_t kept = w->favor.trace.window + w->favor.trace.sinks;
-    return w->T > kept ? w->T - kept : 0;
+static size_t folded(const explain_run *run) {
+    size_t kept = run->favor.trace.window + run->favor.trace.sinks;
+    return run->T > kept ? run->T - kept : 0;
 }
 
-static void sums(const walk *w, page *p) {
-    const head_trace *trace = &w->favor.trace;
+static void sums(const explain_run *run, text_page *p) {
+    const head_trace *trace = &run->favor.trace;
     size_t M = trace->M, D = trace->D;
-    page_heading(p, "The state: S and z");
-    page_text(
+    text_page_heading(p, "The state: S and z");
+    text_page_paragraph(
         p, "Because q and k are apart now, the sum over all tokens can be taken before any query "
            "comes: the past is two running sums, of a size that no text changes.");
-    page_line(p, "S += phi(k) v^T  [M = %zu, D = %zu]     z += phi(k)  [M = %zu]", M, D, M);
-    page_line(p, "out = phi(q) S / phi(q).z");
-    if (w->settings.favor.attention.forget > 0)
-        page_line(p, "(with every token both first keep 1 - 1/%u of themselves: --forget)",
-                  w->settings.favor.attention.forget);
+    text_page_line(p, "S += phi(k) v^T  [M = %zu, D = %zu]     z += phi(k)  [M = %zu]", M, D, M);
+    text_page_line(p, "out = phi(q) S / phi(q).z");
+    if (run->settings.favor.attention.forget > 0)
+        text_page_line(p, "(with every token both first keep 1 - 1/%u of themselves: --forget)",
+                       run->settings.favor.attention.forget);
     if (trace->window + trace->sinks > 0)
-        page_text(
+        text_page_paragraph(
             p,
             "Exact stay the first tokens (sinks: %zu) and the last (window: %zu); S and z hold the "
             "rest, %zu by now.",
-            trace->sinks, trace->window, folded(w));
-    if (folded(w) == 0) {
-        page_text(
+            trace->sinks, trace->window, folded(run));
+    if (folded(run) == 0) {
+        text_page_paragraph(
             p, "This text is not longer than that, so S and z are still empty: give a longer one, "
                "or --window 0 --sinks 0.");
         return;
@@ -174,61 +183,63 @@ static void sums(const walk *w, page *p) {
     for (size_t m = 0; m < M && m < 3; m++) {
         char label[16];
         snprintf(label, sizeof label, "S[%zu]", m);
-        page_numbers(p, label, trace->S + m * D, D);
+        text_page_numbers(p, label, trace->S + m * D, D);
     }
-    page_numbers(p, "z", trace->z, M);
-    page_numbers(p, "S, z: out", trace->tail_out, D);
-    page_text(
+    text_page_numbers(p, "z", trace->z, M);
+    text_page_numbers(p, "S, z: out", trace->tail_out, D);
+    text_page_paragraph(
         p,
         "S and z are kept relative to e^c, where c = %.4f is the running maximum of the keys' "
         "log-scales (below).",
-        (double)trace->top[w->last]);
-    page_code(p, "engine/attention/favor_state.c", "pf_favor_state_step");
-    page_code(p, "engine/kernels/kernels_plain.c", "plain_favor_step");
+        (double)trace->top[run->last]);
+    text_page_code(p, "engine/attention/favor_state.c", "pf_favor_state_step");
+    text_page_code(p, "engine/kernels/kernels_plain.c", "plain_favor_step");
 }
 
-static const char *part_of(const walk *w, size_t j) {
-    const head_trace *trace = &w->favor.trace;
+static const char *part_of(const explain_run *run, size_t j) {
+    const head_trace *trace = &run->favor.trace;
     if (j < trace->sinks) return "sink";
-    return w->last - j < trace->window ? "window" : "tail";
+    return run->last - j < trace->window ? "window" : "tail";
 }
 
-static void both(const walk *w, page *p) {
+static void both(const explain_run *run, text_page *p) {
     char token[TOKEN_SIZE], hashes[BAR + 1];
-    size_t shown[WALK_MAX_TOKENS], n = walk_choose(w, ROWS, shown), D = w->model->head_dim;
-    bool parts = w->favor.trace.window + w->favor.trace.sinks > 0;
+    size_t shown[EXPLAIN_MAX_TOKENS], n = explain_run_choose(run, ROWS, shown),
+                                      D = run->model->head_dim;
+    bool parts = run->favor.trace.window + run->favor.trace.sinks > 0;
     double difference = 0, reference = 0, distance = 0;
-    page_heading(p, "Both, side by side");
-    page_text(p,
-              "The same queries, keys and values under both: what the last token takes from each.");
-    page_line(p, "%4s %-14s %8s %8s %s", "j", "token", "softmax", "favor", parts ? "part" : "");
+    text_page_heading(p, "Both, side by side");
+    text_page_paragraph(
+        p, "The same queries, keys and values under both: what the last token takes from each.");
+    text_page_line(p, "%4s %-14s %8s %8s %s", "j", "token", "softmax", "favor",
+                   parts ? "part" : "");
     for (size_t i = 0; i < n; i++) {
         size_t j = shown[i];
-        bar((double)w->favor.weights[j], hashes);
-        page_line(p, "%4zu %s %8.4f %8.4f %-7s%s", j,
-                  token_cell(w->loaded->tokenizer, w->ids[j], 14, token),
-                  (double)w->softmax.weights[j], (double)w->favor.weights[j],
-                  parts ? part_of(w, j) : "", hashes);
+        bar((double)run->favor.weights[j], hashes);
+        text_page_line(p, "%4zu %s %8.4f %8.4f %-7s%s", j,
+                       token_cell(run->loaded->tokenizer, run->ids[j], 14, token),
+                       (double)run->softmax.weights[j], (double)run->favor.weights[j],
+                       parts ? part_of(run, j) : "", hashes);
     }
-    page_numbers(p, "out softmax", w->softmax.out, D);
-    page_numbers(p, "out favor", w->favor.out, D);
+    text_page_numbers(p, "out softmax", run->softmax.out, D);
+    text_page_numbers(p, "out favor", run->favor.out, D);
     for (size_t d = 0; d < D; d++) {
-        double e = (double)w->favor.out[d] - (double)w->softmax.out[d];
+        double e = (double)run->favor.out[d] - (double)run->softmax.out[d];
         difference += e * e;
-        reference += (double)w->softmax.out[d] * (double)w->softmax.out[d];
+        reference += (double)run->softmax.out[d] * (double)run->softmax.out[d];
     }
-    for (size_t j = 0; j < w->T; j++)
-        distance += fabs((double)w->favor.weights[j] - (double)w->softmax.weights[j]) / 2;
-    page_line(p, "error of out, relative: %.4f     weight on other tokens: %.4f",
-              reference > 0 ? sqrt(difference / reference) : 0, distance);
-    page_code(p, "engine/attention/attention_head.c", "finish_row");
+    for (size_t j = 0; j < run->T; j++)
+        distance += fabs((double)run->favor.weights[j] - (double)run->softmax.weights[j]) / 2;
+    text_page_line(p, "error of out, relative: %.4f     weight on other tokens: %.4f",
+                   reference > 0 ? sqrt(difference / reference) : 0, distance);
+    text_page_code(p, "engine/attention/attention_head.c", "finish_row");
 }
 
-void steps_print_attention(const walk *w, page *p) {
-    exact(w, p);
-    if (w->favor.trace.M > 0) {
-        features(w, p);
-        sums(w, p);
+void explain_steps_print_attention(const explain_run *run, text_page *p) {
+    exact(run, p);
+    if (run->favor.trace.M > 0) {
+        features(run, p);
+        sums(run, p);
     }
-    both(w, p);
+    both(run, p);
 }

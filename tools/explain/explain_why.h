@@ -1,13 +1,13 @@
-/* floor 5.7 - lessons: why Performer attention is built as it is, on the numbers of a walk. */
-#ifndef LESSONS_H
-#define LESSONS_H
+/* floor 5.7 - explain why: why Performer attention is built as it is, on the numbers of a walk. */
+#ifndef EXPLAIN_WHY_H
+#define EXPLAIN_WHY_H
 
 #include "text_page.h"
 #include "row_error.h"
 
-enum { LESSON_DRAWS = 64, LESSON_LENGTHS = 6 };
+enum { EXPLAIN_WHY_DRAWS = 64, EXPLAIN_WHY_LENGTHS = 6 };
 
-typedef struct lessons {
+typedef struct explain_why {
     pf_map_kind map;           /* of the random features: the walk's, or what stands in for it */
     row_error orthogonal, iid; /* of LESSON_DRAWS draws each */
     head_trace positive, trig; /* the walk's head, without window and sinks */
@@ -19,17 +19,18 @@ typedef struct lessons {
         size_t n;
         size_t softmax_bytes, favor_bytes; /* state of the whole model */
         double softmax_flops, favor_flops; /* attention of one layer over the whole text */
-    } lengths[LESSON_LENGTHS];
-} lessons;
+    } lengths[EXPLAIN_WHY_LENGTHS];
+} explain_why;
 
 /* Free in either case. */
-bool lessons_measure(lessons *l, const walk *w, pf_error *error);
-void lessons_free(lessons *l);
+bool explain_why_measure(explain_why *l, const explain_run *run, pf_error *error);
+void explain_why_free(explain_why *l);
 
-void lessons_print(const lessons *l, const walk *w, page *p);
-json_t *lessons_json(const lessons *l, const walk *w);
+void explain_why_print(const explain_why *l, const explain_run *run, text_page *p);
+json_t *explain_why_json(const explain_why *l, const explain_run *run);
 
 /* How far the estimated denominator of token t is from the exact one: log of the ratio, and its sign. */
-double lesson_denominator(const walk *w, const head_trace *trace, size_t t, int *sign);
+double explain_why_denominator(const explain_run *run, const head_trace *trace, size_t t,
+                               int *sign);
 
 #endif

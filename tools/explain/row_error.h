@@ -14,12 +14,12 @@ typedef struct row_error {
 
 /* Measures the walk's row in a session of these options; with draws > 1 features are drawn anew before
  * each. weights [T]: the last row seen, or NULL. */
-bool row_error_measure(const walk *w, const pf_attention_options *attention, size_t draws,
+bool row_error_measure(const explain_run *run, const pf_attention_options *attention, size_t draws,
                        row_error *result, float *weights, pf_error *error);
 
 /* The walk's favor options without window and sinks: Performer attention alone. */
-pf_attention_options row_error_pure(const walk *w);
+pf_attention_options row_error_pure(const explain_run *run);
 
-double row_distance(const walk *w, const float *weights);
+double row_distance(const explain_run *run, const float *weights);
 
 #endif

@@ -23,7 +23,7 @@ typedef struct feature_error {
 } feature_error;
 
 /* softmax, favor: options of the two sessions; favor's number of features is varied. */
-bool feature_error_measure(feature_error *e, const head_rows *rows,
+bool feature_error_measure(feature_error *e, const qkv_rows *rows,
                            const pf_session_options *softmax, const pf_session_options *favor,
                            pf_error *error);
 

@@ -14,7 +14,7 @@ typedef struct report {
     const comparison *c;
     const compare_names *names;
     const scaling *scaling;      /* or NULL */
-    const head_rows *rows;       /* the first tokens under softmax; or NULL */
+    const qkv_rows *rows;        /* the first tokens under softmax; or NULL */
     const feature_error *errors; /* or NULL */
     size_t shown;                /* the row whose attention is drawn beside softmax's */
 } report;

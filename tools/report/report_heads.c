@@ -132,7 +132,7 @@ static void choices(html *p, const pf_model *m, uint32_t step) {
 }
 
 static bool one_layer(html *p, const report *r, matrices *m, uint32_t layer) {
-    const float *q = head_rows_q(r->rows, layer), *k = head_rows_k(r->rows, layer);
+    const float *q = qkv_rows_q(r->rows, layer), *k = qkv_rows_k(r->rows, layer);
     if (!pf_attention_weights(m->exact_session, layer, q, k, m->T, m->exact, &p->error) ||
         !pf_attention_weights(m->other_session, layer, q, k, m->T, m->other, &p->error))
         return false;
