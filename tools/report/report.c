@@ -5,9 +5,6 @@
 
 #include <string.h>
 
-int report_colour(size_t row) { return row == 0 ? -1 : (int)((row - 1) % 8); }
-bool report_dashed(size_t row) { return row > 8; }
-
 static void head(html *p, const report *r) {
     html_add(p,
              "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"

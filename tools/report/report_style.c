@@ -76,3 +76,6 @@ const char report_script[] =
     "window.addEventListener('hashchange',follow);\n"
     "box.classList.add('js');pick.hidden=false;links.hidden=true;follow();\n"
     "})();\n";
+
+int report_colour(size_t row) { return row == 0 ? -1 : (int)((row - 1) % 8); }
+bool report_dashed(size_t row) { return row > 8; }
