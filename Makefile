@@ -15,7 +15,7 @@ VERSION  := 0.1.0
 WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(WERROR)
 
 # One include path per folder; headers of others come in by -isystem, so that our warnings stay ours.
-PKGS     := openblas jansson libpcre2-8 libutf8proc libzip libedit
+PKGS     := openblas jansson libpcre2-8 libutf8proc libzip zlib libedit
 PKG_INC  := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags-only-I $(PKGS) 2>/dev/null))
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 # Rooms are folders of folders; basenames are unique, so an #include names a file and no path.

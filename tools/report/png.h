@@ -12,7 +12,7 @@ typedef struct png_palette {
 } png_palette;
 
 /* Writes "data:image/png;base64,..." of pixels [height, width], each below PNG_COLOURS; width and height
- * up to 1024. (PNG specification, second edition; the deflate stream inside is stored, not packed.) */
+ * up to 1024. (PNG specification, second edition.) */
 void png_data_address(html *p, const uint8_t *pixels, size_t width, size_t height,
                       const png_palette *palette);
 
