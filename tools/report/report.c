@@ -14,9 +14,8 @@ static void head(html *p, const report *r) {
              "data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n"
              "<link rel=\"icon\" href=\"data:,\">\n<title>");
     html_string(p, r->names->model);
-    html_add(p, ": softmax and Performer attention</title>\n<style>");
-    for (size_t i = 0; report_style[i]; i++)
-        html_bytes(p, report_style[i], strlen(report_style[i]));
+    html_add(p, ": softmax and Performer attention</title>\n<style>\n");
+    html_bytes(p, report_css, strlen(report_css));
     html_add(p, "</style>\n</head>\n<body>\n<main>\n");
 }
 
@@ -49,8 +48,8 @@ bool report_write(const report *r, const char *path, pf_error *error) {
     report_z(&p, r);
     if (r->errors) report_features(&p, r);
     if (r->scaling) report_scaling(&p, r);
-    html_add(&p, "</main>\n<script>");
-    html_bytes(&p, report_script, strlen(report_script));
+    html_add(&p, "</main>\n<script>\n");
+    html_bytes(&p, report_js, strlen(report_js));
     html_add(&p, "</script>\n</body>\n</html>\n");
     if (p.failed) {
         pf_fail(error, "%s", p.error.message);

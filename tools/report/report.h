@@ -23,8 +23,8 @@ typedef struct report {
 bool report_write(const report *r, const char *path, pf_error *error);
 
 /* The parts, for report.c. */
-extern const char *const report_style[]; /* pieces, NULL behind the last */
-extern const char report_script[];
+extern const char report_css[],
+    report_js[]; /* the files, embedded by the Makefile; NUL-terminated */
 void report_table(html *p, const report *r);
 void report_texts(html *p, const report *r);
 void report_divergence(html *p, const report *r);
