@@ -106,13 +106,13 @@ refused "--estimate of a map that estimates something else" 1 'does not estimate
     explain $model -p "$text" --estimate --map elu
 
 # What is refused.
-refused "a layer that is none" 1 '--layer 2 is none.*2 layers, 0 to 1' explain $model --layer 2
-refused "a head that is none" 1 '--head 4 is none.*4 heads, 0 to 3' explain $model --head 4
+refused "a layer out of range" 1 '--layer 2 is out of range.*2 layers, 0 to 1' explain $model --layer 2
+refused "a head out of range" 1 '--head 4 is out of range.*4 heads, 0 to 3' explain $model --head 4
 refused "one token alone" 1 'longer one with -p' explain $model -p ""
 refused "two texts" 2 'more than one text' explain $model -p a --file b
 long=$(printf 'word %.0s' {1..600})
 refused "a long text" 1 'explain shows texts of up to 512' explain $model -p "$long"
-refused "more tokens than learned positions" 1 'positions for 64 only' \
+refused "more tokens than learned positions" 1 'has only 64 positions' \
     explain $families/gpt2.gguf -p "$(printf 'word %.0s' {1..80})"
 refused "an unknown --to" 2 '--to is favor or softmax' explain $model --to local
 refused "--attention is not asked here" 2 '--attention is not an option of this command' \

@@ -31,7 +31,7 @@ static bool read_text(explanation *e, pf_error *error) {
                                   sizeof shipped_prompt - 1, &e->texts, error))
         return false;
     return e->texts.count > 0 ||
-           pf_fail(error, "%s holds no text", parsed->values[FLAG_TOKENS_FILE].text);
+           pf_fail(error, "%s contains no text", parsed->values[FLAG_TOKENS_FILE].text);
 }
 
 /* The checkpoint's own attention leads, unless --to says otherwise. */
@@ -127,18 +127,17 @@ const command command_explain = {
     .name = "explain",
     .bit = FOR_EXPLAIN,
     .usage = "MODEL [-p TEXT] [--layer L] [--head H] [options]",
-    .summary = "one token through one head, step by step with its real numbers",
+    .summary = "one token through one head, step by step, with its real numbers",
     .manual =
-        "Reads a short text and walks with its last token through the model: tokens, embedding, "
-        "norm, q, k and v, positions, then exact softmax attention and Performer attention on the "
-        "same numbers side by side, and on through the MLP to the logits. Each step shows the "
-        "formula, the shapes, the first few numbers and the file and function that computes them. "
-        "Four lessons follow: why a running maximum, why orthogonal projections, why positive "
-        "features, and what it costs.\n\n"
-        "--estimate checks instead that random features are right on average: the mean of "
-        "phi(q).phi(k) over many draws against e^(q.k/sqrt(D)), and Performer attention beside "
-        "linear attention with elu(x) + 1.\n\n"
-        "All numbers are taken from running sessions. docs/course is a course around this command.",
+        "Reads a short text and follows its last token through the model: tokens, embedding, norm, "
+        "q, k and v, positions, then exact softmax attention and Performer attention side by side "
+        "on the same numbers, and on through the MLP to the logits. Each step shows the formula, "
+        "the shapes, the first few numbers, and the file and function that compute them. Four "
+        "lessons follow: why a running maximum, why orthogonal projections, why positive features, "
+        "and what it costs.\n\nWith --estimate, it checks instead that random features are right "
+        "on average: it compares the mean of phi(q).phi(k) over many draws with e^(q.k/sqrt(D)), "
+        "and Performer attention with linear attention by elu(x) + 1.\n\nAll numbers come from "
+        "running sessions. docs/course is a course built around this command.",
     .examples = "performer explain models/weights/tales-favor.gguf --step\n"
                 "performer explain models/weights/tales-softmax.gguf -p \"The cat sat on the\" "
                 "--layer 2 --head 1 --to favor\n"

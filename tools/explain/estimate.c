@@ -182,9 +182,9 @@ static void print_running(const estimate *e, const explain_run *run, text_page *
     text_page_heading(p, "One pair, many draws: the mean of phi(q).phi(k)");
     text_page_paragraph(
         p,
-        "Query: the last token. Key: position %zu, %s, the pair with the smallest Z = %.3f. "
-        "Each draw takes fresh projections w_m (map %s, M = %u) and multiplies the features "
-        "of both. The mean, +- its standard error:",
+        "The query is the last token's. The key is that of position %zu, %s: the pair with the "
+        "smallest Z = %.3f. Each draw makes new projections w_m (map %s, M = %u) and multiplies "
+        "the features of both. The mean +- its standard error:",
         pair->j, token_cell(run->loaded->tokenizer, run->ids[pair->j], -32, token), pair->z,
         pf_map_name(e->attention.map), e->attention.features);
     text_page_line(p, "%8s   %23s   %23s", "draws", "orthogonal", "independent (iid)");
@@ -209,12 +209,13 @@ static void print_pairs(const estimate *e, const explain_run *run, text_page *p)
         e->attention.map == PF_MAP_POSITIVE &&
         (!run->model->layers[run->settings.layer].favor.q_center || e->attention.uncalibrated);
     text_page_heading(p, "Easy and hard pairs");
-    text_page_paragraph(
-        p,
-        "Unbiased, but how noisy? The standard deviation of one draw, in units of e^score: "
-        "%s and how many standard errors the mean of %zu draws is from e^score: within 2 or 3 "
-        "if the estimate is unbiased and the errors can be trusted.",
-        known ? "theory says sqrt((e^Z - 1) / M) for independent w_m," : "measured,", e->draws);
+    text_page_paragraph(p,
+                        "The estimate is unbiased, but how noisy is it? The columns orthog. and "
+                        "iid are the standard deviation of one draw in units of e^score%s. Off by: "
+                        "how many standard errors the mean of %zu draws is from e^score. It is "
+                        "within 2 or 3 if the estimate is unbiased and the errors can be trusted.",
+                        known ? "; in theory sqrt((e^Z - 1) / M) for independent w_m" : "",
+                        e->draws);
     text_page_line(p, "%4s %-10s %8s | %9s %7s | %9s %7s |%s", "j", "token", "Z", "orthog.",
                    "off by", "iid", "off by", known ? "   theory" : "");
     for (size_t i = 0; i < e->n_pairs; i++) {
@@ -231,9 +232,9 @@ static void print_pairs(const estimate *e, const explain_run *run, text_page *p)
     }
     if (e->pairs[e->n_pairs - 1].z > 6)
         text_page_paragraph(
-            p, "Where Z is large, almost all draws are far too small and a rare one is enormous: "
-               "still right on average, but no sample of this size shows it, and measured "
-               "deviations fall short of the theory.");
+            p, "Where Z is large, almost every draw is far too small and a rare one is enormous. "
+               "The estimate is still right on average, but no sample of this size shows it, and "
+               "the measured deviations fall short of the theory.");
     text_page_code(p, "engine/attention/random_features.c", "pf_features_apply");
 }
 
@@ -241,11 +242,11 @@ static void print_rows(const estimate *e, const explain_run *run, text_page *p) 
     enum { ROWS = 8 };
     char token[TOKEN_SIZE];
     size_t shown[EXPLAIN_MAX_TOKENS], n = explain_run_choose(run, ROWS, shown);
-    text_page_heading(p, "The whole row, and elu(x) + 1 beside it");
+    text_page_heading(p, "The whole row, next to elu(x) + 1");
     text_page_paragraph(
         p, "Linear attention with phi(x) = elu(x) + 1 (Katharopoulos et al. 2020) has the same "
-           "running sums, no randomness, and M = D; but it is another kernel, which no number of "
-           "features brings nearer to softmax. The last token's weights:");
+           "running sums, no randomness, and M = D. But it is a different kernel, which no number "
+           "of features brings closer to softmax. The last token's weights:");
     text_page_line(p, "%4s %-14s %9s %9s %9s", "j", "token", "softmax", "favor", "elu+1");
     for (size_t i = 0; i < n; i++)
         text_page_line(p, "%4zu %s %9.4f %9.4f %9.4f", shown[i],
@@ -255,12 +256,11 @@ static void print_rows(const estimate *e, const explain_run *run, text_page *p) 
     text_page_code(p, "engine/attention/random_features.c", "elu_row");
 
     text_page_heading(p, "How many features");
-    text_page_paragraph(
-        p,
-        "The weight that goes to other tokens than under softmax, over %d draws. It falls with "
-        "M, about as 1 / sqrt(M), and depends on Z and D, not on the length of the text: that "
-        "is why M can be far below n.",
-        ESTIMATE_ROW_DRAWS);
+    text_page_paragraph(p,
+                        "The weight that moves to other tokens than under softmax, as the mean "
+                        "over %d draws. It falls roughly as 1 / sqrt(M), and depends on Z and D, "
+                        "not on the length of the text: that is why M can be far smaller than n.",
+                        ESTIMATE_ROW_DRAWS);
     for (int i = 0; i < ESTIMATE_SIZES; i++)
         text_page_line(p, "favor  M = %4u   %.4f +- %.4f", sizes[i], e->sizes[i].mean,
                        e->sizes[i].standard_error);

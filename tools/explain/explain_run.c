@@ -10,23 +10,22 @@ static bool check(const explain_run *run, pf_error *error) {
     const pf_model *model = run->model;
     const explain_settings *s = &run->settings;
     if (s->layer >= model->n_layers)
-        return pf_fail(error, "--layer %u is none: this model has %u layers, 0 to %u", s->layer,
-                       model->n_layers, model->n_layers - 1);
+        return pf_fail(error, "--layer %u is out of range: this model has %u layers, 0 to %u",
+                       s->layer, model->n_layers, model->n_layers - 1);
     if (s->head >= model->n_heads)
-        return pf_fail(error, "--head %u is none: this model has %u heads, 0 to %u", s->head,
-                       model->n_heads, model->n_heads - 1);
+        return pf_fail(error, "--head %u is out of range: this model has %u heads, 0 to %u",
+                       s->head, model->n_heads, model->n_heads - 1);
     if (run->T < 2)
         return pf_fail(error,
-                       "the text has %zu %s, and a token alone attends to nothing but itself; "
-                       "give a longer one with -p",
+                       "the text has %zu %s, and a single token attends only to itself; give a "
+                       "longer one with -p",
                        run->T, run->T == 1 ? "token" : "tokens");
     if (run->T > EXPLAIN_MAX_TOKENS)
-        return pf_fail(error,
-                       "the text has %zu tokens; explain shows texts of up to %d, give a shorter "
-                       "one",
-                       run->T, EXPLAIN_MAX_TOKENS);
+        return pf_fail(
+            error, "the text has %zu tokens; explain shows texts of up to %d: give a shorter one",
+            run->T, EXPLAIN_MAX_TOKENS);
     if (model->position == PF_POSITION_LEARNED && run->T > model->context)
-        return pf_fail(error, "the text has %zu tokens, but this model has positions for %u only",
+        return pf_fail(error, "the text has %zu tokens, but this model has only %u positions",
                        run->T, model->context);
     return true;
 }
@@ -55,8 +54,9 @@ static bool allocate(explain_run *run, pf_error *error) {
                   {&run->favor.logits, m->n_vocab}};
     size_t count = sizeof arrays / sizeof arrays[0];
     for (size_t i = 0; i < count; i++) floats += arrays[i].n;
-    run->memory = pf_calloc(floats, sizeof(float), "the walk", error);
-    run->lengths = pf_calloc((size_t)m->n_layers + 1, sizeof *run->lengths, "the walk", error);
+    run->memory = pf_calloc(floats, sizeof(float), "the walkthrough", error);
+    run->lengths =
+        pf_calloc((size_t)m->n_layers + 1, sizeof *run->lengths, "the walkthrough", error);
     if (!run->memory || !run->lengths) return false;
     float *next = run->memory;
     for (size_t i = 0; i < count; i++) {
@@ -134,7 +134,7 @@ static bool read_text(explain_run *run, explain_side *side, const pf_session_opt
     side->bad_denominators = pf_session_get_stats(side->session).bad_denominators;
     for (size_t i = 0; good && i < run->model->n_vocab; i++)
         if (!isfinite(side->logits[i]))
-            return pf_fail(error, "the logits under %s are no numbers",
+            return pf_fail(error, "the logits under %s are not finite",
                            pf_attention_name(options->attention.kind));
     if (good) side->next = predict(side->logits, run->model->n_vocab, NULL);
     return good;
@@ -160,7 +160,7 @@ static bool attend(explain_run *run, explain_side *side, pf_error *error) {
 /* KL(softmax || favor) of what the two sessions expect next. */
 static bool measure_divergence(explain_run *run, pf_error *error) {
     size_t V = run->model->n_vocab;
-    float *weights = pf_calloc(V, sizeof *weights, "the walk", error);
+    float *weights = pf_calloc(V, sizeof *weights, "the walkthrough", error);
     if (!weights) return false;
     prediction p = predict(run->softmax.logits, V, weights);
     run->kl =

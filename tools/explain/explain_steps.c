@@ -14,11 +14,10 @@ static const char *name_of(const explain_run *run, size_t t, char *text) {
 static void tokens(const explain_run *run, text_page *p) {
     char line[PAGE_WIDTH * 4] = "", token[TOKEN_SIZE];
     text_page_heading(p, "From text to tokens");
-    text_page_paragraph(
-        p,
-        "The tokenizer cuts the text into T = %zu pieces of its vocabulary; the model sees "
-        "only their ids.",
-        run->T);
+    text_page_paragraph(p,
+                        "The tokenizer splits the text into T = %zu pieces from its vocabulary; "
+                        "the model sees only their ids.",
+                        run->T);
     text_page_line(p, "position id: piece");
     size_t used = 0, in_line = 0, hidden = run->T > 32 ? run->T - 32 : 0;
     for (size_t t = 0; t < run->T; t++) {
@@ -33,11 +32,10 @@ static void tokens(const explain_run *run, text_page *p) {
             used = in_line = 0;
         }
     }
-    text_page_paragraph(
-        p,
-        "The walk follows the last one, %s at position %zu: what it takes from the tokens "
-        "before it, and what the model then expects to come next.",
-        name_of(run, run->last, token), run->last);
+    text_page_paragraph(p,
+                        "This walkthrough follows the last one, %s at position %zu: what it takes "
+                        "from the tokens before it, and what the model then predicts.",
+                        name_of(run, run->last, token), run->last);
     text_page_code(p, "tokenizer/tokenizer.c", "pf_tokenizer_encode");
 }
 
@@ -46,8 +44,8 @@ static void embedding(const explain_run *run, text_page *p) {
     text_page_heading(p, "From a token to a vector");
     text_page_paragraph(
         p,
-        "Row %d of the embedding table E [V = %u, C = %u] is the token's vector x, the start "
-        "of the residual stream: every layer reads x and adds something to it.",
+        "Row %d of the embedding table E [V = %u, C = %u] is the token's vector x. It starts the "
+        "residual stream: every layer reads x and adds something to it.",
         run->ids[run->last], m->n_vocab, m->width);
     text_page_line(p, "x = %sE[id]%s", m->embedding_scale != 1 ? "sqrt(C) " : "",
                    m->position_embedding ? " + P[position]" : "");
@@ -66,14 +64,15 @@ static void norm(const explain_run *run, text_page *p) {
         for (size_t l = first; l <= run->settings.layer; l++)
             used += (size_t)snprintf(line + used, sizeof line - used, "%s",
                                      cell(run->lengths[l], 11, number));
-        text_page_paragraph(
-            p,
-            "The layers below have already added to x. Its length before layer %zu ... %u:", first,
-            run->settings.layer);
+        text_page_paragraph(p,
+                            "The layers below have already added to x. Its length before each of "
+                            "the layers %zu to %u:",
+                            first, run->settings.layer);
         text_page_line(p, "|x| = %s", line);
     }
     bool rms = m->norm == PF_NORM_RMS;
-    text_page_paragraph(p, "Attention reads x at a steady size, whatever has been added to it.");
+    text_page_paragraph(
+        p, "The norm gives attention an input of steady size, however much has been added to x.");
     text_page_line(p, "%s",
                    rms ? "y = x / sqrt(mean(x^2) + eps) * weight"
                        : "y = (x - mean(x)) / sqrt(variance(x) + eps) * weight + bias");
@@ -87,17 +86,17 @@ static void projections(const explain_run *run, text_page *p) {
     text_page_heading(p, "Query, key and value of head %u", run->settings.head);
     text_page_paragraph(
         p,
-        "Three matrices turn y into what the token asks for (q), what it can be found by (k) "
-        "and what it gives to those who find it (v). H = %u query heads of D = %u dims stand "
-        "side by side in one matrix%s.",
-        m->n_heads, D, G > 1 ? "; several of them share a key and value head" : "");
+        "Three matrices turn y into what the token looks for (its query q), what it can be found "
+        "by (its key k) and what it passes on when found (its value v). One matrix holds all H = "
+        "%u query heads, D = %u dimensions each%s.",
+        m->n_heads, D, G > 1 ? "; several query heads share one key and value head" : "");
     text_page_line(p, "q = W_q y   W_q [%u, %u]    k, v = W_k y, W_v y   W_k, W_v [%u, %u]",
                    m->n_heads * D, m->width, m->n_kv_heads * D, m->width);
     if (G > 1)
-        text_page_line(p, "query head %u reads key and value head %u of %u", run->settings.head,
+        text_page_line(p, "query head %u uses key and value head %u of %u", run->settings.head,
                        run->settings.head / G, m->n_kv_heads);
     if (m->layers[run->settings.layer].q_norm)
-        text_page_line(p, "q and k have an RMS norm of their own, already applied here");
+        text_page_line(p, "q and k are shown after an RMS norm of their own");
     text_page_numbers(p, "q", explain_run_q(run), D);
     text_page_numbers(p, "k", explain_run_k(run), D);
     text_page_numbers(p, "v", explain_run_v(run), D);
@@ -106,27 +105,28 @@ static void projections(const explain_run *run, text_page *p) {
 
 static void positions(const explain_run *run, text_page *p) {
     const pf_model *m = run->model;
-    text_page_heading(p, "Where the token stands");
+    text_page_heading(p, "The token's position");
     if (!pf_position_rotates(m->position)) {
         text_page_paragraph(
             p, m->position == PF_POSITION_LEARNED
-                   ? "This model added a learned vector P[position] to the embedding: q and k "
-                     "already know where they stand, and are used as they are."
-                   : "This model gives its tokens no position: q and k are used as they are.");
+                   ? "This model added a learned vector P[position] to the embedding, so q and k "
+                     "already depend on the position and are used as they are."
+                   : "This model does not encode positions: q and k are used as they are.");
         return;
     }
     const head_trace *trace = &run->softmax.trace;
     text_page_paragraph(
-        p, "RoPE turns each pair of dims of q and k by position * theta^(-2i/n): slow and fast "
-           "clocks. The product of a turned q and a turned k depends on their distance alone.");
+        p, "RoPE rotates pair i of the dimensions of q and k by the angle position * "
+           "theta^(-2i/n): the first pairs turn fast, the last ones slowly. The dot product of a "
+           "rotated q and a rotated k depends only on how far apart the two tokens are.");
     text_page_line(p, "(a, b) -> (a cos - b sin, a sin + b cos)");
     text_page_line(p, "pairs %s, theta = %g, n = %u",
                    m->position == PF_POSITION_ROPE_ADJACENT ? "(x[2i], x[2i+1])"
                                                             : "(x[i], x[i+n/2])",
                    (double)m->rope_base, m->rope_dim);
     text_page_numbers(p, "q before", explain_run_q(run), m->head_dim);
-    text_page_numbers(p, "q turned", trace->q + run->last * m->head_dim, m->head_dim);
-    text_page_numbers(p, "k turned", trace->k + run->last * m->head_dim, m->head_dim);
+    text_page_numbers(p, "q rotated", trace->q + run->last * m->head_dim, m->head_dim);
+    text_page_numbers(p, "k rotated", trace->k + run->last * m->head_dim, m->head_dim);
     text_page_code(p, "engine/attention/rope.c", "pf_rope_turn");
 }
 
@@ -144,17 +144,18 @@ static void rest_of_layer(const explain_run *run, text_page *p) {
         pf_attention_name(run->settings.favor_leads ? PF_ATTENTION_FAVOR : PF_ATTENTION_SOFTMAX));
     text_page_paragraph(
         p,
-        "All heads side by side, [H D = %u], go through one matrix and are added to x. From "
-        "here on the walk follows %s (--to).",
+        "The outputs of all heads, side by side [H D = %u], go through one matrix, and the result "
+        "is added to x. From here on the walkthrough follows %s (--to).",
         m->n_heads * m->head_dim,
         run->settings.favor_leads ? "Performer attention" : "exact softmax");
     text_page_line(p, "x += W_o out    W_o [%u, %u]", m->width, m->n_heads * m->head_dim);
     text_page_numbers(p, "W_o out", run->attention_output, m->width);
     text_page_numbers(p, "x", run->attention_residual, m->width);
     text_page_code(p, "engine/forward.c", "add_linear");
-    text_page_paragraph(
-        p, "The MLP works on each token alone: a wider vector of F = %u, a nonlinearity, and back.",
-        m->hidden);
+    text_page_paragraph(p,
+                        "The MLP works on each token alone: up to a wider vector of F = %u, "
+                        "through a nonlinearity, and back down to C.",
+                        m->hidden);
     text_page_line(p, "x += %s,   y = norm(x)", formulas[m->mlp]);
     text_page_numbers(p, "MLP", run->mlp_output, m->width);
     text_page_numbers(p, "x", run->layer_output, m->width);
@@ -175,11 +176,11 @@ static void logits(const explain_run *run, text_page *p) {
     const pf_model *m = run->model;
     char left[TOKEN_SIZE + 64], right[TOKEN_SIZE + 64];
     text_page_heading(p, "From the last vector to the next token");
-    text_page_paragraph(
-        p,
-        "The other layers do the same. The last x is normed once more and compared with every "
-        "token's vector: V = %u logits, whose softmax is the model's prediction.",
-        m->n_vocab);
+    text_page_paragraph(p,
+                        "The other layers work the same way. The last x is normed once more, and "
+                        "its dot product with each token's vector is that token's logit. The "
+                        "softmax of the V = %u logits is the model's prediction.",
+                        m->n_vocab);
     text_page_line(p, "logits = W norm(x)   W [%u, %u]    p = softmax(logits)", m->n_vocab,
                    m->width);
     text_page_numbers(p, "norm(x)", run->final_norm, m->width);

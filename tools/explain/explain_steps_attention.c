@@ -33,9 +33,9 @@ static void exact(const explain_run *run, text_page *p) {
     size_t shown[EXPLAIN_MAX_TOKENS], n = explain_run_choose(run, ROWS, shown);
     text_page_heading(p, "Exact attention: scores and softmax");
     text_page_paragraph(
-        p, "The query meets the key of every token so far. e^score, divided by the sum of them "
-           "all, is the share that the token gives to each; the output is the values mixed in "
-           "these shares.");
+        p,
+        "The query is compared with the key of every token so far. e^score divided by the sum of "
+        "all e^score is the weight w of that token; the output is the weighted sum of the values.");
     text_page_line(p, "score_j = q.k_j * %.4f    w_j = e^score_j / sum    out = sum_j w_j v_j",
                    (double)m->attention_scale);
     text_page_line(p, "%4s %-14s %10s %10s %8s", "j", "token", "score", "e^score", "w");
@@ -48,15 +48,15 @@ static void exact(const explain_run *run, text_page *p) {
                        cell(score, 10, a), cell_of_log(1, score, 10, b),
                        (double)run->softmax.weights[j], hashes);
     }
-    if (n < run->T) text_page_line(p, "%4s %zu more with less weight", "..", run->T - n);
+    if (n < run->T) text_page_line(p, "%4s %zu more with smaller weights", "..", run->T - n);
     double log_sum =
         (double)trace->exact_scale[run->last] + log((double)trace->exact_den[run->last]);
     text_page_line(p, "%-30s %10s", "sum of all", cell_of_log(1, log_sum, 10, a));
     text_page_numbers(p, "out", run->softmax.out, m->head_dim);
     text_page_paragraph(
         p,
-        "To be able to do this again, keys and values of all tokens must be kept: 2 D = %u "
-        "floats a token for this head, %zu by now, and each next token reads them all.",
+        "The next token needs the keys and values of all tokens again, so they must be kept: 2 D = "
+        "%u floats per token for this head, %zu so far. Every new token reads them all.",
         2 * m->head_dim, 2 * m->head_dim * run->T);
     text_page_code(p, "engine/attention/attention_exact.c", "pf_exact_token");
 }
@@ -71,26 +71,25 @@ static void name_map(const explain_run *run, text_page *p) {
     const head_trace *trace = &run->favor.trace;
     if (trace->map == PF_MAP_NORMALIZED)
         text_page_paragraph(
-            p, "The rows w, b, u and c of this map were fitted to the model by `performer "
-               "calibrate`: nothing is random, and phi(q).phi(k) is e^score only up to a factor "
-               "of each query, which division by the sum removes.");
+            p, "The w, b, u and c of this map were fitted to the model by `performer calibrate`; "
+               "nothing is random. phi(q).phi(k) stands for e^score up to a factor that depends on "
+               "the query alone, and dividing by the sum cancels that factor.");
     else if (trace->map == PF_MAP_ELU)
-        text_page_paragraph(
-            p, "This map is no estimate of e^score: it is another kernel, simple and without "
-               "randomness.");
+        text_page_paragraph(p, "This map does not estimate e^score. It defines a different kernel, "
+                               "simple and without randomness.");
     else if (trace->map == PF_MAP_RELU)
-        text_page_paragraph(
-            p, "This map estimates another kernel than e^score: of the angle between q and k.");
+        text_page_paragraph(p, "This map does not estimate e^score but a different kernel, one of "
+                               "the angle between q and k.");
     else
         text_page_paragraph(
             p,
-            "The w_m are random, N(0, I), %s%s. On average over their draws phi(x).phi(y) = "
-            "e^(x.y) exactly: with x = q sqrt(scale), y = k sqrt(scale) that is e^score.",
+            "The w_m are random: drawn from N(0, I), %s%s. Averaged over all draws, phi(x).phi(y) "
+            "is exactly e^(x.y); with x = q sqrt(scale) and y = k sqrt(scale) that is e^score.",
             run->settings.favor.attention.projection == PF_PROJECTION_IID
-                ? "drawn independently"
+                ? "independent of each other"
                 : "orthogonal in blocks of D",
             is_calibrated(run)
-                ? "; q and k were first centred and balanced by the calibration in the file"
+                ? ". Before that, the calibration stored in the file centres and balances q and k"
                 : "");
 }
 
@@ -102,14 +101,14 @@ static void print_hardness(const explain_run *run, text_page *p) {
         return;
     for (size_t j = 0; j < run->T; j++)
         mean += head_trace_z(trace, run->model->attention_scale, run->last, j) / (double)run->T;
-    text_page_paragraph(
-        p,
-        "Z = |x + y|^2%s says how hard a pair is: the relative variance of one positive feature "
-        "is e^Z - 1. Here Z is %.2f on average.%s",
-        is_calibrated(run) ? " (before the calibration, which lowers it)" : "", mean,
-        mean > 6 ? " That is large: few draws come near e^score, and calibration or an exact "
-                   "window is what helps."
-                 : "");
+    text_page_paragraph(p,
+                        "Z = |x + y|^2%s tells how hard a pair is to estimate: the relative "
+                        "variance of one positive feature is e^Z - 1. Here Z is %.2f on average.%s",
+                        is_calibrated(run) ? " (before the calibration, which lowers it)" : "",
+                        mean,
+                        mean > 6 ? " That is large: few draws come near e^score. What helps is "
+                                   "calibration or an exact window."
+                                 : "");
 }
 
 static void features(const explain_run *run, text_page *p) {
@@ -120,15 +119,17 @@ static void features(const explain_run *run, text_page *p) {
     text_page_heading(p, "Performer attention: random features instead of scores");
     text_page_paragraph(
         p,
-        "FAVOR+ replaces e^(x.y), which needs every pair, by a product of two vectors of "
-        "M = %zu numbers, one made from the query alone, one from the key alone.",
+        "FAVOR+ replaces e^(x.y), which needs every pair, by the dot product of two vectors of M = "
+        "%zu numbers: one made from the query alone, one from the key alone.",
         M);
     text_page_line(p, "%s", map_formula(trace->map));
     name_map(run, p);
     if (!trace->tail_rope && pf_position_rotates(run->model->position))
         text_page_paragraph(
-            p, "The features read q and k before RoPE (performer.tail_rope is false).");
-    text_page_line(p, "stored as phi * exp(log-scale), so that nothing overflows:");
+            p,
+            "The features are computed from q and k before RoPE (performer.tail_rope is false).");
+    text_page_line(p,
+                   "phi = numbers below * exp(log-scale), kept apart so that nothing overflows:");
     text_page_numbers(p, "phi(q)", trace->phi_q + t * M, M);
     text_page_numbers(p, "phi(k)", trace->phi_k + t * M, M);
     text_page_line(p, "log-scales: q %s, k %s", cell((double)trace->q_scale[t], 0, a),
@@ -161,23 +162,21 @@ static void sums(const explain_run *run, text_page *p) {
     size_t M = trace->M, D = trace->D;
     text_page_heading(p, "The state: S and z");
     text_page_paragraph(
-        p, "Because q and k are apart now, the sum over all tokens can be taken before any query "
-           "comes: the past is two running sums, of a size that no text changes.");
+        p, "Now that q and k are separate, the sum over all tokens no longer needs the query. The "
+           "past becomes two running sums, whose size does not depend on the text.");
     text_page_line(p, "S += phi(k) v^T  [M = %zu, D = %zu]     z += phi(k)  [M = %zu]", M, D, M);
     text_page_line(p, "out = phi(q) S / phi(q).z");
     if (run->settings.favor.attention.forget > 0)
-        text_page_line(p, "(with every token both first keep 1 - 1/%u of themselves: --forget)",
+        text_page_line(p, "(each token first multiplies both by 1 - 1/%u: --forget)",
                        run->settings.favor.attention.forget);
     if (trace->window + trace->sinks > 0)
-        text_page_paragraph(
-            p,
-            "Exact stay the first tokens (sinks: %zu) and the last (window: %zu); S and z hold the "
-            "rest, %zu by now.",
-            trace->sinks, trace->window, folded(run));
+        text_page_paragraph(p,
+                            "The first tokens (sinks: %zu) and the last ones (window: %zu) stay "
+                            "exact; S and z hold the rest, %zu so far.",
+                            trace->sinks, trace->window, folded(run));
     if (folded(run) == 0) {
-        text_page_paragraph(
-            p, "This text is not longer than that, so S and z are still empty: give a longer one, "
-               "or --window 0 --sinks 0.");
+        text_page_paragraph(p, "This text is no longer than that, so S and z are still empty: give "
+                               "a longer one, or --window 0 --sinks 0.");
         return;
     }
     for (size_t m = 0; m < M && m < 3; m++) {
@@ -187,11 +186,10 @@ static void sums(const explain_run *run, text_page *p) {
     }
     text_page_numbers(p, "z", trace->z, M);
     text_page_numbers(p, "S, z: out", trace->tail_out, D);
-    text_page_paragraph(
-        p,
-        "S and z are kept relative to e^c, where c = %.4f is the running maximum of the keys' "
-        "log-scales (below).",
-        (double)trace->top[run->last]);
+    text_page_paragraph(p,
+                        "S and z are stored divided by e^c, where c = %.4f is the running maximum "
+                        "of the keys' log-scales (more on that below).",
+                        (double)trace->top[run->last]);
     text_page_code(p, "engine/attention/favor_state.c", "pf_favor_state_step");
     text_page_code(p, "engine/kernels/kernels_plain.c", "plain_favor_step");
 }
@@ -209,8 +207,8 @@ static void both(const explain_run *run, text_page *p) {
     bool parts = run->favor.trace.window + run->favor.trace.sinks > 0;
     double difference = 0, reference = 0, distance = 0;
     text_page_heading(p, "Both, side by side");
-    text_page_paragraph(
-        p, "The same queries, keys and values under both: what the last token takes from each.");
+    text_page_paragraph(p, "The same queries, keys and values under both kinds of attention: the "
+                           "weight that the last token gives to each token.");
     text_page_line(p, "%4s %-14s %8s %8s %s", "j", "token", "softmax", "favor",
                    parts ? "part" : "");
     for (size_t i = 0; i < n; i++) {
@@ -230,7 +228,7 @@ static void both(const explain_run *run, text_page *p) {
     }
     for (size_t j = 0; j < run->T; j++)
         distance += fabs((double)run->favor.weights[j] - (double)run->softmax.weights[j]) / 2;
-    text_page_line(p, "error of out, relative: %.4f     weight on other tokens: %.4f",
+    text_page_line(p, "relative error of out: %.4f     weight moved to other tokens: %.4f",
                    reference > 0 ? sqrt(difference / reference) : 0, distance);
     text_page_code(p, "engine/attention/attention_head.c", "finish_row");
 }

@@ -90,13 +90,13 @@ static void running_maximum(const explain_why *l, const explain_run *run, text_p
     char token[TOKEN_SIZE], a[CELL_SIZE], b[CELL_SIZE], c[CELL_SIZE], d[CELL_SIZE];
     text_page_heading(p, "Why a running maximum");
     text_page_paragraph(
-        p, "Features are exponentials, and so can leave the range of a float. Reference code "
-           "divides them all by the largest of the whole text; a model that writes cannot know "
-           "keys that are still to come. The largest log-scale so far, c, will do: S and z are "
-           "kept as S e^-c and z e^-c, and a key that raises c first scales them down. Nothing "
-           "else changes, since c cancels in the quotient.");
+        p, "Features are exponentials and can leave the range of a float. The reference code "
+           "divides them all by the largest of the whole text, but a model that is writing cannot "
+           "know the keys still to come. The largest log-scale so far, c, does just as well: S and "
+           "z are stored as S e^-c and z e^-c, and a key that raises c first scales them down. The "
+           "output stays the same, since c cancels in the quotient.");
     text_page_line(p, "%4s %-14s %10s %10s %10s %12s", "t", "token", "log-scale", "c before", "c",
-                   "S, z times");
+                   "S, z scaled");
     size_t shown = 0;
     for (size_t t = 0; t < run->T && shown < MOST; t++) {
         double before = t ? (double)trace->top[t - 1] : -INFINITY, now = (double)trace->top[t];
@@ -117,10 +117,10 @@ static void orthogonality(const explain_why *l, text_page *p) {
     text_page_heading(p, "Why orthogonal projections");
     text_page_paragraph(
         p,
-        "Independent directions w_m crowd in some places and leave others empty. Orthogonal ones "
-        "(each block of D) spread evenly, and each alone still is N(0, I): the average stays "
-        "exact, the scatter falls. The row of weights under %d draws of either, and how much "
-        "weight they put on other tokens than softmax does:",
+        "Independent directions w_m crowd together in some places and leave others empty. "
+        "Orthogonal ones (within each block of D) spread evenly, yet each of them alone still "
+        "follows N(0, I): the mean stays exact and the scatter shrinks. How much weight this row "
+        "moves to other tokens than softmax does, over %d draws of each kind:",
         EXPLAIN_WHY_DRAWS);
     text_page_line(p, "orthogonal   %.4f +- %.4f", l->orthogonal.mean,
                    l->orthogonal.standard_error);
@@ -129,10 +129,10 @@ static void orthogonality(const explain_why *l, text_page *p) {
     double noise = hypot(l->iid.standard_error, l->orthogonal.standard_error);
     text_page_paragraph(
         p, "%s",
-        gap > 2 * noise    ? "Orthogonal is better by more than twice the standard error."
-        : gap < -2 * noise ? "On this row independent ones happen to be the better."
-                           : "On this row the two cannot be told apart with so few draws; "
-                             "explain --estimate looks closer.");
+        gap > 2 * noise ? "Orthogonal directions are better by more than twice the standard error."
+        : gap < -2 * noise ? "On this row, independent directions happen to be better."
+                           : "On this row, so few draws cannot tell the two apart; explain "
+                             "--estimate looks more closely.");
     text_page_code(p, "engine/attention/random_features.c", "pf_projection_draw");
 }
 
@@ -141,10 +141,10 @@ static void positivity(const explain_why *l, const explain_run *run, text_page *
     char token[TOKEN_SIZE], a[CELL_SIZE], b[CELL_SIZE];
     text_page_heading(p, "Why positive features");
     text_page_paragraph(
-        p, "Sines and cosines give an unbiased estimate of e^score too (the formula of many "
-           "tutorials). But its terms have signs: the denominator, a sum of positive numbers in "
-           "truth, can come out near zero or negative. Estimated denominator / exact one, where "
-           "trig is at its worst:");
+        p, "Sines and cosines also give an unbiased estimate of e^score (the formula of many "
+           "tutorials). But its terms can be negative: the denominator, which is really a sum of "
+           "positive numbers, can come out near zero or below it. The estimated denominator "
+           "divided by the exact one, for the tokens where trig does worst:");
     text_page_line(p, "%4s %-14s %12s %12s", "t", "token", "positive", "trig");
     for (size_t t = 0; t < run->T; t++) {
         int sign, other;
@@ -162,12 +162,11 @@ static void positivity(const explain_why *l, const explain_run *run, text_page *
             p, "%4zu %s %s %12s", t, token_cell(run->loaded->tokenizer, run->ids[t], 14, token),
             cell_of_log(other, positive, 12, a), sign ? cell_of_log(sign, log_ratio, 12, b) : "0");
     }
-    text_page_paragraph(
-        p,
-        "Under trig %zu of %zu rows of this head have a denominator that is not positive; the "
-        "least weight in the last row is %.4f. The engine drops such a row's claim and counts "
-        "it (bad_denominators).",
-        l->negative, run->T, l->trig_row.least);
+    text_page_paragraph(p,
+                        "Under trig, the denominator is not positive in %zu of this head's %zu "
+                        "rows, and the smallest weight in the last row is %.4f. The engine leaves "
+                        "S and z out of such a row and counts it (bad_denominators).",
+                        l->negative, run->T, l->trig_row.least);
     text_page_code(p, "engine/attention/attention_head.c", "finish_row");
 }
 
@@ -175,18 +174,17 @@ static void lengths(const explain_why *l, const explain_run *run, text_page *p) 
     const head_trace *trace = &run->favor.trace;
     size_t D = trace->D, M = trace->M, kept = trace->window + trace->sinks;
     char a[16], b[16];
-    text_page_heading(p, "What it costs, and from where it pays");
-    text_page_paragraph(
-        p, "Softmax keeps k and v of every token, Performer attention S, z and c, and its exact "
-           "neighbourhood:");
-    text_page_line(p, "floats per head: 2 D n = %zu n    M (D + 1) + 1 + 2 D (W + S) = %zu", 2 * D,
+    text_page_heading(p, "What it costs, and when it pays off");
+    text_page_paragraph(p, "Softmax keeps k and v of every token. Performer attention keeps S, z "
+                           "and c, and the k and v of its window and sinks. Floats per head:");
+    text_page_line(p, "softmax  2 D n = %zu n", 2 * D);
+    text_page_line(p, "favor    M (D + 1) + 1 + 2 D (window + sinks) = %zu",
                    (M ? M * (D + 1) + 1 : 0) + 2 * D * kept);
-    text_page_paragraph(
-        p,
-        "For the whole model that is %zu bytes a token against %s in all: the same at n = %.0f "
-        "tokens. Work in one layer (multiplications and additions, whole text): O(n^2 D) against "
-        "O(n M D).",
-        l->softmax_bytes_per_token, human_bytes(l->favor_bytes, b), l->break_even);
+    text_page_paragraph(p,
+                        "For the whole model that is %zu bytes per token against %s in total: "
+                        "equal at n = %.0f tokens. The work in one layer (multiplications and "
+                        "additions over the whole text) is O(n^2 D) against O(n M D).",
+                        l->softmax_bytes_per_token, human_bytes(l->favor_bytes, b), l->break_even);
     text_page_line(p, "%8s  %12s %12s  %12s %12s", "n", "softmax", "favor", "softmax", "favor");
     text_page_line(p, "%8s  %12s %12s  %12s %12s", "tokens", "state", "state", "operations",
                    "operations");
