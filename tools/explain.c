@@ -1,4 +1,4 @@
-/* floor 5.8 - explain: one token through one head of a model, step by step, with its real numbers. */
+/* floor 5.8 - explain: one token through one head of a model, step by step, with real numbers. */
 #define _POSIX_C_SOURCE 200809L
 #include "commands.h"
 #include "estimate.h"
@@ -34,7 +34,7 @@ static bool read_text(explanation *e, pf_error *error) {
            pf_fail(error, "%s contains no text", parsed->values[FLAG_TOKENS_FILE].text);
 }
 
-/* The checkpoint's own attention leads, unless --to says otherwise. */
+/* The checkpoint's own attention is followed, unless --to says otherwise. */
 static bool settle(const explanation *e, explain_settings *settings, pf_error *error) {
     const options *parsed = e->parsed;
     const pf_model *model = e->loaded.model;
@@ -42,7 +42,7 @@ static bool settle(const explanation *e, explain_settings *settings, pf_error *e
     if (!session_options_from(parsed, model, &session, error)) return false;
     size_t T = e->texts.texts[0].count;
     if (model->position != PF_POSITION_LEARNED && session.context < T) session.context = T;
-    if (session.chunk > T) session.chunk = T ? T : 1; /* never more memory than this text needs */
+    if (session.chunk > T) session.chunk = T ? T : 1; /* no more memory than this text needs */
     settings->layer = (uint32_t)parsed->values[FLAG_LAYER].count;
     settings->head = (uint32_t)parsed->values[FLAG_HEAD].count;
     settings->softmax = settings->favor = session;

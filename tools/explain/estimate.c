@@ -1,4 +1,4 @@
-/* floor 5.7 - estimate: is phi(q).phi(k) really e^score on average? Measured over many draws. */
+/* floor 5.7 - estimate: is phi(q).phi(k) really e^score on average? */
 #include "estimate.h"
 
 #include "memory.h"
@@ -8,7 +8,7 @@
 
 static const uint32_t sizes[ESTIMATE_SIZES] = {16, 64, 256, 1024};
 
-/* Welford: steady sums of any number of draws. */
+/* Welford's running mean and variance, numerically stable for any number of draws. */
 static void ratio_add(ratio *r, double x) {
     r->n++;
     double difference = x - r->mean;
@@ -27,10 +27,10 @@ static bool estimates(pf_map_kind map) {
 static bool choose_map(estimate *e, const explain_run *run, pf_error *error) {
     const pf_favor_weights *favor = &run->model->layers[run->settings.layer].favor;
     e->attention = row_error_pure(run);
-    e->attention.redraw = PF_REDRAW_SEQUENCE; /* stored projections are one draw: not enough */
+    e->attention.redraw = PF_REDRAW_SEQUENCE; /* a stored projection is a single draw */
     e->attention.epsilon = 0;
     if (e->attention.map == PF_MAP_NORMALIZED && favor->q_center && !e->attention.uncalibrated)
-        e->attention.map = PF_MAP_FAVOR_PP; /* the random features that the file also has */
+        e->attention.map = PF_MAP_FAVOR_PP; /* the random features that the file stores as well */
     return estimates(e->attention.map) ||
            pf_fail(error,
                    "map %s does not estimate e^(q.k): choose --map positive, hyperbolic, trig, "
@@ -38,7 +38,7 @@ static bool choose_map(estimate *e, const explain_run *run, pf_error *error) {
                    pf_map_name(e->attention.map));
 }
 
-/* Keys from the easiest pair with the last query to the hardest, evenly spread. */
+/* Sorts the keys by Z with the last query and picks evenly from the smallest to the largest. */
 static bool choose_pairs(estimate *e, const explain_run *run, pf_error *error) {
     size_t T = run->T, t = run->last;
     size_t *order = pf_calloc(T, sizeof *order, "the estimate", error);
@@ -63,11 +63,11 @@ static bool choose_pairs(estimate *e, const explain_run *run, pf_error *error) {
     return true;
 }
 
-/* Working memory of one projection kind. */
+/* Working memory for one kind of projection. */
 typedef struct drawer {
     pf_head_features features;
     pf_head_index place;
-    float *phi_q, *phi_k, *scratch; /* [M] each; of pf_features_apply */
+    float *phi_q, *phi_k, *scratch; /* [M], [M], and for pf_features_apply */
     double *draw_scratch;           /* [D, D] */
 } drawer;
 
@@ -126,7 +126,7 @@ static bool measure_projection(estimate *e, const explain_run *run, pf_projectio
     return good && (!terminal_interrupted() || pf_fail(error, "interrupted"));
 }
 
-/* 1, 10, 100, ..., and the last. */
+/* 1, 10, 100, ..., and the last draw. */
 static void set_marks(estimate *e) {
     for (size_t n = 1; n < e->draws && e->n_marks + 1 < ESTIMATE_MARKS; n *= 10)
         e->marks[e->n_marks++] = n;
@@ -147,7 +147,7 @@ static bool measure_rows(estimate *e, const explain_run *run, pf_error *error) {
             return false;
     }
     attention.map = PF_MAP_ELU;
-    attention.uncalibrated = true; /* elu + 1 as it was published */
+    attention.uncalibrated = true; /* elu + 1 as published */
     return row_error_measure(run, &attention, 1, &e->elu, e->elu_row, error);
 }
 
@@ -165,7 +165,7 @@ bool estimate_measure(estimate *e, const explain_run *run, size_t draws, pf_erro
 
 void estimate_free(estimate *e) { pf_free(e->favor_row); }
 
-/* mean +- standard error of e^score times the ratio */
+/* "mean +- standard error" of e^score times the ratio. */
 static const char *mean_cell(const struct estimate_pair *pair, const ratio *r, char *text,
                              size_t size) {
     char a[CELL_SIZE], b[CELL_SIZE];
@@ -196,7 +196,7 @@ static void print_running(const estimate *e, const explain_run *run, text_page *
     text_page_code(p, "engine/attention/head_features.c", "pf_head_features_draw");
 }
 
-/* How far the mean is from the truth, in standard errors. */
+/* How many standard errors the mean is from the exact value. */
 static const char *surprise(const ratio *r, char *text) {
     double error = ratio_standard_error(r);
     if (!(error > 0)) return "-";
@@ -275,7 +275,7 @@ void estimate_print(const estimate *e, const explain_run *run, text_page *p) {
 
 static json_t *finite(double x) { return isfinite(x) ? json_real(x) : json_null(); }
 
-/* As ratios to e^score: these fit a number whatever the score is. */
+/* As ratios to e^score, which never overflow. */
 static json_t *ratio_json(const ratio *r) {
     return json_pack("{s:I, s:o, s:o}", "draws", (json_int_t)r->n, "mean", finite(r->mean),
                      "standard_error", finite(ratio_standard_error(r)));

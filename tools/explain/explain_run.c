@@ -1,4 +1,4 @@
-/* floor 5.5 - explain run: one text through one model, and all that `explain` shows of one of its heads. */
+/* floor 5.5 - explain run: one text through one model, and what `explain` shows of one head. */
 #include "explain_run.h"
 
 #include "memory.h"
@@ -72,7 +72,7 @@ static double length_of(const float *x, size_t n) {
     return sqrt(sum);
 }
 
-/* Where all rows of a point go, or where the last token's row goes. */
+/* Where the rows of a tap point go, if all of them are kept; NULL if not. */
 static float *all_rows(explain_run *run, pf_tap_point point) {
     switch (point) {
     case PF_TAP_Q:
@@ -88,6 +88,7 @@ static float *all_rows(explain_run *run, pf_tap_point point) {
     }
 }
 
+/* The same for points of which only the last token's row is kept. */
 static float *last_row(explain_run *run, pf_tap_point point) {
     switch (point) {
     case PF_TAP_EMBEDDING:
@@ -123,7 +124,7 @@ static void keep(void *context, pf_tap_point point, uint32_t layer, size_t first
     if (row && ends) memcpy(row, last, n_cols * sizeof *row);
 }
 
-/* The text through the whole model under one attention. */
+/* Runs the text through the whole model under one kind of attention. */
 static bool read_text(explain_run *run, explain_side *side, const pf_session_options *options,
                       pf_error *error) {
     side->session = pf_session_new(run->model, options, error);
@@ -140,7 +141,7 @@ static bool read_text(explain_run *run, explain_side *side, const pf_session_opt
     return good;
 }
 
-/* The layer's attention on the leading session's queries, keys and values. */
+/* Runs the layer's attention on the leading session's queries, keys and values. */
 static bool attend(explain_run *run, explain_side *side, pf_error *error) {
     const pf_model *m = run->model;
     size_t T = run->T;
@@ -157,7 +158,7 @@ static bool attend(explain_run *run, explain_side *side, pf_error *error) {
     return good;
 }
 
-/* KL(softmax || favor) of what the two sessions expect next. */
+/* KL(softmax || favor) of the two sessions' predictions. */
 static bool measure_divergence(explain_run *run, pf_error *error) {
     size_t V = run->model->n_vocab;
     float *weights = pf_calloc(V, sizeof *weights, "the walkthrough", error);
@@ -216,7 +217,7 @@ const float *explain_run_v(const explain_run *run) { return run->v + kv_row(run)
 size_t explain_run_choose(const explain_run *run, size_t n, size_t *shown) {
     size_t count = 0;
     for (size_t t = 0; t < run->T; t++) {
-        size_t heavier = 0; /* tokens that come before this one */
+        size_t heavier = 0; /* tokens ranked above this one */
         for (size_t j = 0; j < run->T; j++)
             heavier += run->softmax.weights[j] > run->softmax.weights[t] ||
                        (j < t && run->softmax.weights[j] == run->softmax.weights[t]);

@@ -1,4 +1,4 @@
-/* floor 5.5 - explain run: one text through one model, and all that `explain` shows of one of its heads. */
+/* floor 5.5 - explain run JSON: everything that `explain` shows, as JSON. */
 #include "explain_run.h"
 
 #include "terminal.h"

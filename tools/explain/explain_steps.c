@@ -1,4 +1,4 @@
-/* floor 5.7 - explain steps: the guided walk of `explain` as text. */
+/* floor 5.7 - explain steps: from tokens to logits, as `explain` prints it. */
 #include "explain_steps.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-/* floor 5.7 - explain steps: the guided walk of `explain` as text. */
+/* floor 5.7 - explain steps: exact attention and Performer attention, side by side. */
 #include "explain_steps.h"
 
 #include <math.h>
@@ -66,7 +66,7 @@ static bool is_calibrated(const explain_run *run) {
     return favor->q_center && !run->settings.favor.attention.uncalibrated;
 }
 
-/* What stands between phi(q).phi(k) and e^(q.k). */
+/* How phi(q).phi(k) of this map relates to e^(q.k). */
 static void name_map(const explain_run *run, text_page *p) {
     const head_trace *trace = &run->favor.trace;
     if (trace->map == PF_MAP_NORMALIZED)
@@ -93,7 +93,7 @@ static void name_map(const explain_run *run, text_page *p) {
                 : "");
 }
 
-/* What Z means for features that are drawn; fitted ones and elu + 1 do not care. */
+/* What Z means for random features; it does not matter for fitted ones, elu + 1 and relu. */
 static void print_hardness(const explain_run *run, text_page *p) {
     const head_trace *trace = &run->favor.trace;
     double mean = 0;
@@ -151,7 +151,7 @@ static void features(const explain_run *run, text_page *p) {
     text_page_code(p, "engine/attention/random_features.c", "pf_features_apply");
 }
 
-/* The tokens that the tail holds: those that have left the window and are no sink. */
+/* How many tokens S and z hold: those that are neither sinks nor in the window. */
 static size_t folded(const explain_run *run) {
     size_t kept = run->favor.trace.window + run->favor.trace.sinks;
     return run->T > kept ? run->T - kept : 0;

@@ -1,4 +1,4 @@
-/* floor 5.7 - explain why: why Performer attention is built as it is, on the numbers of a walk. */
+/* floor 5.7 - explain why: why Performer attention is built as it is, shown on real numbers. */
 #include "explain_why.h"
 
 #include "common.h"
@@ -21,7 +21,7 @@ static bool measure_projections(explain_why *l, const explain_run *run, pf_error
     return row_error_measure(run, &attention, EXPLAIN_WHY_DRAWS, &l->iid, NULL, error);
 }
 
-/* The walk's head under another map. */
+/* Traces the same head under another map. */
 static bool trace_map(const explain_run *run, pf_map_kind map, head_trace *trace, pf_error *error) {
     pf_session_options settings = run->settings.favor;
     settings.attention = row_error_pure(run);
@@ -50,7 +50,7 @@ static bool measure_signs(explain_why *l, const explain_run *run, pf_error *erro
 
 static void measure_lengths(explain_why *l, const explain_run *run) {
     pf_session_options softmax = run->settings.softmax, favor = run->settings.favor;
-    softmax.context = 4096; /* whole cache lines, whatever the head size */
+    softmax.context = 4096; /* so that rounding to cache lines does not show */
     l->softmax_bytes_per_token = pf_state_bytes(run->model, &softmax) / softmax.context;
     l->favor_bytes = pf_state_bytes(run->model, &favor);
     l->break_even = (double)l->favor_bytes / (double)l->softmax_bytes_per_token;
@@ -197,7 +197,7 @@ static void lengths(const explain_why *l, const explain_run *run, text_page *p) 
 }
 
 void explain_why_print(const explain_why *l, const explain_run *run, text_page *p) {
-    /* windows per head in the file stay as they are: the tail may be empty after all */
+    /* Windows per head stored in the file still apply: the tail may be empty even so. */
     bool has_tail = l->positive.M > 0 && (double)l->positive.top[run->last] > -INFINITY;
     if (has_tail) running_maximum(l, run, p);
     orthogonality(l, p);

@@ -1,4 +1,4 @@
-/* floor 5.7 - explain why: why Performer attention is built as it is, on the numbers of a walk. */
+/* floor 5.7 - explain why: why Performer attention is built as it is, shown on real numbers. */
 #ifndef EXPLAIN_WHY_H
 #define EXPLAIN_WHY_H
 
@@ -8,13 +8,13 @@
 enum { EXPLAIN_WHY_DRAWS = 64, EXPLAIN_WHY_LENGTHS = 6 };
 
 typedef struct explain_why {
-    pf_map_kind map;           /* of the random features: the walk's, or what stands in for it */
-    row_error orthogonal, iid; /* of LESSON_DRAWS draws each */
-    head_trace positive, trig; /* the walk's head, without window and sinks */
+    pf_map_kind map;           /* of the random features: the run's, or positive if it has none */
+    row_error orthogonal, iid; /* over EXPLAIN_WHY_DRAWS draws each */
+    head_trace positive, trig; /* the same head, without window and sinks */
     row_error trig_row;
-    size_t negative;                             /* tokens whose trig denominator is not positive */
+    size_t negative; /* tokens with a trig denominator that is not positive */
     size_t softmax_bytes_per_token, favor_bytes; /* of the whole model */
-    double break_even; /* tokens from which Performer's state is the smaller one */
+    double break_even; /* tokens: beyond it Performer's state is the smaller one */
     struct {
         size_t n;
         size_t softmax_bytes, favor_bytes; /* state of the whole model */
@@ -22,14 +22,14 @@ typedef struct explain_why {
     } lengths[EXPLAIN_WHY_LENGTHS];
 } explain_why;
 
-/* Free in either case. */
+/* Free it whether or not this succeeds. */
 bool explain_why_measure(explain_why *l, const explain_run *run, pf_error *error);
 void explain_why_free(explain_why *l);
 
 void explain_why_print(const explain_why *l, const explain_run *run, text_page *p);
 json_t *explain_why_json(const explain_why *l, const explain_run *run);
 
-/* How far the estimated denominator of token t is from the exact one: log of the ratio, and its sign. */
+/* log |estimated denominator / exact denominator| of token t, and the sign of the estimate. */
 double explain_why_denominator(const explain_run *run, const head_trace *trace, size_t t,
                                int *sign);
 

@@ -1,4 +1,4 @@
-/* floor 5.6 - row error: how far an attention's weights are from softmax's, over many draws of features. */
+/* floor 5.6 - row error: how far attention weights are from softmax's, over many draws. */
 #include "row_error.h"
 
 #include "memory.h"
@@ -8,7 +8,7 @@
 pf_attention_options row_error_pure(const explain_run *run) {
     pf_attention_options attention = run->settings.favor.attention;
     attention.window = attention.sinks = 0;
-    /* sizes per head hold as long as nobody asks for others (session.c): ask */
+    /* pf_session_new uses the file's sizes per head unless `features` differs from the file's. */
     if (run->model->head_features && attention.features == run->model->attention.features)
         attention.features = attention.features == 64 ? 62 : 64;
     return attention;
@@ -21,7 +21,7 @@ double row_distance(const explain_run *run, const float *weights) {
     return sum / 2;
 }
 
-/* One draw: the row of the walk's head, into row [T]. */
+/* One draw: the last token's row of the chosen head; *row points into weights. */
 static bool measure_draw(const explain_run *run, pf_session *session, float *weights,
                          const float **row, pf_error *error) {
     if (!pf_attention_weights(session, run->settings.layer, run->q, run->k, run->T, weights, error))
