@@ -50,7 +50,7 @@ static bool open_model(bench *b, pf_error *error) {
     if (parsed->given[FLAG_SHAPE]) {
         pf_type type = PF_F32;
         pf_type_parse(parsed->values[FLAG_BENCH_TYPE].text, &type);
-        progress(parsed, "making %s", parsed->values[FLAG_SHAPE].text);
+        progress(parsed, "creating %s", parsed->values[FLAG_SHAPE].text);
         uint32_t context = (uint32_t)(2 * longest_context(parsed) + 4096);
         b->random = random_model_new(&b->wanted, type, context, n_threads, error);
         if (!b->random) return false;
@@ -195,8 +195,7 @@ static bool measure_one(bench *b, pf_attention_kind kind, size_t context, pf_err
     settings.context = context + n_decode * repeat;
     if (b->model->position_embedding && settings.context > b->model->context) {
         note(b->parsed,
-             "performer: context %zu is left out: this model has learned positions for "
-             "%u tokens",
+             "performer: skipping context %zu: this model has learned positions for only %u tokens",
              context, b->model->context);
         return true;
     }
@@ -276,22 +275,21 @@ const command command_bench = {
     .name = "bench",
     .bit = FOR_BENCH,
     .usage = "(MODEL | --shape SHAPE) [options]",
-    .summary = "tokens per second, memory, shares of the machine's limits",
+    .summary = "tokens per second, memory, and shares of the machine's limits",
     .manual =
-        "Measures, for each attention and context length, prefill (tokens/s of reading a prompt of "
-        "that length) and decode (tokens/s one by one behind such a prompt), as medians of "
-        "--repeat rounds; for a file also load: from opening it, already in memory, to the logits "
-        "of the first token (--json and --csv: how many times a second). Before and after each "
-        "round it measures what the machine can do: read bandwidth, single-precision matrix "
-        "products, or "
-        "int8 multiply-adds.\n\n"
-        "Each figure is shown with its share of the limit that bounds it, as the median of the "
-        "rounds' shares: memory that others use as well may be twice as fast a minute later, and "
-        "then all rounds are. Decode: bytes per token "
-        "(weights and state read, the running sums also written) against bandwidth; it can exceed "
-        "100 % where the weights fit the caches. Prefill: operations per token against sgemm, or "
-        "against int8 where weights are quantised and activations are not --float-activations. "
-        "Memory is what is resident after the test.",
+        "Measures, for each kind of attention and each context length, prefill (tokens/s while "
+        "reading a prompt of that length) and decode (tokens/s when writing one by one after such "
+        "a prompt), as medians of --repeat rounds. For a file it also measures load: the time from "
+        "opening it, already cached in memory, to the logits of the first token (--json and --csv: "
+        "how many times a second). Before and after each round it measures what the machine can "
+        "do: read bandwidth, single-precision matrix products, or int8 multiply-adds.\n\nEach "
+        "figure comes with its share of the limit that bounds it, as the median of the rounds' "
+        "shares. Shares are steadier than speeds: memory bandwidth shared with other programs may "
+        "double a minute later, and every round then speeds up with it. Decode: bytes per token "
+        "(weights and state read, and the running sums written) against bandwidth; it can exceed "
+        "100 % if the weights fit in the caches. Prefill: operations per token against sgemm, or "
+        "against int8 if the weights are quantised, unless you give --float-activations. Memory is "
+        "what is resident after the test.",
     .examples = "performer bench models/weights/tales-favor.gguf --context 256,16384\n"
                 "performer bench --shape 110M --type q8_0 --attention favor --json",
     .run = run,

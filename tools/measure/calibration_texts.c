@@ -46,7 +46,7 @@ static bool read_file(const options *parsed, const pf_loaded *loaded, const char
     const pf_vocabulary *vocabulary = pf_tokenizer_vocabulary(loaded->tokenizer);
     pf_tokens ids = {0};
     bool good = pf_tokenizer_encode(loaded->tokenizer, text, n, PF_ENCODE_SPECIAL, &ids, error) &&
-                (ids.count > 0 || pf_fail(error, "%s holds no text", path)) &&
+                (ids.count > 0 || pf_fail(error, "%s contains no text", path)) &&
                 cut(&ids, vocabulary->add_bos ? vocabulary->bos : -1,
                     piece_length(parsed, loaded->model->context / 2), pieces, error);
     pf_tokens_free(&ids);
@@ -124,7 +124,7 @@ static bool write_text(const options *parsed, pf_session *session, pf_sampler *s
             !pf_session_append(session, &id, 1, logits, 1, error))
             return false;
         id = pf_sampler_next(sampler, logits);
-        if (id < 0) return pf_fail(error, "the model's logits are no numbers");
+        if (id < 0) return pf_fail(error, "the model's logits are not finite");
         if (text->count % 32 == 0)
             progress(parsed, "writing text %zu: %zu of %zu tokens", number + 1, text->count,
                      length);

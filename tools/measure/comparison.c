@@ -52,7 +52,7 @@ static bool add_scores(comparer *c, compared *row, size_t n, pf_error *error) {
     for (size_t i = 0; i < n; i++) {
         const divergence *d = &c->divergences[i];
         if (!isfinite(d->nll) || !isfinite(d->kl))
-            return pf_fail(error, "the logits under %s are no numbers", row->name);
+            return pf_fail(error, "the logits under %s are not finite", row->name);
         row->nll += d->nll;
         row->kl += d->kl;
         row->kls[row->predicted++] = d->kl;

@@ -59,9 +59,8 @@ static bool add_predictions(evaluator *e, size_t first, size_t n, pf_error *erro
     for (size_t i = 0; i < n; i++) {
         if (!isfinite(e->log_p[i]))
             return pf_fail(error,
-                           "the logits before token %zu of a text are no numbers; the "
-                           "weights are damaged, or their values too large for this "
-                           "attention",
+                           "the logits before token %zu of a text are not finite; the weights are "
+                           "damaged, or too large for this kind of attention",
                            first + i);
         result->total.nll -= e->log_p[i];
         result->total.predicted++;

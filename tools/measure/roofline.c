@@ -98,14 +98,13 @@ static bool has_vnni(void) { return false; }
 static size_t matrices_floats(int n_threads) { return 3 * (size_t)GEMM * GEMM * (size_t)n_threads; }
 
 roofline *roofline_new(int n_threads, pf_error *error) {
-    roofline *l = pf_calloc(1, sizeof *l, "the measure of the machine", error);
+    roofline *l = pf_calloc(1, sizeof *l, "measuring the machine", error);
     if (!l) return NULL;
     l->n_threads = n_threads;
-    l->buffer = pf_calloc(READ_BYTES, 1, "the measure of bandwidth", error);
-    l->matrices =
-        pf_calloc(matrices_floats(n_threads), sizeof(float), "the measure of sgemm", error);
-    l->blocks = pf_calloc(DOT_ROWS, pf_row_bytes(PF_Q8_0, DOT_COLS), "the measure of int8", error);
-    l->zeros = pf_calloc(DOT_COLS, sizeof(float), "the measure of int8", error);
+    l->buffer = pf_calloc(READ_BYTES, 1, "measuring bandwidth", error);
+    l->matrices = pf_calloc(matrices_floats(n_threads), sizeof(float), "measuring sgemm", error);
+    l->blocks = pf_calloc(DOT_ROWS, pf_row_bytes(PF_Q8_0, DOT_COLS), "measuring int8", error);
+    l->zeros = pf_calloc(DOT_COLS, sizeof(float), "measuring int8", error);
     if (!l->buffer || !l->matrices || !l->blocks || !l->zeros) goto fail;
     l->team = pf_team_new(n_threads, error);
     if (!l->team) goto fail;

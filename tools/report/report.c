@@ -27,8 +27,8 @@ static void introduction(html *p, const report *r) {
              m->n_heads, m->head_dim);
     html_string(p, r->names->text);
     html_add(p,
-             "</em>: %zu tokens. Every number and picture here comes from sessions of the engine "
-             "itself, one for each setting.</p>\n",
+             "</em>: %zu tokens. Every number and picture here comes from sessions of the engine, "
+             "one for each setting.</p>\n",
              r->names->n_tokens);
     html_add(p, "<nav aria-label=\"Sections\"><a href=\"#numbers\">Numbers</a> <a "
                 "href=\"#texts\">Texts</a> <a href=\"#attention\">Attention</a> <a "

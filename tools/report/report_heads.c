@@ -143,13 +143,13 @@ static bool one_layer(html *p, const report *r, matrices *m, uint32_t layer) {
 void report_heads(html *p, const report *r) {
     const pf_model *model = r->c->model;
     uint32_t step = layer_step(model);
-    html_add(
-        p,
-        "<section id=\"attention\" class=\"heads\"><h2>What attends to what</h2>\n<p>The first %zu "
-        "tokens. Each row is a token that looks, each column one that it looks at; the stronger "
-        "the colour, the larger the weight (red: below 0, which only sine and cosine features "
-        "give). Both have the same queries and keys, those of the softmax session.%s</p>\n",
-        r->rows->T, step > 1 ? " Some layers are left out, to keep this file small." : "");
+    html_add(p,
+             "<section id=\"attention\" class=\"heads\"><h2>What attends to what</h2>\n<p>The "
+             "first %zu tokens. Each row is a token that attends, each column a token that it "
+             "attends to; the stronger the colour, the larger the weight. (Red: below 0, which "
+             "only sine and cosine features produce.) Both pictures have the same queries and "
+             "keys, those of the softmax session.%s</p>\n",
+             r->rows->T, step > 1 ? " Some layers are left out to keep this file small." : "");
     choices(p, model, step);
     matrices m = {0};
     bool good = open_matrices(&m, r, &p->error);
