@@ -1,9 +1,9 @@
-/* floor 5.6 - bench: tokens per second, and what share of the machine's limits they are. */
+/* floor 5.6 - bench: tokens per second, and their share of the machine's limits. */
 #include "bench_print.h"
 #include "commands.h"
 #include "common.h"
-#include "flop_count.h"
 #include "divergence.h"
+#include "flop_count.h"
 #include "load.h"
 #include "matmul.h"
 #include "memory.h"
@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A measurement ends early when its rounds have taken this long together. */
+/* A measurement ends early once its rounds have taken this long in total. */
 static const double MAX_SECONDS = 20;
 enum { MAX_REPEAT = 1000, MAX_DECODE = 64 };
 
@@ -27,8 +27,8 @@ typedef struct bench {
     const pf_model *model;
     pf_session_options session;
     roofline *roofline;
-    bool int8;       /* products are with int8 activations */
-    pf_type type;    /* of most weights */
+    bool int8;       /* matrix products use int8 activations */
+    pf_type type;    /* the type of most weights */
     int32_t *tokens; /* [longest context] */
     float *logits;   /* [V] */
     bench_result *results;
@@ -91,12 +91,12 @@ static bool prepare(bench *b, pf_error *error) {
     return b->roofline != NULL;
 }
 
-/* One round of a test, of n tokens: the seconds that it took, or less than 0 if it failed. r->rounds are
- * done already. */
+/* One round of a test with n tokens, after r->rounds earlier ones. Returns the seconds it took, or
+ * a negative number if it failed. */
 typedef double (*run_round)(bench *b, pf_session *session, bench_result *r, size_t n,
                             pf_error *error);
 
-/* How many tokens a round takes: enough to be timed, few enough that the position hardly moves. */
+/* Tokens per round: enough to be timed, few enough that the context hardly grows. */
 static size_t decode_length(size_t context, size_t repeat) {
     size_t n = context / 4 / repeat;
     return n < 8 ? 8 : n > MAX_DECODE ? MAX_DECODE : n;
@@ -116,7 +116,7 @@ static double load_round(bench *b, pf_session *none, bench_result *r, size_t n, 
     return seconds;
 }
 
-/* The last round leaves the prompt read. */
+/* The session keeps the prompt of the last round, for the decode test. */
 static double prefill_round(bench *b, pf_session *session, bench_result *r, size_t n,
                             pf_error *error) {
     (void)r;
@@ -136,7 +136,7 @@ static double decode_round(bench *b, pf_session *session, bench_result *r, size_
     return seconds_now() - start;
 }
 
-/* What bounds a test, and what one token costs of that. */
+/* Sets which limit bounds a test, and returns what one token takes of it: operations or bytes. */
 static double work_per_token(const bench *b, bench_result *r,
                              const pf_attention_options *attention) {
     bool prefill = r->test == BENCH_PREFILL;
@@ -147,8 +147,8 @@ static double work_per_token(const bench *b, bench_result *r,
     return prefill ? c.flops : c.bytes;
 }
 
-/* Rounds of n tokens, and before and after each what the machine can do: a round's share is of the mean of
- * those two. Appends the result. */
+/* Runs rounds of n tokens and measures the limit before and after each; a round's share is taken of
+ * the mean of the two. Appends the result. */
 static bool measure(bench *b, pf_session *session, bench_result r, run_round round, size_t n,
                     pf_error *error) {
     double rates[MAX_REPEAT], shares[MAX_REPEAT], total = 0;
@@ -178,7 +178,7 @@ static bool measure(bench *b, pf_session *session, bench_result r, run_round rou
     return true;
 }
 
-/* From the file, in the page cache by now, to the first logits. */
+/* The time from opening the file, by now in the page cache, to the first logits. */
 static bool measure_load(bench *b, pf_error *error) {
     if (b->random) return true;
     progress(b->parsed, "loading");
@@ -213,7 +213,7 @@ static bool measure_one(bench *b, pf_attention_kind kind, size_t context, pf_err
     return good;
 }
 
-/* What was measured before a failure stays. */
+/* Results measured before a failure are kept. */
 static bool measure_all(bench *b, pf_error *error) {
     uint64_t contexts[OPTIONS_MAX_LIST];
     char names[OPTIONS_MAX_LIST][32];

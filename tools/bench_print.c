@@ -1,4 +1,4 @@
-/* floor 5.5 - bench print: what was measured, as a table, as JSON, as comma-separated values. */
+/* floor 5.5 - bench print: the results of bench as a table, JSON or CSV. */
 #include "bench_print.h"
 
 #include "common.h"
@@ -14,7 +14,7 @@ static const char *roofline_name(roofline_kind kind) {
     return kind == ROOFLINE_READ ? "bandwidth" : "compute";
 }
 
-/* In units of 1e9. */
+/* In units of 1e9 per second. */
 static double roofline_at(const bench_report *report, roofline_kind kind, double share) {
     return roofline_quantile(report->roofline, kind, share) / 1e9;
 }

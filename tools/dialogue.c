@@ -1,4 +1,4 @@
-/* floor 5.6 - dialogue: turns of a person and a model, over one session that keeps all of them. */
+/* floor 5.6 - dialogue: turns of a person and a model in one session. */
 #include "dialogue.h"
 
 #include "common.h"
@@ -42,8 +42,8 @@ void dialogue_close(dialogue *d) {
     *d = (dialogue){0};
 }
 
-/* What is to be read before the model answers. With turns before, their words do not matter: the text
- * begins behind the last answer, so an empty turn stands for all of them. */
+/* The ids to read before the model answers. Earlier turns are already in the session, so one dummy
+ * turn stands for all of them, and only what follows it is rendered. */
 static bool render(const dialogue *d, const char *text, pf_tokens *ids, pf_error *error) {
     const pf_tokenizer *tokenizer = d->loaded->tokenizer;
     if (!d->has_template)
@@ -67,7 +67,7 @@ static bool render(const dialogue *d, const char *text, pf_tokens *ids, pf_error
     return good;
 }
 
-/* check_room, with what can be done about it in a dialogue. */
+/* check_room, with a message that says what to do in a dialogue. */
 static bool check_dialogue_room(const dialogue *d, size_t n, pf_error *error) {
     bool learned = d->loaded->model->position_embedding != NULL;
     if (check_room(d->session, n, error)) return true;
@@ -78,8 +78,8 @@ static bool check_dialogue_room(const dialogue *d, size_t n, pf_error *error) {
                            : "/attention favor has no limit, /reset starts over");
 }
 
-/* Reads ids in pieces, between which Ctrl-C is heard, and remembers them. At least one piece is read, so
- * that what the model has said it has also read. */
+/* Reads ids in chunks, checking for Ctrl-C in between, and records them. Always reads at least one
+ * chunk, so that a token the model has written is also read. */
 static bool read_ids(dialogue *d, const int32_t *ids, size_t n, pf_error *error) {
     size_t chunk = pf_session_get_options(d->session)->chunk;
     for (size_t done = 0; done < n && (done == 0 || !terminal_interrupted());) {
@@ -130,7 +130,7 @@ void dialogue_reset(dialogue *d) {
     d->whole = true;
 }
 
-/* All that was read, into another session. */
+/* Feeds everything read so far to another session. */
 static bool read_again(const dialogue *d, pf_session *other, pf_error *error) {
     size_t chunk = pf_session_get_options(other)->chunk, n = d->read.count;
     if (!check_room(other, n, error)) return false;

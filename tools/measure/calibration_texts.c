@@ -1,4 +1,4 @@
-/* floor 5.4 - calibration texts: what --file and --tokens name, in pieces; or what the model writes. */
+/* floor 5.4 - calibration texts: pieces of --file and --tokens, or texts written by the model. */
 #include "calibration_texts.h"
 
 #include "memory.h"
@@ -9,7 +9,7 @@ enum { DEFAULT_TOKENS = 24576, DEFAULT_LENGTH = 1024 };
 
 static size_t at_most(size_t n, size_t limit) { return n < limit ? n : limit; }
 
-/* Tokens of a piece: given, or by default what the model knows. */
+/* Tokens per piece: --length, or by default up to `known`, the length that the model can handle. */
 static size_t piece_length(const options *parsed, size_t known) {
     if (parsed->given[FLAG_LENGTH]) return (size_t)parsed->values[FLAG_LENGTH].count;
     return at_most(DEFAULT_LENGTH, known > 8 ? known : 8);
@@ -24,7 +24,7 @@ static bool add_piece(input_texts *texts, int32_t bos, const int32_t *ids, size_
     return true;
 }
 
-/* The pieces of one text. */
+/* Cuts one text into pieces. */
 static bool cut(const pf_tokens *ids, int32_t bos, size_t length, input_texts *pieces,
                 pf_error *error) {
     size_t room = bos >= 0 ? length - 1 : length;
@@ -65,7 +65,7 @@ static bool read_tokens(const options *parsed, const pf_loaded *loaded, const ch
     return good;
 }
 
-/* From sources [n] in turn, one piece each, until there are enough. */
+/* Takes one piece from each of sources [n] in turn until there are enough. */
 static bool take_in_turn(const options *parsed, input_texts *sources, size_t n, input_texts *texts,
                          pf_error *error) {
     size_t most = SIZE_MAX, tokens = 0, left = 1;
@@ -109,8 +109,8 @@ bool read_calibration_texts(const options *parsed, const pf_loaded *loaded, inpu
 static int32_t first_token(const pf_loaded *loaded) {
     const pf_vocabulary *v = loaded->tokenizer ? pf_tokenizer_vocabulary(loaded->tokenizer) : NULL;
     if (v && v->add_bos && v->bos >= 0) return v->bos;
-    return v && v->eos >= 0 ? v->eos
-                            : 0; /* where nothing is known, what ends one text begins another */
+    /* Without BOS, the token that ends one text starts the next. */
+    return v && v->eos >= 0 ? v->eos : 0;
 }
 
 static bool write_text(const options *parsed, pf_session *session, pf_sampler *sampler,

@@ -8,14 +8,14 @@
 
 enum { TOP_TOKENS = 5 };
 
-/* A distribution, softmax(logits [n]), summed up. */
+/* A summary of the distribution softmax(logits [n]). */
 typedef struct prediction {
     double log_sum;           /* log sum exp(logits) */
     int32_t best[TOP_TOKENS]; /* the most probable tokens, lowest id first among equals; -1: none */
     double weight_sum;        /* of the weights below */
 } prediction;
 
-/* Sums in double. weights [n] (may be NULL) becomes exp(logits - max): what diverge() averages over. */
+/* Sums in double. weights [n] (may be NULL) receives exp(logits - max), for diverge. */
 prediction predict(const float *logits, size_t n, float *weights);
 
 typedef struct divergence {
@@ -25,14 +25,15 @@ typedef struct divergence {
     int top5;   /* how many of p's TOP_TOKENS are among q's */
 } divergence;
 
-/* p: the reference with its logits and weights; q: the other. KL is the mean of p_logits - q_logits under
- * p, less log_sum(p) - log_sum(q): one pass without an exponential, and 0 for q = p. */
+/* Compares the reference p, with its logits and weights, to q. KL is the mean
+ * of p_logits - q_logits under p, minus (log_sum(p) - log_sum(q)): one pass without exponentials,
+ * and exactly 0 for q = p. */
 divergence diverge(const prediction *p, const float *p_logits, const float *weights,
                    const prediction *q, const float *q_logits, size_t n, int32_t next);
 
-/* Sorts values [n >= 1] and keeps them so. */
+/* Sorts values [n >= 1] in place, ascending. */
 void sort_values(double *values, size_t n);
-/* The value below which a share of 0 ... 1 of sorted [n >= 1] lies, interpolated between neighbours. */
+/* The value below which a share (0 to 1) of sorted [n >= 1] lies, linearly interpolated. */
 double quantile(const double *sorted, size_t n, double share);
 
 #endif

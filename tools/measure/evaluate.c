@@ -1,4 +1,4 @@
-/* floor 5.4 - evaluate: -log p of every token of some texts under one session. */
+/* floor 5.4 - evaluate: -log p of every token of the texts, in one session. */
 #include "evaluate.h"
 
 #include "memory.h"
@@ -15,7 +15,7 @@ typedef struct evaluator {
     evaluation *result;
     size_t n_vocab, chunk;
     float *logits; /* [chunk, V] */
-    double *log_p; /* [chunk], of the token behind each */
+    double *log_p; /* [chunk] of the token after each */
 } evaluator;
 
 double log_probability(const float *logits, size_t n, int32_t target) {
@@ -77,7 +77,7 @@ static bool evaluate_chunk(evaluator *e, const pf_tokens *text, size_t done, siz
                            pf_error *error) {
     const evaluation_options *settings = e->settings;
     size_t predicted = done + n < text->count ? n : n - 1;
-    /* What comes behind the last token predicts nothing: it is only computed for the file. */
+    /* The logits after the last token have no target; they are computed only for the file. */
     size_t read = settings->logits ? n : predicted;
     if (!pf_session_append(e->session, text->ids + done, read, e->logits, read, error))
         return false;

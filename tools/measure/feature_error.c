@@ -102,7 +102,7 @@ static pair make_pair(const qkv_rows *rows, uint32_t layer, uint32_t head, uint3
     return p;
 }
 
-/* The pairs of one head with the smallest Z, at most MOST_PAIRS of the first tokens'. */
+/* Up to MOST_PAIRS pairs of one head with the smallest Z, from the first tokens of the text. */
 static size_t choose_pairs(const qkv_rows *rows, uint32_t layer, uint32_t head, pair *pairs,
                            pf_error *error) {
     uint32_t T = rows->T < 96 ? (uint32_t)rows->T : 96;
@@ -124,7 +124,7 @@ static double mean_z(const pair *pairs, size_t n) {
     return n ? sum / (double)n : 0;
 }
 
-/* sum over the pairs of (estimate / exp(x.y) - 1)^2; x, y: [n, D] as the features take them */
+/* The sum over the pairs of (estimate / exp(x.y) - 1)^2; x, y [n, D] are inputs of the features. */
 static double kernel_error(const pf_head_features *f, const pair *pairs, size_t n, const float *x,
                            const float *y, float *phi_q, float *phi_k, float *scales,
                            float *scratch) {
@@ -141,7 +141,7 @@ static double kernel_error(const pf_head_features *f, const pair *pairs, size_t 
     return sum;
 }
 
-/* Memory for one size of features. */
+/* Working memory, enough for the largest number of features. */
 typedef struct kernel_buffers {
     float *x, *y, *phi_q, *phi_k, *scales, *scratch;
     double *draw;
@@ -153,7 +153,7 @@ static bool measure_size(feature_error *e, const qkv_rows *rows, const pair *pai
     pf_attention_options options = pf_attention_options_default();
     pf_favor_weights none = {0};
     options.projection = PF_PROJECTION_IID;
-    /* x and y are scaled already, so the features shall not do it again */
+    /* x and y are already scaled, so the attention scale given here is 1 */
     pf_head_index place = {e->layer, 0, 1, 1, m->head_dim, 1};
     pf_head_features features;
     uint32_t M = (uint32_t)e->sizes[size];
@@ -171,7 +171,7 @@ static bool measure_size(feature_error *e, const qkv_rows *rows, const pair *pai
     return true;
 }
 
-/* The head whose easiest pairs are easiest. */
+/* Chooses the head whose easiest pairs have the smallest mean Z. */
 static bool choose_head(feature_error *e, const qkv_rows *rows, pair *best, pf_error *error) {
     const pf_model *m = rows->model;
     pair pairs[MOST_PAIRS];

@@ -1,4 +1,4 @@
-/* floor 5.4 - FLOP count: bytes moved and operations done per token, by counting. */
+/* floor 5.4 - FLOP count: bytes moved and operations done per token, counted from the shapes. */
 #include "flop_count.h"
 
 static double matrix_bytes(pf_matrix m) {
@@ -15,22 +15,23 @@ static void layer_matrices(const pf_layer *layer, pf_matrix *matrices) {
     for (int i = 0; i < LAYER_MATRICES; i++) matrices[i] = all[i]->weight;
 }
 
-/* Exact attention to n tokens: q.k and the weighted sum of v, in one layer. */
+/* Exact attention to n tokens in one layer: q.k and the weighted sum of v. */
 static flop_count count_exact(const pf_model *m, pf_kv_kind kv, double n) {
     double D = m->head_dim, bytes = kv == PF_KV_F16 ? 2 : 4;
     return (flop_count){.bytes = 2 * bytes * D * m->n_kv_heads * n,
                         .flops = 4 * D * m->n_heads * n};
 }
 
-/* Running sums S [M, D] and z [M] per KV head, read and written; phi of every q and k (M x D each),
- * the update of S, and its read-out for every q. Prefill in chunks does about the same. */
+/* Bytes: S [M, D] and z [M] of each KV head, read and written. Operations: phi of every q and k
+ * (M x D each), the update of S and z for every k, and reading them for every q. Prefill in chunks
+ * does about the same. */
 static flop_count count_tail(const pf_model *m, double M) {
     double D = m->head_dim, H = m->n_heads, G = m->n_kv_heads;
     return (flop_count){.bytes = 2 * 4 * M * (D + 1) * G,
                         .flops = 2 * M * D * (H + G) + 2 * M * (D + 1) * (H + G)};
 }
 
-/* `context` tokens are before the token, or that many are read on average over a prompt. */
+/* One token after `context` others; with `prefill`, the mean over a prompt of `context` tokens. */
 static flop_count count_attention(const pf_model *m, const pf_attention_options *attention,
                                   double context, bool prefill) {
     double exact = prefill ? (context + 1) / 2 : context + 1;
@@ -59,7 +60,7 @@ flop_count flop_count_token(const pf_model *model, const pf_attention_options *a
             total.flops += matrix_flops(matrices[i]);
         }
     }
-    double share = prefill ? 1 / (double)context : 1; /* tokens that need logits */
+    double share = prefill ? 1 / (double)context : 1; /* of the tokens needs logits */
     total.bytes += share * matrix_bytes(model->logits.weight);
     total.flops += share * matrix_flops(model->logits.weight);
     return total;

@@ -1,4 +1,4 @@
-/* floor 5.4 - layer error: how a session's layers differ from those of a reference, seen through taps. */
+/* floor 5.4 - layer error: how far a session's layers are from a reference's, measured by taps. */
 #include "layer_error.h"
 
 #include "common.h"
@@ -66,7 +66,7 @@ static double dot(const float *a, const float *b, size_t n) {
     return sum;
 }
 
-/* The heads of one token, turned to its position. */
+/* Rotates the heads of one token to its position. */
 static void turn_heads(const head_z *z, float *heads, size_t n_heads) {
     const pf_model *m = z->model;
     if (!pf_position_rotates(m->position)) return;
@@ -74,13 +74,14 @@ static void turn_heads(const head_z *z, float *heads, size_t n_heads) {
         pf_rope_turn(m->position, m->rope_dim / 2, z->angles, heads + h * m->head_dim, false);
 }
 
-/* The key of one KV head joins the sums. */
+/* Adds the key of one KV head to the sums. */
 static void add_key(head_z *z, size_t kv, const float *k) {
     size_t D = z->model->head_dim;
     for (size_t d = 0; d < D; d++) z->y_sum[kv * D + d] += (double)k[d];
     z->y_squares[kv] += dot(k, k, D);
 }
 
+/* sum_j |q + k_j|^2 over the n keys so far, without the scale. */
 static double pair_sum(const head_z *z, size_t kv, const float *q, double n) {
     size_t D = z->model->head_dim;
     double cross = 0;
@@ -88,7 +89,7 @@ static double pair_sum(const head_z *z, size_t kv, const float *q, double n) {
     return n * dot(q, q, D) + 2 * cross + z->y_squares[kv];
 }
 
-/* Keys k [n, n_kv_heads, D] of positions first ... meet the queries kept of the same tokens. */
+/* Pairs keys k [n, n_kv_heads, D] of positions first, first + 1, ... with the queries kept. */
 static void add_tokens(head_z *z, uint32_t layer, size_t first, const float *k, size_t n) {
     const pf_model *m = z->model;
     size_t D = m->head_dim, H = m->n_heads, KV = m->n_kv_heads;

@@ -11,7 +11,7 @@ typedef struct qkv_rows {
     float *k, *v; /* [L, T, n_kv_heads * D] */
 } qkv_rows;
 
-/* What a session with these options shows to a tap while it reads ids [T]. */
+/* Records what a tap sees while a session with these options reads ids [T]. Free in either case. */
 bool qkv_rows_read(qkv_rows *rows, const pf_model *model, const pf_session_options *options,
                    const int32_t *ids, size_t T, pf_error *error);
 void qkv_rows_free(qkv_rows *rows);
@@ -20,8 +20,8 @@ const float *qkv_rows_q(const qkv_rows *rows, uint32_t layer); /* [T, H * D] */
 const float *qkv_rows_k(const qkv_rows *rows, uint32_t layer); /* [T, n_kv_heads * D] */
 const float *qkv_rows_v(const qkv_rows *rows, uint32_t layer);
 
-/* The vector of one head at token t, turned to its position and scaled by sqrt(s): x of a query, y of a key;
- * -> out [D]. */
+/* The query x (or key y) of one head at token t, after RoPE and scaled by sqrt(s) with the
+ * attention scale s, to out [D]. */
 void qkv_rows_x(const qkv_rows *rows, uint32_t layer, uint32_t head, size_t t, float *out);
 void qkv_rows_y(const qkv_rows *rows, uint32_t layer, uint32_t kv_head, size_t t, float *out);
 

@@ -1,4 +1,4 @@
-/* floor 5.4 - roofline: what this machine can do at best, measured in turn with what is compared to it. */
+/* floor 5.4 - roofline: what this machine can do at best. */
 #include "roofline.h"
 
 #include "common.h"
@@ -29,12 +29,12 @@ enum {
 struct roofline {
     pf_team *team;
     int n_threads;
-    atomic_ullong sink;                       /* sums nobody looks at must still be computed */
+    atomic_ullong sink;                       /* keeps the compiler from dropping the sums */
     uint64_t *buffer;                         /* [READ_BYTES / 8] */
     float *matrices;                          /* per thread A, B, C [GEMM, GEMM] */
     uint8_t *blocks;                          /* Q8_0 [DOT_ROWS, DOT_COLS] */
     float *zeros;                             /* [DOT_COLS] */
-    double known[ROOFLINE_COUNT][MOST_KNOWN]; /* what was measured so far */
+    double known[ROOFLINE_COUNT][MOST_KNOWN]; /* all values measured */
     size_t n_known[ROOFLINE_COUNT];
 };
 
@@ -71,7 +71,7 @@ static void dot_share(void *context, pf_member member) {
 }
 
 #if defined(__x86_64__)
-/* Twelve independent sums hide the latency of VPDPBUSD; 64 multiply-adds each. */
+/* Twelve independent sums hide the latency of VPDPBUSD, which does 64 multiply-adds. */
 __attribute__((target("avx512f,avx512bw,avx512vnni"))) static void vnni_share(void *context,
                                                                               pf_member member) {
     roofline *work = context;
@@ -80,7 +80,8 @@ __attribute__((target("avx512f,avx512bw,avx512vnni"))) static void vnni_share(vo
     for (int j = 0; j < 12; j++) s[j] = _mm512_setzero_si512();
     for (int i = 0; i < VNNI_LOOPS; i++) {
         for (int j = 0; j < 12; j++) s[j] = _mm512_dpbusd_epi32(s[j], a, b);
-        __asm__ volatile("" : "+v"(a), "+v"(b)); /* or the loop becomes one product */
+        __asm__ volatile(""
+                         : "+v"(a), "+v"(b)); /* or the compiler turns the loop into one product */
     }
     __m512i total = s[0];
     for (int j = 1; j < 12; j++) total = _mm512_add_epi32(total, s[j]);
@@ -109,7 +110,7 @@ roofline *roofline_new(int n_threads, pf_error *error) {
     l->team = pf_team_new(n_threads, error);
     if (!l->team) goto fail;
     pf_huge_pages(l->buffer);
-    /* Written once: pages that were never touched all read as the one page of zeros. */
+    /* Write every page: reads of untouched pages would all hit the one shared zero page. */
     memset(l->buffer, 1, READ_BYTES);
     for (size_t i = 0; i < matrices_floats(n_threads); i++) l->matrices[i] = 0.5f;
     return l;
@@ -134,7 +135,7 @@ size_t roofline_bytes(const roofline *l) {
 
 const char *roofline_int8_by(void) { return has_vnni() ? "avx512-vnni" : pf_kernels_get()->name; }
 
-/* Bytes or operations of one pass of all threads. */
+/* Bytes or operations in one pass over all threads. */
 static double amount(const roofline *l, roofline_kind kind) {
     double n = GEMM, threads = l->n_threads;
     switch (kind) {

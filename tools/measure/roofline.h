@@ -1,7 +1,8 @@
-/* floor 5.4 - roofline: what this machine can do at best, measured in turn with what is compared to it.
+/* floor 5.4 - roofline: what this machine can do at best.
  *
- * A machine's memory is shared with its neighbours and may be twice as fast in the next minute, so a limit
- * holds for the moment in which it was measured. */
+ * Memory bandwidth is shared with other programs and may double in the next minute, so a limit
+ * holds only for the moment at which it was measured: measure it right before and after what you
+ * compare. */
 #ifndef ROOFLINE_H
 #define ROOFLINE_H
 
@@ -18,19 +19,19 @@ typedef enum roofline_kind {
 
 typedef struct roofline roofline;
 
-/* Takes 256 MB and 7 MB per thread. NULL without memory. */
+/* Takes 256 MB, and 7 MB per thread. NULL if memory runs out. */
 roofline *roofline_new(int n_threads, pf_error *error);
 void roofline_free(roofline *l); /* NULL is allowed */
 
-/* What the machine does now, per second, as the best of a few short passes (10 to 50 ms in all): whatever
- * disturbs a pass only makes it slower. Remembered. */
+/* What the machine does per second right now: the best of a few short passes (10 to 50 ms in all),
+ * as a disturbance only ever makes a pass slower. The value is recorded for roofline_quantile. */
 double roofline_measure(roofline *l, roofline_kind kind);
 
-/* Of what roofline_measure has returned so far: share 0.5 is the median, 1 the best; 0 before the first. */
+/* A quantile of the values so far: share 0.5 is the median, 1 the best. 0 before the first. */
 double roofline_quantile(roofline *l, roofline_kind kind, double share);
 
-/* What measures int8: "avx512-vnni" or the name of the kernels. */
+/* The code that measures int8: "avx512-vnni" or the name of the kernels. */
 const char *roofline_int8_by(void);
-size_t roofline_bytes(const roofline *l); /* memory that it holds */
+size_t roofline_bytes(const roofline *l); /* memory it occupies */
 
 #endif

@@ -1,4 +1,4 @@
-/* floor 5.4 - shape: a model of a given shape with random weights, for measurements without a file. */
+/* floor 5.4 - shape: a model of a given shape with random weights, to measure without a file. */
 #include "shape.h"
 
 #include "memory.h"
@@ -56,7 +56,7 @@ bool shape_parse(const char *text, shape *parsed, pf_error *error) {
 struct random_model {
     pf_model model;
     pf_layer *layers;
-    void **blocks; /* all memory of weights */
+    void **blocks; /* all memory for weights */
     size_t n_blocks, room;
     pf_type type;
     int n_threads;
@@ -91,7 +91,7 @@ typedef struct {
     bool failed;
 } filling;
 
-/* Rows are streams of their own, so the weights do not depend on the number of threads. */
+/* Each row has its own random stream, so the weights do not depend on the number of threads. */
 static void fill_share(void *context, pf_member member) {
     filling *f = context;
     size_t begin, end, cols = f->matrix.cols, row_bytes = pf_row_bytes(f->matrix.type, cols);

@@ -1,4 +1,4 @@
-/* floor 5.6 - compare print: a comparison as a table, as JSON, as comma-separated values. */
+/* floor 5.6 - compare print: a comparison as a table, JSON or CSV. */
 #include "compare_print.h"
 
 #include "common.h"
@@ -116,14 +116,14 @@ void compare_print_csv(const comparison *c, output *out) {
     }
 }
 
-/* ---- the table of the terminal */
+/* ---- the table */
 
 typedef struct style {
     const char *bold, *dim, *plain;
     bool colour;
 } style;
 
-/* Colours only for a person, and not against her will (no-color.org). */
+/* Colours only at a terminal, and not if NO_COLOR is set (no-color.org). */
 static style choose_style(void) {
     const char *no_colour = getenv("NO_COLOR"), *terminal = getenv("TERM");
     bool dumb = terminal && strcmp(terminal, "dumb") == 0;
@@ -141,7 +141,7 @@ static int name_width(const comparison *c) {
     return width < MAX_NAME ? width : MAX_NAME;
 }
 
-/* A name that is too long stands on a line of its own. */
+/* A name that is too long gets a line of its own. */
 static void print_name(output *out, const char *name, int width) {
     if ((int)strlen(name) > width)
         output_printf(out, "%s\n%*s", name, width, "");
@@ -188,7 +188,7 @@ static void print_rows(const comparison *c, style s, output *out) {
                           c->rows[i].name, (unsigned long long)c->rows[i].stats.bad_denominators);
 }
 
-/* At most MOST_LAYERS of the layers, first and last among them. */
+/* Up to MOST_LAYERS layers, evenly spaced, including the first and the last. */
 static size_t choose_layers(size_t n_layers, size_t *layers) {
     size_t n = n_layers < MOST_LAYERS ? n_layers : MOST_LAYERS;
     for (size_t i = 0; i < n; i++) layers[i] = n > 1 ? i * (n_layers - 1) / (n - 1) : 0;

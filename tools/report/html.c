@@ -1,4 +1,4 @@
-/* floor 5.2 - html: a growing text of HTML. */
+/* floor 5.2 - html: a growing buffer of HTML. */
 #include "html.h"
 
 #include "memory.h"
@@ -13,7 +13,7 @@ void html_free(html *p) {
     *p = (html){0};
 }
 
-/* Room for n bytes and a NUL. */
+/* Makes room for n more bytes and a NUL. */
 static bool reserve(html *p, size_t n) {
     if (p->failed) return false;
     if (n < p->capacity - p->used) return true;
@@ -42,7 +42,7 @@ void html_add(html *p, const char *format, ...) {
     if (n > 0) html_bytes(p, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
 }
 
-/* What stands for a character that may not stand for itself; NULL if it may. */
+/* The replacement for a character that must be escaped; NULL if it needs none. */
 static const char *escape_of(pf_utf8 character) {
     bool control = character.code < 0x20 || character.code == 0x7F;
     if (!character.valid || (control && character.code != '\n')) return "\xEF\xBF\xBD"; /* U+FFFD */

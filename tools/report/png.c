@@ -1,4 +1,4 @@
-/* floor 5.3 - png: a small picture of up to 16 colours, as a data: address. */
+/* floor 5.3 - png: a small picture of up to 16 colours, as a data: URL. */
 #include "png.h"
 
 #include "memory.h"

@@ -1,4 +1,4 @@
-/* floor 5.7 - report: a comparison as one HTML file that needs nothing else. */
+/* floor 5.7 - report: a comparison as one self-contained HTML file. */
 #include "report.h"
 
 #include "file.h"

@@ -1,4 +1,4 @@
-/* floor 5.7 - report charts: divergence by position, error by layer and by features, time by length. */
+/* floor 5.7 - report charts: divergence, error by layer and features, time by text length. */
 #include "report.h"
 
 #include "memory.h"
@@ -10,7 +10,7 @@
 
 enum { MOST_POINTS = 64 };
 
-/* Series of n points for rows first ... ; x and y are one block, freed by the caller. */
+/* Room for `rows` series of `points` points. x and y of all are one block, *values; free both. */
 static chart_series *new_series(html *p, size_t rows, size_t points, double **values) {
     chart_series *series = pf_calloc(rows, sizeof *series, "a chart", &p->error);
     *values = pf_calloc(rows, 2 * points * sizeof **values, "a chart", &p->error);

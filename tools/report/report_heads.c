@@ -1,4 +1,4 @@
-/* floor 5.7 - report heads: attention matrices, exact beside approximate, for a head that is chosen. */
+/* floor 5.7 - report heads: exact and approximate attention matrices of each head. */
 #include "report.h"
 
 #include "attention_weights.h"
@@ -10,7 +10,7 @@
 
 enum { LEVELS = 11, MOST_HEADS = 288 };
 
-/* What the pictures are made from: one layer at a time. */
+/* The weights of one layer at a time, and the picture made from them. */
 typedef struct matrices {
     pf_session *exact_session, *other_session;
     float *exact, *other; /* [H, T, T] */
@@ -38,7 +38,7 @@ static void close_matrices(matrices *m) {
     pf_free(m->pixels);
 }
 
-/* Colours 0 ... LEVELS: from nothing to blue; then four of red, for weights below 0. */
+/* Colours 0 to LEVELS go from transparent to blue; the last four are red, for weights below 0. */
 static void make_palette(png_palette *palette) {
     for (int i = 0; i < PNG_COLOURS; i++) {
         bool negative = i > LEVELS;
@@ -49,7 +49,7 @@ static void make_palette(png_palette *palette) {
     }
 }
 
-/* The root brings small weights into sight. */
+/* The square root makes small weights visible. */
 static uint8_t level_of(float weight) {
     float size = sqrtf(fabsf(weight) < 1 ? fabsf(weight) : 1);
     if (weight < 0) {
@@ -112,7 +112,7 @@ static void one_head(html *p, const report *r, matrices *m, uint32_t layer, uint
     html_add(p, "</div>\n");
 }
 
-/* Every layer if the pictures have room in the file; else some, evenly. */
+/* 1 to show every layer; more if that would be too many pictures for the file. */
 static uint32_t layer_step(const pf_model *m) {
     uint32_t step = 1;
     while ((m->n_layers + step - 1) / step * m->n_heads > MOST_HEADS && step < m->n_layers) step++;

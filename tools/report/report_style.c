@@ -1,4 +1,4 @@
-/* floor 5.7 - report style: the line that stands for each row, the same in the table and all charts. */
+/* floor 5.7 - report style: the colour and line style of each row. */
 #include "report.h"
 
 int report_colour(size_t row) { return row == 0 ? -1 : (int)((row - 1) % 8); }

@@ -1,4 +1,4 @@
-/* floor 5.7 - report text: the table of numbers, and the continuations side by side. */
+/* floor 5.7 - report text: the table of numbers, and the continuations. */
 #include "report.h"
 
 #include "common.h"

@@ -1,4 +1,4 @@
-/* floor 5.5 - scaling print: the measurements as a table, as comma-separated values, as JSON. */
+/* floor 5.5 - scaling print: the measurements as a table, CSV or JSON. */
 #include "scaling.h"
 
 #include "common.h"
