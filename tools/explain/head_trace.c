@@ -16,7 +16,7 @@ typedef struct observer {
 } observer;
 
 /* A copy of the row, rotated to its position. */
-static void turned(const pf_head_shape *shape, size_t position, const float *row, float *to) {
+static void rotated(const pf_head_shape *shape, size_t position, const float *row, float *to) {
     memcpy(to, row, shape->D * sizeof *to);
     pf_rope_turn(shape->position, shape->pairs,
                  shape->angles + position % shape->angle_rows * 2 * shape->pairs, to, false);
@@ -63,8 +63,8 @@ static void observe(void *context, size_t position, const pf_head_view *view) {
     trace->window = view->head->window;
     trace->sinks = view->shape.sinks;
     trace->tail_rope = view->shape.tail_rope;
-    turned(&view->shape, position, q, trace->q + position * D);
-    turned(&view->shape, position, k, trace->k + position * D);
+    rotated(&view->shape, position, q, trace->q + position * D);
+    rotated(&view->shape, position, k, trace->k + position * D);
     trace_exact(trace, view, position, o->scratch);
     if (view->shape.has_tail) trace_features(o, view, position, q, k);
 }

@@ -123,7 +123,7 @@ static bool write_on(comparer *c, size_t r, pf_error *error) {
     if (!continue_greedily(c->sessions[r], want->tokenizer, want->prompt, want->n_prompt,
                            want->n_write, c->logits, &row->written, error))
         return false;
-    row->parts_at = parting_place(&c->rows[0].written, &row->written);
+    row->parts_at = first_difference(&c->rows[0].written, &row->written);
     return true;
 }
 

@@ -12,7 +12,7 @@ bool continue_greedily(pf_session *session, const pf_tokenizer *tokenizer, const
                        pf_error *error);
 
 /* The first index at which two continuations differ or one has ended; SIZE_MAX if equal. */
-size_t parting_place(const pf_tokens *a, const pf_tokens *b);
+size_t first_difference(const pf_tokens *a, const pf_tokens *b);
 
 /* Sets *text to the NUL-terminated text of ids [n] (release it with pf_free), and *split to the
  * number of bytes that come from the first n_before ids. Without a tokenizer, the text is the ids

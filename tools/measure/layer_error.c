@@ -54,7 +54,7 @@ double head_z_get(const head_z *z, uint32_t layer, uint32_t head) {
     return z->pairs[layer] > 0 ? z->z_sum[layer * z->model->n_heads + head] / z->pairs[layer] : 0;
 }
 
-static void forget_text(head_z *z, uint32_t layer) {
+static void reset_sums(head_z *z, uint32_t layer) {
     size_t D = z->model->head_dim, n = z->model->n_kv_heads;
     memset(z->y_sum + layer * n * D, 0, n * D * sizeof *z->y_sum);
     memset(z->y_squares + layer * n, 0, n * sizeof *z->y_squares);
@@ -67,7 +67,7 @@ static double dot(const float *a, const float *b, size_t n) {
 }
 
 /* Rotates the heads of one token to its position. */
-static void turn_heads(const head_z *z, float *heads, size_t n_heads) {
+static void rotate_heads(const head_z *z, float *heads, size_t n_heads) {
     const pf_model *m = z->model;
     if (!pf_position_rotates(m->position)) return;
     for (size_t h = 0; h < n_heads; h++)
@@ -99,10 +99,10 @@ static void add_tokens(head_z *z, uint32_t layer, size_t first, const float *k, 
         float *q = z->q + t * H * D;
         if (pf_position_rotates(m->position))
             pf_rope_angles(z->frequency, m->rope_dim / 2, first + t, z->angles);
-        turn_heads(z, q, H);
+        rotate_heads(z, q, H);
         for (size_t h = 0; h < KV; h++) {
             memcpy(key, k + (t * KV + h) * D, D * sizeof *key);
-            turn_heads(z, key, 1);
+            rotate_heads(z, key, 1);
             add_key(z, layer * KV + h, key);
         }
         double seen = (double)(first + t + 1);
@@ -116,7 +116,7 @@ static void add_tokens(head_z *z, uint32_t layer, size_t first, const float *k, 
 static void watch_z(head_z *z, pf_tap_point point, uint32_t layer, size_t first, const float *rows,
                     size_t n, size_t cols) {
     if (point == PF_TAP_Q) {
-        if (first == 0) forget_text(z, layer);
+        if (first == 0) reset_sums(z, layer);
         memcpy(z->q, rows, n * cols * sizeof *rows);
     } else if (point == PF_TAP_K) {
         add_tokens(z, layer, first, rows, n);
