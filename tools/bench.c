@@ -50,7 +50,7 @@ static bool open_model(bench *b, pf_error *error) {
     if (parsed->given[FLAG_SHAPE]) {
         pf_type type = PF_F32;
         pf_type_parse(parsed->values[FLAG_BENCH_TYPE].text, &type);
-        progress(parsed, "creating %s", parsed->values[FLAG_SHAPE].text);
+        progress(parsed, "making %s", parsed->values[FLAG_SHAPE].text);
         uint32_t context = (uint32_t)(2 * longest_context(parsed) + 4096);
         b->random = random_model_new(&b->wanted, type, context, n_threads, error);
         if (!b->random) return false;
@@ -91,12 +91,12 @@ static bool prepare(bench *b, pf_error *error) {
     return b->roofline != NULL;
 }
 
-/* One round of a test with n tokens, after r->rounds earlier ones. Returns the seconds it took, or
+/* One round of a test, with n tokens, after r->rounds earlier ones. Returns the seconds it took, or
  * a negative number if it failed. */
 typedef double (*run_round)(bench *b, pf_session *session, bench_result *r, size_t n,
                             pf_error *error);
 
-/* Tokens per round: enough to be timed, few enough that the context hardly grows. */
+/* Tokens per round: enough to be timed, few enough that the position hardly moves. */
 static size_t decode_length(size_t context, size_t repeat) {
     size_t n = context / 4 / repeat;
     return n < 8 ? 8 : n > MAX_DECODE ? MAX_DECODE : n;
@@ -116,7 +116,7 @@ static double load_round(bench *b, pf_session *none, bench_result *r, size_t n, 
     return seconds;
 }
 
-/* The session keeps the prompt of the last round, for the decode test. */
+/* The prompt of the last round stays read: decode continues from there. */
 static double prefill_round(bench *b, pf_session *session, bench_result *r, size_t n,
                             pf_error *error) {
     (void)r;
@@ -136,7 +136,7 @@ static double decode_round(bench *b, pf_session *session, bench_result *r, size_
     return seconds_now() - start;
 }
 
-/* Sets which limit bounds a test, and returns what one token takes of it: operations or bytes. */
+/* Sets the limit that bounds a test, and returns what one token costs in its terms. */
 static double work_per_token(const bench *b, bench_result *r,
                              const pf_attention_options *attention) {
     bool prefill = r->test == BENCH_PREFILL;
@@ -147,8 +147,8 @@ static double work_per_token(const bench *b, bench_result *r,
     return prefill ? c.flops : c.bytes;
 }
 
-/* Runs rounds of n tokens and measures the limit before and after each; a round's share is taken of
- * the mean of the two. Appends the result. */
+/* Runs rounds of n tokens, and measures the machine's limit before and after each: the round's
+ * share is relative to the mean of the two. Appends the result. */
 static bool measure(bench *b, pf_session *session, bench_result r, run_round round, size_t n,
                     pf_error *error) {
     double rates[MAX_REPEAT], shares[MAX_REPEAT], total = 0;
@@ -178,7 +178,7 @@ static bool measure(bench *b, pf_session *session, bench_result r, run_round rou
     return true;
 }
 
-/* The time from opening the file, by now in the page cache, to the first logits. */
+/* From opening the file, which is in the page cache by now, to the first logits. */
 static bool measure_load(bench *b, pf_error *error) {
     if (b->random) return true;
     progress(b->parsed, "loading");
@@ -195,7 +195,8 @@ static bool measure_one(bench *b, pf_attention_kind kind, size_t context, pf_err
     settings.context = context + n_decode * repeat;
     if (b->model->position_embedding && settings.context > b->model->context) {
         note(b->parsed,
-             "performer: skipping context %zu: this model has learned positions for only %u tokens",
+             "performer: skipping context %zu: this model has learned positions for only "
+             "%u tokens",
              context, b->model->context);
         return true;
     }
@@ -213,7 +214,7 @@ static bool measure_one(bench *b, pf_attention_kind kind, size_t context, pf_err
     return good;
 }
 
-/* Results measured before a failure are kept. */
+/* Keeps the results measured before a failure. */
 static bool measure_all(bench *b, pf_error *error) {
     uint64_t contexts[OPTIONS_MAX_LIST];
     char names[OPTIONS_MAX_LIST][32];
@@ -249,7 +250,7 @@ static void print_results(const bench *b, output *out) {
 
 static int run(const options *parsed) {
     if (parsed->model && parsed->given[FLAG_SHAPE])
-        return complain_usage("bench", "give a MODEL or --shape, not both");
+        return complain_usage("bench", "give MODEL or --shape, not both");
     bench b = {.parsed = parsed};
     pf_error error = {0};
     if (parsed->given[FLAG_SHAPE] &&
@@ -275,21 +276,21 @@ const command command_bench = {
     .name = "bench",
     .bit = FOR_BENCH,
     .usage = "(MODEL | --shape SHAPE) [options]",
-    .summary = "tokens per second, memory, and shares of the machine's limits",
+    .summary = "measure speed and memory, against the machine's limits",
     .manual =
-        "Measures, for each kind of attention and each context length, prefill (tokens/s while "
-        "reading a prompt of that length) and decode (tokens/s when writing one by one after such "
-        "a prompt), as medians of --repeat rounds. For a file it also measures load: the time from "
-        "opening it, already cached in memory, to the logits of the first token (--json and --csv: "
-        "how many times a second). Before and after each round it measures what the machine can "
-        "do: read bandwidth, single-precision matrix products, or int8 multiply-adds.\n\nEach "
-        "figure comes with its share of the limit that bounds it, as the median of the rounds' "
-        "shares. Shares are steadier than speeds: memory bandwidth shared with other programs may "
-        "double a minute later, and every round then speeds up with it. Decode: bytes per token "
-        "(weights and state read, and the running sums written) against bandwidth; it can exceed "
-        "100 % if the weights fit in the caches. Prefill: operations per token against sgemm, or "
-        "against int8 if the weights are quantised, unless you give --float-activations. Memory is "
-        "what is resident after the test.",
+        "Measures prefill (tokens/s reading a prompt) and decode (tokens/s one at a time, after "
+        "such a prompt) for each attention and context length, as medians of --repeat rounds. For "
+        "a file it also measures load: the time from opening the file, which is already in memory, "
+        "to the logits of the first token (--json and --csv: how many times per second). Before "
+        "and after each round it measures what the machine can do: read bandwidth, "
+        "single-precision matrix products, or int8 multiply-adds.\n\n"
+        "Each figure comes with its share of the limit that bounds it, the median of the rounds' "
+        "shares: on a shared machine, memory may be twice as fast a minute later, but then so is "
+        "the limit. Decode compares the bytes per token (weights and state "
+        "read, running sums also written) with the bandwidth; it can exceed 100 % if the weights "
+        "fit into the caches. Prefill compares the operations per token with sgemm, or with int8 "
+        "if the weights are quantised and --float-activations is not given. Memory is what is "
+        "resident after the test.",
     .examples = "performer bench models/weights/tales-favor.gguf --context 256,16384\n"
                 "performer bench --shape 110M --type q8_0 --attention favor --json",
     .run = run,

@@ -105,7 +105,7 @@ static void projections(const explain_run *run, text_page *p) {
 
 static void positions(const explain_run *run, text_page *p) {
     const pf_model *m = run->model;
-    text_page_heading(p, "The token's position");
+    text_page_heading(p, "Where the token stands");
     if (!pf_position_rotates(m->position)) {
         text_page_paragraph(
             p, m->position == PF_POSITION_LEARNED

@@ -15,7 +15,7 @@ typedef struct prediction {
     double weight_sum;        /* of the weights below */
 } prediction;
 
-/* Sums in double. weights [n] (may be NULL) receives exp(logits - max), for diverge. */
+/* weights [n] (may be NULL) becomes exp(logits - max): what diverge() averages over. */
 prediction predict(const float *logits, size_t n, float *weights);
 
 typedef struct divergence {

@@ -43,7 +43,7 @@ bool shape_parse(const char *text, shape *parsed, pf_error *error) {
     uint32_t n[5];
     if (!parse_numbers(text, n, 5))
         return pf_fail(error,
-                       "--shape must be 15M, 110M, gpt2 or five whole numbers "
+                       "--shape takes 15M, 110M, gpt2 or five whole numbers "
                        "DIMxLAYERSxHEADSxHIDDENxVOCAB, not \"%.60s\"",
                        text);
     if (n[0] % n[2] != 0 || n[0] / n[2] % 2 != 0)
