@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tests/test_compare.sh - compare: its numbers against those of eval, its invariants, its tables.
+# tests/test_compare.sh - compare: numbers that agree with eval, invariants, tables.
 . tests/lib.sh
 
 families=tests/fixtures/families
@@ -7,7 +7,7 @@ model=$families/llama.gguf
 ids=$families/llama.tokens.txt
 tales=models/weights/tales-softmax.gguf
 
-# value JSON-PATH "$json": a value out of JSON, by python
+# value JSON-PATH "$json": a value from JSON, by Python
 value() { printf '%s' "$2" | python3 -c "import json,sys; print(json.load(sys.stdin)$1)"; }
 near() { # "what" EXPECTED ACTUAL TOLERANCE
     if awk -v a="$2" -v b="$3" -v t="$4" 'BEGIN { d = a - b; exit !(a != "" && b != "" && d <= t && -d <= t) }'
@@ -82,17 +82,17 @@ equal "the shipped text is the default" 0 "$code"
 match "the table has a heading" '^attention +perplexity +KL +top-1' "$out"
 match "the plain mean of the values is among the defaults" '^mean ' "$out"
 match "continuations stand side by side" '^.{20,} \| ' "$out"
-equal "no escapes where nobody watches" "" "$(printf '%s' "$out" | grep -c $'\x1b' | grep -v '^0$')"
+equal "no escapes when stdout is not a terminal" "" "$(printf '%s' "$out" | grep -c $'\x1b' | grep -v '^0$')"
 equal "the table fits 100 columns" "" "$(printf '%s\n' "$out" | awk 'length > 100')"
 first=$("$performer" compare $tales --json | grep -v ms_per_token)
-equal "the same numbers again, but for the times" "$first" \
+equal "the same numbers again, except for the times" "$first" \
     "$("$performer" compare $tales --json | grep -v ms_per_token)"
 run compare $tales --csv --continue 0
 equal "--csv: one line per setting" "$(printf '%s\n' "$out" | wc -l)" \
     "$(printf '%s\n' "$out" | grep -cE '^name,|^"')"
 run compare $tales -p "Once upon a time" --against "favor,window=16" --continue 10
 equal "-p: exit 0" 0 "$code"
-match "a window that holds the text: nothing parts" 'never' "$out"
+match "a window as long as the text: nothing differs" 'never' "$out"
 
 # ---- --scaling
 run compare $model --scaling --contexts 4,64,16 --seconds 30 --json
@@ -111,13 +111,13 @@ match "--scaling: a table" '^ +16 +[0-9.]+ +[0-9.]+ +' "$out"
 run compare $families/gpt2.gguf --scaling --contexts 16,100000
 match "--scaling: lengths without positions are left out" '1 lengths are left out' "$err"
 
-# ---- what is refused
+# ---- errors
 refused "an unknown map" 2 'map is positive' compare $model -p x --against favor,map=foo
 refused "an unknown attention" 2 'attention is softmax' compare $model -p x --against foo
-refused "an option of another kind" 2 'not an option of this command' \
+refused "an option of another command" 2 'not an option of this command' \
     compare $model -p x --against favor,top-k=3
-refused "a value missing" 2 'features needs a value' compare $model -p x --against favor,features
+refused "a missing value" 2 'features needs a value' compare $model -p x --against favor,features
 refused "two texts" 2 'more than one text' compare $model -p a --file b
 refused "a text of one token" 1 'at least two tokens' compare $model -p ""
-refused "fitted features that are none" 1 'normalized.*calibrate' \
+refused "fitted features in a model without any" 1 'normalized.*calibrate' \
     compare $model -p "the hat" --against favor,map=normalized

@@ -64,8 +64,8 @@ for map in positive hyperbolic trig trig-offset relu elu favor++; do
     equal "... fits, and holds numbers" "" "$(too_wide <"$tmp/out")$(no_numbers <"$tmp/out")"
 done
 run explain $model -p "$text" --window 4 --sinks 1
-match "a window: the parts of the past are named" '0 "<s>".* sink' "$out"
-match "... the tail too" ' tail' "$out"
+match "a window: each token's part (sink, window, tail) is shown" '0 "<s>".* sink' "$out"
+match "... the tail as well" ' tail' "$out"
 run explain $model -p "$text" --window 400
 match "a window longer than the text: S and z are empty, and it says so" 'still empty.*--window 0' \
     "$(tr '\n' ' ' <"$tmp/out")"
@@ -80,7 +80,7 @@ equal "the numbers do not depend on --threads" "$first" "$out"
 run explain $model
 equal "without a text: the shipped one" 0 "$code"
 
-# Under favor the weights shown are those that the output was read with: out = phi(q) S / phi(q).z
+# Under favor, the output is what S and z give: out = phi(q) S / phi(q).z
 run explain $model -p "$text" --json
 array() { tr -d ' \n' <"$tmp/out" | grep -oE "\"$1\":\[[^]]*\]" | tail -1 | tr '[],' '\n' | grep -E '^[-0-9]'; }
 equal "--json: a weight for each token, summing to 1" 1 \
@@ -90,7 +90,7 @@ equal "--json: the sums S and z give the output" "" \
     "$(paste <(grep -oE '"out":\[[^]]*\]' "$tmp/favor" | head -1 | tr '[],' '\n' | grep '[0-9]') \
         <(array tail_out) | awk '{ d = $1 - $2; if (d < 0) d = -d; if (d > 1e-3) print }')"
 
-# --estimate: the mean comes within 4 standard errors of what it estimates, for every unbiased map
+# --estimate: for every unbiased map, the mean is within 4 standard errors of what it estimates
 for map in positive hyperbolic trig trig-offset favor++; do
     run explain $model -p "$text" --estimate --draws 2000 --map $map --json
     equal "--estimate --map $map" "0 " "$code $err"
@@ -102,10 +102,10 @@ done
 run explain $model -p "$text" --estimate --draws 50
 equal "--estimate fits, and holds numbers" "" "$(too_wide <"$tmp/out")$(no_numbers <"$tmp/out")"
 match "--estimate: elu + 1 beside it" 'elu\+1' "$out"
-refused "--estimate of a map that estimates something else" 1 'does not estimate.*--map positive' \
+refused "--estimate with a map that does not estimate e^score" 1 'does not estimate.*--map positive' \
     explain $model -p "$text" --estimate --map elu
 
-# What is refused.
+# Errors.
 refused "a layer out of range" 1 '--layer 2 is out of range.*2 layers, 0 to 1' explain $model --layer 2
 refused "a head out of range" 1 '--head 4 is out of range.*4 heads, 0 to 3' explain $model --head 4
 refused "one token alone" 1 'longer one with -p' explain $model -p ""
@@ -115,10 +115,10 @@ refused "a long text" 1 'explain shows texts of up to 512' explain $model -p "$l
 refused "more tokens than learned positions" 1 'has only 64 positions' \
     explain $families/gpt2.gguf -p "$(printf 'word %.0s' {1..80})"
 refused "an unknown --to" 2 '--to is favor or softmax' explain $model --to local
-refused "--attention is not asked here" 2 '--attention is not an option of this command' \
+refused "--attention is not an option here" 2 '--attention is not an option of this command' \
     explain $model --attention favor
 
-# Calibrated and fitted checkpoints, where the program can make them.
+# Calibrated and fitted checkpoints, if the program can make them.
 if "$performer" --help | grep -q '^  calibrate '; then
     for fit in "" --no-fit; do
         "$performer" calibrate models/weights/tales-softmax.gguf --file models/weights/sample.txt \
