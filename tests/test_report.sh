@@ -4,7 +4,8 @@
 
 report=$tmp/report.html
 run compare models/weights/tales-softmax.gguf --against "favor,features=64" \
-    --against "favor,features=64,map=trig" --against "local,window=16" --html "$report" --seconds 8 --continue 12 -q
+    --against "favor,features=64,map=trig" --against "local,window=16" \
+    --html "$report" --seconds 8 --continue 12 -q
 equal "--html: exit 0, nothing on stderr" "0 " "$code $err"
 match "... and the table is still on stdout" '^attention +perplexity' "$out"
 check "the file is smaller than 2 MB" test "$(stat -c %s "$report")" -lt 2000000
@@ -24,7 +25,8 @@ equal "hostile text: exit 0" 0 "$code"
 run compare tests/fixtures/families/llama.gguf -p '<b>the hat</b>' --against 'favor,features=64' \
     --html "$tmp/hostile.html" --seconds 1 --continue 3 -q
 equal "markup in a text is escaped" 0 "$(grep -c '<b>the' "$tmp/hostile.html")"
-run compare tests/fixtures/families/llama.gguf -p "the hat" --html "$tmp/missing/report.html" --seconds 1 -q
+run compare tests/fixtures/families/llama.gguf -p "the hat" --html "$tmp/missing/report.html" \
+    --seconds 1 -q
 equal "a missing folder: exit 1" 1 "$code"
 match "... with its name" 'missing' "$err"
 
@@ -91,10 +93,16 @@ match "the picker shows the chosen head" 'visible l3h2;' "$said"
 match "every matrix is a picture" 'pictures 32 of 32' "$said"
 
 # without the page's script, the links to the heads still work
-sed '/^<script>/,/<\/script>/d' "$report" | sed "s/<\/main>/<\/main><script>addEventListener('load', \
-function () { document.body.dataset.said = [].filter.call(document.querySelectorAll('.head, .links'), \
-function (e) { return e.getBoundingClientRect().height > 10; }).map(function (e) { return e.id || \
-e.className; }).join(' '); });<\/script>/" >"$tmp/plain.html"
+cat >"$tmp/plain" <<'JS'
+<script>
+addEventListener('load', function () {
+  document.body.dataset.said = [].filter.call(document.querySelectorAll('.head, .links'),
+    function (e) { return e.getBoundingClientRect().height > 10; }
+  ).map(function (e) { return e.id || e.className; }).join(' ');
+});
+</script>
+JS
+sed '/^<script>/,/<\/script>/d' "$report" | sed "/<\/main>/r $tmp/plain" >"$tmp/plain.html"
 dump "$tmp/plain.html" >"$tmp/dom"
 match "without script: the links, and the first head" 'data-said="links l0h0"' "$(cat "$tmp/dom")"
 dump "$tmp/plain.html#l1h3" >"$tmp/dom"
