@@ -2,9 +2,9 @@
 #define _POSIX_C_SOURCE 200809L
 #include "commands.h"
 #include "estimate.h"
-#include "given_texts.h"
-#include "explain_why.h"
 #include "explain_steps.h"
+#include "explain_why.h"
+#include "given_texts.h"
 
 #include <stdio.h>
 #include <string.h>

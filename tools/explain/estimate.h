@@ -6,8 +6,8 @@
 #ifndef ESTIMATE_H
 #define ESTIMATE_H
 
-#include "text_page.h"
 #include "row_error.h"
+#include "text_page.h"
 
 enum { ESTIMATE_PAIRS = 5, ESTIMATE_MARKS = 8, ESTIMATE_SIZES = 4, ESTIMATE_ROW_DRAWS = 16 };
 

@@ -2,8 +2,8 @@
 #ifndef EXPLAIN_STEPS_H
 #define EXPLAIN_STEPS_H
 
-#include "text_page.h"
 #include "explain_run.h"
+#include "text_page.h"
 
 /* All steps, one heading each. */
 void explain_steps_print(const explain_run *run, text_page *p);

@@ -2,8 +2,8 @@
 #ifndef EXPLAIN_WHY_H
 #define EXPLAIN_WHY_H
 
-#include "text_page.h"
 #include "row_error.h"
+#include "text_page.h"
 
 enum { EXPLAIN_WHY_DRAWS = 64, EXPLAIN_WHY_LENGTHS = 6 };
 
