@@ -15,7 +15,7 @@ VERSION  := 0.1.0
 WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(WERROR)
 
 # One include path per folder; headers of others come in by -isystem, so that our warnings stay ours.
-PKGS     := openblas jansson libpcre2-8 libutf8proc libzip libedit
+PKGS     := openblas jansson libpcre2-8 libutf8proc libzip zlib libedit
 PKG_INC  := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags-only-I $(PKGS) 2>/dev/null))
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 # Rooms are folders of folders; basenames are unique, so an #include names a file and no path.
@@ -30,7 +30,8 @@ LIB_SRC  := $(call sources,engine models tokenizer)
 TOOL_SRC := $(call sources,tools)
 TEST_SRC := $(sort $(wildcard tests/test_*.c))
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
-TOOL_OBJ := $(TOOL_SRC:%.c=$(BUILD)/%.o)
+EMBEDDED := $(patsubst %,$(BUILD)/%.o,$(wildcard tools/*/*.css tools/*/*.js))
+TOOL_OBJ := $(TOOL_SRC:%.c=$(BUILD)/%.o) $(EMBEDDED)
 TESTS    := $(TEST_SRC:tests/%.c=$(BUILD)/tests/%)
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZERS  := $(FUZZ_SRC:%.c=$(BUILD)/%)
@@ -95,6 +96,13 @@ endif
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call RUN,CC,$(CC) $(CPPFLAGS) $(if $(findstring tools/,$@),$(call iquote,tools)) $(ALL_CFLAGS) $(ISA) -c $< -o $@)
+
+# A file as a string constant: tools/report/report.css becomes `const char report_css[]`. ASCII only.
+$(EMBEDDED): $(BUILD)/%.o: %
+	@mkdir -p $(@D)
+	$(call RUN,EMBED,{ echo 'const char $(subst .,_,$(notdir $<))[] = {'; \
+	    od -An -v -td1 $< | sed 's/[0-9][0-9]*/&$(,)/g'; echo '0};'; } | \
+	    $(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -x c -c - -o $@)
 
 $(BUILD)/tests/%: tests/%.c $(LIB)
 	@mkdir -p $(@D)
@@ -240,4 +248,4 @@ help:
 
 .PHONY: all tests check deps demo test lint format asan docs-check evidence tsan tsan-check neon neon-check valgrind fuzz fuzzers \
     smollm2 install clean help
--include $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(TESTS:=.d) $(FUZZERS:=.d)
+-include $(LIB_OBJ:.o=.d) $(TOOL_SRC:%.c=$(BUILD)/%.d) $(TESTS:=.d) $(FUZZERS:=.d)

@@ -20,7 +20,8 @@ lost_functions() {
 # The best logits under softmax and favor in the JSON of explain against eval --logits.
 best_logits_agree() { # MODEL IDS-FILE ATTENTION
     "$performer" explain "$1" --tokens "$2" --json >"$tmp/explain.json" || return 1
-    "$performer" eval "$1" --tokens "$2" --attention "$3" --logits "$tmp/logits" -q >/dev/null || return 1
+    "$performer" eval "$1" --tokens "$2" --attention "$3" --logits "$tmp/logits" -q >/dev/null ||
+        return 1
     vocabulary=$(($(stat -c %s "$tmp/logits") / 4 / $(wc -w <"$2")))
     od -An -v -tf4 -w4 "$tmp/logits" | tail -n "$vocabulary" >"$tmp/last"
     tr -d ' \n' <"$tmp/explain.json" |
@@ -28,8 +29,13 @@ best_logits_agree() { # MODEL IDS-FILE ATTENTION
         sed 's/.*"best"://' | grep -oE '"id":[0-9]+,"logit":[-0-9.e+]+' |
         sed -E 's/"id":([0-9]+),"logit":(.*)/\1 \2/' |
         awk -v last="$tmp/last" '
-            BEGIN { while ((getline line < last) > 0) { logit[n++] = line; if (n == 1 || line > top) top = line } }
-            { d = logit[$1] - $2; if (d < 0) d = -d; if (d > 1e-4 * (1 + (top < 0 ? -top : top))) exit bad = 1
+            BEGIN {
+                while ((getline line < last) > 0) {
+                    logit[n++] = line; if (n == 1 || line > top) top = line
+                }
+            }
+            { d = logit[$1] - $2; if (d < 0) d = -d
+              if (d > 1e-4 * (1 + (top < 0 ? -top : top))) exit bad = 1
               if (NR == 1 && logit[$1] < top - 1e-4) exit bad = 1 }
             END { exit bad || NR == 0 }'
 }
@@ -54,7 +60,8 @@ model=$families/llama.gguf
 for layer in 0 1; do
     for head in 0 1 2 3; do
         run explain $model -p "$text" --layer $layer --head $head
-        match "layer $layer, head $head" "in layer $layer, head $head\." "$(tr '\n' ' ' <"$tmp/out")"
+        match "layer $layer, head $head" "in layer $layer, head $head\." \
+            "$(tr '\n' ' ' <"$tmp/out")"
         equal "... fits, and holds numbers" "" "$(too_wide <"$tmp/out")$(no_numbers <"$tmp/out")"
     done
 done
@@ -64,8 +71,8 @@ for map in positive hyperbolic trig trig-offset relu elu favor++; do
     equal "... fits, and holds numbers" "" "$(too_wide <"$tmp/out")$(no_numbers <"$tmp/out")"
 done
 run explain $model -p "$text" --window 4 --sinks 1
-match "a window: the parts of the past are named" '0 "<s>".* sink' "$out"
-match "... the tail too" ' tail' "$out"
+match "a window: each token's part (sink, window, tail) is shown" '0 "<s>".* sink' "$out"
+match "... the tail as well" ' tail' "$out"
 run explain $model -p "$text" --window 400
 match "a window longer than the text: S and z are empty, and it says so" 'still empty.*--window 0' \
     "$(tr '\n' ' ' <"$tmp/out")"
@@ -80,9 +87,12 @@ equal "the numbers do not depend on --threads" "$first" "$out"
 run explain $model
 equal "without a text: the shipped one" 0 "$code"
 
-# Under favor the weights shown are those that the output was read with: out = phi(q) S / phi(q).z
+# Under favor, the output is what S and z give: out = phi(q) S / phi(q).z
 run explain $model -p "$text" --json
-array() { tr -d ' \n' <"$tmp/out" | grep -oE "\"$1\":\[[^]]*\]" | tail -1 | tr '[],' '\n' | grep -E '^[-0-9]'; }
+array() {
+    tr -d ' \n' <"$tmp/out" | grep -oE "\"$1\":\[[^]]*\]" | tail -1 | tr '[],' '\n' |
+        grep -E '^[-0-9]'
+}
 equal "--json: a weight for each token, summing to 1" 1 \
     "$(array weights | awk '{ s += $1 } END { print int(1e4 * s + 0.5) / 1e4 }')"
 tr -d ' \n' <"$tmp/out" | sed 's/.*"favor"://' >"$tmp/favor"
@@ -90,35 +100,39 @@ equal "--json: the sums S and z give the output" "" \
     "$(paste <(grep -oE '"out":\[[^]]*\]' "$tmp/favor" | head -1 | tr '[],' '\n' | grep '[0-9]') \
         <(array tail_out) | awk '{ d = $1 - $2; if (d < 0) d = -d; if (d > 1e-3) print }')"
 
-# --estimate: the mean comes within 4 standard errors of what it estimates, for every unbiased map
+# --estimate: for every unbiased map, the mean is within 4 standard errors of what it estimates
 for map in positive hyperbolic trig trig-offset favor++; do
     run explain $model -p "$text" --estimate --draws 2000 --map $map --json
     equal "--estimate --map $map" "0 " "$code $err"
     tr -d ' \n' <"$tmp/out" | sed 's/.*"running"://; s/,"rows".*//' | tr '{' '\n' |
-        grep '"draws":2000' | sed 's/.*"mean":\([^,]*\),"standard_error":\([^}]*\).*/\1 \2/' >"$tmp/means"
+        grep '"draws":2000' |
+        sed 's/.*"mean":\([^,]*\),"standard_error":\([^}]*\).*/\1 \2/' >"$tmp/means"
     equal "... both kinds of projection are unbiased" 2 \
-        "$(awk '{ d = $1 - 1; if (d < 0) d = -d; if ($2 > 0 && d < 4 * $2) n++ } END { print n }' "$tmp/means")"
+        "$(awk '{ d = $1 - 1; if (d < 0) d = -d; if ($2 > 0 && d < 4 * $2) n++ }
+            END { print n }' "$tmp/means")"
 done
 run explain $model -p "$text" --estimate --draws 50
 equal "--estimate fits, and holds numbers" "" "$(too_wide <"$tmp/out")$(no_numbers <"$tmp/out")"
 match "--estimate: elu + 1 beside it" 'elu\+1' "$out"
-refused "--estimate of a map that estimates something else" 1 'does not estimate.*--map positive' \
-    explain $model -p "$text" --estimate --map elu
+refused "--estimate with a map that does not estimate e^score" 1 \
+    'does not estimate.*--map positive' explain $model -p "$text" --estimate --map elu
 
-# What is refused.
-refused "a layer that is none" 1 '--layer 2 is none.*2 layers, 0 to 1' explain $model --layer 2
-refused "a head that is none" 1 '--head 4 is none.*4 heads, 0 to 3' explain $model --head 4
+# Errors.
+refused "a layer out of range" 1 '--layer 2 is out of range.*2 layers, 0 to 1' \
+    explain $model --layer 2
+refused "a head out of range" 1 '--head 4 is out of range.*4 heads, 0 to 3' \
+    explain $model --head 4
 refused "one token alone" 1 'longer one with -p' explain $model -p ""
 refused "two texts" 2 'more than one text' explain $model -p a --file b
 long=$(printf 'word %.0s' {1..600})
 refused "a long text" 1 'explain shows texts of up to 512' explain $model -p "$long"
-refused "more tokens than learned positions" 1 'positions for 64 only' \
+refused "more tokens than learned positions" 1 'has only 64 positions' \
     explain $families/gpt2.gguf -p "$(printf 'word %.0s' {1..80})"
 refused "an unknown --to" 2 '--to takes favor or softmax' explain $model --to local
-refused "--attention is not asked here" 2 '--attention is not an option of this command' \
+refused "--attention is not an option here" 2 '--attention is not an option of this command' \
     explain $model --attention favor
 
-# Calibrated and fitted checkpoints, where the program can make them.
+# Calibrated and fitted checkpoints, if the program can make them.
 if "$performer" --help | grep -q '^  calibrate '; then
     for fit in "" --no-fit; do
         "$performer" calibrate models/weights/tales-softmax.gguf --file models/weights/sample.txt \

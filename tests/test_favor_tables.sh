@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# FAVOR.md's tables, reproduced: divergence from softmax as mean over 12 attention seeds (4 on
-# tales-softmax, where they scatter by 1 %); and what a
-# model trained with FAVOR+ loses under features that it has never seen.
+# tests/test_favor_tables.sh - the tables of docs/favor.md, "Measured with a prototype": divergence
+# from softmax as the mean over 12 attention seeds (4 on tales-softmax, where they scatter by 1 %),
+# and the loss of a model trained with FAVOR+ under features that it has never seen.
 . tests/lib.sh
 
 models=$data/models
@@ -10,17 +10,17 @@ if [ ! -d "$models" ]; then
     exit 0
 fi
 
-# near WHAT WANT SHARE GOT
+# near WHAT WANT SHARE GOT: GOT is within a share of WANT, such as 0.1 for 10 %
 near() {
     if awk -v want="$2" -v share="$3" -v got="$4" \
         'BEGIN { d = got / want - 1; exit !(d < share && d > -share) }'; then
         ok "$1: $4 (table: $2)"
     else
-        not_ok "$1" "expected $2 within a share of $3, got $4"
+        not_ok "$1" "expected $2 to within a share of $3, got $4"
     fi
 }
 
-# mean_kl MODEL TOKENS SETTING SEEDS: over attention seeds 1 to SEEDS
+# mean_kl MODEL TOKENS SETTING SEEDS: the mean over attention seeds 1 to SEEDS
 mean_kl() {
     local seed against=()
     for seed in $(seq "$4"); do against+=(--against "$3,attention-seed=$seed"); done

@@ -40,7 +40,7 @@ refused "eval without a text" 2 'no text is given' eval $model
 refused "eval with two texts" 2 'more than one text' eval $model -p a --file b
 refused "convert without an output" 2 '-o FILE' convert $model
 refused "bench of two models" 2 'not both' bench $model --shape 15M
-refused "bench of an unknown shape" 2 '--shape is 15M' bench --shape 15MB
+refused "bench of an unknown shape" 2 '--shape takes 15M' bench --shape 15MB
 
 refused "missing file" 1 'missing.gguf' generate missing.gguf
 refused "a directory" 1 'tests' generate tests

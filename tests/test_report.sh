@@ -4,11 +4,12 @@
 
 report=$tmp/report.html
 run compare models/weights/tales-softmax.gguf --against "favor,features=64" \
-    --against "favor,features=64,map=trig" --against "local,window=16" --html "$report" --seconds 8 --continue 12 -q
+    --against "favor,features=64,map=trig" --against "local,window=16" \
+    --html "$report" --seconds 8 --continue 12 -q
 equal "--html: exit 0, nothing on stderr" "0 " "$code $err"
-match "... and the table on stdout all the same" '^attention +perplexity' "$out"
+match "... and the table is still on stdout" '^attention +perplexity' "$out"
 check "the file is smaller than 2 MB" test "$(stat -c %s "$report")" -lt 2000000
-equal "it asks for nothing from elsewhere" 0 \
+equal "it loads nothing from elsewhere" 0 \
     "$(grep -cE 'https?://|src=|@import|url\(' "$report")"
 for id in numbers texts attention divergence layers z features length; do
     check "there is a section $id" grep -q "<section id=\"$id\"" "$report"
@@ -17,15 +18,16 @@ equal "every drawing has a role and a name" "$(grep -oE '<svg [^>]*viewBox' "$re
     "$(grep -oE '<svg [^>]*role="img" aria-labelledby="[^"]+">' "$report" | wc -l)"
 equal "no id is there twice" "" "$(grep -oE ' id="[^"]+"' "$report" | sort | uniq -d)"
 
-# what a text contains is shown, not run
+# the content of a text is shown, not run
 run compare tests/fixtures/families/llama.gguf -p '<script>alert("&")</script>' \
     --against 'favor,features=64' --html "$tmp/hostile.html" --seconds 1 --continue 0 -q
 equal "hostile text: exit 0" 0 "$code"
 run compare tests/fixtures/families/llama.gguf -p '<b>the hat</b>' --against 'favor,features=64' \
     --html "$tmp/hostile.html" --seconds 1 --continue 3 -q
 equal "markup in a text is escaped" 0 "$(grep -c '<b>the' "$tmp/hostile.html")"
-run compare tests/fixtures/families/llama.gguf -p "the hat" --html "$tmp/missing/report.html" --seconds 1 -q
-equal "a folder that is not there: exit 1" 1 "$code"
+run compare tests/fixtures/families/llama.gguf -p "the hat" --html "$tmp/missing/report.html" \
+    --seconds 1 -q
+equal "a missing folder: exit 1" 1 "$code"
 match "... with its name" 'missing' "$err"
 
 # ---- in a browser
@@ -46,7 +48,7 @@ dump "$report#l2h1" >"$tmp/dom"
 check "a link to a head shows it" grep -qE '<div class="head on" id="l2h1">' "$tmp/dom"
 equal "... and it alone" 1 "$(grep -coE '<div class="head( first)? on"' "$tmp/dom")"
 
-# a script of our own looks at what was drawn, and picks a head as a hand would
+# a script of our own checks what was drawn, and picks a head as a user would
 cat >"$tmp/probe" <<'JS'
 <script>
 window.addEventListener('load', function () {
@@ -87,14 +89,20 @@ for chart in kl layer-attention layer-residual features-output features-kernel l
     length-state; do
     match "chart $chart is drawn" "drawn $chart(;|\")" "$said"
 done
-match "the picker shows the head that was picked" 'visible l3h2;' "$said"
+match "the picker shows the chosen head" 'visible l3h2;' "$said"
 match "every matrix is a picture" 'pictures 32 of 32' "$said"
 
-# without the page's script: the links of the heads work by themselves
-sed '/^<script>/,/<\/script>/d' "$report" | sed "s/<\/main>/<\/main><script>addEventListener('load', \
-function () { document.body.dataset.said = [].filter.call(document.querySelectorAll('.head, .links'), \
-function (e) { return e.getBoundingClientRect().height > 10; }).map(function (e) { return e.id || \
-e.className; }).join(' '); });<\/script>/" >"$tmp/plain.html"
+# without the page's script, the links to the heads still work
+cat >"$tmp/plain" <<'JS'
+<script>
+addEventListener('load', function () {
+  document.body.dataset.said = [].filter.call(document.querySelectorAll('.head, .links'),
+    function (e) { return e.getBoundingClientRect().height > 10; }
+  ).map(function (e) { return e.id || e.className; }).join(' ');
+});
+</script>
+JS
+sed '/^<script>/,/<\/script>/d' "$report" | sed "/<\/main>/r $tmp/plain" >"$tmp/plain.html"
 dump "$tmp/plain.html" >"$tmp/dom"
 match "without script: the links, and the first head" 'data-said="links l0h0"' "$(cat "$tmp/dom")"
 dump "$tmp/plain.html#l1h3" >"$tmp/dom"

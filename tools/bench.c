@@ -1,8 +1,8 @@
 /* floor 5.6 - bench: tokens per second, and their share of the machine's limits. */
 #include "bench_print.h"
 #include "commands.h"
-#include "cost.h"
 #include "divergence.h"
+#include "flop_count.h"
 #include "load.h"
 #include "matmul.h"
 #include "memory.h"
@@ -27,7 +27,7 @@ typedef struct bench {
     random_model *random;
     const pf_model *model;
     pf_session_options session;
-    limits *limits;
+    roofline *roofline;
     bool int8;       /* matrix products use int8 activations */
     pf_type type;    /* the type of most weights */
     int32_t *tokens; /* [longest context] */
@@ -65,7 +65,7 @@ static bool open_model(bench *b, pf_error *error) {
     b->session.float_activations = parsed->given[FLAG_FLOAT_ACTIVATIONS];
     attention_apply(parsed, &b->session.attention);
     if (b->random && !parsed->given[FLAG_FEATURES]) b->session.attention.features = 256;
-    b->type = cost_main_type(b->model);
+    b->type = flop_count_main_type(b->model);
     b->int8 = pf_type_get(b->type)->block_size > 1 && !b->session.float_activations;
     return true;
 }
@@ -86,10 +86,10 @@ static bool prepare(bench *b, pf_error *error) {
     for (size_t i = 0; i < longest; i++)
         b->tokens[i] = (int32_t)(pf_rng_u64(&rng) % b->model->n_vocab);
     progress(b->parsed, "measuring the machine's limits");
-    b->limits = limits_new(b->session.n_threads, error);
-    for (int kind = 0; b->limits && kind < LIMIT_COUNT; kind++)
-        for (int i = 0; i < 3; i++) limits_now(b->limits, (limit_kind)kind);
-    return b->limits != NULL;
+    b->roofline = roofline_new(b->session.n_threads, error);
+    for (int kind = 0; b->roofline && kind < ROOFLINE_COUNT; kind++)
+        for (int i = 0; i < 3; i++) roofline_measure(b->roofline, (roofline_kind)kind);
+    return b->roofline != NULL;
 }
 
 /* One round of a test, with n tokens, after r->rounds earlier ones. Returns the seconds it took, or
@@ -138,10 +138,11 @@ static double decode_round(bench *b, pf_session *session, bench_result *r, size_
 }
 
 /* Sets the limit that bounds a test, and returns what one token costs in its terms. */
-static double find_cost(const bench *b, bench_result *r, const pf_attention_options *attention) {
+static double work_per_token(const bench *b, bench_result *r,
+                             const pf_attention_options *attention) {
     bool prefill = r->test == BENCH_PREFILL;
-    cost c = cost_of(b->model, attention, r->context, prefill);
-    r->limit = !prefill ? LIMIT_READ : b->int8 ? LIMIT_INT8 : LIMIT_SGEMM;
+    flop_count c = flop_count_token(b->model, attention, r->context, prefill);
+    r->limit = !prefill ? ROOFLINE_READ : b->int8 ? ROOFLINE_INT8 : ROOFLINE_SGEMM;
     r->bytes_per_token = c.bytes;
     r->flops_per_token = c.flops;
     return prefill ? c.flops : c.bytes;
@@ -153,15 +154,15 @@ static bool measure(bench *b, pf_session *session, bench_result r, run_round rou
                     pf_error *error) {
     double rates[MAX_REPEAT], shares[MAX_REPEAT], total = 0;
     size_t repeat = (size_t)b->parsed->values[FLAG_REPEAT].count;
-    double token_cost = find_cost(
+    double token_work = work_per_token(
         b, &r, session ? &pf_session_get_options(session)->attention : &b->session.attention);
-    double before = limits_now(b->limits, r.limit);
+    double before = roofline_measure(b->roofline, r.limit);
     do {
         double seconds = round(b, session, &r, n, error);
         if (seconds < 0) return false;
-        double after = limits_now(b->limits, r.limit), rate = (double)n / seconds;
+        double after = roofline_measure(b->roofline, r.limit), rate = (double)n / seconds;
         rates[r.rounds] = rate;
-        shares[r.rounds++] = rate * token_cost / ((before + after) / 2);
+        shares[r.rounds++] = rate * token_work / ((before + after) / 2);
         before = after;
         total += seconds;
     } while (r.rounds < repeat && total < MAX_SECONDS && !terminal_interrupted());
@@ -173,7 +174,7 @@ static bool measure(bench *b, pf_session *session, bench_result r, run_round rou
     r.fastest = rates[r.rounds - 1];
     if (session) r.state_bytes = pf_session_state_bytes(session);
     r.rss_bytes = current_rss_bytes();
-    r.rss_bytes -= r.rss_bytes ? limits_bytes(b->limits) : 0;
+    r.rss_bytes -= r.rss_bytes ? roofline_bytes(b->roofline) : 0;
     b->results[b->n_results++] = r;
     return true;
 }
@@ -237,7 +238,7 @@ static void print_results(const bench *b, output *out) {
                            .model = b->model,
                            .type = b->type,
                            .session = b->session,
-                           .limits = b->limits,
+                           .roofline = b->roofline,
                            .results = b->results,
                            .n_results = b->n_results};
     if (parsed->given[FLAG_JSON])
@@ -263,7 +264,7 @@ static int run(const options *parsed) {
     if (b.n_results) print_results(&b, &out);
     int status = output_finish(&out);
     if (!good) status = complain(&error);
-    limits_free(b.limits);
+    roofline_free(b.roofline);
     pf_free(b.results);
     pf_free(b.tokens);
     pf_free(b.logits);

@@ -1,4 +1,4 @@
-/* floor 5.5 - bench print: what was measured, as a table, as JSON, as comma-separated values. */
+/* floor 5.5 - bench print: the results of bench as a table, JSON or CSV. */
 #include "bench_print.h"
 
 #include "kernels.h"
@@ -11,13 +11,13 @@
 
 static const char *const TESTS[] = {"load", "prefill", "decode"};
 
-static const char *limit_name(limit_kind kind) {
-    return kind == LIMIT_READ ? "bandwidth" : "compute";
+static const char *roofline_name(roofline_kind kind) {
+    return kind == ROOFLINE_READ ? "bandwidth" : "compute";
 }
 
-/* In units of 1e9. */
-static double limit_at(const bench_report *report, limit_kind kind, double share) {
-    return limits_quantile(report->limits, kind, share) / 1e9;
+/* In units of 1e9 per second. */
+static double roofline_at(const bench_report *report, roofline_kind kind, double share) {
+    return roofline_quantile(report->roofline, kind, share) / 1e9;
 }
 
 static json_t *result_json(const bench_report *report, const bench_result *r) {
@@ -25,19 +25,20 @@ static json_t *result_json(const bench_report *report, const bench_result *r) {
                      "test", TESTS[r->test], "attention", pf_attention_name(r->attention), "type",
                      pf_type_get(report->type)->name, "context", (json_int_t)r->context,
                      "tokens_per_second", r->tokens_per_second, "share_of_limit", r->share, "limit",
-                     limit_name(r->limit), "slowest", r->slowest, "fastest", r->fastest, "rounds",
-                     (json_int_t)r->rounds, "bytes_per_token", r->bytes_per_token,
+                     roofline_name(r->limit), "slowest", r->slowest, "fastest", r->fastest,
+                     "rounds", (json_int_t)r->rounds, "bytes_per_token", r->bytes_per_token,
                      "flops_per_token", r->flops_per_token, "state_bytes",
                      (json_int_t)r->state_bytes, "rss_bytes", (json_int_t)r->rss_bytes);
 }
 
-static json_t *limits_json(const bench_report *report) {
-    return json_pack(
-        "{s:f, s:f, s:f, s:f, s:f, s:f, s:s}", "read_gb_per_s", limit_at(report, LIMIT_READ, 0.5),
-        "best_read_gb_per_s", limit_at(report, LIMIT_READ, 1), "sgemm_gflops",
-        limit_at(report, LIMIT_SGEMM, 0.5), "best_sgemm_gflops", limit_at(report, LIMIT_SGEMM, 1),
-        "int8_gops", limit_at(report, LIMIT_INT8, 0.5), "best_int8_gops",
-        limit_at(report, LIMIT_INT8, 1), "int8_by", limits_int8_by());
+static json_t *roofline_json(const bench_report *report) {
+    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:s}", "read_gb_per_s",
+                     roofline_at(report, ROOFLINE_READ, 0.5), "best_read_gb_per_s",
+                     roofline_at(report, ROOFLINE_READ, 1), "sgemm_gflops",
+                     roofline_at(report, ROOFLINE_SGEMM, 0.5), "best_sgemm_gflops",
+                     roofline_at(report, ROOFLINE_SGEMM, 1), "int8_gops",
+                     roofline_at(report, ROOFLINE_INT8, 0.5), "best_int8_gops",
+                     roofline_at(report, ROOFLINE_INT8, 1), "int8_by", roofline_int8_by());
 }
 
 void bench_print_json(const bench_report *report, output *out) {
@@ -51,7 +52,7 @@ void bench_print_json(const bench_report *report, output *out) {
                                pf_blas_name(), "features",
                                (json_int_t)report->session.attention.features, "kv",
                                pf_kv_name(report->session.attention.kv), "limits",
-                               limits_json(report), "results", results));
+                               roofline_json(report), "results", results));
 }
 
 void bench_print_csv(const bench_report *report, output *out) {
@@ -63,8 +64,9 @@ void bench_print_csv(const bench_report *report, output *out) {
         output_printf(out, "%s,%s,%s,%zu,%.3f,%.4f,%s,%.3f,%.3f,%zu,%.0f,%.0f,%zu,%llu\n",
                       TESTS[r->test], pf_attention_name(r->attention),
                       pf_type_get(report->type)->name, r->context, r->tokens_per_second, r->share,
-                      limit_name(r->limit), r->slowest, r->fastest, r->rounds, r->bytes_per_token,
-                      r->flops_per_token, r->state_bytes, (unsigned long long)r->rss_bytes);
+                      roofline_name(r->limit), r->slowest, r->fastest, r->rounds,
+                      r->bytes_per_token, r->flops_per_token, r->state_bytes,
+                      (unsigned long long)r->rss_bytes);
     }
 }
 
@@ -75,7 +77,7 @@ static void print_row(const bench_result *r, output *out) {
              load ? 1000 / r->tokens_per_second : r->tokens_per_second);
     output_printf(out, "%-8s %-9s %8zu %12s %5.1f %% of %-9s %12s %10s %10s\n", TESTS[r->test],
                   pf_attention_name(r->attention), r->context, speed, 100 * r->share,
-                  limit_name(r->limit), human_bytes((uint64_t)r->bytes_per_token, bytes),
+                  roofline_name(r->limit), human_bytes((uint64_t)r->bytes_per_token, bytes),
                   human_bytes(r->state_bytes, state), human_bytes(r->rss_bytes, rss));
 }
 
@@ -87,10 +89,10 @@ void bench_print_table(const bench_report *report, output *out) {
     output_printf(out,
                   "limits, median (best): reads %.1f (%.1f) GB/s, sgemm %.0f (%.0f) GFLOP/s, int8 "
                   "%.0f (%.0f) GOP/s by %s\n\n",
-                  limit_at(report, LIMIT_READ, 0.5), limit_at(report, LIMIT_READ, 1),
-                  limit_at(report, LIMIT_SGEMM, 0.5), limit_at(report, LIMIT_SGEMM, 1),
-                  limit_at(report, LIMIT_INT8, 0.5), limit_at(report, LIMIT_INT8, 1),
-                  limits_int8_by());
+                  roofline_at(report, ROOFLINE_READ, 0.5), roofline_at(report, ROOFLINE_READ, 1),
+                  roofline_at(report, ROOFLINE_SGEMM, 0.5), roofline_at(report, ROOFLINE_SGEMM, 1),
+                  roofline_at(report, ROOFLINE_INT8, 0.5), roofline_at(report, ROOFLINE_INT8, 1),
+                  roofline_int8_by());
     output_printf(out, "%-8s %-9s %8s %12s %7s of %-9s %12s %10s %10s\n", "test", "attention",
                   "context", "tokens/s", "share", "limit", "bytes/token", "state", "memory");
     for (size_t i = 0; i < report->n_results; i++) print_row(&report->results[i], out);

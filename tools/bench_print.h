@@ -1,8 +1,8 @@
-/* floor 5.5 - bench print: what was measured, as a table, as JSON, as comma-separated values. */
+/* floor 5.5 - bench print: the results of bench as a table, JSON or CSV. */
 #ifndef BENCH_PRINT_H
 #define BENCH_PRINT_H
 
-#include "limits.h"
+#include "roofline.h"
 #include "session.h"
 #include "terminal.h"
 
@@ -12,21 +12,21 @@ typedef struct bench_result {
     bench_test test;
     pf_attention_kind attention;
     size_t context, rounds;
-    double tokens_per_second, share; /* medians of the rounds; share of the limit, 0 ... 1 */
+    double tokens_per_second, share; /* medians of the rounds; share of the limit, from 0 to 1 */
     double slowest, fastest;         /* tokens per second */
-    limit_kind limit;
+    roofline_kind limit;
     double bytes_per_token, flops_per_token;
     size_t state_bytes;
-    uint64_t rss_bytes; /* resident after the test, without what measures the limits */
+    uint64_t rss_bytes; /* resident after the test, without the memory of the roofline */
 } bench_result;
 
-/* All of it; the caller owns what it points to. */
+/* All results; the caller owns what the pointers refer to. */
 typedef struct bench_report {
-    const char *name; /* the file, or the shape */
+    const char *name; /* of the file or the shape */
     const pf_model *model;
-    pf_type type; /* of most weights */
+    pf_type type; /* the type of most weights */
     pf_session_options session;
-    limits *limits;
+    roofline *roofline;
     const bench_result *results;
     size_t n_results;
 } bench_report;

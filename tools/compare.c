@@ -255,7 +255,7 @@ static size_t row_to_show(const comparison *c) {
 static bool write_report(compare_run *run, pf_error *error) {
     const comparison *c = &run->c;
     scaling s = {0};
-    head_rows drawn = {0}, measured = {0};
+    qkv_rows drawn = {0}, measured = {0};
     feature_error errors;
     report r = {.c = c, .names = &run->names, .shown = row_to_show(c)};
     size_t heads = (size_t)c->model->n_layers * c->model->n_heads,
@@ -268,9 +268,9 @@ static bool write_report(compare_run *run, pf_error *error) {
     double seconds =
         limited ? (double)run->parsed->values[FLAG_SCALING_SECONDS].count : REPORT_SECONDS;
     progress(run->parsed, "%s", "measuring for the report");
-    bool good = head_rows_read(&drawn, c->model, softmax, text->ids,
-                               n < drawn_tokens ? n : drawn_tokens, error) &&
-                head_rows_read(&measured, c->model, softmax, text->ids, n, error) &&
+    bool good = qkv_rows_read(&drawn, c->model, softmax, text->ids,
+                              n < drawn_tokens ? n : drawn_tokens, error) &&
+                qkv_rows_read(&measured, c->model, softmax, text->ids, n, error) &&
                 feature_error_measure(&errors, &measured, softmax, other, error) &&
                 measure_scaling(run, r.shown, 1, seconds, &s, error);
     r.rows = &drawn;
@@ -278,8 +278,8 @@ static bool write_report(compare_run *run, pf_error *error) {
     r.scaling = &s;
     good = good && report_write(&r, run->parsed->values[FLAG_HTML].text, error);
     progress(run->parsed, "%s", "");
-    head_rows_free(&drawn);
-    head_rows_free(&measured);
+    qkv_rows_free(&drawn);
+    qkv_rows_free(&measured);
     pf_free(s.rows);
     return good;
 }

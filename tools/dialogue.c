@@ -1,4 +1,4 @@
-/* floor 5.6 - dialogue: turns of a person and a model, over one session that keeps all of them. */
+/* floor 5.6 - dialogue: turns of a person and a model in one session. */
 #include "dialogue.h"
 
 #include "memory.h"
@@ -43,8 +43,8 @@ void dialogue_close(dialogue *d) {
     *d = (dialogue){0};
 }
 
-/* What is to be read before the model answers. With turns before, their words do not matter: the text
- * begins behind the last answer, so an empty turn stands for all of them. */
+/* The ids to read before the model answers. Earlier turns are already in the session, so one dummy
+ * turn stands for all of them, and only what follows it is rendered. */
 static bool render(const dialogue *d, const char *text, pf_tokens *ids, pf_error *error) {
     const pf_tokenizer *tokenizer = d->loaded->tokenizer;
     if (!d->has_template)
@@ -68,19 +68,19 @@ static bool render(const dialogue *d, const char *text, pf_tokens *ids, pf_error
     return good;
 }
 
-/* check_room, with what can be done about it in a dialogue. */
+/* check_room, with a message that says what to do in a dialogue. */
 static bool check_dialogue_room(const dialogue *d, size_t n, pf_error *error) {
     bool learned = d->loaded->model->position_embedding != NULL;
     if (check_room(d->session, n, error)) return true;
     size_t position = pf_session_position(d->session), room = pf_session_room(d->session);
     return pf_fail(error, "the dialogue has %zu tokens, but the context is %zu; %s", position + n,
                    position + room,
-                   learned ? "/reset begins anew"
-                           : "/attention favor goes on without a limit, /reset begins anew");
+                   learned ? "/reset starts over"
+                           : "/attention favor has no limit, /reset starts over");
 }
 
-/* Reads ids in pieces, between which Ctrl-C is heard, and remembers them. At least one piece is read, so
- * that what the model has said it has also read. */
+/* Reads ids in chunks, checking for Ctrl-C in between, and records them. Always reads at least one
+ * chunk, so that a token the model has written is also read. */
 static bool read_ids(dialogue *d, const int32_t *ids, size_t n, pf_error *error) {
     size_t chunk = pf_session_get_options(d->session)->chunk;
     for (size_t done = 0; done < n && (done == 0 || !terminal_interrupted());) {
@@ -99,7 +99,7 @@ static bool answer(dialogue *d, size_t most_tokens, dialogue_listener listener, 
     bool heard = true;
     for (size_t i = 0; i < most_tokens && heard && !terminal_interrupted(); i++) {
         int32_t id = pf_sampler_next(d->sampler, d->logits);
-        if (id < 0) return pf_fail(error, "the logits are no numbers any more; /reset begins anew");
+        if (id < 0) return pf_fail(error, "the logits are no longer finite; /reset starts over");
         if (pf_tokenizer_is_end(tokenizer, id)) break;
         size_t n = pf_decoder_push(tokenizer, &d->decoder, id, d->piece);
         heard = listener(context, d->piece, n);
@@ -115,7 +115,7 @@ bool dialogue_turn(dialogue *d, const char *text, size_t most_tokens, dialogue_l
     pf_tokens ids = {0};
     bool good = render(d, text, &ids, error) && check_dialogue_room(d, ids.count + 1, error);
     if (good && ids.count == 0)
-        good = pf_fail(error, "there is nothing to go on with; say something");
+        good = pf_fail(error, "there is nothing to continue from; say something");
     good = good && read_ids(d, ids.ids, ids.count, error);
     pf_tokens_free(&ids);
     if (!good) return false;
@@ -131,7 +131,7 @@ void dialogue_reset(dialogue *d) {
     d->whole = true;
 }
 
-/* All that was read, into another session. */
+/* Feeds everything read so far to another session. */
 static bool read_again(const dialogue *d, pf_session *other, pf_error *error) {
     size_t chunk = pf_session_get_options(other)->chunk, n = d->read.count;
     if (!check_room(other, n, error)) return false;
@@ -139,7 +139,7 @@ static bool read_again(const dialogue *d, pf_session *other, pf_error *error) {
         size_t part = n - done < chunk ? n - done : chunk;
         bool last = done + part == n;
         if (terminal_interrupted())
-            return pf_fail(error, "interrupted; the attention is as it was");
+            return pf_fail(error, "interrupted; the attention is unchanged");
         if (!pf_session_append(other, d->read.ids + done, part, d->logits, last, error))
             return false;
         done += part;
@@ -149,8 +149,8 @@ static bool read_again(const dialogue *d, pf_session *other, pf_error *error) {
 
 bool dialogue_switch(dialogue *d, const pf_session_options *session, pf_error *error) {
     if (!d->whole)
-        return pf_fail(error, "this dialogue began with a saved state, which another attention "
-                              "cannot read; /reset first");
+        return pf_fail(error, "this dialogue began with a saved state, which another kind of "
+                              "attention cannot read; /reset first");
     pf_session *other = pf_session_new(d->loaded->model, session, error);
     if (!other) return false;
     if (!read_again(d, other, error)) {

@@ -1,11 +1,11 @@
-/* floor 5.8 - explain: one token through one head of a model, step by step, with its real numbers. */
+/* floor 5.8 - explain: one token through one head of a model, step by step, with real numbers. */
 #define _POSIX_C_SOURCE 200809L
 #include "commands.h"
 #include "estimate.h"
+#include "explain_steps.h"
+#include "explain_why.h"
 #include "given_texts.h"
-#include "lessons.h"
 #include "session_flags.h"
-#include "steps.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,8 +18,8 @@ typedef struct explanation {
     const options *parsed;
     pf_loaded loaded;
     input_texts texts;
-    walk walk;
-    lessons lessons;
+    explain_run run;
+    explain_why why;
     estimate estimate;
 } explanation;
 
@@ -32,18 +32,18 @@ static bool read_text(explanation *e, pf_error *error) {
                                   sizeof shipped_prompt - 1, &e->texts, error))
         return false;
     return e->texts.count > 0 ||
-           pf_fail(error, "%s holds no text", parsed->values[FLAG_TOKENS_FILE].text);
+           pf_fail(error, "%s contains no text", parsed->values[FLAG_TOKENS_FILE].text);
 }
 
-/* The checkpoint's own attention leads, unless --to says otherwise. */
-static bool settle(const explanation *e, walk_settings *settings, pf_error *error) {
+/* The checkpoint's own attention is followed, unless --to says otherwise. */
+static bool settle(const explanation *e, explain_settings *settings, pf_error *error) {
     const options *parsed = e->parsed;
     const pf_model *model = e->loaded.model;
     pf_session_options session;
     if (!session_options_from(parsed, model, &session, error)) return false;
     size_t T = e->texts.texts[0].count;
     if (model->position != PF_POSITION_LEARNED && session.context < T) session.context = T;
-    if (session.chunk > T) session.chunk = T ? T : 1; /* never more memory than this text needs */
+    if (session.chunk > T) session.chunk = T ? T : 1; /* no more memory than this text needs */
     settings->layer = (uint32_t)parsed->values[FLAG_LAYER].count;
     settings->head = (uint32_t)parsed->values[FLAG_HEAD].count;
     settings->softmax = settings->favor = session;
@@ -57,43 +57,45 @@ static bool settle(const explanation *e, walk_settings *settings, pf_error *erro
 }
 
 static bool explain(explanation *e, pf_error *error) {
-    walk_settings settings;
+    explain_settings settings;
     if (!pf_loaded_open(e->parsed->model, &e->loaded, error) || !read_text(e, error) ||
         !settle(e, &settings, error))
         return false;
     terminal_catch_interrupt();
     const pf_tokens *text = &e->texts.texts[0];
-    if (!walk_new(&e->walk, &e->loaded, text->ids, text->count, &settings, error)) return false;
-    if (!e->parsed->given[FLAG_ESTIMATE]) return lessons_measure(&e->lessons, &e->walk, error);
+    if (!explain_run_new(&e->run, &e->loaded, text->ids, text->count, &settings, error))
+        return false;
+    if (!e->parsed->given[FLAG_ESTIMATE]) return explain_why_measure(&e->why, &e->run, error);
     size_t draws = (size_t)e->parsed->values[FLAG_DRAWS].count;
-    return estimate_measure(&e->estimate, &e->walk, draws, error);
+    return estimate_measure(&e->estimate, &e->run, draws, error);
 }
 
 static void print_text(const explanation *e, output *out) {
-    const walk *w = &e->walk;
+    const explain_run *run = &e->run;
     char token[TOKEN_SIZE];
-    page p = {.out = out,
-              .pauses =
-                  e->parsed->given[FLAG_STEP] && output_is_terminal() && isatty(STDIN_FILENO)};
-    page_text(&p, "%s: family %s, %u layers, %u heads. Token %zu, %s, in layer %u, head %u.",
-              e->parsed->model, w->model->family, w->model->n_layers, w->model->n_heads, w->last,
-              token_cell(w->loaded->tokenizer, w->ids[w->last], -32, token), w->settings.layer,
-              w->settings.head);
+    text_page p = {.out = out,
+                   .pauses =
+                       e->parsed->given[FLAG_STEP] && output_is_terminal() && isatty(STDIN_FILENO)};
+    text_page_paragraph(
+        &p, "%s: family %s, %u layers, %u heads. Token %zu, %s, in layer %u, head %u.",
+        e->parsed->model, run->model->family, run->model->n_layers, run->model->n_heads, run->last,
+        token_cell(run->loaded->tokenizer, run->ids[run->last], -32, token), run->settings.layer,
+        run->settings.head);
     if (e->parsed->given[FLAG_ESTIMATE]) {
-        estimate_print(&e->estimate, w, &p);
+        estimate_print(&e->estimate, run, &p);
         return;
     }
-    steps_print(w, &p);
-    lessons_print(&e->lessons, w, &p);
+    explain_steps_print(run, &p);
+    explain_why_print(&e->why, run, &p);
 }
 
 static void print_json(const explanation *e, output *out) {
-    json_t *json = walk_json(&e->walk);
+    json_t *json = explain_run_json(&e->run);
     json_object_set_new(json, "model", json_text(e->parsed->model, strlen(e->parsed->model)));
     if (e->parsed->given[FLAG_ESTIMATE])
-        json_object_set_new(json, "estimate", estimate_json(&e->estimate, &e->walk));
+        json_object_set_new(json, "estimate", estimate_json(&e->estimate, &e->run));
     else
-        json_object_set_new(json, "lessons", lessons_json(&e->lessons, &e->walk));
+        json_object_set_new(json, "lessons", explain_why_json(&e->why, &e->run));
     output_json(out, json);
 }
 
@@ -115,8 +117,8 @@ static int run_explain(const options *parsed) {
         status = complain(&error);
     }
     estimate_free(&e.estimate);
-    lessons_free(&e.lessons);
-    walk_free(&e.walk);
+    explain_why_free(&e.why);
+    explain_run_free(&e.run);
     input_texts_free(&e.texts);
     pf_loaded_close(&e.loaded);
     return status;
@@ -126,18 +128,17 @@ const command command_explain = {
     .name = "explain",
     .bit = FOR_EXPLAIN,
     .usage = "MODEL [-p TEXT] [--layer L] [--head H] [options]",
-    .summary = "one token through one head, step by step with its real numbers",
+    .summary = "one token through one head, step by step, with its real numbers",
     .manual =
-        "Reads a short text and walks with its last token through the model: tokens, embedding, "
-        "norm, q, k and v, positions, then exact softmax attention and Performer attention on the "
-        "same numbers side by side, and on through the MLP to the logits. Each step shows the "
-        "formula, the shapes, the first few numbers and the file and function that computes them. "
-        "Four lessons follow: why a running maximum, why orthogonal projections, why positive "
-        "features, and what it costs.\n\n"
-        "--estimate checks instead that random features are right on average: the mean of "
-        "phi(q).phi(k) over many draws against e^(q.k/sqrt(D)), and Performer attention beside "
-        "linear attention with elu(x) + 1.\n\n"
-        "All numbers are taken from running sessions. docs/course is a course around this command.",
+        "Reads a short text and follows its last token through the model: tokens, embedding, norm, "
+        "q, k and v, positions, then exact softmax attention and Performer attention side by side "
+        "on the same numbers, and on through the MLP to the logits. Each step shows the formula, "
+        "the shapes, the first few numbers, and the file and function that compute them. Four "
+        "lessons follow: why a running maximum, why orthogonal projections, why positive features, "
+        "and what it costs.\n\nWith --estimate, it checks instead that random features are right "
+        "on average: it compares the mean of phi(q).phi(k) over many draws with e^(q.k/sqrt(D)), "
+        "and Performer attention with linear attention by elu(x) + 1.\n\nAll numbers come from "
+        "running sessions. docs/course is a course built around this command.",
     .examples = "performer explain models/weights/tales-favor.gguf --step\n"
                 "performer explain models/weights/tales-softmax.gguf -p \"The cat sat on the\" "
                 "--layer 2 --head 1 --to favor\n"

@@ -1,4 +1,4 @@
-/* floor 5.4 - head trace: one head's attention over a text, token by token, as the engine computes it. */
+/* floor 5.4 - head trace: one head's attention, token by token, as the engine computes it. */
 #include "head_trace.h"
 
 #include "attention_exact.h"
@@ -13,7 +13,7 @@ typedef struct observer {
     const pf_model *model;
     const float *q, *k;  /* rows of the layer, before RoPE */
     uint32_t kv_head, g; /* g: the query head within its group */
-    float *scratch;      /* of features and scores; two rows */
+    float *scratch;      /* for features and scores; two rows */
 } observer;
 
 /* The row, rotated to its position. */
@@ -50,7 +50,7 @@ static void trace_features(observer *o, const pf_head_view *view, size_t t, cons
     trace->top[t] = *tail->running_max;
     memcpy(trace->S, tail->S, M * D * sizeof *trace->S);
     memcpy(trace->z, tail->z, M * sizeof *trace->z);
-    /* only reads: there is no key to add */
+    /* Without a key, this only reads. */
     kernels->favor_step(trace->S, trace->z, M, D, 1, NULL, NULL, phi_q, 1, trace->tail_out,
                         trace->den + t);
     if (trace->den[t] != 0) kernels->scale(trace->tail_out, 1 / trace->den[t], D);
@@ -71,7 +71,7 @@ static void observe(void *context, size_t position, const pf_head_view *view) {
     if (view->head->tails) trace_features(o, view, position, q, k);
 }
 
-/* Looks only at how many features the head has. */
+/* Only looks up the head's map and number of features. */
 static void count_features(void *context, size_t position, const pf_head_view *view) {
     head_trace *trace = context;
     (void)position;

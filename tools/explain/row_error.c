@@ -1,53 +1,53 @@
-/* floor 5.6 - row error: how far an attention's weights are from softmax's, over many draws of features. */
+/* floor 5.6 - row error: how far attention weights are from softmax's, over many draws. */
 #include "row_error.h"
 
 #include "memory.h"
 
 #include <math.h>
 
-pf_attention_options row_error_pure(const walk *w) {
-    pf_attention_options attention = w->settings.favor.attention;
+pf_attention_options row_error_pure(const explain_run *run) {
+    pf_attention_options attention = run->settings.favor.attention;
     attention.window = attention.sinks = 0;
-    /* sizes per head hold as long as nobody asks for others (session.c): ask */
-    if (w->model->head_features && attention.features == w->model->attention.features)
+    /* pf_session_new uses the file's sizes per head unless `features` differs from the file's. */
+    if (run->model->head_features && attention.features == run->model->attention.features)
         attention.features = attention.features == 64 ? 62 : 64;
     return attention;
 }
 
-double row_distance(const walk *w, const float *weights) {
+double row_distance(const explain_run *run, const float *weights) {
     double sum = 0;
-    for (size_t t = 0; t < w->T; t++)
-        sum += fabs((double)weights[t] - (double)w->softmax.weights[t]);
+    for (size_t t = 0; t < run->T; t++)
+        sum += fabs((double)weights[t] - (double)run->softmax.weights[t]);
     return sum / 2;
 }
 
-/* One draw: the row of the walk's head, into row [T]. */
-static bool measure_draw(const walk *w, pf_session *session, float *weights, const float **row,
-                         pf_error *error) {
-    if (!pf_attention_weights(session, w->settings.layer, w->q, w->k, w->T, weights, error))
+/* One draw: the last token's row of the chosen head; *row points into weights. */
+static bool measure_draw(const explain_run *run, pf_session *session, float *weights,
+                         const float **row, pf_error *error) {
+    if (!pf_attention_weights(session, run->settings.layer, run->q, run->k, run->T, weights, error))
         return false;
-    *row = weights + (w->settings.head * w->T + w->last) * w->T;
+    *row = weights + (run->settings.head * run->T + run->last) * run->T;
     return true;
 }
 
-bool row_error_measure(const walk *w, const pf_attention_options *attention, size_t draws,
+bool row_error_measure(const explain_run *run, const pf_attention_options *attention, size_t draws,
                        row_error *result, float *weights, pf_error *error) {
-    pf_session_options options = w->settings.favor;
+    pf_session_options options = run->settings.favor;
     options.attention = *attention;
     if (draws > 1) options.attention.redraw = PF_REDRAW_SEQUENCE;
-    options.chunk = w->T < PF_QUERY_BLOCK ? w->T : PF_QUERY_BLOCK;
-    size_t T = w->T;
+    options.chunk = run->T < PF_QUERY_BLOCK ? run->T : PF_QUERY_BLOCK;
+    size_t T = run->T;
     double sum = 0, squares = 0;
     *result = (row_error){.draws = draws, .least = INFINITY};
-    pf_session *session = pf_session_new(w->model, &options, error);
-    float *all = pf_calloc(w->model->n_heads * T, T * sizeof *all, "attention weights", error);
+    pf_session *session = pf_session_new(run->model, &options, error);
+    float *all = pf_calloc(run->model->n_heads * T, T * sizeof *all, "attention weights", error);
     bool good = session && all;
     for (size_t i = 0; good && i < draws; i++) {
         const float *row = NULL;
         if (i > 0) pf_session_reset(session);
-        good = measure_draw(w, session, all, &row, error);
+        good = measure_draw(run, session, all, &row, error);
         if (!good) break;
-        double distance = row_distance(w, row);
+        double distance = row_distance(run, row);
         sum += distance;
         squares += distance * distance;
         for (size_t t = 0; t < T; t++) {

@@ -1,4 +1,4 @@
-/* floor 5.4 - calibration texts: what --file and --tokens name, in pieces; or what the model writes. */
+/* floor 5.4 - calibration texts: pieces of --file and --tokens, or texts written by the model. */
 #include "calibration_texts.h"
 
 #include "memory.h"
@@ -10,7 +10,7 @@ enum { DEFAULT_TOKENS = 24576, DEFAULT_LENGTH = 1024 };
 
 static size_t at_most(size_t n, size_t limit) { return n < limit ? n : limit; }
 
-/* Tokens of a piece: given, or by default what the model knows. */
+/* Tokens per piece: --length, or by default up to `known`, the length that the model can handle. */
 static size_t piece_length(const options *parsed, size_t known) {
     if (parsed->given[FLAG_LENGTH]) return (size_t)parsed->values[FLAG_LENGTH].count;
     return at_most(DEFAULT_LENGTH, known > 8 ? known : 8);
@@ -25,7 +25,7 @@ static bool add_piece(input_texts *texts, int32_t bos, const int32_t *ids, size_
     return true;
 }
 
-/* The pieces of one text. */
+/* Cuts one text into pieces. */
 static bool cut(const pf_tokens *ids, int32_t bos, size_t length, input_texts *pieces,
                 pf_error *error) {
     size_t room = bos >= 0 ? length - 1 : length;
@@ -47,7 +47,7 @@ static bool read_file(const options *parsed, const pf_loaded *loaded, const char
     const pf_vocabulary *vocabulary = pf_tokenizer_vocabulary(loaded->tokenizer);
     pf_tokens ids = {0};
     bool good = pf_tokenizer_encode(loaded->tokenizer, text, n, PF_ENCODE_SPECIAL, &ids, error) &&
-                (ids.count > 0 || pf_fail(error, "%s holds no text", path)) &&
+                (ids.count > 0 || pf_fail(error, "%s contains no text", path)) &&
                 cut(&ids, vocabulary->add_bos ? vocabulary->bos : -1,
                     piece_length(parsed, loaded->model->context / 2), pieces, error);
     pf_tokens_free(&ids);
@@ -66,7 +66,7 @@ static bool read_tokens(const options *parsed, const pf_loaded *loaded, const ch
     return good;
 }
 
-/* From sources [n] in turn, one piece each, until there are enough. */
+/* Takes one piece from each of sources [n] in turn until there are enough. */
 static bool take_in_turn(const options *parsed, input_texts *sources, size_t n, input_texts *texts,
                          pf_error *error) {
     size_t most = SIZE_MAX, tokens = 0, left = 1;
@@ -110,8 +110,8 @@ bool read_calibration_texts(const options *parsed, const pf_loaded *loaded, inpu
 static int32_t first_token(const pf_loaded *loaded) {
     const pf_vocabulary *v = loaded->tokenizer ? pf_tokenizer_vocabulary(loaded->tokenizer) : NULL;
     if (v && v->add_bos && v->bos >= 0) return v->bos;
-    return v && v->eos >= 0 ? v->eos
-                            : 0; /* where nothing is known, what ends one text begins another */
+    /* Without BOS, the token that ends one text starts the next. */
+    return v && v->eos >= 0 ? v->eos : 0;
 }
 
 static bool write_text(const options *parsed, pf_session *session, pf_sampler *sampler,
@@ -125,7 +125,7 @@ static bool write_text(const options *parsed, pf_session *session, pf_sampler *s
             !pf_session_append(session, &id, 1, logits, 1, error))
             return false;
         id = pf_sampler_next(sampler, logits);
-        if (id < 0) return pf_fail(error, "the model's logits are no numbers");
+        if (id < 0) return pf_fail(error, "the model's logits are not finite");
         if (text->count % 32 == 0)
             progress(parsed, "writing text %zu: %zu of %zu tokens", number + 1, text->count,
                      length);

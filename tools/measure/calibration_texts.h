@@ -1,4 +1,4 @@
-/* floor 5.4 - calibration texts: what --file and --tokens name, in pieces; or what the model writes. */
+/* floor 5.4 - calibration texts: pieces of --file and --tokens, or texts written by the model. */
 #ifndef CALIBRATION_TEXTS_H
 #define CALIBRATION_TEXTS_H
 
@@ -6,14 +6,14 @@
 #include "load.h"
 #include "options.h"
 
-/* Pieces of at most --length tokens, at most --texts of them; a BOS in front of each piece of a --file
- * where the vocabulary wants one. Of every file the first pieces are taken, from one file after the
- * other; what is left of a text is a piece if it is at least a quarter of one. */
+/* Cuts the given texts into pieces of at most --length tokens and takes at most --texts of them,
+ * one from each file in turn. Pieces of a --file begin with BOS if the vocabulary asks for it. A
+ * shorter piece at the end of a text counts if it has at least a quarter of the length. */
 bool read_calibration_texts(const options *parsed, const pf_loaded *loaded, input_texts *texts,
                             pf_error *error);
 
-/* Texts that the model itself writes, drawn from its own distribution: 8 pieces, fewer if --texts says
- * so. */
+/* Texts that the model itself writes, sampled from its own distribution: --texts of them, or enough
+ * for 24,576 tokens. */
 bool write_calibration_texts(const options *parsed, const pf_loaded *loaded, input_texts *texts,
                              pf_error *error);
 

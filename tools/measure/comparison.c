@@ -1,4 +1,4 @@
-/* floor 5.5 - comparison: one model, a reference and any number of settings, over the same texts. */
+/* floor 5.5 - comparison: a reference and any number of settings of one model on the same texts. */
 #include "comparison.h"
 
 #include "continuation.h"
@@ -21,7 +21,7 @@ typedef struct comparer {
     size_t n, chunk, n_vocab;
     int n_threads;
     float *reference, *weights, *logits; /* [chunk, V] each */
-    prediction *predictions;             /* [chunk] of the reference */
+    prediction *predictions;             /* [chunk] the reference's */
     divergence *divergences;             /* [chunk] */
     layer_rows kept;
     head_z z;
@@ -53,7 +53,7 @@ static bool add_scores(comparer *c, compared *row, size_t n, pf_error *error) {
     for (size_t i = 0; i < n; i++) {
         const divergence *d = &c->divergences[i];
         if (!isfinite(d->nll) || !isfinite(d->kl))
-            return pf_fail(error, "the logits under %s are no numbers", row->name);
+            return pf_fail(error, "the logits under %s are not finite", row->name);
         row->nll += d->nll;
         row->kl += d->kl;
         row->kls[row->predicted++] = d->kl;
@@ -63,7 +63,7 @@ static bool add_scores(comparer *c, compared *row, size_t n, pf_error *error) {
     return true;
 }
 
-/* Row r reads n tokens whose successors are all known. */
+/* Row r reads n tokens; the token after each is known. */
 static bool read_chunk(comparer *c, size_t r, const int32_t *tokens, size_t n, pf_error *error) {
     compared *row = &c->rows[r];
     float *logits = r == 0 ? c->reference : c->logits;
@@ -99,8 +99,8 @@ static bool time_token(comparer *c, size_t r, int32_t token, double *seconds, pf
     return true;
 }
 
-/* The speed of single tokens behind what has been read: all sessions take turns, so that what disturbs
- * the machine disturbs all, and the median counts. */
+/* Times single tokens after what has been read. The sessions take turns, so that a disturbance hits
+ * all of them alike, and the median counts. */
 static bool time_decode(comparer *c, const pf_tokens *text, pf_error *error) {
     double *seconds = pf_calloc(c->n, DECODE_TOKENS * sizeof *seconds, "the timings", error);
     size_t n = seconds ? DECODE_TOKENS : 0;
@@ -124,11 +124,11 @@ static bool write_on(comparer *c, size_t r, pf_error *error) {
     if (!continue_greedily(c->sessions[r], want->tokenizer, want->prompt, want->n_prompt,
                            want->n_write, c->logits, &row->written, error))
         return false;
-    row->parts_at = parting_place(&c->rows[0].written, &row->written);
+    row->parts_at = first_difference(&c->rows[0].written, &row->written);
     return true;
 }
 
-/* Tokens at a time: as many as the logits and the layers' rows of that many have room for. */
+/* Tokens per chunk: as many as fit the memory allowed for their logits and their layers' rows. */
 static size_t chunk_size(const pf_model *model) {
     size_t logits = MAX_LOGITS_BYTES / (model->n_vocab * sizeof(float));
     size_t rows = MAX_ROWS_BYTES / ((size_t)model->n_layers * model->width * sizeof(float));

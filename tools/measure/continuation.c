@@ -32,7 +32,7 @@ bool continue_greedily(pf_session *session, const pf_tokenizer *tokenizer, const
     return true;
 }
 
-size_t parting_place(const pf_tokens *a, const pf_tokens *b) {
+size_t first_difference(const pf_tokens *a, const pf_tokens *b) {
     size_t i = 0;
     while (i < a->count && i < b->count && a->ids[i] == b->ids[i]) i++;
     return i == a->count && i == b->count ? SIZE_MAX : i;

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-/* Puts token i into its place among the best found so far, which hold `found`. */
+/* Inserts token i into its place among the `found` best tokens so far. */
 static void insert_best(prediction *p, int found, const float *logits, int32_t i) {
     int at = found < TOP_TOKENS ? found : TOP_TOKENS - 1;
     for (; at > 0 && logits[p->best[at - 1]] < logits[i]; at--) p->best[at] = p->best[at - 1];

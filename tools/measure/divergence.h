@@ -8,7 +8,7 @@
 
 enum { TOP_TOKENS = 5 };
 
-/* A distribution, softmax(logits [n]), summed up. */
+/* A summary of the distribution softmax(logits [n]). */
 typedef struct prediction {
     double log_sum;           /* log sum exp(logits) */
     int32_t best[TOP_TOKENS]; /* the most probable tokens, lowest id first among equals; -1: none */
@@ -29,9 +29,9 @@ typedef struct divergence {
 divergence diverge(const prediction *p, const float *p_logits, const float *weights,
                    const prediction *q, const float *q_logits, size_t n, int32_t next);
 
-/* Sorts values [n >= 1] and keeps them so. */
+/* Sorts values [n >= 1] in place, ascending. */
 void sort_values(double *values, size_t n);
-/* The value below which a share of 0 ... 1 of sorted [n >= 1] lies, interpolated between neighbours. */
+/* The value below which a share (0 to 1) of sorted [n >= 1] lies, linearly interpolated. */
 double quantile(const double *sorted, size_t n, double share);
 
 #endif

@@ -1,4 +1,4 @@
-/* floor 5.4 - evaluate: -log p of every token of some texts under one session. */
+/* floor 5.4 - evaluate: -log p of every token of the texts, in one session. */
 #include "evaluate.h"
 
 #include "memory.h"
@@ -15,7 +15,7 @@ typedef struct evaluator {
     evaluation *result;
     size_t n_vocab, chunk;
     float *logits; /* [chunk, V] */
-    double *log_p; /* [chunk], of the token behind each */
+    double *log_p; /* [chunk] of the token after each */
 } evaluator;
 
 double log_probability(const float *logits, size_t n, int32_t target) {
@@ -59,9 +59,8 @@ static bool add_predictions(evaluator *e, size_t first, size_t n, pf_error *erro
     for (size_t i = 0; i < n; i++) {
         if (!isfinite(e->log_p[i]))
             return pf_fail(error,
-                           "the logits before token %zu of a text are no numbers; the "
-                           "weights are damaged, or their values too large for this "
-                           "attention",
+                           "the logits before token %zu of a text are not finite; the weights are "
+                           "damaged, or too large for this kind of attention",
                            first + i);
         result->total.nll -= e->log_p[i];
         result->total.predicted++;
@@ -78,7 +77,7 @@ static bool evaluate_chunk(evaluator *e, const pf_tokens *text, size_t done, siz
                            pf_error *error) {
     const evaluation_options *settings = e->settings;
     size_t predicted = done + n < text->count ? n : n - 1;
-    /* What comes behind the last token predicts nothing: it is only computed for the file. */
+    /* The logits after the last token have no target; they are computed only for the file. */
     size_t read = settings->logits ? n : predicted;
     if (!pf_session_append(e->session, text->ids + done, read, e->logits, read, error))
         return false;

@@ -13,15 +13,15 @@ enum { OUTPUT_DRAWS = 3, KERNEL_DRAWS = 40, MOST_PAIRS = 64, MOST_DIMS = 1024 };
 
 typedef struct measuring {
     feature_error *e;
-    const head_rows *rows;
+    const qkv_rows *rows;
     float *exact, *out; /* [n_layers, T, H * D]; [T, H * D] */
     size_t width;       /* T * H * D */
 } measuring;
 
 static bool replay(const measuring *m, pf_session *session, size_t i, float *out, pf_error *error) {
     uint32_t layer = m->e->layers[i];
-    return pf_attention_replay(session, layer, head_rows_q(m->rows, layer),
-                               head_rows_k(m->rows, layer), head_rows_v(m->rows, layer), m->rows->T,
+    return pf_attention_replay(session, layer, qkv_rows_q(m->rows, layer),
+                               qkv_rows_k(m->rows, layer), qkv_rows_v(m->rows, layer), m->rows->T,
                                out, error);
 }
 
@@ -88,13 +88,12 @@ static int by_z(const void *a, const void *b) {
     return (x->z > y->z) - (x->z < y->z);
 }
 
-static pair make_pair(const head_rows *rows, uint32_t layer, uint32_t head, uint32_t t,
-                      uint32_t j) {
+static pair make_pair(const qkv_rows *rows, uint32_t layer, uint32_t head, uint32_t t, uint32_t j) {
     const pf_model *m = rows->model;
     float x[MOST_DIMS], y[MOST_DIMS];
     pair p = {.t = t, .j = j};
-    head_rows_x(rows, layer, head, t, x);
-    head_rows_y(rows, layer, head / (m->n_heads / m->n_kv_heads), j, y);
+    qkv_rows_x(rows, layer, head, t, x);
+    qkv_rows_y(rows, layer, head / (m->n_heads / m->n_kv_heads), j, y);
     for (size_t d = 0; d < m->head_dim; d++) {
         double sum = (double)x[d] + (double)y[d];
         p.z += sum * sum;
@@ -103,8 +102,8 @@ static pair make_pair(const head_rows *rows, uint32_t layer, uint32_t head, uint
     return p;
 }
 
-/* The pairs of one head with the smallest Z, at most MOST_PAIRS of the first tokens'. */
-static size_t choose_pairs(const head_rows *rows, uint32_t layer, uint32_t head, pair *pairs,
+/* Up to MOST_PAIRS pairs of one head with the smallest Z, from the first tokens of the text. */
+static size_t choose_pairs(const qkv_rows *rows, uint32_t layer, uint32_t head, pair *pairs,
                            pf_error *error) {
     uint32_t T = rows->T < 96 ? (uint32_t)rows->T : 96;
     pair *all = pf_calloc((size_t)T * (T + 1) / 2, sizeof *all, "the pairs", error);
@@ -125,7 +124,7 @@ static double mean_z(const pair *pairs, size_t n) {
     return n ? sum / (double)n : 0;
 }
 
-/* sum over the pairs of (estimate / exp(x.y) - 1)^2; x, y: [n, D] as the features take them */
+/* The sum over the pairs of (estimate / exp(x.y) - 1)^2; x, y [n, D] are inputs of the features. */
 static double kernel_error(const pf_head_features *f, const pair *pairs, size_t n, const float *x,
                            const float *y, float *phi_q, float *phi_k, float *scales,
                            float *scratch) {
@@ -142,13 +141,13 @@ static double kernel_error(const pf_head_features *f, const pair *pairs, size_t 
     return sum;
 }
 
-/* Memory for one size of features. */
+/* Working memory, enough for the largest number of features. */
 typedef struct kernel_buffers {
     float *x, *y, *phi_q, *phi_k, *scales, *scratch;
     double *draw;
 } kernel_buffers;
 
-static bool measure_size(feature_error *e, const head_rows *rows, const pair *pairs,
+static bool measure_size(feature_error *e, const qkv_rows *rows, const pair *pairs,
                          kernel_buffers *b, size_t size, pf_error *error) {
     pf_layer *uncalibrated = pf_calloc(e->layer + 1, sizeof *uncalibrated, "features", error);
     if (!uncalibrated) return false;
@@ -178,8 +177,8 @@ static bool measure_size(feature_error *e, const head_rows *rows, const pair *pa
     return true;
 }
 
-/* The head whose easiest pairs are easiest. */
-static bool choose_head(feature_error *e, const head_rows *rows, pair *best, pf_error *error) {
+/* Chooses the head whose easiest pairs have the smallest mean Z. */
+static bool choose_head(feature_error *e, const qkv_rows *rows, pair *best, pf_error *error) {
     const pf_model *m = rows->model;
     pair pairs[MOST_PAIRS];
     e->z = INFINITY;
@@ -198,7 +197,7 @@ static bool choose_head(feature_error *e, const head_rows *rows, pair *best, pf_
     return true;
 }
 
-static bool measure_kernel(feature_error *e, const head_rows *rows, pf_error *error) {
+static bool measure_kernel(feature_error *e, const qkv_rows *rows, pf_error *error) {
     const pf_model *m = rows->model;
     size_t D = m->head_dim, most = (size_t)e->sizes[FEATURE_SIZES - 1];
     pair pairs[MOST_PAIRS] = {0};
@@ -215,9 +214,8 @@ static bool measure_kernel(feature_error *e, const head_rows *rows, pf_error *er
     b.scales = good ? b.phi_k + n * most : NULL;
     b.scratch = good ? b.scales + 2 * n : NULL;
     for (size_t i = 0; good && i < n; i++) {
-        head_rows_x(rows, e->layer, e->head, pairs[i].t, b.x + i * D);
-        head_rows_y(rows, e->layer, e->head / (m->n_heads / m->n_kv_heads), pairs[i].j,
-                    b.y + i * D);
+        qkv_rows_x(rows, e->layer, e->head, pairs[i].t, b.x + i * D);
+        qkv_rows_y(rows, e->layer, e->head / (m->n_heads / m->n_kv_heads), pairs[i].j, b.y + i * D);
     }
     for (size_t size = 0; good && size < FEATURE_SIZES; size++)
         good = measure_size(e, rows, pairs, &b, size, error);
@@ -226,7 +224,7 @@ static bool measure_kernel(feature_error *e, const head_rows *rows, pf_error *er
     return good;
 }
 
-bool feature_error_measure(feature_error *e, const head_rows *rows,
+bool feature_error_measure(feature_error *e, const qkv_rows *rows,
                            const pf_session_options *softmax, const pf_session_options *favor,
                            pf_error *error) {
     const pf_model *model = rows->model;

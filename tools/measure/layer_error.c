@@ -1,4 +1,4 @@
-/* floor 5.4 - layer error: how a session's layers differ from those of a reference, seen through taps. */
+/* floor 5.4 - layer error: how far a session's layers are from a reference's, measured by taps. */
 #include "layer_error.h"
 
 #include "memory.h"
@@ -54,7 +54,7 @@ double head_z_get(const head_z *z, uint32_t layer, uint32_t head) {
     return z->pairs[layer] > 0 ? z->z_sum[layer * z->model->n_heads + head] / z->pairs[layer] : 0;
 }
 
-static void forget_text(head_z *z, uint32_t layer) {
+static void reset_sums(head_z *z, uint32_t layer) {
     size_t D = z->model->head_dim, n = z->model->n_kv_heads;
     memset(z->y_sum + layer * n * D, 0, n * D * sizeof *z->y_sum);
     memset(z->y_squares + layer * n, 0, n * sizeof *z->y_squares);
@@ -66,21 +66,22 @@ static double dot(const float *a, const float *b, size_t n) {
     return sum;
 }
 
-/* The heads of one token, turned to its position. */
-static void turn_heads(const head_z *z, float *heads, size_t n_heads) {
+/* Rotates the heads of one token to its position. */
+static void rotate_heads(const head_z *z, float *heads, size_t n_heads) {
     const pf_model *m = z->model;
     if (!pf_position_rotates(m->position)) return;
     for (size_t h = 0; h < n_heads; h++)
         pf_rope_turn(m->position, m->rope_dim / 2, z->angles, heads + h * m->head_dim, false);
 }
 
-/* The key of one KV head joins the sums. */
+/* Adds the key of one KV head to the sums. */
 static void add_key(head_z *z, size_t kv, const float *k) {
     size_t D = z->model->head_dim;
     for (size_t d = 0; d < D; d++) z->y_sum[kv * D + d] += (double)k[d];
     z->y_squares[kv] += dot(k, k, D);
 }
 
+/* sum_j |q + k_j|^2 over the n keys so far, without the scale. */
 static double pair_sum(const head_z *z, size_t kv, const float *q, double n) {
     size_t D = z->model->head_dim;
     double cross = 0;
@@ -88,7 +89,7 @@ static double pair_sum(const head_z *z, size_t kv, const float *q, double n) {
     return n * dot(q, q, D) + 2 * cross + z->y_squares[kv];
 }
 
-/* Keys k [n, n_kv_heads, D] of positions first ... meet the queries kept of the same tokens. */
+/* Pairs keys k [n, n_kv_heads, D] of positions first, first + 1, ... with the queries kept. */
 static void add_tokens(head_z *z, uint32_t layer, size_t first, const float *k, size_t n) {
     const pf_model *m = z->model;
     size_t D = m->head_dim, H = m->n_heads, KV = m->n_kv_heads;
@@ -98,10 +99,10 @@ static void add_tokens(head_z *z, uint32_t layer, size_t first, const float *k, 
         float *q = z->q + t * H * D;
         if (pf_position_rotates(m->position))
             pf_rope_angles(z->frequency, m->rope_dim / 2, first + t, z->angles);
-        turn_heads(z, q, H);
+        rotate_heads(z, q, H);
         for (size_t h = 0; h < KV; h++) {
             memcpy(key, k + (t * KV + h) * D, D * sizeof *key);
-            turn_heads(z, key, 1);
+            rotate_heads(z, key, 1);
             add_key(z, layer * KV + h, key);
         }
         double seen = (double)(first + t + 1);
@@ -115,7 +116,7 @@ static void add_tokens(head_z *z, uint32_t layer, size_t first, const float *k, 
 static void watch_z(head_z *z, pf_tap_point point, uint32_t layer, size_t first, const float *rows,
                     size_t n, size_t cols) {
     if (point == PF_TAP_Q) {
-        if (first == 0) forget_text(z, layer);
+        if (first == 0) reset_sums(z, layer);
         memcpy(z->q, rows, n * cols * sizeof *rows);
     } else if (point == PF_TAP_K) {
         add_tokens(z, layer, first, rows, n);

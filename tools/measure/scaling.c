@@ -1,4 +1,4 @@
-/* floor 5.5 - scaling: time per token and state of several attentions against the length of the text. */
+/* floor 5.5 - scaling: time per token and state of several settings, by text length. */
 #include "scaling.h"
 
 #include "divergence.h"
@@ -18,14 +18,15 @@ typedef struct measuring {
     pf_session *session;
     int32_t *tokens; /* [longest context] */
     float *logits;   /* [V] */
-    double until;    /* when its time is over */
+    double until;    /* when its time is up */
 } measuring;
 
 static bool time_is_over(const measuring *m) {
     return seconds_now() > m->until || terminal_interrupted();
 }
 
-/* Reads on to `context` tokens; *read_ms is of the last piece. False in *reached where the time ended. */
+/* Reads on up to `context` tokens. *read_ms is per token of the last piece; *reached is false if
+ * time ran out. */
 static bool read_on(measuring *m, size_t context, double *read_ms, bool *reached, pf_error *error) {
     *reached = true;
     for (size_t at = pf_session_position(m->session); at < context;) {
@@ -35,7 +36,7 @@ static bool read_on(measuring *m, size_t context, double *read_ms, bool *reached
         }
         size_t n = context - at < STEP ? context - at : STEP;
         if (context - at > STEP && context - at < 2 * STEP)
-            n = context - at - STEP; /* a full last piece */
+            n = context - at - STEP; /* so that the last piece is a full one */
         double start = seconds_now();
         if (!pf_session_append(m->session, m->tokens + at, n, NULL, 0, error)) return false;
         *read_ms = 1e3 * (seconds_now() - start) / (double)n;
@@ -63,7 +64,7 @@ static bool measure_row(measuring *m, pf_error *error) {
     for (size_t i = 0; i < s->n_contexts; i++) {
         scaling_point *point = &m->row->points[i];
         bool reached;
-        /* the single tokens timed at one context count as read on the way to the next */
+        /* The single tokens timed at one context also count towards the next. */
         if (!read_on(m, s->contexts[i], &point->read_ms, &reached, error)) return false;
         if (!reached) return true;
         if (!time_single_tokens(m, &point->write_ms, error)) return false;
@@ -93,7 +94,7 @@ static bool measure(scaling *s, size_t r, double until, int32_t *tokens, float *
     return good;
 }
 
-/* Where the difference of two straight pieces of line passes 0. */
+/* Finds where softmax becomes slower, by linear interpolation between contexts. */
 static void find_crossings(scaling *s, scaling_row *row) {
     const scaling_row *softmax = &s->rows[0];
     row->write_crossing = INFINITY;
@@ -111,7 +112,7 @@ static void find_crossings(scaling *s, scaling_row *row) {
     }
     pf_session_options one = softmax->options, own = row->options;
     own.context = longest(s);
-    one.context = 4096; /* whole cache lines, so that nothing is rounded */
+    one.context = 4096; /* fills whole cache lines, so nothing is rounded up */
     double per_token = (double)pf_state_bytes(s->model, &one) / (double)one.context;
     row->state_crossing = (size_t)ceil((double)pf_state_bytes(s->model, &own) / per_token);
 }
@@ -127,7 +128,7 @@ bool scaling_run(scaling *s, pf_error *error) {
         tokens[i] = (int32_t)(pf_rng_u64(&rng) % s->model->n_vocab);
     double end = seconds_now() + s->seconds;
     for (size_t i = 1; good && i <= s->n_rows; i++) {
-        size_t r = i % s->n_rows; /* softmax last: it takes what time there is left */
+        size_t r = i % s->n_rows; /* softmax last: it gets all the time left */
         double left = end - seconds_now(), share = left / (double)(s->n_rows - i + 1);
         good = measure(s, r, seconds_now() + share, tokens, logits, error);
     }

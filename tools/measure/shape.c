@@ -1,4 +1,4 @@
-/* floor 5.4 - shape: a model of a given shape with random weights, for measurements without a file. */
+/* floor 5.4 - shape: a model of a given shape with random weights, to measure without a file. */
 #include "shape.h"
 
 #include "memory.h"
@@ -43,11 +43,11 @@ bool shape_parse(const char *text, shape *parsed, pf_error *error) {
     uint32_t n[5];
     if (!parse_numbers(text, n, 5))
         return pf_fail(error,
-                       "--shape is 15M, 110M, gpt2 or five whole numbers "
+                       "--shape takes 15M, 110M, gpt2 or five whole numbers "
                        "DIMxLAYERSxHEADSxHIDDENxVOCAB, not \"%.60s\"",
                        text);
     if (n[0] % n[2] != 0 || n[0] / n[2] % 2 != 0)
-        return pf_fail(error, "--shape %.60s: %u heads do not cut a width of %u into even parts",
+        return pf_fail(error, "--shape %.60s: %u heads do not divide a width of %u into even sizes",
                        text, n[2], n[0]);
     *parsed = (shape){n[0], n[1], n[2], n[3], n[4], false};
     return true;
@@ -56,7 +56,7 @@ bool shape_parse(const char *text, shape *parsed, pf_error *error) {
 struct random_model {
     pf_model model;
     pf_layer *layers;
-    void **blocks; /* all memory of weights */
+    void **blocks; /* all memory for weights */
     size_t n_blocks, room;
     pf_type type;
     int n_threads;
@@ -91,7 +91,7 @@ typedef struct {
     bool failed;
 } filling;
 
-/* Rows are streams of their own, so the weights do not depend on the number of threads. */
+/* Each row has its own random stream, so the weights do not depend on the number of threads. */
 static void fill_share(void *context, pf_member member) {
     filling *f = context;
     size_t begin, end, cols = f->matrix.cols, row_bytes = pf_row_bytes(f->matrix.type, cols);
@@ -116,7 +116,7 @@ static bool new_matrix(random_model *random, size_t rows, size_t cols, pf_matrix
     size_t row_bytes = pf_row_bytes(random->type, cols);
     if (row_bytes == 0)
         return pf_fail(error,
-                       "rows of %zu values are no whole blocks of %s; choose a multiple of "
+                       "rows of %zu values do not fill whole blocks of %s; choose a multiple of "
                        "%zu, or --type f32",
                        cols, pf_type_get(random->type)->name,
                        pf_type_get(random->type)->block_size);

@@ -1,4 +1,4 @@
-/* floor 5.4 - shape: a model of a given shape with random weights, for measurements without a file. */
+/* floor 5.4 - shape: a model of a given shape with random weights, to measure without a file. */
 #ifndef SHAPE_H
 #define SHAPE_H
 
@@ -7,15 +7,15 @@
 
 typedef struct shape {
     uint32_t width, n_layers, n_heads, hidden, n_vocab;
-    bool gpt2; /* LayerNorm, learned positions, GELU and biases; else llama */
+    bool gpt2; /* LayerNorm, learned positions, GELU and biases; otherwise llama */
 } shape;
 
-/* "15M", "110M", "gpt2" or DIMxLAYERSxHEADSxHIDDENxVOCAB; false with a sentence about the name. */
+/* Parses "15M", "110M", "gpt2" or DIMxLAYERSxHEADSxHIDDENxVOCAB. */
 bool shape_parse(const char *text, shape *parsed, pf_error *error);
 
-/* Weights are uniform, of the size that training starts with, so that activations stay moderate;
- * norms are 1, biases 0, the output matrix is tied. NULL with a sentence if rows do not fill the
- * blocks of `type` or memory does not suffice. */
+/* Weights are uniform with variance 1 / columns, as at the start of training, so that activations
+ * stay moderate. Norms are 1, biases 0, and the output matrix is tied to the embedding. NULL with a
+ * message if rows do not fill whole blocks of `type` or memory runs out. */
 typedef struct random_model random_model;
 random_model *random_model_new(const shape *wanted, pf_type type, uint32_t context, int n_threads,
                                pf_error *error);

@@ -1,4 +1,4 @@
-/* floor 5.6 - compare print: a comparison as a table, as JSON, as comma-separated values. */
+/* floor 5.6 - compare print: a comparison as a table, JSON or CSV. */
 #include "compare_print.h"
 
 #include "continuation.h"
@@ -117,14 +117,14 @@ void compare_print_csv(const comparison *c, output *out) {
     }
 }
 
-/* ---- the table of the terminal */
+/* ---- the table */
 
 typedef struct style {
     const char *bold, *dim, *plain;
     bool colour;
 } style;
 
-/* Colours only for a person, and not against her will (no-color.org). */
+/* Colours only at a terminal, and not if NO_COLOR is set (no-color.org). */
 static style choose_style(void) {
     const char *no_colour = getenv("NO_COLOR"), *terminal = getenv("TERM");
     bool dumb = terminal && strcmp(terminal, "dumb") == 0;
@@ -142,7 +142,7 @@ static int name_width(const comparison *c) {
     return width < MAX_NAME ? width : MAX_NAME;
 }
 
-/* A name that is too long stands on a line of its own. */
+/* A name that is too long gets a line of its own. */
 static void print_name(output *out, const char *name, int width) {
     if ((int)strlen(name) > width)
         output_printf(out, "%s\n%*s", name, width, "");
@@ -178,18 +178,18 @@ static void print_rows(const comparison *c, style s, output *out) {
     for (size_t i = 0; i < c->n; i++) print_row(c, &c->rows[i], width, out);
     output_printf(
         out,
-        "\n%sKL: mean divergence from softmax's predictions, nats per token. top-1, "
-        "top-5: how many of\nits 1 and 5 most probable tokens agree. state: bytes kept "
-        "per text. read, write: ms per token.%s%s\n",
+        "\n%sKL: mean divergence from softmax's predictions, nats per token. top-1, top-5: how "
+        "many of\nits 1 and 5 most probable tokens agree. state: bytes kept per text. read, write: "
+        "ms per token.%s%s\n",
         s.dim, c->n_write ? "\nparts: the first token of a greedy continuation that differs." : "",
         s.plain);
     for (size_t i = 0; i < c->n; i++)
         if (c->rows[i].stats.bad_denominators)
-            output_printf(out, "%s: %llu attention rows had a denominator that was not positive\n",
+            output_printf(out, "%s: in %llu attention rows the denominator was not positive\n",
                           c->rows[i].name, (unsigned long long)c->rows[i].stats.bad_denominators);
 }
 
-/* At most MOST_LAYERS of the layers, first and last among them. */
+/* Up to MOST_LAYERS layers, evenly spaced, including the first and the last. */
 static size_t choose_layers(size_t n_layers, size_t *layers) {
     size_t n = n_layers < MOST_LAYERS ? n_layers : MOST_LAYERS;
     for (size_t i = 0; i < n; i++) layers[i] = n > 1 ? i * (n_layers - 1) / (n - 1) : 0;
@@ -223,11 +223,10 @@ static void print_z(const comparison *c, style s, output *out) {
                                 H = c->model->n_heads;
     int width = name_width(c);
     static const char *const names[] = {"smallest head", "mean", "largest head"};
-    output_printf(
-        out,
-        "\n%sZ, by layer: mean |x + y|^2 of queries and keys; the variance of FAVOR+ grows "
-        "with exp(Z)%s\n",
-        s.bold, s.plain);
+    output_printf(out,
+                  "\n%sZ, by layer: mean |x + y|^2 of queries and keys; the variance of FAVOR+ "
+                  "grows with exp(Z)%s\n",
+                  s.bold, s.plain);
     for (int which = 0; which < 3; which++) {
         output_printf(out, "%-*s", width, names[which]);
         for (size_t i = 0; i < n; i++) {
@@ -287,14 +286,14 @@ static void print_texts(const comparison *c, const compare_names *names, style s
     size_t n = 0, parting = 0;
     for (size_t r = 1; r < c->n; r++) order[n++] = &c->rows[r];
     if (!names->all_texts) qsort(order, n, sizeof *order, by_kl);
-    output_printf(out, "\n%swritten greedily behind the first %zu tokens%s%s\n", s.bold,
+    output_printf(out, "\n%sgreedy continuations of the first %zu tokens%s%s\n", s.bold,
                   c->n_prompt, names->all_texts ? "" : ", under the closest settings that differ",
                   s.plain);
     print_prompt_end(c, s, out);
     for (size_t i = 0; i < n; i++) {
         if (order[i]->parts_at == SIZE_MAX) {
             if (names->all_texts)
-                output_printf(out, "\n%s writes what softmax writes\n", order[i]->name);
+                output_printf(out, "\n%s writes the same text as softmax\n", order[i]->name);
             continue;
         }
         if (names->all_texts || parting < MOST_TEXTS) print_pair(c, order[i], s, out);

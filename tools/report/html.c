@@ -1,7 +1,8 @@
-/* floor 5.2 - html: a growing text of HTML. */
+/* floor 5.2 - html: a growing buffer of HTML. */
 #include "html.h"
 
 #include "memory.h"
+#include "utf8.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,7 +13,7 @@ void html_free(html *p) {
     *p = (html){0};
 }
 
-/* Room for n bytes and a NUL. */
+/* Makes room for n more bytes and a NUL. */
 static bool reserve(html *p, size_t n) {
     if (p->failed) return false;
     if (n < p->capacity - p->used) return true;
@@ -41,34 +42,33 @@ void html_add(html *p, const char *format, ...) {
     if (n > 0) html_bytes(p, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
 }
 
-/* Bytes of the well-formed UTF-8 character at text [n >= 1], 0 if there is none. */
-static size_t character(const unsigned char *text, size_t n) {
-    static const unsigned char low[] = {0xC2, 0xE0, 0xF0};
-    size_t length = text[0] < 0x80 ? 1 : text[0] < 0xE0 ? 2 : text[0] < 0xF0 ? 3 : 4;
-    if (length == 1) return text[0] >= 0x20 && text[0] != 0x7F ? 1 : text[0] == '\n';
-    if (text[0] < low[length - 2] || text[0] > 0xF4 || length > n) return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((text[i] & 0xC0) != 0x80) return 0;
-    unsigned code = (text[0] & (0x7Fu >> length)) << 6 | (text[1] & 0x3Fu);
-    if (length == 3) return code >= 0x20 && (code < 0x360 || code >= 0x380) ? 3 : 0;
-    if (length == 4) return code >= 0x10 && code < 0x110 ? 4 : 0;
-    return 2;
+/* The replacement for a character that must be escaped; NULL if it needs none. */
+static const char *escape_of(pf_utf8 character) {
+    bool control = character.code < 0x20 || character.code == 0x7F;
+    if (!character.valid || (control && character.code != '\n')) return "\xEF\xBF\xBD"; /* U+FFFD */
+    switch (character.code) {
+    case '&':
+        return "&amp;";
+    case '<':
+        return "&lt;";
+    case '>':
+        return "&gt;";
+    case '"':
+        return "&quot;";
+    default:
+        return NULL;
+    }
 }
 
 void html_text(html *p, const char *text, size_t n) {
     for (size_t i = 0; i < n;) {
-        size_t length = character((const unsigned char *)text + i, n - i);
-        const char *escape = length == 0      ? "\xEF\xBF\xBD"
-                             : text[i] == '&' ? "&amp;"
-                             : text[i] == '<' ? "&lt;"
-                             : text[i] == '>' ? "&gt;"
-                             : text[i] == '"' ? "&quot;"
-                                              : NULL;
+        pf_utf8 character = pf_utf8_next(text + i, n - i);
+        const char *escape = escape_of(character);
         if (escape)
             html_bytes(p, escape, strlen(escape));
         else
-            html_bytes(p, text + i, length);
-        i += length ? length : 1;
+            html_bytes(p, text + i, character.size);
+        i += character.size;
     }
 }
 

@@ -1,11 +1,14 @@
-/* floor 5.3 - png: a small picture of up to 16 colours, as a data: address. */
+/* floor 5.3 - png: a small picture of up to 16 colours, as a data: URL. */
 #include "png.h"
 
 #include "memory.h"
 
 #include <string.h>
+#include <zlib.h>
 
-enum { MOST_STORED = 65535 }; /* bytes in one stored block of deflate (RFC 1951, 3.2.4) */
+enum {
+    AROUND_ROWS = 256 /* bytes of the file besides the compressed rows; 145 are used */
+};
 
 /* The file being put together. */
 typedef struct bytes {
@@ -24,89 +27,85 @@ static void put_u32(bytes *b, uint32_t value) {
     put(b, big, 4);
 }
 
-/* CRC-32 of PNG, annex D. */
-static uint32_t crc(const uint8_t *data, size_t n) {
-    uint32_t c = 0xFFFFFFFF;
-    for (size_t i = 0; i < n; i++) {
-        c ^= data[i];
-        for (int bit = 0; bit < 8; bit++) c = c & 1 ? 0xEDB88320 ^ (c >> 1) : c >> 1;
-    }
-    return ~c;
-}
-
-/* Adler-32 of zlib (RFC 1950). */
-static uint32_t adler(const uint8_t *data, size_t n) {
-    uint32_t a = 1, b = 0;
-    for (size_t i = 0; i < n; i++) {
-        a = (a + data[i]) % 65521;
-        b = (b + a) % 65521;
-    }
-    return b << 16 | a;
-}
-
-/* A chunk's length and name; its data follows, then end_chunk. Returns where the name stands. */
-static size_t begin_chunk(bytes *b, const char *name, size_t n) {
+/* Length, name, data, and the CRC of name and data. */
+static void put_chunk(bytes *b, const char *name, const uint8_t *data, size_t n) {
     put_u32(b, (uint32_t)n);
+    size_t begin = b->used;
     put(b, name, 4);
-    return b->used - 4;
+    put(b, data, n);
+    put_u32(b, (uint32_t)crc32(0, b->data + begin, (uInt)(b->used - begin)));
 }
-
-static void end_chunk(bytes *b, size_t name) { put_u32(b, crc(b->data + name, b->used - name)); }
 
 static void put_header(bytes *b, size_t width, size_t height) {
-    static const uint8_t kind[] = {4, 3, 0, 0, 0}; /* 4 bits a pixel, palette; plain all else */
-    size_t name = begin_chunk(b, "IHDR", 13);
-    put_u32(b, (uint32_t)width);
-    put_u32(b, (uint32_t)height);
-    put(b, kind, sizeof kind);
-    end_chunk(b, name);
+    static const uint8_t format[] = {4, 3, 0, 0, 0}; /* 4 bits a pixel, palette; defaults */
+    uint8_t data[13];
+    bytes header = {data, 0};
+    put_u32(&header, (uint32_t)width);
+    put_u32(&header, (uint32_t)height);
+    put(&header, format, sizeof format);
+    put_chunk(b, "IHDR", data, sizeof data);
 }
 
 static void put_palette(bytes *b, const png_palette *palette) {
-    size_t name = begin_chunk(b, "PLTE", (size_t)3 * PNG_COLOURS);
-    for (size_t i = 0; i < PNG_COLOURS; i++) put(b, palette->rgba[i], 3);
-    end_chunk(b, name);
-    name = begin_chunk(b, "tRNS", PNG_COLOURS);
-    for (size_t i = 0; i < PNG_COLOURS; i++) put(b, palette->rgba[i] + 3, 1);
-    end_chunk(b, name);
+    uint8_t rgb[3 * PNG_COLOURS], alpha[PNG_COLOURS];
+    for (size_t i = 0; i < PNG_COLOURS; i++) {
+        memcpy(rgb + 3 * i, palette->rgba[i], 3);
+        alpha[i] = palette->rgba[i][3];
+    }
+    put_chunk(b, "PLTE", rgb, sizeof rgb);
+    put_chunk(b, "tRNS", alpha, sizeof alpha);
 }
 
-/* rows [n bytes] as a zlib stream of stored blocks. */
-static void put_rows(bytes *b, const uint8_t *rows, size_t n) {
-    size_t blocks = (n + MOST_STORED - 1) / MOST_STORED;
-    size_t name = begin_chunk(b, "IDAT", 2 + 5 * blocks + n + 4);
-    put(b, "\x78\x01", 2);
-    for (size_t done = 0; done < n;) {
-        size_t size = n - done < MOST_STORED ? n - done : MOST_STORED;
-        uint8_t head[5] = {done + size == n, (uint8_t)size, (uint8_t)(size >> 8), (uint8_t)~size,
-                           (uint8_t)(~size >> 8)};
-        put(b, head, 5);
-        put(b, rows + done, size);
-        done += size;
+static voidpf allocate(voidpf error, uInt count, uInt size) {
+    return pf_calloc(count, size, "a picture", error);
+}
+
+static void release(voidpf error, voidpf block) {
+    (void)error;
+    pf_free(block);
+}
+
+/* rows [n] as a zlib stream [*packed_size]; NULL without memory. Free with pf_free. */
+static uint8_t *pack(uint8_t *rows, size_t n, size_t *packed_size, pf_error *error) {
+    z_stream stream = {.zalloc = allocate, .zfree = release, .opaque = error};
+    if (deflateInit(&stream, Z_DEFAULT_COMPRESSION) != Z_OK) return NULL;
+    uLong room = deflateBound(&stream, (uLong)n);
+    uint8_t *packed = pf_calloc(room, 1, "a picture", error);
+    if (packed) {
+        stream.next_in = rows;
+        stream.avail_in = (uInt)n;
+        stream.next_out = packed;
+        stream.avail_out = (uInt)room;
+        deflate(&stream, Z_FINISH); /* room for the whole stream: one call ends it */
+        *packed_size = stream.total_out;
     }
-    put_u32(b, adler(rows, n));
-    end_chunk(b, name);
+    deflateEnd(&stream);
+    return packed;
 }
 
 void png_data_address(html *p, const uint8_t *pixels, size_t width, size_t height,
                       const png_palette *palette) {
     size_t row = 1 + (width + 1) / 2, n = row * height; /* a filter byte, then two pixels a byte */
-    uint8_t *rows = pf_calloc(n, 1, "a picture", &p->error);
-    bytes b = {pf_calloc(n + n / MOST_STORED * 5 + 512, 1, "a picture", &p->error), 0};
-    if (rows && b.data) {
-        for (size_t y = 0; y < height; y++)
-            for (size_t x = 0; x < width; x++)
-                rows[y * row + 1 + x / 2] |= (uint8_t)(pixels[y * width + x] << (x % 2 ? 0 : 4));
+    size_t packed_size = 0;
+    uint8_t *rows = pf_calloc(n, 1, "a picture", &p->error), *packed = NULL;
+    bytes b = {0};
+    for (size_t y = 0; rows && y < height; y++)
+        for (size_t x = 0; x < width; x++)
+            rows[y * row + 1 + x / 2] |= (uint8_t)(pixels[y * width + x] << (x % 2 ? 0 : 4));
+    if (rows) packed = pack(rows, n, &packed_size, &p->error);
+    if (packed) b.data = pf_calloc(packed_size + AROUND_ROWS, 1, "a picture", &p->error);
+    if (b.data) {
         put(&b, "\x89PNG\r\n\x1a\n", 8);
         put_header(&b, width, height);
         put_palette(&b, palette);
-        put_rows(&b, rows, n);
-        end_chunk(&b, begin_chunk(&b, "IEND", 0));
+        put_chunk(&b, "IDAT", packed, packed_size);
+        put_chunk(&b, "IEND", packed, 0);
         html_bytes(p, "data:image/png;base64,", 22);
         html_base64(p, b.data, b.used);
     } else {
         p->failed = true;
     }
     pf_free(rows);
+    pf_free(packed);
     pf_free(b.data);
 }

@@ -1,12 +1,9 @@
-/* floor 5.7 - report: a comparison as one HTML file that needs nothing else. */
+/* floor 5.7 - report: a comparison as one self-contained HTML file. */
 #include "report.h"
 
 #include "file.h"
 
 #include <string.h>
-
-int report_colour(size_t row) { return row == 0 ? -1 : (int)((row - 1) % 8); }
-bool report_dashed(size_t row) { return row > 8; }
 
 static void head(html *p, const report *r) {
     html_add(p,
@@ -17,9 +14,8 @@ static void head(html *p, const report *r) {
              "data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n"
              "<link rel=\"icon\" href=\"data:,\">\n<title>");
     html_string(p, r->names->model);
-    html_add(p, ": softmax and Performer attention</title>\n<style>");
-    for (size_t i = 0; report_style[i]; i++)
-        html_bytes(p, report_style[i], strlen(report_style[i]));
+    html_add(p, ": softmax and Performer attention</title>\n<style>\n");
+    html_bytes(p, report_css, strlen(report_css));
     html_add(p, "</style>\n</head>\n<body>\n<main>\n");
 }
 
@@ -31,8 +27,8 @@ static void introduction(html *p, const report *r) {
              m->n_heads, m->head_dim);
     html_string(p, r->names->text);
     html_add(p,
-             "</em>: %zu tokens. Every number and picture here comes from sessions of the engine "
-             "itself, one for each setting.</p>\n",
+             "</em>: %zu tokens. Every number and picture here comes from sessions of the engine, "
+             "one for each setting.</p>\n",
              r->names->n_tokens);
     html_add(p, "<nav aria-label=\"Sections\"><a href=\"#numbers\">Numbers</a> <a "
                 "href=\"#texts\">Texts</a> <a href=\"#attention\">Attention</a> <a "
@@ -52,8 +48,8 @@ bool report_write(const report *r, const char *path, pf_error *error) {
     report_z(&p, r);
     if (r->errors) report_features(&p, r);
     if (r->scaling) report_scaling(&p, r);
-    html_add(&p, "</main>\n<script>");
-    html_bytes(&p, report_script, strlen(report_script));
+    html_add(&p, "</main>\n<script>\n");
+    html_bytes(&p, report_js, strlen(report_js));
     html_add(&p, "</script>\n</body>\n</html>\n");
     if (p.failed) {
         pf_fail(error, "%s", p.error.message);

@@ -1,4 +1,4 @@
-/* floor 5.7 - report charts: divergence by position, error by layer and by features, time by length. */
+/* floor 5.7 - report charts: divergence, error by layer and features, time by text length. */
 #include "report.h"
 
 #include "memory.h"
@@ -10,7 +10,7 @@
 
 enum { MOST_POINTS = 64 };
 
-/* Series of n points for rows first ... ; x and y are one block, freed by the caller. */
+/* Room for `rows` series of `points` points. x and y of all are one block, *values; free both. */
 static chart_series *new_series(html *p, size_t rows, size_t points, double **values) {
     chart_series *series = pf_calloc(rows, sizeof *series, "a chart", &p->error);
     *values = pf_calloc(rows, 2 * points * sizeof **values, "a chart", &p->error);
@@ -57,11 +57,9 @@ void report_divergence(html *p, const report *r) {
     char title[96];
     snprintf(title, sizeof title, "KL from softmax, mean of %zu position%s", block,
              block == 1 ? "" : "s");
-    html_add(
-        p,
-        "<section id=\"divergence\"><h2>Where predictions differ</h2>\n<p>How far each setting's "
-        "prediction is from softmax's along the text. A window is exact until the text is "
-        "longer than it.</p>\n");
+    html_add(p, "<section id=\"divergence\"><h2>Where predictions differ</h2>\n<p>How far each "
+                "setting's prediction is from softmax's along the text. A window is exact until "
+                "the text outgrows it.</p>\n");
     svg_chart(p,
               &(chart){.id = "kl",
                        .title = title,
@@ -123,9 +121,8 @@ static void layer_chart(html *p, const report *r, bool attention) {
 void report_layers(html *p, const report *r) {
     html_add(
         p, "<section id=\"layers\"><h2>How errors grow with depth</h2>\n<p>Root mean square of the "
-           "difference from the softmax session, relative to it, over all tokens. Each layer gets "
-           "what "
-           "the layers below have already changed.</p>\n<div class=\"grid2\">\n");
+           "difference from the softmax session, relative to it, over all tokens. Each layer's "
+           "input already carries the errors of the layers below.</p>\n<div class=\"grid2\">\n");
     layer_chart(p, r, true);
     layer_chart(p, r, false);
     html_add(p, "</div></section>\n");
@@ -136,14 +133,12 @@ void report_z(html *p, const report *r) {
     double high = 1;
     for (size_t i = 0; i < (size_t)m->n_layers * m->n_heads; i++)
         if (r->c->z[i] > high) high = r->c->z[i];
-    html_add(
-        p,
-        "<section id=\"z\"><h2>Why: the size of queries and keys</h2>\n<p>Z is the mean of "
-        "|x + y|² over the pairs of a query and a key that it sees, scaled as the scores are. The "
-        "relative variance of one estimate by M positive features is (e<sup>Z</sup> − 1) / M, so "
-        "a head with a large Z is beyond any number of them.</p>\n<div class=\"scroll\"><table "
-        "class=\"zmap\"><caption>Z by layer and head</caption><thead><tr><th "
-        "scope=\"col\">layer</th>");
+    html_add(p, "<section id=\"z\"><h2>Why: the size of queries and keys</h2>\n<p>Z is the mean of "
+                "|x + y|² over all pairs of a query and a key that it sees, scaled like the "
+                "scores. The relative variance of an estimate from M positive features is "
+                "(e<sup>Z</sup> − 1) / M, so no number of them is enough for a head with a large "
+                "Z.</p>\n<div class=\"scroll\"><table class=\"zmap\"><caption>Z by layer and "
+                "head</caption><thead><tr><th scope=\"col\">layer</th>");
     for (uint32_t h = 0; h < m->n_heads; h++) html_add(p, "<th scope=\"col\">head %u</th>", h);
     html_add(p, "</tr></thead><tbody>\n");
     for (uint32_t l = 0; l < m->n_layers; l++) {
@@ -240,14 +235,13 @@ void report_features(html *p, const report *r) {
     html_add(p, "<section id=\"features\"><h2>More features</h2>\n<p>Left: attention of the "
                 "setting <code>");
     html_string(p, r->c->rows[r->shown].name);
-    html_add(
-        p,
-        "</code> with M features, on softmax's own queries, keys and values. Right: single "
-        "estimates of exp(x·y) by positive features for the %zu pairs with the smallest Z, beside "
-        "what the variance (e<sup>Z</sup> − 1) / M predicts. Errors fall as 1/√M where Z is "
-        "small; where it is large, a few directions that the draw did not hit hold the whole "
-        "sum, and more features hardly help.</p>\n<div class=\"grid2\">\n",
-        r->errors->n_pairs);
+    html_add(p,
+             "</code> with M features, on softmax's own queries, keys and values. Right: single "
+             "estimates of exp(x·y) by positive features for the %zu pairs with the smallest Z, "
+             "and what the variance (e<sup>Z</sup> − 1) / M predicts for them. Errors fall as 1/√M "
+             "where Z is small. Where it is large, almost the whole sum lies in a few directions "
+             "that the draw missed, and more features hardly help.</p>\n<div class=\"grid2\">\n",
+             r->errors->n_pairs);
     output_chart(p, r->errors);
     kernel_chart(p, r->errors);
     html_add(p, "</div></section>\n");
@@ -291,10 +285,9 @@ static void scaling_chart(html *p, const scaling *s, bool time) {
 
 void report_scaling(html *p, const report *r) {
     const scaling *s = r->scaling;
-    html_add(p,
-             "<section id=\"length\"><h2>Time and memory against length</h2>\n<p>Measured on this "
-             "machine, the whole model. Lengths that were not reached in the time given are left "
-             "out.</p>\n<div class=\"grid2\">\n");
+    html_add(p, "<section id=\"length\"><h2>Time and memory against length</h2>\n<p>Measured on "
+                "this machine, for the whole model. Lengths not reached in the given time are left "
+                "out.</p>\n<div class=\"grid2\">\n");
     scaling_chart(p, s, true);
     scaling_chart(p, s, false);
     html_add(p, "</div>\n<ul>\n");
@@ -304,16 +297,15 @@ void report_scaling(html *p, const report *r) {
         html_string(p, s->rows[i].name);
         html_add(p, "</code>: softmax takes longer to write a token ");
         if (at == 0)
-            html_add(p, "at %zu tokens already", s->contexts[0]);
+            html_add(p, "already at %zu tokens", s->contexts[0]);
         else if (isfinite(at))
-            html_add(p, "from about %.0f tokens on", at);
+            html_add(p, "from about %.0f tokens", at);
         else
-            html_add(p, "nowhere within what was measured");
-        html_add(
-            p,
-            "; by counting multiplications (2·d·n against 2·M·d per head) from %.0f. Its state is "
-            "the larger one from %zu tokens on.</li>\n",
-            scaling_theory_crossing(s, i), s->rows[i].state_crossing);
+            html_add(p, "at none of the lengths measured");
+        html_add(p,
+                 "; by the count of multiplications (2·d·n against 2·M·d per head), from %.0f "
+                 "tokens. Its state is larger from %zu tokens.</li>\n",
+                 scaling_theory_crossing(s, i), s->rows[i].state_crossing);
     }
     html_add(p, "</ul></section>\n");
 }

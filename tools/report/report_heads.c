@@ -1,4 +1,4 @@
-/* floor 5.7 - report heads: attention matrices, exact beside approximate, for a head that is chosen. */
+/* floor 5.7 - report heads: exact and approximate attention matrices of each head. */
 #include "report.h"
 
 #include "attention_weights.h"
@@ -10,7 +10,7 @@
 
 enum { LEVELS = 11, MOST_HEADS = 288 };
 
-/* What the pictures are made from: one layer at a time. */
+/* The weights of one layer at a time, and the picture made from them. */
 typedef struct matrices {
     pf_session *exact_session, *other_session;
     float *exact, *other; /* [H, T, T] */
@@ -38,7 +38,7 @@ static void close_matrices(matrices *m) {
     pf_free(m->pixels);
 }
 
-/* Colours 0 ... LEVELS: from nothing to blue; then four of red, for weights below 0. */
+/* Colours 0 to LEVELS go from transparent to blue; the last four are red, for weights below 0. */
 static void make_palette(png_palette *palette) {
     for (int i = 0; i < PNG_COLOURS; i++) {
         bool negative = i > LEVELS;
@@ -49,7 +49,7 @@ static void make_palette(png_palette *palette) {
     }
 }
 
-/* The root brings small weights into sight. */
+/* The square root makes small weights visible. */
 static uint8_t level_of(float weight) {
     float size = sqrtf(fabsf(weight) < 1 ? fabsf(weight) : 1);
     if (weight < 0) {
@@ -112,7 +112,7 @@ static void one_head(html *p, const report *r, matrices *m, uint32_t layer, uint
     html_add(p, "</div>\n");
 }
 
-/* Every layer if the pictures have room in the file; else some, evenly. */
+/* 1 to show every layer; more if that would be too many pictures for the file. */
 static uint32_t layer_step(const pf_model *m) {
     uint32_t step = 1;
     while ((m->n_layers + step - 1) / step * m->n_heads > MOST_HEADS && step < m->n_layers) step++;
@@ -132,7 +132,7 @@ static void choices(html *p, const pf_model *m, uint32_t step) {
 }
 
 static bool one_layer(html *p, const report *r, matrices *m, uint32_t layer) {
-    const float *q = head_rows_q(r->rows, layer), *k = head_rows_k(r->rows, layer);
+    const float *q = qkv_rows_q(r->rows, layer), *k = qkv_rows_k(r->rows, layer);
     if (!pf_attention_weights(m->exact_session, layer, q, k, m->T, m->exact, &p->error) ||
         !pf_attention_weights(m->other_session, layer, q, k, m->T, m->other, &p->error))
         return false;
@@ -143,13 +143,13 @@ static bool one_layer(html *p, const report *r, matrices *m, uint32_t layer) {
 void report_heads(html *p, const report *r) {
     const pf_model *model = r->c->model;
     uint32_t step = layer_step(model);
-    html_add(
-        p,
-        "<section id=\"attention\" class=\"heads\"><h2>What attends to what</h2>\n<p>The first %zu "
-        "tokens. Each row is a token that looks, each column one that it looks at; the stronger "
-        "the colour, the larger the weight (red: below 0, which only sine and cosine features "
-        "give). Both have the same queries and keys, those of the softmax session.%s</p>\n",
-        r->rows->T, step > 1 ? " Some layers are left out, to keep this file small." : "");
+    html_add(p,
+             "<section id=\"attention\" class=\"heads\"><h2>What attends to what</h2>\n<p>The "
+             "first %zu tokens. Each row is a token that attends, each column a token that it "
+             "attends to; the stronger the colour, the larger the weight. (Red: below 0, which "
+             "only sine and cosine features produce.) Both pictures have the same queries and "
+             "keys, those of the softmax session.%s</p>\n",
+             r->rows->T, step > 1 ? " Some layers are left out to keep this file small." : "");
     choices(p, model, step);
     matrices m = {0};
     bool good = open_matrices(&m, r, &p->error);

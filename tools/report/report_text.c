@@ -1,4 +1,4 @@
-/* floor 5.7 - report text: the table of numbers, and the continuations side by side. */
+/* floor 5.7 - report text: the table of numbers, and the continuations. */
 #include "report.h"
 
 #include "continuation.h"
@@ -69,7 +69,7 @@ static void article(html *p, const comparison *c, size_t i) {
     if (i > 0 && row->parts_at == SIZE_MAX)
         html_add(p, " <small>the same text</small>");
     else if (i > 0)
-        html_add(p, " <small>parts after %zu token%s</small>", row->parts_at,
+        html_add(p, " <small>differs after %zu token%s</small>", row->parts_at,
                  row->parts_at == 1 ? "" : "s");
     html_add(p, "</h3><p>");
     html_text(p, text, split);
@@ -84,11 +84,10 @@ static void article(html *p, const comparison *c, size_t i) {
 
 void report_texts(html *p, const report *r) {
     if (!r->c->n_write) return;
-    html_add(
-        p,
-        "<section id=\"texts\"><h2>What each writes</h2>\n<p>The most probable tokens behind the "
-        "first %zu of the text, which end so:</p>\n",
-        r->c->n_prompt);
+    html_add(p,
+             "<section id=\"texts\"><h2>What each setting writes</h2>\n<p>Greedy continuations of "
+             "the first %zu tokens, which end like this:</p>\n",
+             r->c->n_prompt);
     prompt(p, r->c);
     html_add(p, "<div class=\"texts\">\n");
     for (size_t i = 0; i < r->c->n; i++) article(p, r->c, i);

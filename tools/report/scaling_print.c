@@ -1,4 +1,4 @@
-/* floor 5.5 - scaling print: the measurements as a table, as comma-separated values, as JSON. */
+/* floor 5.5 - scaling print: the measurements as a table, CSV or JSON. */
 #include "scaling.h"
 
 #include "resources.h"
@@ -19,14 +19,14 @@ static void print_cells(output *out, const scaling_point *p) {
 static void print_crossings(const scaling *s, size_t r, output *out) {
     const scaling_row *row = &s->rows[r];
     double measured = row->write_crossing;
-    output_printf(out, "softmax takes longer per written token ");
+    output_printf(out, "softmax takes longer to write a token ");
     if (measured == 0)
-        output_printf(out, "at %zu tokens already", s->contexts[0]);
+        output_printf(out, "already at %zu tokens", s->contexts[0]);
     else if (isfinite(measured))
-        output_printf(out, "from about %.0f tokens on", measured);
+        output_printf(out, "from about %.0f tokens", measured);
     else
-        output_printf(out, "nowhere within what was measured");
-    output_printf(out, " (theory: %.0f)\nsoftmax's state is the larger one from %zu tokens on\n",
+        output_printf(out, "at none of the lengths measured");
+    output_printf(out, " (theory: %.0f)\nsoftmax's state is larger from %zu tokens\n",
                   scaling_theory_crossing(s, r), row->state_crossing);
 }
 
@@ -52,13 +52,12 @@ void scaling_print_table(const scaling *s, output *out) {
         print_against(s, r, out);
         output_printf(out, "\n");
     }
-    output_printf(
-        out,
-        "read, write: ms per token behind so many others, of many at once and of one (the "
-        "whole\nmodel); state: bytes kept. Theory: per token, layer and head, attention "
-        "alone, 2 d n for\nexact attention to n tokens, 2 M d for M features. -: not "
-        "reached in %.0f s (--seconds).\n",
-        s->seconds);
+    output_printf(out,
+                  "read, write: ms per token after that many others, for many tokens at once and "
+                  "for one (the\nwhole model); state: bytes kept. Theory: per token, layer and "
+                  "head, attention alone: 2 d n\nfor exact attention to n tokens, 2 M d for M "
+                  "features. -: not reached in %.0f s (--seconds).\n",
+                  s->seconds);
 }
 
 void scaling_print_csv(const scaling *s, output *out) {

@@ -1,4 +1,4 @@
-/* floor 5.3 - svg: line charts, drawn as text. */
+/* floor 5.3 - svg: line charts as SVG text. */
 #include "svg.h"
 
 #include <math.h>
@@ -15,7 +15,7 @@ enum {
     MOST_TICKS = 24
 };
 
-/* One axis: values low ... high, or their logarithms. */
+/* One axis, from low to high; on a log axis these are log10 of the values. */
 typedef struct axis {
     double low, high;
     bool log;
@@ -23,7 +23,7 @@ typedef struct axis {
 
 typedef struct frame {
     axis x, y;
-    int width; /* of the drawing, in the pixels of a page of full width */
+    int width; /* of the drawing, in pixels when the page has its full width */
     const chart *chart;
 } frame;
 
@@ -50,7 +50,7 @@ static void widen(axis *a, double value) {
     if (v > a->high) a->high = v;
 }
 
-/* 1, 2 or 5 times a power of ten, such that `range` holds about `count` of them. */
+/* 1, 2 or 5 times a power of ten, so that about `count` steps fit `range`. */
 static double nice_step(double range, int count) {
     double raw = range / count, power = pow(10, floor(log10(raw))), m = raw / power;
     return power * (m <= 1 ? 1 : m <= 2 ? 2 : m <= 5 ? 5 : 10);
@@ -82,7 +82,7 @@ static frame make_frame(const chart *c) {
     return f;
 }
 
-/* The values that get a line on a log axis: the more of each decade, the fewer decades there are. */
+/* The ticks of a log axis: the fewer decades it spans, the more ticks in each. */
 static size_t choose_log_ticks(const axis *a, double *ticks) {
     static const double mantissa[] = {1, 2, 5, 1.5, 3, 7};
     double decades = a->high - a->low;

@@ -1,4 +1,4 @@
-/* floor 5.3 - svg: line charts, drawn as text. */
+/* floor 5.3 - svg: line charts as SVG text. */
 #ifndef SVG_H
 #define SVG_H
 
@@ -6,23 +6,22 @@
 
 typedef struct chart_series {
     const char *name;
-    const double *x,
-        *y; /* [n]; points that are not finite (or not positive on a log axis) are left out */
+    const double *x, *y; /* [n]; skips points that are not finite, or not positive on a log axis */
     size_t n;
-    int colour;  /* 0 ... 7, by the page's style sheet; -1: the colour of text */
-    bool dashed; /* a theory, or one series too many for the colours */
-    bool dots;   /* measured points worth seeing */
+    int colour;  /* 0 to 7, defined in report.css; -1: the colour of text */
+    bool dashed; /* for a theory, or when the colours are used up */
+    bool dots;   /* mark each point */
 } chart_series;
 
 typedef struct chart {
     const char *id;    /* of the element; unique in the page */
     const char *title; /* above it */
-    const char *about; /* what it shows, for those who cannot see it */
+    const char *about; /* a description for screen readers */
     const char *x_label, *y_label;
-    bool wide; /* over the whole page, not half of it */
+    bool wide; /* full width of the page rather than half */
     bool log_x, log_y;
-    double y_floor;        /* log axis: what is below it is drawn on it; 0: none */
-    const double *x_ticks; /* [n_x_ticks] or NULL: chosen */
+    double y_floor;        /* on a log axis, smaller values are drawn at this one; 0: no floor */
+    const double *x_ticks; /* [n_x_ticks]; NULL: chosen automatically */
     size_t n_x_ticks;
     const chart_series *series;
     size_t n;

@@ -1,5 +1,5 @@
-/* floor 5.4 - head rows: queries, keys and values of every layer, for the first tokens of a text. */
-#include "head_rows.h"
+/* floor 5.4 - QKV rows: queries, keys and values of every layer, for the first tokens of a text. */
+#include "qkv_rows.h"
 
 #include "memory.h"
 
@@ -8,14 +8,14 @@
 
 enum { MOST_DIMS = 1024 };
 
-static size_t width_q(const head_rows *r) { return (size_t)r->model->n_heads * r->model->head_dim; }
-static size_t width_kv(const head_rows *r) {
+static size_t width_q(const qkv_rows *r) { return (size_t)r->model->n_heads * r->model->head_dim; }
+static size_t width_kv(const qkv_rows *r) {
     return (size_t)r->model->n_kv_heads * r->model->head_dim;
 }
 
 static void keep(void *context, pf_tap_point point, uint32_t layer, size_t first, const float *rows,
                  size_t n, size_t cols) {
-    head_rows *r = context;
+    qkv_rows *r = context;
     float *all = point == PF_TAP_Q   ? r->q
                  : point == PF_TAP_K ? r->k
                  : point == PF_TAP_V ? r->v
@@ -23,9 +23,9 @@ static void keep(void *context, pf_tap_point point, uint32_t layer, size_t first
     if (all) memcpy(all + (layer * r->T + first) * cols, rows, n * cols * sizeof *rows);
 }
 
-bool head_rows_read(head_rows *rows, const pf_model *model, const pf_session_options *options,
-                    const int32_t *ids, size_t T, pf_error *error) {
-    *rows = (head_rows){.model = model, .T = T};
+bool qkv_rows_read(qkv_rows *rows, const pf_model *model, const pf_session_options *options,
+                   const int32_t *ids, size_t T, pf_error *error) {
+    *rows = (qkv_rows){.model = model, .T = T};
     size_t n = model->n_layers * T;
     rows->q = pf_calloc(n, width_q(rows) * sizeof(float), "the heads' rows", error);
     rows->k = pf_calloc(n, width_kv(rows) * sizeof(float), "the heads' rows", error);
@@ -39,20 +39,20 @@ bool head_rows_read(head_rows *rows, const pf_model *model, const pf_session_opt
     return good;
 }
 
-void head_rows_free(head_rows *rows) {
+void qkv_rows_free(qkv_rows *rows) {
     pf_free(rows->q);
     pf_free(rows->k);
     pf_free(rows->v);
-    *rows = (head_rows){0};
+    *rows = (qkv_rows){0};
 }
 
-const float *head_rows_q(const head_rows *r, uint32_t layer) {
+const float *qkv_rows_q(const qkv_rows *r, uint32_t layer) {
     return r->q + layer * r->T * width_q(r);
 }
-const float *head_rows_k(const head_rows *r, uint32_t layer) {
+const float *qkv_rows_k(const qkv_rows *r, uint32_t layer) {
     return r->k + layer * r->T * width_kv(r);
 }
-const float *head_rows_v(const head_rows *r, uint32_t layer) {
+const float *qkv_rows_v(const qkv_rows *r, uint32_t layer) {
     return r->v + layer * r->T * width_kv(r);
 }
 
@@ -69,10 +69,10 @@ static void place(const pf_model *m, const float *from, size_t t, float *out) {
     for (size_t d = 0; d < D; d++) out[d] *= sqrtf(m->attention_scale);
 }
 
-void head_rows_x(const head_rows *r, uint32_t layer, uint32_t head, size_t t, float *out) {
-    place(r->model, head_rows_q(r, layer) + t * width_q(r) + head * r->model->head_dim, t, out);
+void qkv_rows_x(const qkv_rows *r, uint32_t layer, uint32_t head, size_t t, float *out) {
+    place(r->model, qkv_rows_q(r, layer) + t * width_q(r) + head * r->model->head_dim, t, out);
 }
 
-void head_rows_y(const head_rows *r, uint32_t layer, uint32_t kv_head, size_t t, float *out) {
-    place(r->model, head_rows_k(r, layer) + t * width_kv(r) + kv_head * r->model->head_dim, t, out);
+void qkv_rows_y(const qkv_rows *r, uint32_t layer, uint32_t kv_head, size_t t, float *out) {
+    place(r->model, qkv_rows_k(r, layer) + t * width_kv(r) + kv_head * r->model->head_dim, t, out);
 }

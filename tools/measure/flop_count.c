@@ -1,5 +1,5 @@
-/* floor 5.4 - cost: bytes moved and operations done per token, by counting. */
-#include "cost.h"
+/* floor 5.4 - FLOP count: bytes moved and operations done per token, counted from the shapes. */
+#include "flop_count.h"
 
 static double matrix_bytes(pf_matrix m) {
     return m.rows ? (double)m.rows * (double)pf_row_bytes(m.type, m.cols) : 0;
@@ -15,41 +15,43 @@ static void layer_matrices(const pf_layer *layer, pf_matrix *matrices) {
     for (int i = 0; i < LAYER_MATRICES; i++) matrices[i] = all[i]->weight;
 }
 
-/* Exact attention to n tokens: q.k and the weighted sum of v, in one layer. */
-static cost exact_cost(const pf_model *m, pf_kv_kind kv, double n) {
+/* Exact attention to n tokens in one layer: q.k and the weighted sum of v. */
+static flop_count count_exact(const pf_model *m, pf_kv_kind kv, double n) {
     double D = m->head_dim, bytes = kv == PF_KV_F16 ? 2 : 4;
-    return (cost){.bytes = 2 * bytes * D * m->n_kv_heads * n, .flops = 4 * D * m->n_heads * n};
+    return (flop_count){.bytes = 2 * bytes * D * m->n_kv_heads * n,
+                        .flops = 4 * D * m->n_heads * n};
 }
 
-/* Running sums S [M, D] and z [M] per KV head, read and written; phi of every q and k (M x D each),
- * the update of S, and its read-out for every q. Prefill in chunks does about the same. */
-static cost tail_cost(const pf_model *m, double M) {
+/* Bytes: S [M, D] and z [M] of each KV head, read and written. Operations: phi of every q and k
+ * (M x D each), the update of S and z for every k, and reading them for every q. Prefill in chunks
+ * does about the same. */
+static flop_count count_tail(const pf_model *m, double M) {
     double D = m->head_dim, H = m->n_heads, G = m->n_kv_heads;
-    return (cost){.bytes = 2 * 4 * M * (D + 1) * G,
-                  .flops = 2 * M * D * (H + G) + 2 * M * (D + 1) * (H + G)};
+    return (flop_count){.bytes = 2 * 4 * M * (D + 1) * G,
+                        .flops = 2 * M * D * (H + G) + 2 * M * (D + 1) * (H + G)};
 }
 
-/* `context` tokens are before the token, or that many are read on average over a prompt. */
-static cost attention_cost(const pf_model *m, const pf_attention_options *attention, double context,
-                           bool prefill) {
+/* One token after `context` others; with `prefill`, the mean over a prompt of `context` tokens. */
+static flop_count count_attention(const pf_model *m, const pf_attention_options *attention,
+                                  double context, bool prefill) {
     double exact = prefill ? (context + 1) / 2 : context + 1;
     if (attention->kind != PF_ATTENTION_SOFTMAX) {
         double most = (double)attention->window + (double)attention->sinks;
         if (exact > most) exact = most;
     }
-    cost total = exact_cost(m, attention->kv, exact);
+    flop_count total = count_exact(m, attention->kv, exact);
     if (attention->kind == PF_ATTENTION_FAVOR) {
-        cost tail = tail_cost(m, attention->features);
+        flop_count tail = count_tail(m, attention->features);
         total.bytes += tail.bytes;
         total.flops += tail.flops;
     }
     return total;
 }
 
-cost cost_of(const pf_model *model, const pf_attention_options *attention, size_t context,
-             bool prefill) {
-    cost one = attention_cost(model, attention, (double)context, prefill);
-    cost total = {one.bytes * model->n_layers, one.flops * model->n_layers};
+flop_count flop_count_token(const pf_model *model, const pf_attention_options *attention,
+                            size_t context, bool prefill) {
+    flop_count one = count_attention(model, attention, (double)context, prefill);
+    flop_count total = {one.bytes * model->n_layers, one.flops * model->n_layers};
     for (uint32_t l = 0; l < model->n_layers; l++) {
         pf_matrix matrices[LAYER_MATRICES];
         layer_matrices(&model->layers[l], matrices);
@@ -58,17 +60,18 @@ cost cost_of(const pf_model *model, const pf_attention_options *attention, size_
             total.flops += matrix_flops(matrices[i]);
         }
     }
-    double share = prefill ? 1 / (double)context : 1; /* tokens that need logits */
+    double share = prefill ? 1 / (double)context : 1; /* of the tokens needs logits */
     total.bytes += share * matrix_bytes(model->logits.weight);
     total.flops += share * matrix_flops(model->logits.weight);
     return total;
 }
 
-double cost_of_attention(const pf_model *model, const pf_attention_options *attention, size_t n) {
-    return (double)n * attention_cost(model, attention, (double)n, true).flops;
+double flop_count_attention(const pf_model *model, const pf_attention_options *attention,
+                            size_t n) {
+    return (double)n * count_attention(model, attention, (double)n, true).flops;
 }
 
-pf_type cost_main_type(const pf_model *model) {
+pf_type flop_count_main_type(const pf_model *model) {
     double bytes[PF_TYPE_COUNT] = {0};
     bytes[model->logits.weight.type] += matrix_bytes(model->logits.weight);
     for (uint32_t l = 0; l < model->n_layers; l++) {

@@ -1,5 +1,5 @@
-/* floor 5.3 - page: paragraphs, rows of numbers and tokens in 80 columns, pauses between steps. */
-#include "page.h"
+/* floor 5.3 - text page: paragraphs, rows of numbers and tokens in 80 columns, step by step. */
+#include "text_page.h"
 
 #include "utf8.h"
 
@@ -33,7 +33,7 @@ static int columns_of(const char *text, size_t n) {
     return sum;
 }
 
-static void wrap(page *p, const char *text) {
+static void wrap(text_page *p, const char *text) {
     int column = 0;
     while (*text) {
         size_t length = strcspn(text, " ");
@@ -58,8 +58,8 @@ static void format_text(char *text, size_t size, const char *format, va_list arg
     if (vsnprintf(text, size, format, arguments) < 0) text[0] = 0;
 }
 
-/* True if the reader wants to continue. */
-static bool pause_for_reader(page *p) {
+/* True if the reader wants to go on. */
+static bool pause_for_reader(text_page *p) {
     char line[64];
     fflush(stdout);
     fputs("\n-- Enter: next step, q: quit -- ", stderr);
@@ -69,7 +69,7 @@ static bool pause_for_reader(page *p) {
     return on;
 }
 
-void page_heading(page *p, const char *format, ...) {
+void text_page_heading(text_page *p, const char *format, ...) {
     char text[256];
     if (p->left || (p->pauses && p->step > 0 && !pause_for_reader(p))) return;
     p->step++;
@@ -83,7 +83,7 @@ void page_heading(page *p, const char *format, ...) {
     output_printf(p->out, "\n");
 }
 
-void page_text(page *p, const char *format, ...) {
+void text_page_paragraph(text_page *p, const char *format, ...) {
     char text[4096];
     if (p->left) return;
     va_list arguments;
@@ -93,7 +93,7 @@ void page_text(page *p, const char *format, ...) {
     wrap(p, text);
 }
 
-void page_line(page *p, const char *format, ...) {
+void text_page_line(text_page *p, const char *format, ...) {
     char text[512];
     if (p->left) return;
     va_list arguments;
@@ -105,7 +105,7 @@ void page_line(page *p, const char *format, ...) {
     output_printf(p->out, "%*s%s\n", INDENT, "", text);
 }
 
-void page_numbers(page *p, const char *label, const float *x, size_t n) {
+void text_page_numbers(text_page *p, const char *label, const float *x, size_t n) {
     char line[256], text[CELL_SIZE];
     int used = snprintf(line, sizeof line, "%s [%zu]", label, n);
     used = snprintf(line + used, sizeof line - (size_t)used, "%*s", used < LABEL ? LABEL - used : 1,
@@ -114,11 +114,11 @@ void page_numbers(page *p, const char *label, const float *x, size_t n) {
     for (size_t i = 0; i < n && i < NUMBERS; i++)
         used +=
             snprintf(line + used, sizeof line - (size_t)used, " %s", cell((double)x[i], 10, text));
-    page_line(p, "%s%s", line, n > NUMBERS ? " .." : "");
+    text_page_line(p, "%s%s", line, n > NUMBERS ? " .." : "");
 }
 
-void page_code(page *p, const char *file, const char *function) {
-    page_line(p, "in %s: %s", file, function);
+void text_page_code(text_page *p, const char *file, const char *function) {
+    text_page_line(p, "in %s: %s", file, function);
 }
 
 const char *cell(double x, int width, char *text) {
