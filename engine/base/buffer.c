@@ -6,9 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
-void *pf_grow(void *block, size_t *capacity, size_t needed, size_t size, const char *what,
-              pf_error *error) {
-    if (needed <= *capacity) return block;
+void *pf_grow_block(void *block, size_t *capacity, size_t needed, size_t size, const char *what,
+                    pf_error *error) {
     size_t wanted = *capacity < 32 ? 64 : *capacity * 2;
     if (wanted < needed) wanted = needed;
     void *grown = pf_realloc(block, wanted, size, what, error);

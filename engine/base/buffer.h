@@ -14,8 +14,10 @@
  *   if (!items) return false;
  *   list->items = items;
  */
-void *pf_grow(void *block, size_t *capacity, size_t needed, size_t size, const char *what,
-              pf_error *error);
+static inline void *pf_grow(void *block, size_t *capacity, size_t needed, size_t size,
+                            const char *what, pf_error *error);
+void *pf_grow_block(void *block, size_t *capacity, size_t needed, size_t size, const char *what,
+                    pf_error *error); /* the part of pf_grow that is not worth inlining */
 
 /* A text being written. Zero it first; free bytes with pf_free. */
 typedef struct pf_buffer {
@@ -24,5 +26,10 @@ typedef struct pf_buffer {
 } pf_buffer;
 
 bool pf_buffer_put(pf_buffer *buffer, const char *bytes, size_t n, pf_error *error);
+
+static inline void *pf_grow(void *block, size_t *capacity, size_t needed, size_t size,
+                            const char *what, pf_error *error) {
+    return needed <= *capacity ? block : pf_grow_block(block, capacity, needed, size, what, error);
+}
 
 #endif

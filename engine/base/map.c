@@ -6,7 +6,7 @@
  * is not in the table. Nothing is ever removed, so such a chain has no gaps.
  *
  * stb_ds does not check its allocations. When one fails we leave stb_ds by longjmp, at points where
- * the map is still as it was (put_key).
+ * the map is still as it was (try_put).
  */
 #define _DEFAULT_SOURCE /* getentropy */
 #include "map.h"
@@ -110,27 +110,29 @@ static void *realloc_or_jump(void *block, size_t bytes) {
 /* Each new table reads and writes stb_ds's global seed. */
 static pthread_mutex_t seed_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* The index of the key's entry, added if it is not there; -1 if memory runs out. We make room in
- * the array first, so that stbds_hmput_key allocates only a larger table, before it changes
- * anything. */
+/* Adds an entry for the key if there is none, and sets stb_ds's `temp` to its index. We make room
+ * in the array first, so that stbds_hmput_key allocates only a larger table, before it changes
+ * anything. There are no local variables that longjmp could spoil. */
+static bool try_put(pf_map *map, uint64_t *key, insertion *here) {
+    enum { BYTES = sizeof *map->entries };
+    if (setjmp(here->failed) != 0) return false;
+    if (!map->entries) map->entries = stbds_hmput_default(NULL, BYTES);
+    /* stb_ds keeps a default entry in front of the others */
+    map->entries = (pf_map_entry *)stbds_arrgrowf(map->entries - 1, BYTES, 1, 0) + 1;
+    map->entries = stbds_hmput_key(map->entries, BYTES, key, sizeof *key, STBDS_HM_BINARY);
+    return true;
+}
+
+/* The index of the key's entry, added if it is not there; -1 if memory runs out. */
 static ptrdiff_t put_key(pf_map *map, uint64_t key, pf_error *error) {
     insertion here = {.error = error};
     bool is_first = !map->entries || !stbds_header(map->entries - 1)->hash_table;
-    volatile ptrdiff_t index = -1;
     running = &here;
     if (is_first) pthread_mutex_lock(&seed_lock);
-    if (setjmp(here.failed) == 0) {
-        if (!map->entries) map->entries = stbds_hmput_default(NULL, sizeof *map->entries);
-        pf_map_entry *array = map->entries - 1; /* stb_ds keeps a default entry in front */
-        array = stbds_arrgrowf(array, sizeof *array, 1, 0);
-        map->entries = array + 1;
-        map->entries =
-            stbds_hmput_key(map->entries, sizeof *array, &key, sizeof key, STBDS_HM_BINARY);
-        index = stbds_temp(map->entries - 1);
-    }
+    bool done = try_put(map, &key, &here);
     if (is_first) pthread_mutex_unlock(&seed_lock);
     running = NULL;
-    return index;
+    return done ? stbds_temp(map->entries - 1) : -1;
 }
 
 /* ---- the map ---- */
