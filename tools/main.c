@@ -1,4 +1,4 @@
-/* floor 5.6 - main: finds the command, checks its options, runs it. */
+/* floor 5.9 - main: finds the command, checks its options, runs it. */
 #include "help.h"
 #include "terminal.h"
 
