@@ -77,7 +77,7 @@ $(BUILD)/libperformer.3: $(API) docs/man/libperformer.3 | $(LIB)
 $(BUILD)/performer.1: $(PROGRAM) scripts/manual
 	$(call RUN,MAN,scripts/manual ./$(PROGRAM) >$@)
 
-$(BUILD)/performer.pc: Makefile | $(LIB)
+$(BUILD)/performer.pc: FORCE | $(LIB)
 	$(call RUN,PC,printf '%s\n' 'prefix=$(PREFIX)' 'Name: performer' \
 	    'Description: transformer inference whose attention is a choice' 'Version: $(VERSION)' \
 	    'Cflags: -I$${prefix}/include' \
@@ -93,7 +93,13 @@ else ifeq ($(MACHINE),aarch64)
 $(BUILD)/engine/%_neondot.o: ISA := -march=armv8.2-a+dotprod
 endif
 
-$(BUILD)/%.o: %.c
+# What objects are made with: they are made again when it changes.
+MADE_WITH = $(CC) $(CPPFLAGS) $(ALL_CFLAGS)
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(MADE_WITH)' | cmp -s - $@ || echo '$(MADE_WITH)' >$@
+
+$(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call RUN,CC,$(CC) $(CPPFLAGS) $(if $(findstring tools/,$@),$(call iquote,tools)) $(ALL_CFLAGS) $(ISA) -c $< -o $@)
 
@@ -140,7 +146,8 @@ test:
 
 lint:
 	@CC="$(CC)" scripts/deps build test lint
-	+@COMPILE_FLAGS="$(CPPFLAGS) -iquote tests -iquote tests/fuzz $(call iquote,tools) -std=c11 -fopenmp" scripts/lint
+	+@$(AGAIN) all
+	+@BUILD=$(BUILD) COMPILE_FLAGS="$(CPPFLAGS) -iquote tests -iquote tests/fuzz $(call iquote,tools) -std=c11 -fopenmp" scripts/lint
 
 format:
 	clang-format -i $(foreach d,engine models tokenizer tools tests,$(wildcard $d/*.[ch] $d/*/*.[ch]))
@@ -247,5 +254,5 @@ help:
 	@echo 'make clean      remove what was built'
 
 .PHONY: all tests check deps demo test lint format asan docs-check evidence tsan tsan-check neon neon-check valgrind fuzz fuzzers \
-    smollm2 install clean help
+    smollm2 install clean help FORCE
 -include $(LIB_OBJ:.o=.d) $(TOOL_SRC:%.c=$(BUILD)/%.d) $(TESTS:=.d) $(FUZZERS:=.d)
