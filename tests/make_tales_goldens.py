@@ -3,11 +3,11 @@
 
     python3 tests/make_tales_goldens.py [tests/fixtures/tales]
 
-The text is text.tokens.txt in that folder. Each NAME.logits.f32 holds, for every position of the
-text, the logits of every 16th token of the vocabulary (little-endian float32): a few kB that pin down
-every layer. The forward pass below reads the same GGUF files, but shares nothing with the C code: it
-is float64, written from the papers (llama; FAVOR+: Choromanski et al. 2020, Lemma 1), and builds the
-whole matrix of attention weights where the engine keeps running sums. Needs numpy.
+The text is text.tokens.txt in that folder. Each NAME.logits.f32 holds the logits of every 16th
+token of the vocabulary, at every position of the text (little-endian float32). The forward pass
+below reads the same GGUF files as the engine and shares nothing else with it: it is float64, written
+from the papers (FAVOR+: Choromanski et al. 2020, Lemma 1), and builds the whole matrix of attention
+weights where the engine keeps running sums. Needs numpy.
 """
 import os
 import struct
@@ -25,7 +25,7 @@ GOLDENS = {
 
 
 def read_gguf(path):
-    """The keys and the tensors (float64, the last axis is the fastest in memory) of a GGUF v3 file."""
+    """The keys and the tensors (float64, the last axis the fastest) of a GGUF file of version 3."""
     data = open(path, "rb").read()
     at = 0
 
@@ -133,7 +133,8 @@ def main():
         keys, tensors = read_gguf(f"models/weights/{model}.gguf")
         logits = forward(keys, tensors, ids, attention, window, sinks)
         logits[:, ::STRIDE].astype("<f4").tofile(os.path.join(folder, f"{name}.logits.f32"))
-        loss = np.mean(np.log(np.exp(logits[:-1]).sum(-1)) - logits[np.arange(len(ids) - 1), ids[1:]])
+        chosen = logits[np.arange(len(ids) - 1), ids[1:]]
+        loss = np.mean(np.log(np.exp(logits[:-1]).sum(-1)) - chosen)
         print(f"{name}: loss {loss:.6f} nats per token")
 
 
