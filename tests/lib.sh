@@ -4,7 +4,7 @@
 #   run generate model.gguf -n 5      -> $code, $out (stdout, without trailing newlines), $err
 #   refused "what" CODE 'regex' ARGUMENTS...   exit CODE, nothing on stdout, one sentence on stderr
 #   await COMMAND...                  tries COMMAND until it succeeds; gives up after 30 s
-#   await worked PID 20               ... until the process has used 0.20 s of CPU time, or has ended
+#   await worked PID 20               ... until the process has used 0.20 s of CPU time, or ended
 # shellcheck shell=bash
 . tests/tap.sh
 

@@ -87,8 +87,8 @@ else
     skip "the package gguf reads the file" "python3 has no gguf"
 fi
 
-# Ctrl-C: a sentence, and the file that was there before is still there. The options make the pass that
-# is to be interrupted by far the longest; it is reached after little work.
+# Ctrl-C: a sentence, and the file that was there before is still there. The options make the pass
+# that is to be interrupted by far the longest; it is reached after little work.
 for _ in {1..400}; do cat models/weights/sample.txt; done >"$tmp/long.txt"
 interrupt() { # "what" OPTIONS...
     local what=$1 pid

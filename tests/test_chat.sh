@@ -80,8 +80,8 @@ else skip "ten turns" "$tales is not there"; fi
 "$performer" chat $model -q </dev/null >"$tmp/out" 2>&1
 equal "no input: exit 0" "0 " "$? $(cat "$tmp/out")"
 
-# Ctrl-C while the model reads a long line: it skips the rest and goes on with the next line. The first
-# answer shows that it listens; once all is written, the whole line has arrived.
+# Ctrl-C while the model reads a long line: it skips the rest and goes on with the next line. The
+# first answer shows that it listens; once all is written, the whole line has arrived.
 mkfifo "$tmp/said"
 set -m
 "$performer" chat $model -t 0 -q -n 5 --attention favor <"$tmp/said" >"$tmp/out" 2>"$tmp/err" &
@@ -98,12 +98,13 @@ set +m
 wait $pid
 equal "Ctrl-C in a long line: exit 0" 0 $?
 read -r -a at <<<"$(sed -n 's/ tokens read.*//p' "$tmp/err" | xargs)"
-if ((at[0] >= 256 && at[0] < 1200000 && at[1] > at[0])); then ok "... which is read in part: ${at[0]} tokens"
+if ((at[0] >= 256 && at[0] < 1200000 && at[1] > at[0])); then
+    ok "... which is read in part: ${at[0]} tokens"
 else not_ok "... which is read in part" "${at[*]}" "$(cat "$tmp/err")"; fi
 
-# At a terminal: types KEYS in turn -> $out. Keys that begin with Ctrl-C are typed once an answer is being
-# printed, others at the prompt; WAIT waits for the file $tmp/go. The shell is bash, since dash dies of a
-# Ctrl-C that its child has handled.
+# At a terminal: types KEYS in turn -> $out. Keys that begin with Ctrl-C are typed once an answer is
+# being printed, others at the prompt; WAIT waits for the file $tmp/go. The shell is bash, since dash
+# dies of a Ctrl-C that its child has handled.
 if command -v script >/dev/null; then
     typed=0 # bytes of output when the last keys were typed
     printed() { (($(stat -c %s "$tmp/out") > typed + $1)); }
@@ -124,8 +125,8 @@ if command -v script >/dev/null; then
         local command=$1
         shift
         : >"$tmp/out"
-        type_keys "$@" |
-            TERM=xterm SHELL=/bin/bash timeout 60 script -qfec "$command" /dev/null >>"$tmp/out" 2>&1
+        type_keys "$@" | TERM=xterm SHELL=/bin/bash timeout 60 \
+            script -qfec "$command" /dev/null >>"$tmp/out" 2>&1
         out=$(tr -d '\r' <"$tmp/out")
     }
     chat="$performer chat $model -t 0 -q --attention favor"

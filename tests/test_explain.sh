@@ -24,7 +24,8 @@ named_functions() {
 }
 # The lines of a function: body FILE FUNCTION
 body() {
-    awk -v name="$2" '!on && /^[a-z]/ && index($0, name "(") { on = 1 } on; on && /^}/ { exit }' "$1"
+    awk -v name="$2" '!on && /^[a-z]/ && index($0, name "(") { on = 1 }
+        on; on && /^}/ { exit }' "$1"
 }
 
 # A step must name a function that computes it: one whose body says what is listed below. Prints the
