@@ -3,10 +3,11 @@
 
     python3 tests/make_fuzz_inputs.py [tests/fuzz/inputs]
 
-Each file is TARGET/WHAT-IS-WRONG, crafted by hand: counts, lengths and offsets that overflow or point
-outside the file, divisors of zero, structures nested without end. What a fuzzer finds goes beside
-them (scripts/fuzz). Needs only python3.
+Each file is TARGET/WHAT-IS-WRONG, crafted by hand: counts, lengths and offsets that overflow or
+point outside the file, divisors of zero, structures nested without end. What a fuzzer finds goes
+beside them (scripts/fuzz). Needs only python3.
 """
+
 import json
 import os
 import struct
@@ -26,8 +27,11 @@ def gguf(keys=b"", n_keys=0, tensors=b"", n_tensors=0):
 
 
 def tensor(name, shape, kind=0, offset=0):
-    return (string(name) + struct.pack(f"<I{len(shape)}Q", len(shape), *shape)
-            + struct.pack("<IQ", kind, offset))
+    return (
+        string(name)
+        + struct.pack(f"<I{len(shape)}Q", len(shape), *shape)
+        + struct.pack("<IQ", kind, offset)
+    )
 
 
 def array_in_array(depth):
@@ -45,8 +49,19 @@ def entry(shape, begin, end, dtype="F32"):
 
 def llama2c(width=4, hidden=4, layers=1, heads=1, kv_heads=1, vocabulary=4, context=4, version=1):
     """Version 1 has a magic number, so that its reader meets every damaged header."""
-    head = struct.pack("<Ii7iB", 0x616B3432, version, width, hidden, layers, heads, kv_heads,
-                       vocabulary, context, 1)
+    head = struct.pack(
+        "<Ii7iB",
+        0x616B3432,
+        version,
+        width,
+        hidden,
+        layers,
+        heads,
+        kv_heads,
+        vocabulary,
+        context,
+        1,
+    )
     return head.ljust(256, b"\0") + bytes(64)
 
 
@@ -56,8 +71,14 @@ def storage(key=b"X\x01\0\0\x000", count=b"M\0\x01"):
 
 def rebuilt(offset=b"K\0", shape=b"K\x02K\x03\x86", stride=b"K\x03K\x01\x86"):
     """The pickle of {"a": a tensor}: torch._utils._rebuild_tensor_v2 of a storage."""
-    return (b"\x80\x02}X\x01\0\0\0actorch._utils\n_rebuild_tensor_v2\n(" + storage() + offset
-            + shape + stride + b"\x89ccollections\nOrderedDict\n)RtRs.")
+    return (
+        b"\x80\x02}X\x01\0\0\0actorch._utils\n_rebuild_tensor_v2\n("
+        + storage()
+        + offset
+        + shape
+        + stride
+        + b"\x89ccollections\nOrderedDict\n)RtRs."
+    )
 
 
 def llama2c_piece(text, length=None, score=0.0):
@@ -65,13 +86,15 @@ def llama2c_piece(text, length=None, score=0.0):
 
 
 def hf(config, weights, *others):
-    return b"\0".join(p if isinstance(p, bytes) else json.dumps(p).encode()
-                      for p in (config, weights) + others)
+    return b"\0".join(
+        p if isinstance(p, bytes) else json.dumps(p).encode() for p in (config, weights) + others
+    )
 
 
 def tokenizer(**model):
-    return json.dumps({"model": {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": [], **model}}
-                      ).encode()
+    return json.dumps(
+        {"model": {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": [], **model}}
+    ).encode()
 
 
 def snapshot(kind, **words):
@@ -82,10 +105,18 @@ def snapshot(kind, **words):
     return b"PFSTATE\n" + struct.pack("<I20x", 1) + struct.pack("<61I", *fields)
 
 
-CONFIG = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": 8,
-          "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2,
-          "num_key_value_heads": 1, "vocab_size": 8, "max_position_embeddings": 16,
-          "rms_norm_eps": 1e-5}
+CONFIG = {
+    "model_type": "llama",
+    "architectures": ["LlamaForCausalLM"],
+    "hidden_size": 8,
+    "intermediate_size": 8,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "vocab_size": 8,
+    "max_position_embeddings": 16,
+    "rms_norm_eps": 1e-5,
+}
 
 INPUTS = {
     "gguf": {
@@ -95,15 +126,16 @@ INPUTS = {
         "array-of-2-to-the-61": gguf(string("a") + struct.pack("<IIQ", 9, 12, 2**61), 1),
         "shape-that-overflows": gguf(tensors=tensor("t", [2**32, 2**32, 2]), n_tensors=1),
         "offset-beyond-the-end": gguf(tensors=tensor("t", [32], 0, BIG - 31), n_tensors=1),
-        "alignment-of-0": gguf(string("general.alignment") + struct.pack("<II", 4, 0), 1,
-                               tensor("t", [32]), 1),
+        "alignment-of-0": gguf(
+            string("general.alignment") + struct.pack("<II", 4, 0), 1, tensor("t", [32]), 1
+        ),
     },
     "llama2c": {
         "no-heads": llama2c(heads=0),
         "negative-width": llama2c(width=-4),
         "layers-without-end": llama2c(layers=2**31 - 1),
         "sizes-that-overflow": llama2c(width=2**30, hidden=2**30, heads=2**15, vocabulary=2**30),
-        "vocabulary-of-least-int": llama2c(vocabulary=-2**31),
+        "vocabulary-of-least-int": llama2c(vocabulary=-(2**31)),
         "more-kv-heads-than-heads": llama2c(heads=2, kv_heads=3),
         "version-2": llama2c(version=2),
         "weights-cut-off": llama2c()[:300],
@@ -121,8 +153,9 @@ INPUTS = {
         "no-heads": hf({**CONFIG, "num_attention_heads": 0}, {}),
         "layers-without-end": hf({**CONFIG, "num_hidden_layers": 2**31}, {}),
         "config-that-is-a-list": hf([CONFIG], {}),
-        "shard-outside-the-folder": hf(CONFIG, {}, b"", b"",
-                                       {"weight_map": {"a": "../../etc/passwd"}}),
+        "shard-outside-the-folder": hf(
+            CONFIG, {}, b"", b"", {"weight_map": {"a": "../../etc/passwd"}}
+        ),
         "shape-unlike-the-config": hf(CONFIG, {"model.embed_tokens.weight": entry([8, 9], 0, 288)}),
     },
     "pickle": {
@@ -140,8 +173,9 @@ INPUTS = {
         "offset-beyond-the-storage": rebuilt(offset=b"J\xff\xff\xff\x7f"),
         "negative-stride": rebuilt(stride=b"J\xff\xff\xff\xffK\x01\x86"),
         "stride-beyond-the-storage": rebuilt(stride=b"J\xff\xff\xff\x7fK\x01\x86"),
-        "shape-that-overflows": rebuilt(shape=b"\x8a\x08" + struct.pack("<q", 2**62)
-                                        + b"K\x08\x86"),
+        "shape-that-overflows": rebuilt(
+            shape=b"\x8a\x08" + struct.pack("<q", 2**62) + b"K\x08\x86"
+        ),
         "shape-of-none": rebuilt(shape=b"N"),
     },
     "tokenizer_bin": {
@@ -149,7 +183,8 @@ INPUTS = {
         "length-beyond-the-end": struct.pack("<i", 4) + llama2c_piece(b"abc", 2**31 - 1) + b"\x01",
         "pieces-of-nothing": struct.pack("<i", 0) + llama2c_piece(b"") * 9 + b"\x09",
         "score-that-is-no-number": struct.pack("<i", 1)
-        + b"".join(llama2c_piece(p, score=float("nan")) for p in (b"a", b"b", b"ab")) + b"\x03",
+        + b"".join(llama2c_piece(p, score=float("nan")) for p in (b"a", b"b", b"ab"))
+        + b"\x03",
     },
     "tokenizer_model": {
         "number-without-end": b"\x0a" + b"\xff" * 20,
@@ -165,10 +200,16 @@ INPUTS = {
         "one-id-twice": tokenizer(vocab={"a": 0, "b": 0}),
         "merge-of-unknown-pieces": tokenizer(merges=["x y"]),
         "merge-into-nothing": tokenizer(merges=[["a", "b"]]),
-        "pattern-that-backtracks": json.dumps({
-            "pre_tokenizer": {"type": "Split", "pattern": {"Regex": "(a+)+[bc]"},
-                              "behavior": "Isolated"},
-            "model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}}).encode(),
+        "pattern-that-backtracks": json.dumps(
+            {
+                "pre_tokenizer": {
+                    "type": "Split",
+                    "pattern": {"Regex": "(a+)+[bc]"},
+                    "behavior": "Isolated",
+                },
+                "model": {"type": "BPE", "vocab": {"a": 0}, "merges": []},
+            }
+        ).encode(),
     },
     "snapshot": {
         "head-alone": b"PFSTATE\n" + bytes(24),

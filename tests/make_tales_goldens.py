@@ -5,10 +5,11 @@
 
 The text is text.tokens.txt in that folder. Each NAME.logits.f32 holds the logits of every 16th
 token of the vocabulary, at every position of the text (little-endian float32). The forward pass
-below reads the same GGUF files as the engine and shares nothing else with it: it is float64, written
-from the papers (FAVOR+: Choromanski et al. 2020, Lemma 1), and builds the whole matrix of attention
-weights where the engine keeps running sums. Needs numpy.
+below reads the same GGUF files as the engine and shares nothing else with it: it is float64,
+written from the papers (FAVOR+: Choromanski et al. 2020, Lemma 1), and builds the whole matrix of
+attention weights where the engine keeps running sums. Needs numpy.
 """
+
 import os
 import struct
 import sys
@@ -39,7 +40,7 @@ def read_gguf(path):
         nonlocal at
         size = take("Q")
         at += size
-        return data[at - size:at].decode("utf-8", "replace")
+        return data[at - size : at].decode("utf-8", "replace")
 
     def value(kind):
         if kind == 8:
@@ -47,8 +48,21 @@ def read_gguf(path):
         if kind == 9:
             each, count = take("I"), take("Q")
             return [value(each) for _ in range(count)]
-        return take({0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q",
-                     11: "q", 12: "d"}[kind])
+        return take(
+            {
+                0: "B",
+                1: "b",
+                2: "H",
+                3: "h",
+                4: "I",
+                5: "i",
+                6: "f",
+                7: "?",
+                10: "Q",
+                11: "q",
+                12: "d",
+            }[kind]
+        )
 
     assert take("4s") == b"GGUF" and take("I") == 3
     n_tensors, n_keys = take("Q"), take("Q")
@@ -64,8 +78,9 @@ def read_gguf(path):
     start = -(-at // keys.get("general.alignment", 32)) * keys.get("general.alignment", 32)
     tensors = {}
     for name, shape, kind, offset in infos:
-        numbers = np.frombuffer(data, {0: "<f4", 1: "<f2"}[kind], int(np.prod(shape)),
-                                start + offset)
+        numbers = np.frombuffer(
+            data, {0: "<f4", 1: "<f2"}[kind], int(np.prod(shape)), start + offset
+        )
         tensors[name] = numbers.reshape(shape).astype(np.float64)
     return keys, tensors
 
@@ -89,8 +104,9 @@ def weights_of_head(q, k, omega, window, sinks):
     j, t = np.arange(T)[None, :], np.arange(T)[:, None]
     weights = np.exp(q @ k.T / np.sqrt(D))
     if omega is not None:
+
         def phi(x):  # Lemma 1: E[phi(x).phi(y)] = exp(x.y) for rows of omega from N(0, I)
-            x = x * D ** -0.25
+            x = x * D**-0.25
             return np.exp(x @ omega.T - (x * x).sum(-1, keepdims=True) / 2) / np.sqrt(len(omega))
 
         exact = (j < sinks) | (j > t - window)
@@ -108,6 +124,7 @@ def forward(keys, w, ids, attention, window, sinks):
     x = w["token_embd.weight"][ids]
     T, C = x.shape
     for layer in range(layers):
+
         def linear(y, name):
             return y @ w[f"blk.{layer}.{name}.weight"].T
 
