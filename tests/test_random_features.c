@@ -141,7 +141,7 @@ static void relu_and_elu_estimate_their_kernels(void **state) {
     assert_true(fabs(estimate(e, x, y, elu).mean - elu) < 1e-5);
 }
 
-/* S(Z, d) of FAVOR.md, the mean product of two orthogonal features. */
+/* S(Z, d) of docs/favor.md, "Exact values": the mean product of two orthogonal features. */
 static double orthogonal_series(double Z, double d) {
     double sum = 0;
     for (int a = 0; a < 60; a++) {
