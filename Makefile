@@ -107,7 +107,7 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	$(call RUN,CC,$(CC) $(CPPFLAGS) $(if $(findstring tools/,$@),$(call iquote,tools)) $(ALL_CFLAGS) \
 	    $(ISA) -c $< -o $@)
 
-# A file as a string constant: tools/report/report.css becomes `const char report_css[]`. ASCII only.
+# Files as string constants: tools/report/report.css becomes `const char report_css[]`. ASCII only.
 $(EMBEDDED): $(BUILD)/%.o: % $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call RUN,EMBED,{ echo 'const char $(subst .,_,$(notdir $<))[] = {'; \

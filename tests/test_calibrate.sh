@@ -111,7 +111,7 @@ interrupt() { # "what" OPTIONS...
 work=10
 interrupt "the survey" --file "$tmp/long.txt" --no-fit --no-budget --length 512 --texts 10000
 work=100
-interrupt "the trial" --file "$tmp/text.txt" --length 64 --texts 2 --features 8 --window 8 --steps 100000
-interrupt "the fit" --file "$tmp/text.txt" --length 64 --texts 2 --features 8 --window 8 --steps 100000 \
-    --no-budget
+long_fit=(--file "$tmp/text.txt" --length 64 --texts 2 --features 8 --window 8 --steps 100000)
+interrupt "the trial" "${long_fit[@]}"
+interrupt "the fit" "${long_fit[@]}" --no-budget
 interrupt "the texts that the model writes" --length 100000

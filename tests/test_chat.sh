@@ -103,8 +103,8 @@ if ((at[0] >= 256 && at[0] < 1200000 && at[1] > at[0])); then
 else not_ok "... which is read in part" "${at[*]}" "$(cat "$tmp/err")"; fi
 
 # At a terminal: types KEYS in turn -> $out. Keys that begin with Ctrl-C are typed once an answer is
-# being printed, others at the prompt; WAIT waits for the file $tmp/go. The shell is bash, since dash
-# dies of a Ctrl-C that its child has handled.
+# being printed, others at the prompt; WAIT waits for the file $tmp/go. The shell is bash, because
+# dash dies of a Ctrl-C that its child has handled.
 if command -v script >/dev/null; then
     typed=0 # bytes of output when the last keys were typed
     printed() { (($(stat -c %s "$tmp/out") > typed + $1)); }
@@ -147,8 +147,8 @@ if command -v script >/dev/null; then
     match "terminal: Ctrl-C discards a line" '^0 tokens read' "$out"
     at_terminal "stty -a >$tmp/before; $chat -n 12; stty -a >$tmp/after" 'hello hat\n' '\003' '\004'
     check "terminal: is restored after Ctrl-D" cmp "$tmp/before" "$tmp/after"
-    at_terminal "stty -a >$tmp/before; sh -c 'echo \$\$ >$tmp/pid; exec $chat'; stty -a >$tmp/after" \
-        'hello' WAIT &
+    told="sh -c 'echo \$\$ >$tmp/pid; exec $chat'" # tells its process id first
+    at_terminal "stty -a >$tmp/before; $told; stty -a >$tmp/after" 'hello' WAIT &
     await grep -q hello "$tmp/out"
     kill -TERM "$(cat "$tmp/pid")"
     touch "$tmp/go"

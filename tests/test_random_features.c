@@ -1,4 +1,4 @@
-/* floor 6.1 - tests of the random features: closed forms of mean and variance, and golden values. */
+/* floor 6.1 - tests of random features: closed forms of mean and variance, and golden values. */
 #include "testing.h"
 
 #include "memory.h"
@@ -226,8 +226,8 @@ static void assert_close(float got, float want) {
     assert_true(fabsf(got - want) <= 1e-4f * fabsf(want) + 1e-7f);
 }
 
-/* Features as reference code makes them: keys stabilised by the maximum over the whole text, epsilon
- * inside, m^-1/2 outside. (The engine streams; this is the helper that reproduces the goldens.) */
+/* Features as reference code makes them, to reproduce its goldens: keys stabilised by the maximum
+ * over the whole text, epsilon inside, m^-1/2 outside. (The engine streams.) */
 static void whole_text_features(const float *rows, size_t n, size_t d, size_t m, const float *omega,
                                 bool keys, float epsilon, float *phi) {
     pf_features features = {

@@ -1,7 +1,8 @@
 /* floor 6.1 - test of the shipped models: their logits are those of an independent float64 oracle.
  *
- * tests/make_tales_goldens.py is the oracle. It computes whole matrices of attention weights; we keep
- * running sums. So this shows, from a plain clone, that the arithmetic of both attentions is right. */
+ * tests/make_tales_goldens.py is the oracle. It computes whole matrices of attention weights, where
+ * the engine keeps running sums. So a plain clone shows that both attentions compute what they
+ * should. */
 #include "testing.h"
 
 #include "load.h"
