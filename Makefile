@@ -1,7 +1,7 @@
 # performer - `make` builds ./performer; `make help` lists the rest.
 #
-# CC=clang works too. PREFIX and DESTDIR as usual. Objects go to build/; another BUILD=dir keeps the
-# program to itself as well: dir/performer. V=1 shows the commands.
+# CC=clang works, too; PREFIX and DESTDIR as usual. Objects go to build/; with another BUILD=dir the
+# program goes there as well: dir/performer. V=1 shows the commands.
 
 ifeq ($(origin CC),default)
 CC       := gcc
@@ -14,12 +14,14 @@ VERSION  := 0.1.0
 , := ,
 WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(WERROR)
 
-# One include path per folder; headers of others come in by -isystem, so that our warnings stay ours.
+# One include path per folder. Headers of libraries come in by -isystem, so that we see only our own
+# warnings.
 PKGS     := openblas jansson libpcre2-8 libutf8proc libzip zlib libedit
 PKG_INC  := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags-only-I $(PKGS) 2>/dev/null))
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
-# Rooms are folders of folders; basenames are unique, so an #include names a file and no path.
-rooms     = $(patsubst %/,%,$(sort $(dir $(foreach folder,$(1),$(wildcard $(folder)/*.h $(folder)/*/*.h)))))
+# Rooms are folders of folders. Basenames are unique, so an #include names a file without a path.
+headers   = $(foreach folder,$(1),$(wildcard $(folder)/*.h $(folder)/*/*.h))
+rooms     = $(patsubst %/,%,$(sort $(dir $(headers))))
 iquote    = $(addprefix -iquote ,$(call rooms,$(1)))
 sources   = $(sort $(foreach folder,$(1),$(wildcard $(folder)/*.c $(folder)/*/*.c)))
 CPPFLAGS += $(call iquote,engine models tokenizer) $(PKG_INC) -isystem /usr/include/stb
@@ -39,7 +41,7 @@ TESTS_SH := $(sort $(wildcard tests/test_*.sh))
 LIB      := $(BUILD)/libperformer.a
 PROGRAM  := $(if $(filter build,$(BUILD)),performer,$(BUILD)/performer)
 
-# How to run a command: quietly, by its name and its product, or with V=1 as it is.
+# Runs a command: shows only its name and its product, or with V=1 the command itself.
 RUN = $(if $(V),,@echo '  $(1)  $@'; )$(2)
 
 all: $(PROGRAM) ; @:
@@ -77,7 +79,7 @@ $(BUILD)/libperformer.3: $(API) docs/man/libperformer.3 | $(LIB)
 $(BUILD)/performer.1: $(PROGRAM) scripts/manual
 	$(call RUN,MAN,scripts/manual ./$(PROGRAM) >$@)
 
-$(BUILD)/performer.pc: Makefile | $(LIB)
+$(BUILD)/performer.pc: FORCE | $(LIB)
 	$(call RUN,PC,printf '%s\n' 'prefix=$(PREFIX)' 'Name: performer' \
 	    'Description: transformer inference whose attention is a choice' 'Version: $(VERSION)' \
 	    'Cflags: -I$${prefix}/include' \
@@ -87,26 +89,35 @@ $(BUILD)/performer.pc: Makefile | $(LIB)
 MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
 ifeq ($(MACHINE),x86_64)
 $(BUILD)/engine/%_avx2.o: ISA := -mavx2 -mfma -mf16c
-$(BUILD)/engine/%_avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c
-$(BUILD)/engine/%_avx512vnni.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx2 -mfma -mf16c
+AVX512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c
+$(BUILD)/engine/%_avx512.o: ISA := $(AVX512)
+$(BUILD)/engine/%_avx512vnni.o: ISA := $(AVX512) -mavx512vnni
 else ifeq ($(MACHINE),aarch64)
 $(BUILD)/engine/%_neondot.o: ISA := -march=armv8.2-a+dotprod
 endif
 
-$(BUILD)/%.o: %.c
+# What objects are made with: they are made again when it changes.
+MADE_WITH = $(CC) $(CPPFLAGS) $(ALL_CFLAGS)
+$(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	$(call RUN,CC,$(CC) $(CPPFLAGS) $(if $(findstring tools/,$@),$(call iquote,tools)) $(ALL_CFLAGS) $(ISA) -c $< -o $@)
+	@echo '$(MADE_WITH)' | cmp -s - $@ || echo '$(MADE_WITH)' >$@
 
-# A file as a string constant: tools/report/report.css becomes `const char report_css[]`. ASCII only.
-$(EMBEDDED): $(BUILD)/%.o: %
+$(BUILD)/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call RUN,CC,$(CC) $(CPPFLAGS) $(if $(findstring tools/,$@),$(call iquote,tools)) $(ALL_CFLAGS) \
+	    $(ISA) -c $< -o $@)
+
+# Files as string constants: tools/report/report.css becomes `const char report_css[]`. ASCII only.
+$(EMBEDDED): $(BUILD)/%.o: % $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call RUN,EMBED,{ echo 'const char $(subst .,_,$(notdir $<))[] = {'; \
 	    od -An -v -td1 $< | sed 's/[0-9][0-9]*/&$(,)/g'; echo '0};'; } | \
 	    $(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -x c -c - -o $@)
 
+TEST_INC = -iquote tests -iquote tests/fuzz $(call iquote,tools)
 $(BUILD)/tests/%: tests/%.c $(LIB)
 	@mkdir -p $(@D)
-	$(call RUN,TEST,$(CC) $(CPPFLAGS) -iquote tests -iquote tests/fuzz $(call iquote,tools) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< \
+	$(call RUN,TEST,$(CC) $(CPPFLAGS) $(TEST_INC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< \
 	    $(LIB) $(LDLIBS) -lcmocka)
 
 # Only with clang, and CFLAGS as `make fuzz` sets them.
@@ -122,8 +133,8 @@ tests: $(TESTS)
 check: $(PROGRAM) $(TESTS)
 	@PERFORMER=./$(PROGRAM) tests/run $(TESTS) $(TESTS_SH)
 
-# What follows may have to install something first. The variables above ask pkg-config while this
-# file is read, so the work is left to a second make; it uses all cores unless told otherwise.
+# The targets below may have to install something first. The variables above ask pkg-config while
+# make reads this file, so a second make does the work; it uses all cores unless told otherwise.
 AGAIN = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 deps:
@@ -140,7 +151,8 @@ test:
 
 lint:
 	@CC="$(CC)" scripts/deps build test lint
-	+@COMPILE_FLAGS="$(CPPFLAGS) -iquote tests -iquote tests/fuzz $(call iquote,tools) -std=c11 -fopenmp" scripts/lint
+	+@$(AGAIN) all
+	+@BUILD=$(BUILD) COMPILE_FLAGS="$(CPPFLAGS) $(TEST_INC) -std=c11 -fopenmp" scripts/lint
 
 format:
 	clang-format -i $(foreach d,engine models tokenizer tools tests,$(wildcard $d/*.[ch] $d/*/*.[ch]))
@@ -148,16 +160,19 @@ format:
 # Every test under AddressSanitizer, UndefinedBehaviorSanitizer and LeakSanitizer.
 asan:
 	@CC="$(CC)" scripts/deps build test
-	+@ASAN_OPTIONS=allocator_may_return_null=1 PF_TEST_SECONDS=1200 $(AGAIN) check BUILD=build/asan WERROR= \
-	    CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined"
+	+@ASAN_OPTIONS=allocator_may_return_null=1 PF_TEST_SECONDS=1200 \
+	    $(AGAIN) check BUILD=build/asan WERROR= CFLAGS="-O1 -g -fno-omit-frame-pointer \
+	    -fsanitize=address,undefined -fno-sanitize-recover=undefined"
 
-# What threads share, under ThreadSanitizer: with clang, whose OpenMP tells it of its synchronisation
-# (gcc's does not, and every region would look like a race).
+# What threads share, under ThreadSanitizer. Needs clang, whose OpenMP reports its synchronisation;
+# with gcc's every parallel region would look like a race.
 TSAN_TESTS := threads map session snapshot attention matmul out_of_memory calibration
 tsan:
 	@CC=clang scripts/deps build test lint
-	+@PF_TEST_SECONDS=1200 TSAN_OPTIONS="ignore_noninstrumented_modules=1 suppressions=$(CURDIR)/scripts/tsan.supp" $(AGAIN) tsan-check BUILD=build/tsan CC=clang \
-	    WERROR= CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=thread"
+	+@PF_TEST_SECONDS=1200 \
+	    TSAN_OPTIONS="ignore_noninstrumented_modules=1 suppressions=$(CURDIR)/scripts/tsan.supp" \
+	    $(AGAIN) tsan-check BUILD=build/tsan CC=clang WERROR= \
+	    CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=thread"
 
 tsan-check: $(TSAN_TESTS:%=$(BUILD)/tests/test_%) $(BUILD)/examples/many_sessions
 	@tests/run $(TSAN_TESTS:%=$(BUILD)/tests/test_%)
@@ -167,8 +182,8 @@ $(BUILD)/examples/%: examples/%.c $(BUILD)/performer.h $(LIB)
 	@mkdir -p $(@D)
 	$(call RUN,CC,$(CC) -isystem $(BUILD) $(ALL_CFLAGS) -pthread -o $@ $< $(LIB) $(LDLIBS))
 
-# The kernels of aarch64 on any Debian machine: engine/ alone by a cross compiler, and the two tests of
-# kernels in an emulator, as a processor without SDOT and as one with it.
+# The kernels for aarch64 on any Debian machine: cross-compiles engine/ and runs the tests of the
+# kernels in an emulator, once as a processor without SDOT and once as one with it.
 NEON_TESTS := kernels matvec
 neon:
 	@scripts/deps build neon
@@ -179,7 +194,7 @@ neon-check: $(NEON_TESTS:%=$(BUILD)/tests/test_%)
 	@for cpu in cortex-a53 max; do for test in $^; do \
 	    echo "$$test as $$cpu"; qemu-aarch64 -cpu $$cpu $$test || exit 1; done; done
 
-# One run from the file to the text, and on from a saved state, with every byte watched.
+# One run from file to text, and one that goes on from its saved state, with every byte watched.
 VALGRIND := valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
     --errors-for-leak-kinds=definite
 valgrind: all
@@ -189,7 +204,7 @@ valgrind: all
 	OMP_NUM_THREADS=1 $(VALGRIND) ./$(PROGRAM) generate models/weights/tales-favor.gguf --threads 2 \
 	    -n 8 --load-state build/valgrind.state
 
-# Every reader of foreign bytes under libFuzzer: SECONDS for each target, or TARGETS="gguf pth" alone.
+# Every reader of foreign bytes under libFuzzer, SECONDS each; TARGETS="gguf pth" runs only these.
 SECONDS ?= 20
 fuzz:
 	@CC=clang scripts/deps build lint
@@ -197,7 +212,7 @@ fuzz:
 	    -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined"
 	@scripts/fuzz build/fuzz $(SECONDS) $(TARGETS)
 
-# Every command that README.md and docs/ print, and what they print of its output.
+# Runs every command that README.md and docs/ show, and compares its output.
 docs-check: $(PROGRAM)
 	@PERFORMER=./$(PROGRAM) scripts/docs-check
 
@@ -233,19 +248,20 @@ help:
 	@echo 'make            build ./performer'
 	@echo 'make demo       install what is missing, build, and print two short stories'
 	@echo 'make test       install what is missing, build, and run every test'
-	@echo 'make check      the tests alone: installs nothing'
+	@echo 'make check      build and run every test; install nothing'
 	@echo 'make asan       the tests under the address, leak and undefined-behaviour sanitizers'
-	@echo 'make tsan       what threads share under ThreadSanitizer; make valgrind: one whole run'
-	@echo 'make neon       the kernels of aarch64, cross-compiled and tested in an emulator'
+	@echo 'make tsan       what threads share, under ThreadSanitizer'
+	@echo 'make valgrind   one whole run under valgrind'
+	@echo 'make neon       the kernels for aarch64, cross-compiled and tested in an emulator'
 	@echo 'make fuzz       libFuzzer on every reader of foreign bytes: SECONDS=20 for each of TARGETS'
-	@echo 'make lint       floors, clang-format, shellcheck, cppcheck, clang-tidy'
-	@echo 'make docs-check run the commands that README.md and docs/ print'
+	@echo 'make lint       floors, references, sizes, clang-format, shellcheck, cppcheck, clang-tidy'
+	@echo 'make docs-check run the commands that README.md and docs/ show'
 	@echo 'make format     let clang-format rewrite the sources'
 	@echo 'make smollm2    fetch a real language model (94 MiB) to models/downloads/'
 	@echo 'make deps       install everything that any of these needs (Debian)'
 	@echo 'make install    program, library, header, manuals to $$PREFIX (/usr/local) below $$DESTDIR'
 	@echo 'make clean      remove what was built'
 
-.PHONY: all tests check deps demo test lint format asan docs-check evidence tsan tsan-check neon neon-check valgrind fuzz fuzzers \
-    smollm2 install clean help
+.PHONY: all tests check deps demo test lint format asan docs-check evidence tsan tsan-check neon \
+    neon-check valgrind fuzz fuzzers smollm2 install clean help FORCE
 -include $(LIB_OBJ:.o=.d) $(TOOL_SRC:%.c=$(BUILD)/%.d) $(TESTS:=.d) $(FUZZERS:=.d)

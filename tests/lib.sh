@@ -1,8 +1,10 @@
 # tests/lib.sh - what the shell tests of the program share, on top of tap.sh. Source it from the
 # repository root.
 #
-#   run generate model.gguf -n 5      -> $code, $out (stdout, without its last newlines), $err
+#   run generate model.gguf -n 5      -> $code, $out (stdout, without trailing newlines), $err
 #   refused "what" CODE 'regex' ARGUMENTS...   exit CODE, nothing on stdout, one sentence on stderr
+#   await COMMAND...                  tries COMMAND until it succeeds; gives up after 30 s
+#   await worked PID 20               ... until the process has used 0.20 s of CPU time, or ended
 # shellcheck shell=bash
 . tests/tap.sh
 
@@ -30,6 +32,26 @@ refused() {
     fi
 }
 
+await() {
+    local end=$((SECONDS + 30))
+    until "$@"; do
+        ((SECONDS < end)) || return 1
+        sleep 0.02
+    done
+}
+
+# CPU time of a process in hundredths of a second.
+cpu_time() {
+    awk -v second="$(getconf CLK_TCK)" '{ print int(($14 + $15) * 100 / second) }' \
+        "/proc/$1/stat" 2>/dev/null
+}
+
+worked() {
+    local used
+    used=$(cpu_time "$1") || return 0
+    ((used >= $2))
+}
+
 # Largest |a - b| over two files of float32; "sizes differ" if they do.
 largest_difference() {
     [ "$(stat -c %s "$1")" = "$(stat -c %s "$2")" ] || { echo "sizes differ"; return; }
@@ -37,7 +59,7 @@ largest_difference() {
         awk '{ d = $1 - $2; if (d < 0) d = -d; if (!(d <= max)) max = d } END { print max + 0 }'
 }
 
-# The files must agree within a tolerance: close "what" 1e-3 FILE FILE
+# Two files of float32 must agree within a tolerance: close "what" 1e-3 FILE FILE
 close() {
     local difference
     difference=$(largest_difference "$3" "$4")
@@ -45,5 +67,5 @@ close() {
     then ok "$1"; else not_ok "$1" "largest difference: $difference, allowed: $2"; fi
 }
 
-# A number out of JSON that the program printed: number KEY "$out"
+# The first number under a key of JSON: number KEY "$out"
 number() { printf '%s\n' "$2" | grep -oE "\"$1\": ?[-0-9.e+]+" | head -1 | sed 's/.*: *//'; }

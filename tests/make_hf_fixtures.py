@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Writes tests/fixtures/hf: a tiny random Hugging Face folder per family, and the logits it must give.
+"""Writes tests/fixtures/hf: a tiny random Hugging Face folder per family, and its logits.
 
     python3 tests/make_hf_fixtures.py
 
-Beside each folder lie NAME.tokens.txt and NAME.logits.f32 (little-endian, [tokens][vocab]). The logits come
-from the forward passes below: numpy in float64, plain, written from what transformers computes, on tensors
-as the folder holds them (rotary halves, Conv1D). Safetensors are written here too. Fixed seeds: the same
-files come out every time. Needs numpy, and tests/fixtures/tokenizers.
+NAME.tokens.txt and NAME.logits.f32 (little-endian, [tokens][vocab]) go beside each folder. The
+logits come from the forward passes below: plain numpy in float64, written from what transformers
+computes, on tensors as the folder holds them (rotary halves, Conv1D). Seeds are fixed, so every
+run writes the same files. Needs numpy and tests/fixtures/tokenizers.
 """
+
 import json
 import os
 import shutil
@@ -19,7 +20,7 @@ OUT = "tests/fixtures/hf/"
 TOKENIZERS = "tests/fixtures/tokenizers/"
 
 
-# ---- safetensors -----------------------------------------------------------------------------------
+# ---- safetensors -------------------------------------------------------------------------------
 
 
 def encode(x, dtype):
@@ -40,7 +41,11 @@ def write_safetensors(path, tensors):
     """tensors: name -> (dtype, shape, bytes)."""
     header, data = {"__metadata__": {"format": "pt"}}, b""
     for name, (dtype, shape, raw) in tensors.items():
-        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), len(data) + len(raw)]}
+        header[name] = {
+            "dtype": dtype,
+            "shape": shape,
+            "data_offsets": [len(data), len(data) + len(raw)],
+        }
         data += raw
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
@@ -48,7 +53,7 @@ def write_safetensors(path, tensors):
         file.write(struct.pack("<Q", len(text)) + text + data)
 
 
-# ---- what transformers computes --------------------------------------------------------------------
+# ---- what transformers computes ----------------------------------------------------------------
 
 
 def rms_norm(x, weight, eps):
@@ -87,7 +92,9 @@ def inverse_frequencies(config, D):
         wave = 2 * np.pi / freq
         smooth = (context / wave - low) / (high - low)
         blend = (1 - smooth) * freq / factor + smooth * freq
-        freq = np.where(wave > context / low, freq / factor, np.where(wave < context / high, freq, blend))
+        freq = np.where(
+            wave > context / low, freq / factor, np.where(wave < context / high, freq, blend)
+        )
     return freq
 
 
@@ -108,7 +115,8 @@ def llama(config, w, tokens):
     for i in range(config["num_hidden_layers"]):
         layer = lambda name: w.get(f"model.layers.{i}.{name}")
         linear = lambda y, name: y @ layer(name + ".weight").T + (
-            0 if layer(name + ".bias") is None else layer(name + ".bias"))
+            0 if layer(name + ".bias") is None else layer(name + ".bias")
+        )
         y = rms_norm(x, layer("input_layernorm.weight"), eps)
         q = linear(y, "self_attn.q_proj").reshape(T, H, D)
         k = linear(y, "self_attn.k_proj").reshape(T, G, D)
@@ -137,12 +145,12 @@ def gpt2(config, w, tokens):
         q, k, v = (a.reshape(T, H, C // H) for a in np.split(conv(y, "attn.c_attn"), 3, -1))
         x = x + conv(attend(q, k, v), "attn.c_proj")
         y = conv(layer_norm(x, layer("ln_2.weight"), layer("ln_2.bias"), eps), "mlp.c_fc")
-        y = 0.5 * y * (1 + np.tanh(np.sqrt(2 / np.pi) * (y + 0.044715 * y ** 3)))
+        y = 0.5 * y * (1 + np.tanh(np.sqrt(2 / np.pi) * (y + 0.044715 * y**3)))
         x = x + conv(y, "mlp.c_proj")
     return layer_norm(x, w["ln_f.weight"], w["ln_f.bias"], eps) @ w["wte.weight"].T
 
 
-# ---- random weights --------------------------------------------------------------------------------
+# ---- random weights ----------------------------------------------------------------------------
 
 
 def llama_shapes(config):
@@ -152,14 +160,23 @@ def llama_shapes(config):
     family = config["model_type"]
     shapes = {"model.embed_tokens.weight": [V, C]}
     for i in range(config["num_hidden_layers"]):
-        one = {"input_layernorm.weight": [C], "self_attn.q_proj.weight": [H * D, C],
-               "self_attn.k_proj.weight": [G * D, C], "self_attn.v_proj.weight": [G * D, C],
-               "self_attn.o_proj.weight": [C, H * D], "post_attention_layernorm.weight": [C],
-               "mlp.gate_proj.weight": [F, C], "mlp.up_proj.weight": [F, C],
-               "mlp.down_proj.weight": [C, F]}
+        one = {
+            "input_layernorm.weight": [C],
+            "self_attn.q_proj.weight": [H * D, C],
+            "self_attn.k_proj.weight": [G * D, C],
+            "self_attn.v_proj.weight": [G * D, C],
+            "self_attn.o_proj.weight": [C, H * D],
+            "post_attention_layernorm.weight": [C],
+            "mlp.gate_proj.weight": [F, C],
+            "mlp.up_proj.weight": [F, C],
+            "mlp.down_proj.weight": [C, F],
+        }
         if family == "qwen2" or config.get("attention_bias"):
-            one |= {"self_attn.q_proj.bias": [H * D], "self_attn.k_proj.bias": [G * D],
-                    "self_attn.v_proj.bias": [G * D]}
+            one |= {
+                "self_attn.q_proj.bias": [H * D],
+                "self_attn.k_proj.bias": [G * D],
+                "self_attn.v_proj.bias": [G * D],
+            }
         if family == "llama" and config.get("attention_bias"):
             one["self_attn.o_proj.bias"] = [C]
         if family == "qwen3":
@@ -175,11 +192,21 @@ def gpt2_shapes(config):
     C, V, P = config["n_embd"], config["vocab_size"], config["n_positions"]
     shapes = {"wte.weight": [V, C], "wpe.weight": [P, C]}
     for i in range(config["n_layer"]):
-        one = {"ln_1.weight": [C], "ln_1.bias": [C], "attn.bias": [1, 1, P, P],
-               "attn.c_attn.weight": [C, 3 * C], "attn.c_attn.bias": [3 * C],
-               "attn.c_proj.weight": [C, C], "attn.c_proj.bias": [C], "ln_2.weight": [C],
-               "ln_2.bias": [C], "mlp.c_fc.weight": [C, 4 * C], "mlp.c_fc.bias": [4 * C],
-               "mlp.c_proj.weight": [4 * C, C], "mlp.c_proj.bias": [C]}
+        one = {
+            "ln_1.weight": [C],
+            "ln_1.bias": [C],
+            "attn.bias": [1, 1, P, P],
+            "attn.c_attn.weight": [C, 3 * C],
+            "attn.c_attn.bias": [3 * C],
+            "attn.c_proj.weight": [C, C],
+            "attn.c_proj.bias": [C],
+            "ln_2.weight": [C],
+            "ln_2.bias": [C],
+            "mlp.c_fc.weight": [C, 4 * C],
+            "mlp.c_fc.bias": [4 * C],
+            "mlp.c_proj.weight": [4 * C, C],
+            "mlp.c_proj.bias": [C],
+        }
         shapes |= {f"h.{i}.{name}": shape for name, shape in one.items()}
     return shapes | {"ln_f.weight": [C], "ln_f.bias": [C]}
 
@@ -201,7 +228,7 @@ def draw(shapes, dtype, random):
     return tensors, values
 
 
-# ---- folders ---------------------------------------------------------------------------------------
+# ---- folders -----------------------------------------------------------------------------------
 
 
 def write_json(path, value):
@@ -218,19 +245,25 @@ def make(name, config, dtype, seed, shards=1, tokenizer=None, **files):
     if tokenizer:
         shutil.copy(TOKENIZERS + tokenizer + ".json", folder + "tokenizer.json")
     family = config["model_type"]
-    tensors, values = draw((gpt2_shapes if family == "gpt2" else llama_shapes)(config), dtype, random)
+    tensors, values = draw(
+        (gpt2_shapes if family == "gpt2" else llama_shapes)(config), dtype, random
+    )
     if shards == 1:
         write_safetensors(folder + "model.safetensors", tensors)
     else:
         names, weight_map = list(tensors), {}
         for s in range(shards):
             file = f"model-{s + 1:05}-of-{shards:05}.safetensors"
-            part = names[s * len(names) // shards:(s + 1) * len(names) // shards]
+            part = names[s * len(names) // shards : (s + 1) * len(names) // shards]
             write_safetensors(folder + file, {n: tensors[n] for n in part})
             weight_map |= {n: file for n in part}
-        write_json(folder + "model.safetensors.index.json",
-                   {"metadata": {"total_size": sum(len(t[2]) for t in tensors.values())},
-                    "weight_map": weight_map})
+        write_json(
+            folder + "model.safetensors.index.json",
+            {
+                "metadata": {"total_size": sum(len(t[2]) for t in tensors.values())},
+                "weight_map": weight_map,
+            },
+        )
     write_json(folder + "config.json", config)
     for file, content in files.items():
         file = file.replace("__", ".")
@@ -258,41 +291,134 @@ def vocabulary_of(tokenizer):
 
 
 os.makedirs(OUT, exist_ok=True)
-make("llama", {
-    "model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": 24,
-    "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "head_dim": None, "vocab_size": 512, "max_position_embeddings": 64,
-    "rms_norm_eps": 1e-5, "rope_theta": 100.0, "hidden_act": "silu", "tie_word_embeddings": False,
-    "attention_bias": True, "mlp_bias": False, "torch_dtype": "bfloat16", "eos_token_id": 2,
-    "rope_scaling": {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
-                     "original_max_position_embeddings": 64, "rope_type": "llama3"},
-}, "BF16", 1, tokenizer="llama2",
-    tokenizer_config__json={"tokenizer_class": "LlamaTokenizer", "add_bos_token": True,
-                            "add_eos_token": False, "bos_token": "<s>",
-                            "eos_token": {"__type": "AddedToken", "content": "</s>", "lstrip": False,
-                                          "normalized": False, "rstrip": False, "single_word": False}, "unk_token": "<unk>",
-                            "chat_template": "{% for m in messages %}<|im_start|>{{ m.role }}{% endfor %}"},
-    generation_config__json={"bos_token_id": 1, "eos_token_id": [2, 0]})
-make("qwen2", {
-    "model_type": "qwen2", "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2,
-    "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 640,
-    "max_position_embeddings": 64, "rms_norm_eps": 1e-6, "hidden_act": "silu",
-    "tie_word_embeddings": True, "use_sliding_window": False, "sliding_window": 4,
-    "rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 1000000.0},
-}, "F32", 2, shards=2, tokenizer="qwen2",
-    tokenizer_config__json={"add_bos_token": False, "bos_token": None, "eos_token": "<|end|>",
-                            "chat_template": [{"name": "default", "template": "<|start|>"}]})
+make(
+    "llama",
+    {
+        "model_type": "llama",
+        "architectures": ["LlamaForCausalLM"],
+        "hidden_size": 24,
+        "intermediate_size": 40,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": None,
+        "vocab_size": 512,
+        "max_position_embeddings": 64,
+        "rms_norm_eps": 1e-5,
+        "rope_theta": 100.0,
+        "hidden_act": "silu",
+        "tie_word_embeddings": False,
+        "attention_bias": True,
+        "mlp_bias": False,
+        "torch_dtype": "bfloat16",
+        "eos_token_id": 2,
+        "rope_scaling": {
+            "factor": 8.0,
+            "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 64,
+            "rope_type": "llama3",
+        },
+    },
+    "BF16",
+    1,
+    tokenizer="llama2",
+    tokenizer_config__json={
+        "tokenizer_class": "LlamaTokenizer",
+        "add_bos_token": True,
+        "add_eos_token": False,
+        "bos_token": "<s>",
+        "eos_token": {
+            "__type": "AddedToken",
+            "content": "</s>",
+            "lstrip": False,
+            "normalized": False,
+            "rstrip": False,
+            "single_word": False,
+        },
+        "unk_token": "<unk>",
+        "chat_template": "{% for m in messages %}<|im_start|>{{ m.role }}{% endfor %}",
+    },
+    generation_config__json={"bos_token_id": 1, "eos_token_id": [2, 0]},
+)
+make(
+    "qwen2",
+    {
+        "model_type": "qwen2",
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "vocab_size": 640,
+        "max_position_embeddings": 64,
+        "rms_norm_eps": 1e-6,
+        "hidden_act": "silu",
+        "tie_word_embeddings": True,
+        "use_sliding_window": False,
+        "sliding_window": 4,
+        "rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 1000000.0},
+    },
+    "F32",
+    2,
+    shards=2,
+    tokenizer="qwen2",
+    tokenizer_config__json={
+        "add_bos_token": False,
+        "bos_token": None,
+        "eos_token": "<|end|>",
+        "chat_template": [{"name": "default", "template": "<|start|>"}],
+    },
+)
 vocab, merges = vocabulary_of("gpt2")
-make("qwen3", {
-    "model_type": "qwen3", "hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 2,
-    "num_attention_heads": 3, "num_key_value_heads": 1, "head_dim": 10, "vocab_size": 640,
-    "max_position_embeddings": 64, "rms_norm_eps": 1e-6, "rope_theta": 10000.0, "rope_scaling": None,
-    "hidden_act": "silu", "tie_word_embeddings": True, "attention_bias": False,
-}, "F16", 3, vocab__json=vocab, merges__txt=merges, chat_template__jinja="<|start|>",
-    tokenizer_config__json={"eos_token": "<|end|>", "added_tokens_decoder": {
-        str(vocab["<|mask|>"]): {"content": "<|mask|>", "special": True, "lstrip": True}}})
-make("gpt2", {
-    "model_type": "gpt2", "n_embd": 24, "n_layer": 2, "n_head": 3, "n_positions": 32, "n_ctx": 32,
-    "n_inner": None, "vocab_size": 604, "layer_norm_epsilon": 1e-5, "activation_function": "gelu_new",
-    "bos_token_id": 600, "eos_token_id": 600,
-}, "F16", 4, tokenizer="gpt2")
+make(
+    "qwen3",
+    {
+        "model_type": "qwen3",
+        "hidden_size": 24,
+        "intermediate_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 3,
+        "num_key_value_heads": 1,
+        "head_dim": 10,
+        "vocab_size": 640,
+        "max_position_embeddings": 64,
+        "rms_norm_eps": 1e-6,
+        "rope_theta": 10000.0,
+        "rope_scaling": None,
+        "hidden_act": "silu",
+        "tie_word_embeddings": True,
+        "attention_bias": False,
+    },
+    "F16",
+    3,
+    vocab__json=vocab,
+    merges__txt=merges,
+    chat_template__jinja="<|start|>",
+    tokenizer_config__json={
+        "eos_token": "<|end|>",
+        "added_tokens_decoder": {
+            str(vocab["<|mask|>"]): {"content": "<|mask|>", "special": True, "lstrip": True}
+        },
+    },
+)
+make(
+    "gpt2",
+    {
+        "model_type": "gpt2",
+        "n_embd": 24,
+        "n_layer": 2,
+        "n_head": 3,
+        "n_positions": 32,
+        "n_ctx": 32,
+        "n_inner": None,
+        "vocab_size": 604,
+        "layer_norm_epsilon": 1e-5,
+        "activation_function": "gelu_new",
+        "bos_token_id": 600,
+        "eos_token_id": 600,
+    },
+    "F16",
+    4,
+    tokenizer="gpt2",
+)

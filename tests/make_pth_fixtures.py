@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """tests/make_pth_fixtures.py - writes tests/fixtures/pth/: PyTorch files made without PyTorch.
 
-A torch.save file is a zip archive, stored, of a pickle and the bytes of its storages. Stand-ins for
-torch's classes under torch's names make Python's own pickle write what torch.save writes; the logits
-beside the models are from a float64 forward in numpy, with nothing of the engine. Numbers are drawn
-from fixed seeds, so that the files come out the same.
+A torch.save file is a zip archive, stored, of a pickle and the bytes of its storages. Stand-ins
+for torch's classes under torch's names make Python's own pickle write what torch.save writes; the
+logits beside the models are from a float64 forward in numpy, with nothing of the engine. Numbers
+are drawn from fixed seeds, so that the files come out the same.
 """
+
 import collections, io, json, math, os, pickle, struct, sys, types, zipfile
 
 import numpy as np
@@ -15,8 +16,18 @@ OUT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fixtures", "pth"
 torch = types.ModuleType("torch")
 utils = types.ModuleType("torch._utils")
 sys.modules["torch"], sys.modules["torch._utils"] = torch, utils
-TYPES = {"Float": "<f4", "Half": "<f2", "BFloat16": "<u2", "Double": "<f8", "Long": "<i8",
-         "Int": "<i4", "Short": "<i2", "Char": "i1", "Byte": "u1", "Bool": "u1"}
+TYPES = {
+    "Float": "<f4",
+    "Half": "<f2",
+    "BFloat16": "<u2",
+    "Double": "<f8",
+    "Long": "<i8",
+    "Int": "<i4",
+    "Short": "<i2",
+    "Char": "i1",
+    "Byte": "u1",
+    "Bool": "u1",
+}
 for name in TYPES:
     cls = type(name + "Storage", (), {"__module__": "torch"})
     cls.__qualname__ = cls.__name__
@@ -47,13 +58,19 @@ class Tensor:
 
     def __init__(self, storage, shape, strides=None, offset=0, parameter=False):
         if strides is None:
-            strides = [int(np.prod(shape[i + 1:])) for i in range(len(shape))]
+            strides = [int(np.prod(shape[i + 1 :])) for i in range(len(shape))]
         self.storage, self.shape, self.strides = storage, tuple(shape), tuple(strides)
         self.offset, self.parameter = offset, parameter
 
     def __reduce__(self):
-        arguments = (self.storage, self.offset, self.shape, self.strides, False,
-                     collections.OrderedDict())
+        arguments = (
+            self.storage,
+            self.offset,
+            self.shape,
+            self.strides,
+            False,
+            collections.OrderedDict(),
+        )
         if self.parameter:
             plain = Tensor(self.storage, self.shape, self.strides, self.offset)
             return _rebuild_parameter, (plain, True, collections.OrderedDict())
@@ -93,6 +110,7 @@ def save(name, root, protocol=2, method=zipfile.ZIP_STORED, folder="archive", pa
 
 # ---- formats ----
 
+
 def views():
     """All types, strides, sharing, and values of every kind."""
     base = Storage("Float", np.arange(24))
@@ -109,10 +127,22 @@ def views():
         f64=Tensor(Storage("Double", [0.1, -1e300, 3]), (3,)),
         i64=Tensor(Storage("Long", [-1, 2**40, 3]), (3,)),
         u8=Tensor(Storage("Byte", [0, 200, 255]), (3, 1)),
-        truth=Tensor(Storage("Bool", [0, 1, 1]), (3,)))
-    root["args"] = {"n": 3, "big": 2**40, "negative": -5, "huge": 2**200, "x": 0.25, "on": True,
-                    "off": False, "none": None, "name": "caf\u00e9", "list": [1, (2, 3)],
-                    "deep": {"a": {"b": {"c": 1}}}, 7: "seven"}
+        truth=Tensor(Storage("Bool", [0, 1, 1]), (3,)),
+    )
+    root["args"] = {
+        "n": 3,
+        "big": 2**40,
+        "negative": -5,
+        "huge": 2**200,
+        "x": 0.25,
+        "on": True,
+        "off": False,
+        "none": None,
+        "name": "caf\u00e9",
+        "list": [1, (2, 3)],
+        "deep": {"a": {"b": {"c": 1}}},
+        7: "seven",
+    }
     return root
 
 
@@ -121,16 +151,22 @@ def write_formats():
         save(f"views-{protocol}.pt", views(), protocol)
     save("compressed.pt", {"w": tensor(np.zeros(1 << 20))}, method=zipfile.ZIP_DEFLATED)
     save("big-endian.pt", {"w": tensor([1.0])}, patch=lambda r: r.update(byteorder=b"big"))
-    save("script.pt", {"w": tensor([1.0])}, extra=[("code/__torch__.py", b"class M(Module): pass\n")])
+    save(
+        "script.pt", {"w": tensor([1.0])}, extra=[("code/__torch__.py", b"class M(Module): pass\n")]
+    )
     save("missing-storage.pt", {"w": tensor([1.0])}, patch=lambda r: r.pop("data/0"))
-    save("short-storage.pt", {"w": tensor(np.arange(8.0))},
-         patch=lambda r: r.update({"data/0": r["data/0"][:20]}))
+    save(
+        "short-storage.pt",
+        {"w": tensor(np.arange(8.0))},
+        patch=lambda r: r.update({"data/0": r["data/0"][:20]}),
+    )
     save("expanded.pt", {"w": Tensor(Storage("Float", [1, 2]), (1 << 20, 1 << 20), (0, 0))})
     save("overflow.pt", {"w": Tensor(Storage("Float", [1, 2]), (1 << 62, 8), (1 << 62, 1 << 62))})
 
     class Evil:
         def __reduce__(self):
             return os.system, ("echo no",)
+
     save("evil.pt", {"w": tensor([1.0]), "x": Evil()})
     nested = []
     for _ in range(200):
@@ -146,6 +182,7 @@ def write_formats():
 
 
 # ---- models ----
+
 
 def layer_norm(x, weight, bias=None):
     x = x - x.mean(-1, keepdims=True)
@@ -204,8 +241,10 @@ def nanogpt(bias):
     for i in range(L):
         h, D = f"transformer.h.{i}.", C // H
         qkv = apply(h + "attn.c_attn", ln(h + "ln_1", x))
-        heads = [softmax_attention(*(qkv[:, p * C + j * D:p * C + (j + 1) * D] for p in range(3)))
-                 for j in range(H)]
+        heads = [
+            softmax_attention(*(qkv[:, p * C + j * D : p * C + (j + 1) * D] for p in range(3)))
+            for j in range(H)
+        ]
         x = x + apply(h + "attn.c_proj", np.concatenate(heads, 1))
         x = x + apply(h + "mlp.c_proj", gelu(apply(h + "mlp.c_fc", ln(h + "ln_2", x))))
     logits = ln("transformer.ln_f", x) @ d["transformer.wte.weight"].T
@@ -214,11 +253,26 @@ def nanogpt(bias):
     state["_orig_mod.lm_head.weight"] = state["_orig_mod.transformer.wte.weight"]
     if bias:  # older versions register the causal mask
         state["_orig_mod.transformer.h.0.attn.bias"] = tensor(np.tril(np.ones((1, 1, T, T))))
-    write_model("nanogpt" + ("-bias" if bias else ""), {
-        "model": state, "optimizer": {"state": {0: {"step": tensor(3.0)}}, "param_groups": [{"lr": 0.1}]},
-        "model_args": {"n_layer": L, "n_head": H, "n_embd": C, "block_size": T, "bias": bias,
-                       "vocab_size": V, "dropout": 0.0},
-        "iter_num": 7, "config": {"dataset": "none"}}, ids, logits)
+    write_model(
+        "nanogpt" + ("-bias" if bias else ""),
+        {
+            "model": state,
+            "optimizer": {"state": {0: {"step": tensor(3.0)}}, "param_groups": [{"lr": 0.1}]},
+            "model_args": {
+                "n_layer": L,
+                "n_head": H,
+                "n_embd": C,
+                "block_size": T,
+                "bias": bias,
+                "vocab_size": V,
+                "dropout": 0.0,
+            },
+            "iter_num": 7,
+            "config": {"dataset": "none"},
+        },
+        ids,
+        logits,
+    )
 
 
 def llama2c():
@@ -228,23 +282,47 @@ def llama2c():
     shapes = {"tok_embeddings": (V, C), "norm": (C,)}
     for i in range(L):
         p = f"layers.{i}."
-        shapes.update({p + "attention.wq": (C, C), p + "attention.wk": (C // H * KV, C),
-                       p + "attention.wv": (C // H * KV, C), p + "attention.wo": (C, C),
-                       p + "feed_forward.w1": (F, C), p + "feed_forward.w2": (C, F),
-                       p + "feed_forward.w3": (F, C), p + "attention_norm": (C,),
-                       p + "ffn_norm": (C,)})
+        shapes.update(
+            {
+                p + "attention.wq": (C, C),
+                p + "attention.wk": (C // H * KV, C),
+                p + "attention.wv": (C // H * KV, C),
+                p + "attention.wo": (C, C),
+                p + "feed_forward.w1": (F, C),
+                p + "feed_forward.w2": (C, F),
+                p + "feed_forward.w3": (F, C),
+                p + "attention_norm": (C,),
+                p + "ffn_norm": (C,),
+            }
+        )
     state = collections.OrderedDict(
-        (f"_orig_mod.{n}.weight", tensor(draw(random, *s))) for n, s in shapes.items())
+        (f"_orig_mod.{n}.weight", tensor(draw(random, *s))) for n, s in shapes.items()
+    )
     state["_orig_mod.output.weight"] = state["_orig_mod.tok_embeddings.weight"]
     state["_orig_mod.freqs_cos"] = tensor(np.zeros((16, 1)))
     state["_orig_mod.freqs_sin"] = tensor(np.zeros((16, 1)))
-    save("llama2c.pt", {"model": state, "model_args": {
-        "dim": C, "n_layers": L, "n_heads": H, "n_kv_heads": KV, "vocab_size": V, "norm_eps": 1e-6,
-        "multiple_of": 4, "max_seq_len": 16, "dropout": 0.0}}, protocol=4)
+    save(
+        "llama2c.pt",
+        {
+            "model": state,
+            "model_args": {
+                "dim": C,
+                "n_layers": L,
+                "n_heads": H,
+                "n_kv_heads": KV,
+                "vocab_size": V,
+                "norm_eps": 1e-6,
+                "multiple_of": 4,
+                "max_seq_len": 16,
+                "dropout": 0.0,
+            },
+        },
+        protocol=4,
+    )
 
 
 def features(x, omega, top=None):
-    """exp(w.x - |x|^2/2 - stabiliser) + 1e-4, without the factor M^-1/2; top: of the keys so far."""
+    """exp(w.x - |x|^2/2 - stabiliser) + 1e-4, without M^-1/2; top: of the keys so far."""
     x = x / x.shape[1] ** 0.25
     u = x @ omega.T
     return u.max(-1), lambda top: np.exp(u - (x * x).sum(-1, keepdims=True) / 2 - top) + 1e-4
@@ -256,10 +334,10 @@ def favor_attention(q, k, v, omega, look_ahead):
     k_top, k_of = features(k, omega)
     phi_q = q_of(q_top[:, None])
     for t in range(len(q)):
-        top = k_top.max() if look_ahead else k_top[:t + 1].max()
-        phi_k = k_of(top)[:t + 1]
+        top = k_top.max() if look_ahead else k_top[: t + 1].max()
+        phi_k = k_of(top)[: t + 1]
         den = phi_q[t] @ (phi_k.sum(0) + 1e-6 * math.sqrt(M))
-        out.append(phi_q[t] @ phi_k.T @ v[:t + 1] / den)
+        out.append(phi_q[t] @ phi_k.T @ v[: t + 1] / den)
     return np.array(out)
 
 
@@ -268,7 +346,9 @@ def performer():
     C, H, D, L, V, T, F, M = 10, 2, 6, 2, 23, 9, 20, 8
     random = np.random.default_rng(7)
     w = {"token_emb.weight": draw(random, V, C, scale=1), "pos_emb.emb.weight": draw(random, T, C)}
-    norm = lambda name: w.update({name + ".weight": 1 + draw(random, C), name + ".bias": draw(random, C)})
+    norm = lambda name: w.update(
+        {name + ".weight": 1 + draw(random, C), name + ".bias": draw(random, C)}
+    )
 
     def linear(name, rows, cols):
         w[name + ".weight"], w[name + ".bias"] = draw(random, rows, cols), draw(random, rows)
@@ -295,8 +375,12 @@ def performer():
             y = ln(a + "norm", x)
             q, k, v = (apply(a + f"fn.to_{name}", y) for name in "qkv")
             omega = d[a + "fn.fast_attention.projection_matrix"]
-            heads = [favor_attention(*(part[:, h * D:(h + 1) * D] for part in (q, k, v)), omega,
-                                     look_ahead) for h in range(H)]
+            heads = [
+                favor_attention(
+                    *(part[:, h * D : (h + 1) * D] for part in (q, k, v)), omega, look_ahead
+                )
+                for h in range(H)
+            ]
             x = x + apply(a + "fn.to_out", np.concatenate(heads, 1))
             x = x + apply(f + "fn.fn.w2", gelu(apply(f + "fn.fn.w1", ln(f + "norm", x))))
         return ln("norm", x) @ d["token_emb.weight"].T
@@ -305,11 +389,15 @@ def performer():
     for name in list(state):
         if "layers" in name:
             state[name.replace("performer.net", "performer.proj_updater.instance")] = state[name]
-    state["module.net.performer.proj_updater.calls_since_last_redraw"] = Tensor(Storage("Long", [5]), ())
+    state["module.net.performer.proj_updater.calls_since_last_redraw"] = Tensor(
+        Storage("Long", [5]), ()
+    )
     write_model("performer", state, ids, forward(False))
     np.asarray(forward(True), "<f4").tofile(os.path.join(OUT, "performer.text.logits.f32"))
     with open(os.path.join(OUT, "performer.json"), "w") as file:
-        json.dump({"causal": True, "heads": H, "dim_head": D, "nb_features": M, "tie_embed": True}, file)
+        json.dump(
+            {"causal": True, "heads": H, "dim_head": D, "nb_features": M, "tie_embed": True}, file
+        )
         file.write("\n")
 
 

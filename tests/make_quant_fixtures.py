@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Makes tests/fixtures/quant: blocks and their values where the project's data has none.
 
-For Q5_1, Q5_K and Q3_K: random blocks with finite scales (zero, negative and subnormal ones too) and
-what gguf-py (pip install gguf numpy) makes of them. For Q8_0 and Q4_0: values and the blocks that
-gguf-py quantises them to. Run from the repository's root; the result is committed.
+For Q5_1, Q5_K and Q3_K: random blocks with finite scales (zero, negative and subnormal ones too)
+and what gguf-py (pip install gguf numpy) makes of them. For Q8_0 and Q4_0: values and the blocks
+that gguf-py quantises them to. Run from the repository's root; the result is committed.
 """
+
 import pathlib
 
 import gguf

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Writes a random checkpoint of a shape that `performer bench --shape` knows, to measure loading with.
+"""Writes a random checkpoint of a shape that `performer bench --shape` knows, to measure loading
+with.
 
     python3 tests/make_shape_file.py 15M|110M OUT.gguf
 
-F32, with a vocabulary of 32,000 SentencePiece-like pieces. What such a file says is noise; how long it
-takes to open and to say the first token is not. Needs numpy.
+F32, with a vocabulary of 32,000 SentencePiece-like pieces. What such a file says is noise; how
+long it takes to open and to say the first token is not. Needs numpy.
 """
+
 import random
 import sys
 
@@ -41,15 +43,21 @@ def main():
     shape, path = sys.argv[1:]
     C, L, H, F, V = SHAPES[shape]
     keys = {
-        "general.architecture": "llama", "llama.context_length": 1024, "llama.embedding_length": C,
-        "llama.block_count": L, "llama.feed_forward_length": F, "llama.attention.head_count": H,
-        "llama.attention.head_count_kv": H, "llama.rope.dimension_count": C // H,
-        "llama.attention.layer_norm_rms_epsilon": 1e-5, **vocabulary(V),
+        "general.architecture": "llama",
+        "llama.context_length": 1024,
+        "llama.embedding_length": C,
+        "llama.block_count": L,
+        "llama.feed_forward_length": F,
+        "llama.attention.head_count": H,
+        "llama.attention.head_count_kv": H,
+        "llama.rope.dimension_count": C // H,
+        "llama.attention.layer_norm_rms_epsilon": 1e-5,
+        **vocabulary(V),
     }
     rng, tensors = np.random.default_rng(1), {}
 
     def matrix(name, rows, cols):
-        data = (rng.standard_normal((rows, cols), np.float32) / cols ** 0.5).tobytes()
+        data = (rng.standard_normal((rows, cols), np.float32) / cols**0.5).tobytes()
         tensors[f"{name}.weight"] = ((rows, cols), F32, data)
 
     def norm(name):

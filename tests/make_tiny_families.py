@@ -3,11 +3,12 @@
 
     python3 tests/make_tiny_families.py [tests/fixtures/families]
 
-For each: NAME.gguf, NAME.tokens.txt (ids, one a line) and NAME.logits.f32 (little-endian, [tokens][vocab]).
-The logits come from the forward pass below: numpy in float64, written from the papers and as plain as
-possible, and sharing nothing with the C code. Seeds are fixed, so the same files come out every time.
-Needs numpy.
+For each: NAME.gguf, NAME.tokens.txt (ids, one a line) and NAME.logits.f32 (little-endian,
+[tokens][vocab]). The logits come from the forward pass below: numpy in float64, written from the
+papers and as plain as possible, and sharing nothing with the C code. Seeds are fixed, so the same
+files come out every time. Needs numpy.
 """
+
 import os
 import struct
 import sys
@@ -17,7 +18,7 @@ import numpy as np
 F32, F16, Q8_0, BF16 = 0, 1, 8, 30  # ggml's numbers
 U32, I32, FLOAT, BOOL, STRING, ARRAY = 4, 5, 6, 7, 8, 9  # GGUF's
 
-# ---- tensors as files store them -------------------------------------------------------------------
+# ---- tensors as files store them ---------------------------------------------------------------
 
 
 def encode(values, kind):
@@ -31,7 +32,9 @@ def encode(values, kind):
     if kind == BF16:
         bits = x.view(np.uint32)
         bits = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16  # to nearest, ties to even
-        return bits.astype(np.uint16).tobytes(), (bits.astype(np.uint32) << 16).view(np.float32).astype(np.float64)
+        return bits.astype(np.uint16).tobytes(), (bits.astype(np.uint32) << 16).view(
+            np.float32
+        ).astype(np.float64)
     assert kind == Q8_0 and x.shape[-1] % 32 == 0
     blocks = x.reshape(-1, 32)
     scale = (np.abs(blocks).max(axis=1) / 127).astype(np.float16)
@@ -46,7 +49,7 @@ def gguf_string(text):
 
 
 def gguf_value(value):
-    """(type, bytes): bool, int (u32), float (f32), str, or a list of one of str, int (i32), float."""
+    """(type, bytes): bool, int (u32), float (f32), str, or a list of str, int (i32) or float."""
     if isinstance(value, bool):
         return BOOL, struct.pack("<B", value)
     if isinstance(value, int):
@@ -55,8 +58,11 @@ def gguf_value(value):
         return FLOAT, struct.pack("<f", value)
     if isinstance(value, str):
         return STRING, gguf_string(value)
-    kind, each = {str: (STRING, gguf_string), int: (I32, lambda i: struct.pack("<i", i)),
-                  float: (FLOAT, lambda f: struct.pack("<f", f))}[type(value[0])]
+    kind, each = {
+        str: (STRING, gguf_string),
+        int: (I32, lambda i: struct.pack("<i", i)),
+        float: (FLOAT, lambda f: struct.pack("<f", f)),
+    }[type(value[0])]
     return ARRAY, struct.pack("<IQ", kind, len(value)) + b"".join(map(each, value))
 
 
@@ -76,7 +82,7 @@ def write_gguf(path, keys, tensors):
         file.write(head + b"\0" * (-len(head) % 32) + body)
 
 
-# ---- the forward pass ------------------------------------------------------------------------------
+# ---- the forward pass --------------------------------------------------------------------------
 
 
 def norm(x, weight, bias, eps, kind):
@@ -115,7 +121,7 @@ def attention(m, w, layer, x):
 
     if m.get("fused_qkv"):
         qkv = project("attn_qkv")
-        q, k, v = qkv[:, :heads], qkv[:, heads:heads + kv_heads], qkv[:, heads + kv_heads:]
+        q, k, v = qkv[:, :heads], qkv[:, heads : heads + kv_heads], qkv[:, heads + kv_heads :]
     else:
         q, k, v = project("attn_q"), project("attn_k"), project("attn_v")
     if m.get("qk_norm"):
@@ -124,20 +130,23 @@ def attention(m, w, layer, x):
     if m["rope"] != "none":
         pairs = rope_pairs(m["rope"], m.get("rope_dim", D))
         factors = w.get("rope_freqs.weight", np.ones(len(pairs))) * m.get("rope_factor", 1.0)
-        turn = lambda y: np.array([[rotate(head, t, pairs, m["rope_base"], factors) for head in y[t]]
-                                   for t in range(T)])
+        turn = lambda y: np.array(
+            [[rotate(head, t, pairs, m["rope_base"], factors) for head in y[t]] for t in range(T)]
+        )
         q, k = turn(q), turn(k)
     out = np.zeros((T, heads, D))
     for t in range(T):
         for h in range(heads):
             g = h // (heads // kv_heads)
-            scores = k[:t + 1, g] @ q[t, h] / np.sqrt(D)
-            out[t, h] = softmax(scores) @ v[:t + 1, g]
-    return out.reshape(T, -1) @ w[f"{layer}.attn_output.weight"].T + w.get(f"{layer}.attn_output.bias", 0)
+            scores = k[: t + 1, g] @ q[t, h] / np.sqrt(D)
+            out[t, h] = softmax(scores) @ v[: t + 1, g]
+    return out.reshape(T, -1) @ w[f"{layer}.attn_output.weight"].T + w.get(
+        f"{layer}.attn_output.bias", 0
+    )
 
 
 def gelu_tanh(x):
-    return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x ** 3)))
+    return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
 
 
 def silu(x):
@@ -151,7 +160,7 @@ def mlp(m, w, layer, x):
     else:
         act = {"swiglu": silu, "geglu": gelu_tanh}[m["mlp"]]
         if m.get("fused_gate"):
-            gate, up = up[:, :m["F"]], up[:, m["F"]:]
+            gate, up = up[:, : m["F"]], up[:, m["F"] :]
         else:
             gate = x @ w[f"{layer}.ffn_gate.weight"].T
         hidden = act(gate) * up
@@ -163,8 +172,10 @@ def forward(m, w, ids):
     if m.get("scaled_embedding"):
         x = x * np.sqrt(m["C"])
     if "position_embd.weight" in w:
-        x = x + w["position_embd.weight"][:len(ids)]
-    normed = lambda x, name: norm(x, w[f"{name}.weight"], w.get(f"{name}.bias"), m["eps"], m["norm"])
+        x = x + w["position_embd.weight"][: len(ids)]
+    normed = lambda x, name: norm(
+        x, w[f"{name}.weight"], w.get(f"{name}.bias"), m["eps"], m["norm"]
+    )
     for i in range(m["L"]):
         layer = f"blk.{i}"
         x = x + attention(m, w, layer, normed(x, f"{layer}.attn_norm"))
@@ -172,37 +183,154 @@ def forward(m, w, ids):
     return normed(x, "output_norm") @ w.get("output.weight", w["token_embd.weight"]).T
 
 
-# ---- the checkpoints -------------------------------------------------------------------------------
+# ---- the checkpoints ---------------------------------------------------------------------------
 
 RMS = {"norm": "rms", "eps": 1e-5, "L": 2}
 MODELS = {
     # two query heads per KV head, adjacent pairs, an output matrix of its own
-    "llama": {**RMS, "arch": "llama", "C": 24, "F": 40, "heads": 4, "kv_heads": 2, "D": 6, "V": 96,
-              "rope": "adjacent", "rope_base": 10000.0, "mlp": "swiglu", "untied": True, "spm": True, "seed": 1},
+    "llama": {
+        **RMS,
+        "arch": "llama",
+        "C": 24,
+        "F": 40,
+        "heads": 4,
+        "kv_heads": 2,
+        "D": 6,
+        "V": 96,
+        "rope": "adjacent",
+        "rope_base": 10000.0,
+        "mlp": "swiglu",
+        "untied": True,
+        "spm": True,
+        "seed": 1,
+    },
     # Llama 3: factors per pair; a head of 12 dims of which 8 turn, more of them than the width; F16
-    "llama-scaled": {**RMS, "arch": "llama", "C": 32, "F": 40, "heads": 4, "kv_heads": 1, "D": 12, "V": 112,
-                     "rope": "adjacent", "rope_dim": 8, "rope_base": 500000.0, "rope_freqs": True,
-                     "mlp": "swiglu", "type": F16, "seed": 2},
+    "llama-scaled": {
+        **RMS,
+        "arch": "llama",
+        "C": 32,
+        "F": 40,
+        "heads": 4,
+        "kv_heads": 1,
+        "D": 12,
+        "V": 112,
+        "rope": "adjacent",
+        "rope_dim": 8,
+        "rope_base": 500000.0,
+        "rope_freqs": True,
+        "mlp": "swiglu",
+        "type": F16,
+        "seed": 2,
+    },
     # linear scaling of all positions
-    "llama-linear": {**RMS, "arch": "llama", "C": 16, "F": 24, "heads": 2, "kv_heads": 2, "D": 8, "V": 96,
-                     "rope": "adjacent", "rope_base": 10000.0, "rope_factor": 4.0, "mlp": "swiglu", "spm": True,
-                     "seed": 3},
+    "llama-linear": {
+        **RMS,
+        "arch": "llama",
+        "C": 16,
+        "F": 24,
+        "heads": 2,
+        "kv_heads": 2,
+        "D": 8,
+        "V": 96,
+        "rope": "adjacent",
+        "rope_base": 10000.0,
+        "rope_factor": 4.0,
+        "mlp": "swiglu",
+        "spm": True,
+        "seed": 3,
+    },
     # biases of q, k and v, three query heads per KV head
-    "qwen2": {**RMS, "arch": "qwen2", "C": 24, "F": 40, "heads": 6, "kv_heads": 2, "D": 4, "V": 112,
-              "rope": "halves", "rope_base": 1000000.0, "mlp": "swiglu", "qkv_bias": True, "eps": 1e-6, "seed": 4},
+    "qwen2": {
+        **RMS,
+        "arch": "qwen2",
+        "C": 24,
+        "F": 40,
+        "heads": 6,
+        "kv_heads": 2,
+        "D": 4,
+        "V": 112,
+        "rope": "halves",
+        "rope_base": 1000000.0,
+        "mlp": "swiglu",
+        "qkv_bias": True,
+        "eps": 1e-6,
+        "seed": 4,
+    },
     # norms of q and k, heads wider than width / heads
-    "qwen3": {**RMS, "arch": "qwen3", "C": 24, "F": 32, "heads": 4, "kv_heads": 2, "D": 12, "V": 112,
-              "rope": "halves", "rope_base": 1000000.0, "mlp": "swiglu", "qk_norm": True, "eps": 1e-6, "seed": 5},
-    "gpt2": {**RMS, "norm": "layer", "arch": "gpt2", "C": 24, "F": 64, "heads": 3, "kv_heads": 3, "D": 8, "V": 112,
-             "rope": "none", "mlp": "gelu", "fused_qkv": True, "qkv_bias": True, "biases": True, "seed": 6},
+    "qwen3": {
+        **RMS,
+        "arch": "qwen3",
+        "C": 24,
+        "F": 32,
+        "heads": 4,
+        "kv_heads": 2,
+        "D": 12,
+        "V": 112,
+        "rope": "halves",
+        "rope_base": 1000000.0,
+        "mlp": "swiglu",
+        "qk_norm": True,
+        "eps": 1e-6,
+        "seed": 5,
+    },
+    "gpt2": {
+        **RMS,
+        "norm": "layer",
+        "arch": "gpt2",
+        "C": 24,
+        "F": 64,
+        "heads": 3,
+        "kv_heads": 3,
+        "D": 8,
+        "V": 112,
+        "rope": "none",
+        "mlp": "gelu",
+        "fused_qkv": True,
+        "qkv_bias": True,
+        "biases": True,
+        "seed": 6,
+    },
     # everything fused, grouped queries, part of a head turns; Q8_0
-    "phi3": {**RMS, "arch": "phi3", "C": 32, "F": 64, "heads": 4, "kv_heads": 2, "D": 8, "V": 96,
-             "rope": "halves", "rope_dim": 6, "rope_base": 10000.0, "mlp": "swiglu", "fused_qkv": True,
-             "fused_gate": True, "untied": True, "sliding_window": 64, "spm": True, "type": Q8_0, "seed": 7},
+    "phi3": {
+        **RMS,
+        "arch": "phi3",
+        "C": 32,
+        "F": 64,
+        "heads": 4,
+        "kv_heads": 2,
+        "D": 8,
+        "V": 96,
+        "rope": "halves",
+        "rope_dim": 6,
+        "rope_base": 10000.0,
+        "mlp": "swiglu",
+        "fused_qkv": True,
+        "fused_gate": True,
+        "untied": True,
+        "sliding_window": 64,
+        "spm": True,
+        "type": Q8_0,
+        "seed": 7,
+    },
     # one KV head for all, a head of its own size, GELU in the gate, scaled embeddings; BF16
-    "gemma": {**RMS, "arch": "gemma", "C": 24, "F": 40, "heads": 2, "kv_heads": 1, "D": 16, "V": 96,
-              "rope": "halves", "rope_base": 10000.0, "mlp": "geglu", "scaled_embedding": True, "spm": True,
-              "eps": 1e-6, "type": BF16, "seed": 8},
+    "gemma": {
+        **RMS,
+        "arch": "gemma",
+        "C": 24,
+        "F": 40,
+        "heads": 2,
+        "kv_heads": 1,
+        "D": 16,
+        "V": 96,
+        "rope": "halves",
+        "rope_base": 10000.0,
+        "mlp": "geglu",
+        "scaled_embedding": True,
+        "spm": True,
+        "eps": 1e-6,
+        "type": BF16,
+        "seed": 8,
+    },
 }
 CONTEXT, TOKENS = 64, 24
 
@@ -256,37 +384,76 @@ def make_weights(m):
 
 
 def spm_vocabulary(V):
-    """SentencePiece BPE without byte fallback: control tokens, the space, letters, pairs of letters."""
-    letters = [chr(c) for c in range(ord("a"), ord("z") + 1)] + list("ABCDEFGHIJKLMNOPQRSTUVWXYZ.,!?'\"-\n")
+    """SentencePiece BPE without byte fallback: control tokens, space, letters, pairs of letters."""
+    letters = [chr(c) for c in range(ord("a"), ord("z") + 1)] + list(
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZ.,!?'\"-\n"
+    )
     pairs = ["th", "he", "in", "er", "an", "\u2581t", "\u2581a", "the", "\u2581the"]
     pieces = ["<unk>", "<s>", "</s>"] + pairs + ["\u2581"] + letters
     pieces += [f"<unused{i}>" for i in range(V - len(pieces))]
     types = [2, 3, 3] + [5 if p.startswith("<unused") else 1 for p in pieces[3:]]
     scores = [0.0] * 3 + [-float(i) for i in range(len(pieces) - 3)]
-    return {"tokenizer.ggml.model": "llama", "tokenizer.ggml.tokens": pieces, "tokenizer.ggml.scores": scores,
-            "tokenizer.ggml.token_type": types, "tokenizer.ggml.bos_token_id": 1,
-            "tokenizer.ggml.eos_token_id": 2, "tokenizer.ggml.unknown_token_id": 0}
+    return {
+        "tokenizer.ggml.model": "llama",
+        "tokenizer.ggml.tokens": pieces,
+        "tokenizer.ggml.scores": scores,
+        "tokenizer.ggml.token_type": types,
+        "tokenizer.ggml.bos_token_id": 1,
+        "tokenizer.ggml.eos_token_id": 2,
+        "tokenizer.ggml.unknown_token_id": 0,
+    }
 
 
 def bpe_vocabulary(V):
     """Byte-level BPE over printable ASCII, the space and the newline, with a dozen merges."""
-    merges = ["t h", "h e", "i n", "e r", "a n", "\u0120 t", "\u0120 a", "th e", "\u0120t he", "o u", "r e", "n d",
-              "\u0120 s", "i s", "o n"]
-    pieces = [chr(c) for c in range(33, 127)] + ["\u0120", "\u010a"] + [m.replace(" ", "") for m in merges]
+    merges = [
+        "t h",
+        "h e",
+        "i n",
+        "e r",
+        "a n",
+        "\u0120 t",
+        "\u0120 a",
+        "th e",
+        "\u0120t he",
+        "o u",
+        "r e",
+        "n d",
+        "\u0120 s",
+        "i s",
+        "o n",
+    ]
+    pieces = (
+        [chr(c) for c in range(33, 127)]
+        + ["\u0120", "\u010a"]
+        + [m.replace(" ", "") for m in merges]
+    )
     pieces += ["<|end|>"]
     assert len(pieces) == V
-    return {"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "gpt-2", "tokenizer.ggml.tokens": pieces,
-            "tokenizer.ggml.token_type": [1] * (V - 1) + [3], "tokenizer.ggml.merges": merges,
-            "tokenizer.ggml.bos_token_id": V - 1, "tokenizer.ggml.eos_token_id": V - 1}
+    return {
+        "tokenizer.ggml.model": "gpt2",
+        "tokenizer.ggml.pre": "gpt-2",
+        "tokenizer.ggml.tokens": pieces,
+        "tokenizer.ggml.token_type": [1] * (V - 1) + [3],
+        "tokenizer.ggml.merges": merges,
+        "tokenizer.ggml.bos_token_id": V - 1,
+        "tokenizer.ggml.eos_token_id": V - 1,
+    }
 
 
 def make_keys(name, m):
     a = m["arch"]
     eps = "layer_norm_epsilon" if m["norm"] == "layer" else "layer_norm_rms_epsilon"
-    keys = {"general.architecture": a, "general.name": f"tiny random {name}",
-            f"{a}.block_count": m["L"], f"{a}.context_length": CONTEXT, f"{a}.embedding_length": m["C"],
-            f"{a}.feed_forward_length": m["F"], f"{a}.attention.head_count": m["heads"],
-            f"{a}.attention.{eps}": m["eps"]}
+    keys = {
+        "general.architecture": a,
+        "general.name": f"tiny random {name}",
+        f"{a}.block_count": m["L"],
+        f"{a}.context_length": CONTEXT,
+        f"{a}.embedding_length": m["C"],
+        f"{a}.feed_forward_length": m["F"],
+        f"{a}.attention.head_count": m["heads"],
+        f"{a}.attention.{eps}": m["eps"],
+    }
     if m["kv_heads"] != m["heads"]:
         keys[f"{a}.attention.head_count_kv"] = m["kv_heads"]
     if m["D"] * m["heads"] != m["C"]:

@@ -1,12 +1,12 @@
-# tests/tap.sh - for shell tests: source it, then end each case with one of these.
+# tests/tap.sh - TAP for shell tests: source it, then report each case with one of these.
 #
 #   . tests/tap.sh
 #   ok "what was shown"                     not_ok "what should have been" "detail ..."
 #   skip "what" "why"                       check "what" COMMAND ARGUMENTS...
 #   equal "what" "$expected" "$actual"      match "what" 'extended regex' "$text"
 #
-# Runs from the repository root. $performer is the program under test, $tmp an empty folder that is
-# removed at the end. The plan (1..N) is printed at exit; a script that ends early (set -e) fails.
+# Tests run from the repository root. $performer is the program under test, $tmp an empty folder
+# that is removed at the end. The plan (1..N) is printed at exit.
 # shellcheck shell=bash disable=SC2034,SC2154
 set -u
 
@@ -32,7 +32,7 @@ skip() {
     echo "ok $tap_cases - $1 # SKIP $2"
 }
 
-# The command must succeed; what it prints is shown if it does not.
+# The command must succeed; if it does not, what it printed is shown.
 check() {
     local what=$1 said code
     shift

@@ -102,7 +102,7 @@ static float largest_difference(const float *a, const float *b, size_t n) {
     return largest;
 }
 
-/* d = 1, q = k = 1: every key weighs the same for every draw, so the rows are running means of v. */
+/* d = 1, q = k = 1: all keys have the same weight in every draw: rows are running means of v. */
 static void equal_keys_give_running_means(void **state) {
     (void)state;
     problem p = make_problem(3, 1, 1, 1, 1);
@@ -348,7 +348,7 @@ static void an_endless_window_is_softmax(void **state) {
     free_problem(&p);
 }
 
-/* Averaged over draws, numerator and denominator converge to softmax's; with small Z so does the row. */
+/* Averaged over draws, numerator and denominator converge to softmax's, and for small Z the row. */
 static void many_features_converge_to_softmax(void **state) {
     (void)state;
     problem p = make_problem(60, 2, 1, 8, 0.6f);

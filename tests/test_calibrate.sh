@@ -87,8 +87,8 @@ else
     skip "the package gguf reads the file" "python3 has no gguf"
 fi
 
-# Ctrl-C: a message, and the file that had the output's name before is still there. The options make
-# the pass that is interrupted by far the longest.
+# Ctrl-C: a sentence, and the file that was there before is still there. The options make the pass
+# that is to be interrupted by far the longest; it is reached after little work.
 for _ in {1..400}; do cat models/weights/sample.txt; done >"$tmp/long.txt"
 interrupt() { # "what" OPTIONS...
     local what=$1 pid
@@ -99,11 +99,8 @@ interrupt() { # "what" OPTIONS...
     "$performer" calibrate $model -o "$tmp/there/out.gguf" -q "$@" >"$tmp/out" 2>"$tmp/err" &
     pid=$!
     set +m
-    for _ in {1..200}; do # until the model is mapped; Ctrl-C is heard by then
-        grep -q tales-softmax /proc/$pid/maps 2>/dev/null && break
-        sleep 0.02
-    done
-    sleep "$pause"
+    await grep -q tales-softmax /proc/$pid/maps 2>/dev/null # Ctrl-C is heard by then
+    await worked $pid "$work"
     kill -INT $pid 2>/dev/null
     wait $pid
     equal "Ctrl-C in $what: exit 1, a sentence, no output" "1  old out.gguf" \
@@ -111,10 +108,10 @@ interrupt() { # "what" OPTIONS...
     equal "... one" "performer: interrupted; $tmp/there/out.gguf is not written" "$(cat "$tmp/err")"
     rm -r "$tmp/there"
 }
-pause=0.1
+work=10
 interrupt "the survey" --file "$tmp/long.txt" --no-fit --no-budget --length 512 --texts 10000
-pause=1
-interrupt "the trial" --file "$tmp/text.txt" --length 64 --texts 2 --features 8 --window 8 --steps 100000
-interrupt "the fit" --file "$tmp/text.txt" --length 64 --texts 2 --features 8 --window 8 --steps 100000 \
-    --no-budget
+work=100
+long_fit=(--file "$tmp/text.txt" --length 64 --texts 2 --features 8 --window 8 --steps 100000)
+interrupt "the trial" "${long_fit[@]}"
+interrupt "the fit" "${long_fit[@]}" --no-budget
 interrupt "the texts that the model writes" --length 100000

@@ -5,8 +5,8 @@
 families=tests/fixtures/families
 text="the hat and the cat sat on a mat"
 
-# Lines of more than 80 characters (not bytes), and numbers that are none.
-too_wide() { LC_ALL=C.UTF-8 awk 'length > 80'; }
+# Lines of more than 80 characters (not bytes), and numbers that are not numbers.
+too_wide() { LC_ALL=C.UTF-8 grep -E '^.{81}'; }
 no_numbers() { grep -inwE 'nan|-nan|inf|-inf|infinity'; }
 
 # "  in FILE: FUNCTION": the function must be defined there.
@@ -15,6 +15,46 @@ lost_functions() {
         while read -r file function; do
             grep -qE "^[a-z].*\b$function\(" "$file" || echo "$file: $function"
         done
+}
+
+# The steps of a run, each with the functions that it names: "TITLE<tab>FILE<tab>FUNCTION".
+named_functions() {
+    awk '/^[0-9]+\. / { title = $0; sub(/^[0-9]+\. /, "", title) }
+        /^ +in [a-z0-9_\/]+\.c: / { sub(/:$/, "", $2); print title "\t" $2 "\t" $3 }'
+}
+# The lines of a function: body FILE FUNCTION
+body() {
+    awk -v name="$2" '!on && /^[a-z]/ && index($0, name "(") { on = 1 }
+        on; on && /^}/ { exit }' "$1"
+}
+
+# A step must name a function that computes it: one whose body says what is listed below. Prints the
+# steps that are missing, and those that name only other functions.
+wrong_functions() { # FILE, what named_functions printed
+    local title needed step file function found there
+    while IFS='|' read -r title needed; do
+        found='' there=''
+        while IFS=$'\t' read -r step file function; do
+            [[ $step == *$title* ]] || continue
+            there=yes
+            body "$file" "$function" | grep -E -- "$needed" >/dev/null && found=yes
+        done <"$1"
+        [ -n "$there" ] || echo "no step: $title"
+        [ -n "$found" ] || echo "$title: no function says $needed"
+    done <<'STEPS'
+text to tokens|add_bos
+token to a vector|embedding
+norm before attention|rms_norm
+Query, key and value|layer->k
+Where the token stands|angles
+Exact attention|exp
+random features instead|omega
+S and z|z\[m\]
+side by side|den
+residual stream, and the MLP|layer->down
+next token|logits
+orthogonal|orthogonal
+STEPS
 }
 
 # The best logits under softmax and favor in the JSON of explain against eval --logits.
@@ -49,11 +89,15 @@ for model in "$families"/*.gguf; do
     match "$name: from tokens" '^1\. From text to tokens' "$out"
     match "$name: to what it costs" '^1[0-9]\. What it costs' "$out"
     equal "$name: the functions named are there" "" "$(lost_functions <"$tmp/out")"
+    [ "$name" = llama ] && cp "$tmp/out" "$tmp/llama"
     check "$name: logits under softmax as eval's" \
         best_logits_agree "$model" "$families/$name.tokens.txt" softmax
     check "$name: logits under favor as eval's" \
         best_logits_agree "$model" "$families/$name.tokens.txt" favor
 done
+
+named_functions <"$tmp/llama" >"$tmp/steps"
+equal "the functions named compute what their steps say" "" "$(wrong_functions "$tmp/steps")"
 
 # Every layer and head; what leads; maps; windows.
 model=$families/llama.gguf

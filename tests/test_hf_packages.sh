@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tests/test_hf_packages.sh - Hugging Face folders against the PyPI packages of Hugging Face, where they are.
+# tests/test_hf_packages.sh - Hugging Face folders, compared with Hugging Face's own packages.
 set -u
 if ! command -v python3 >/dev/null; then
     echo "ok 1 - Hugging Face's packages # SKIP there is no python3"

@@ -1,4 +1,4 @@
-/* floor 6.1 - tests of the random features: closed forms of mean and variance, and golden values. */
+/* floor 6.1 - tests of random features: closed forms of mean and variance, and golden values. */
 #include "testing.h"
 
 #include "memory.h"
@@ -141,7 +141,7 @@ static void relu_and_elu_estimate_their_kernels(void **state) {
     assert_true(fabs(estimate(e, x, y, elu).mean - elu) < 1e-5);
 }
 
-/* S(Z, d) of FAVOR.md, the mean product of two orthogonal features. */
+/* S(Z, d) of docs/favor.md, "Exact values": the mean product of two orthogonal features. */
 static double orthogonal_series(double Z, double d) {
     double sum = 0;
     for (int a = 0; a < 60; a++) {
@@ -226,8 +226,8 @@ static void assert_close(float got, float want) {
     assert_true(fabsf(got - want) <= 1e-4f * fabsf(want) + 1e-7f);
 }
 
-/* Features as reference code makes them: keys stabilised by the maximum over the whole text, epsilon
- * inside, m^-1/2 outside. (The engine streams; this is the helper that reproduces the goldens.) */
+/* Features as reference code makes them, to reproduce its goldens: keys stabilised by the maximum
+ * over the whole text, epsilon inside, m^-1/2 outside. (The engine streams.) */
 static void whole_text_features(const float *rows, size_t n, size_t d, size_t m, const float *omega,
                                 bool keys, float epsilon, float *phi) {
     pf_features features = {

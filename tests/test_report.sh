@@ -14,7 +14,9 @@ equal "it loads nothing from elsewhere" 0 \
 for id in numbers texts attention divergence layers z features length; do
     check "there is a section $id" grep -q "<section id=\"$id\"" "$report"
 done
-equal "every drawing has a role and a name" "$(grep -oE '<svg [^>]*viewBox' "$report" | wc -l)" \
+drawings=$(grep -oE '<svg [^>]*viewBox' "$report" | wc -l)
+check "there are drawings: $drawings" test "$drawings" -ge 7 # a chart each, and more for the heads
+equal "every drawing has a role and a name" "$drawings" \
     "$(grep -oE '<svg [^>]*role="img" aria-labelledby="[^"]+">' "$report" | wc -l)"
 equal "no id is there twice" "" "$(grep -oE ' id="[^"]+"' "$report" | sort | uniq -d)"
 

@@ -113,7 +113,8 @@ refused "... under favor, two threads" 1 'inf.gguf: the tensor' \
     generate "$tmp/inf.gguf" -q --attention favor --threads 2
 refused "a value too large for f16" 1 'tensor .* value of 1.6.*e\+06, too large for f16' \
     convert "$tmp/large.gguf" -o "$tmp/small/f16.gguf" --type f16 -q
-refused "a NaN in convert" 1 'is NaN or infinite' convert "$tmp/nan.gguf" -o "$tmp/small/f16.gguf" --type f16 -q
+refused "a NaN in convert" 1 'is NaN or infinite' \
+    convert "$tmp/nan.gguf" -o "$tmp/small/f16.gguf" --type f16 -q
 equal "... leaves no file" "" "$(ls "$tmp/small")"
 
 # Settings at the edge of their range.

@@ -204,7 +204,7 @@ static void every_failing_allocation_is_a_clean_error(void **state) {
     }
 }
 
-/* A redraw in mid-text needs memory as the text grows. What was read before it ran out stays read. */
+/* A redraw in mid-text needs memory as the text grows. If it runs out, what was read stays read. */
 static void memory_that_runs_out_in_a_text_leaves_whole_chunks(void **state) {
     (void)state;
     enum { CHUNK = 8, LONG = 600 };

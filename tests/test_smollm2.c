@@ -1,7 +1,7 @@
-/* floor 6.1 - tests of a real pretrained model: SmolLM2-135M-Instruct (`make smollm2`) and its goldens.
+/* floor 6.1 - tests of a real pretrained model: SmolLM2-135M-Instruct (`make smollm2`).
  *
- * Logits, loss and greedy texts by a float64 forward, on the float path; loss and clear choices on the
- * int8 path. */
+ * Its goldens come from a float64 forward pass. The float path must give their logits, loss and
+ * greedy texts; the int8 path their loss and their clear choices. */
 #include "testing.h"
 
 #include "load.h"

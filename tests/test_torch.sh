@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tests/test_torch.sh - PyTorch files through the program: convert --config, running one as it is, refusals.
+# tests/test_torch.sh - PyTorch files: convert --config, running one as it is, refusals.
 . tests/lib.sh
 
 pth=tests/fixtures/pth
@@ -8,7 +8,8 @@ run convert $pth/performer.pt --config $pth/performer.json -o "$tmp/p.gguf" -q
 equal "a performer-pytorch model converts" 0 "$code"
 run eval "$tmp/p.gguf" --tokens $pth/performer.tokens.txt --logits "$tmp/running.f32" -q
 close "its logits, nothing looks ahead" 1e-4 "$tmp/running.f32" $pth/performer.logits.f32
-run eval "$tmp/p.gguf" --tokens $pth/performer.tokens.txt --logits "$tmp/text.f32" --stabilizer text -q
+run eval "$tmp/p.gguf" --tokens $pth/performer.tokens.txt --logits "$tmp/text.f32" \
+    --stabilizer text -q
 close "its logits, as the library computes them" 1e-4 "$tmp/text.f32" $pth/performer.text.logits.f32
 run eval $pth/nanogpt.pt --tokens $pth/nanogpt.tokens.txt --logits "$tmp/logits.f32" -q
 close "nanoGPT runs as it is" 1e-4 "$tmp/logits.f32" $pth/nanogpt.logits.f32

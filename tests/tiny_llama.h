@@ -1,4 +1,4 @@
-/* floor 6.1 - tiny llama: a model put together in memory, whole or damaged, for the tests of load. */
+/* floor 6.1 - tiny llama: a model made in memory, whole or damaged, for the tests of load. */
 #ifndef PF_TINY_LLAMA_H
 #define PF_TINY_LLAMA_H
 

@@ -14,7 +14,7 @@ void terminal_start(void);
 /* Names the file that stays mapped while the program runs, for the message that ends it if the file
  * is truncated meanwhile. Borrowed. */
 void terminal_reading(const char *path);
-/* From now on the first Ctrl-C only sets a flag: for commands that can stop with partial results. */
+/* From now on the first Ctrl-C only sets a flag: for commands that can stop half-way. */
 void terminal_catch_interrupt(void);
 bool terminal_interrupted(void);
 /* From now on every Ctrl-C only sets the flag, and interrupts a blocked read. */

@@ -32,8 +32,8 @@ const char *cell(double x, int width, char *text);
 const char *cell_of_log(int sign, double log, int width, char *text);
 
 /* Writes a token, quoted and escaped, cut or padded to `width` columns, to text [TOKEN_SIZE] and
- * returns it; without a tokenizer, the token's id. For text_page_paragraph, give the most columns as a
- * negative width: the token is then not padded, and lines do not break at its spaces. */
+ * returns it; without a tokenizer, the token's id. For text_page_paragraph, give the largest width
+ * as a negative number: the token is then not padded, and lines do not break at its spaces. */
 const char *token_cell(const pf_tokenizer *tokenizer, int32_t id, int width, char *text);
 
 #endif

@@ -1,4 +1,4 @@
-/* floor 5.5 - scaling print: the measurements as a table, CSV or JSON. */
+/* floor 5.6 - scaling print: the measurements as a table, CSV or JSON. */
 #include "scaling.h"
 
 #include "resources.h"
