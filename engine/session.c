@@ -148,13 +148,20 @@ size_t pf_session_position(const pf_session *s) { return s->position; }
 const pf_session_options *pf_session_get_options(const pf_session *s) { return &s->options; }
 const pf_model *pf_session_model(const pf_session *s) { return s->model; }
 size_t pf_session_state_bytes(const pf_session *s) {
-    return pf_attention_state_bytes(s->attention);
+    return pf_attention_state_bytes(s->attention, s->position);
 }
 
 size_t pf_state_bytes(const pf_model *model, const pf_session_options *options) {
     pf_attention_config config =
         pf_attention_configure(model, options->attention, options->context);
-    return pf_attention_planned_bytes(&config);
+    pf_attention_bytes bytes = pf_attention_planned_bytes(&config);
+    return bytes.constant + bytes.per_token * options->context;
+}
+
+size_t pf_state_bytes_per_token(const pf_model *model, const pf_session_options *options) {
+    pf_attention_config config =
+        pf_attention_configure(model, options->attention, options->context);
+    return pf_attention_planned_bytes(&config).per_token;
 }
 
 pf_session_stats pf_session_get_stats(const pf_session *s) {

@@ -8,7 +8,8 @@
  *   pf_session_free(session);
  *
  * Any number of sessions may share a model, each used by one thread at a time. append(1 token)
- * allocates nothing.
+ * allocates nothing, unless heads are exact over the whole text: then memory for 256 tokens at a
+ * time.
  */
 #ifndef PF_SESSION_H
 #define PF_SESSION_H
@@ -66,11 +67,14 @@ size_t pf_session_room(const pf_session *session);
 const pf_session_options *pf_session_get_options(const pf_session *session);
 const pf_model *pf_session_model(const pf_session *session);
 
-/* Bytes kept per sequence: sums, normalisers, maxima, sinks and windows, or the KV cache; and the
- * keys and values that a redraw in mid-text needs. What is allocated, not what is filled. */
+/* Bytes of state kept for the text read so far: sums, normalisers, maxima, sinks and windows, or
+ * the KV cache; and the keys and values that a redraw in mid-text needs. Counts what is allocated,
+ * except that of exact heads (PF_WINDOW_ALL), whose caches grow, it counts the part in use. */
 size_t pf_session_state_bytes(const pf_session *session);
-/* The same without making a session. */
+/* The same for a text of options.context tokens, without making a session; and by how much each
+ * token of it adds to that (0 without exact heads). */
 size_t pf_state_bytes(const pf_model *model, const pf_session_options *options);
+size_t pf_state_bytes_per_token(const pf_model *model, const pf_session_options *options);
 
 typedef struct pf_session_stats {
     uint64_t bad_denominators; /* rows whose denominator was not positive (attention.h says what

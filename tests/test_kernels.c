@@ -1,6 +1,7 @@
 /* floor 6.2 - test of the kernels on floats: every table that this machine can run against the
  * plain one. */
 #include "kernel_testing.h"
+#include "quant.h"
 
 /* ---- vectors ---- */
 
@@ -215,6 +216,11 @@ static void cached_rows_of(const pf_kernels *fast, pf_type type, size_t n, size_
         plain()->to_f16(half, values, n * D);
         cached.data = half;
         pf_free(values);
+    } else if (type == PF_Q8_0) {
+        float *values = floats(n * D);
+        cached.data = (char *)rows + 1;
+        assert_true(pf_quantize_row(PF_Q8_0, values, (char *)rows + 1, n * D));
+        pf_free(values);
     }
     guarded fast_scores = guarded_new(G * ld), fast_out = guarded_new(G * D);
     plain()->scores(q, G, cached, 0.3f, scores, ld);
@@ -230,11 +236,13 @@ static void cached_rows_of(const pf_kernels *fast, pf_type type, size_t n, size_
 }
 
 static void cached_rows(const pf_kernels *fast) {
-    const size_t dims[] = {1, 8, 12, 16, 33, 48, 64, 80, 130, 300};
+    const size_t dims[] = {1, 8, 12, 16, 32, 33, 48, 64, 80, 96, 130, 256, 300};
     for (size_t j = 0; j < sizeof dims / sizeof dims[0]; j++)
         for (size_t G = 1; G <= 9; G++) {
             cached_rows_of(fast, PF_F32, 1 + pf_rng_u64(&rng) % 90, dims[j], G);
             cached_rows_of(fast, PF_F16, 1 + pf_rng_u64(&rng) % 90, dims[j], G);
+            if (dims[j] % 32 == 0)
+                cached_rows_of(fast, PF_Q8_0, 1 + pf_rng_u64(&rng) % 90, dims[j], G);
         }
 }
 

@@ -1,4 +1,4 @@
-/* floor 1.16 - attention of a layer: each member of the team computes the heads that are its share.
+/* floor 1.17 - attention of a layer: each member of the team computes the heads that are its share.
  *
  * One token goes through pf_head_append_token, the definition. The rest is acceleration: blocks of
  * tokens, heads that several members share; and upkeep: features that are redrawn. */
@@ -9,6 +9,7 @@
 
 bool pf_attention_begin(pf_attention *a, size_t position, size_t T, pf_error *error) {
     pf_attention_compute_angles(a, position, T);
+    if (!pf_kv_pool_reserve(&a->pool, position + T, error)) return false;
     if (!pf_attention_redraws_in_text(a)) return true;
     for (size_t i = 0; i < pf_attention_n_heads(&a->config); i++) {
         pf_head *head = &a->heads[i];

@@ -1,4 +1,4 @@
-/* floor 1.13 - attention of a whole model: the state of all layers and heads, one interface for
+/* floor 1.14 - attention of a whole model: the state of all layers and heads, one interface for
  * every kind.
  *
  * State. Per layer and KV head a session keeps
@@ -47,8 +47,9 @@ typedef struct pf_head_view {
 } pf_head_view;
 pf_head_view pf_attention_view(const pf_attention *attention, uint32_t layer, uint32_t kv_head);
 
-/* Bytes of state allocated per sequence (pf_attention_planned_bytes tells them in advance). */
-size_t pf_attention_state_bytes(const pf_attention *attention);
+/* Bytes of state of a text of `position` tokens (pf_attention_planned_bytes tells them in advance):
+ * what is allocated, but of caches that grow only the part in use. */
+size_t pf_attention_state_bytes(const pf_attention *attention, size_t position);
 
 uint64_t pf_attention_bad_denominators(const pf_attention *attention);
 uint64_t pf_attention_redraws(const pf_attention *attention); /* in mid-text, summed over layers */

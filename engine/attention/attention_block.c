@@ -1,7 +1,7 @@
-/* floor 1.11 - attention of many tokens: one KV head, in blocks that run as matrix products. */
+/* floor 1.12 - attention of many tokens: one KV head, in blocks that run as matrix products. */
 #include "attention_block.h"
 
-#include "attention_exact.h"
+#include "cached_attention.h"
 #include "favor_state_block.h"
 
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
@@ -22,19 +22,10 @@ static void finish_rows(const pf_attention_config *c, pf_head_scratch *s, size_t
                            out + t * pf_attention_stride_q(c) + g * D);
 }
 
-/* What T queries see of the slots [slot, slot + n): query t those up to last + t (exclusive). */
-static void read_cache(const pf_attention_config *c, const pf_head *head, pf_head_scratch *s,
-                       const float *q, size_t T, size_t slot, size_t n, ptrdiff_t last) {
-    if (n == 0) return;
-    pf_exact_rows(q, T, pf_kv_cache_keys(&head->cache, slot, n),
-                  pf_kv_cache_values(&head->cache, slot, n), -(ptrdiff_t)T, last,
-                  c->model->attention_scale, s->scores, s->exact);
-}
-
 /* ---- while nothing leaves: position j is in slot j ---- */
 
-bool pf_head_fills(const pf_attention_config *c, const pf_head *head, size_t p, size_t T) {
-    return p + T <= c->options.sinks + head->window;
+bool pf_head_fills(const pf_head *head, size_t p, size_t T) {
+    return p + T <= head->sinks + head->window;
 }
 
 void pf_head_store(const pf_attention_config *c, pf_head *head, pf_head_scratch *s, size_t p,
@@ -49,12 +40,15 @@ void pf_head_store(const pf_attention_config *c, pf_head *head, pf_head_scratch 
 
 void pf_head_read(const pf_attention_config *c, const pf_head *head, pf_head_scratch *s, size_t p,
                   size_t T, size_t g, const float *q, const float *v, float *out) {
-    size_t D = c->model->head_dim, S = smaller(c->options.sinks, p + T);
+    size_t D = c->model->head_dim, S = smaller(head->sinks, p + T);
+    ptrdiff_t position = (ptrdiff_t)p;
+    float scale = c->model->attention_scale;
     place_rows(c, s, p, T, g, q);
     pf_partial_clear(s->exact, T, D);
     pf_partial_clear(s->tail, T, D);
-    read_cache(c, head, s, s->q_sink, T, 0, S, (ptrdiff_t)p + 1);
-    read_cache(c, head, s, s->q, T, S, p + T - S, (ptrdiff_t)p + 1 - (ptrdiff_t)S);
+    pf_cached_rows(&head->cache, 0, S, s->q_sink, T, position + 1, scale, s->scores, s->exact);
+    pf_cached_rows(&head->cache, S, p + T, s->q, T, position + 1 - (ptrdiff_t)S, scale, s->scores,
+                   s->exact);
     finish_rows(c, s, T, g, 0, v, out);
 }
 
@@ -66,7 +60,7 @@ static void gather_window(const pf_attention_config *c, const pf_head *head, pf_
                           size_t p, size_t T, const float *k, const float *v) {
     size_t D = c->model->head_dim, W = head->window, stride = pf_attention_stride_kv(c);
     for (size_t i = 0; i < W; i++)
-        pf_kv_cache_get(&head->cache, pf_head_slot(c, head, p + i - W), s->K + i * D, s->V + i * D);
+        pf_kv_cache_get(&head->cache, pf_head_slot(head, p + i - W), s->K + i * D, s->V + i * D);
     for (size_t t = 0; t < T; t++) {
         float *key = s->K + (W + t) * D, *value = s->V + (W + t) * D;
         memcpy(key, k + t * stride, D * sizeof *key);
@@ -83,8 +77,8 @@ static void store_window(const pf_attention_config *c, pf_head *head, const floa
                          const float *V, size_t p, size_t T) {
     size_t D = c->model->head_dim;
     for (size_t t = 0; t < T; t++) {
-        if (p + t >= c->options.sinks && t + head->window < T) continue;
-        pf_kv_cache_put(&head->cache, pf_head_slot(c, head, p + t), K + t * D, V + t * D);
+        if (p + t >= head->sinks && t + head->window < T) continue;
+        pf_kv_cache_put(&head->cache, pf_head_slot(head, p + t), K + t * D, V + t * D);
     }
 }
 
@@ -115,11 +109,12 @@ static size_t take_leaving_keys(const pf_attention_config *c, pf_head *head, pf_
 static void append_steady_query(const pf_attention_config *c, const pf_head *head,
                                 pf_head_scratch *s, const pf_favor_state *tail, size_t g, size_t p,
                                 size_t T, const float *q, const float *v, float *out) {
-    size_t D = c->model->head_dim, W = head->window, S = c->options.sinks;
+    size_t D = c->model->head_dim, W = head->window, S = head->sinks;
     place_rows(c, s, p, T, g, q);
     pf_partial_clear(s->exact, T, D);
     pf_partial_clear(s->tail, T, D);
-    read_cache(c, head, s, s->q_sink, T, 0, S, (ptrdiff_t)S);
+    pf_cached_rows(&head->cache, 0, S, s->q_sink, T, (ptrdiff_t)S, c->model->attention_scale,
+                   s->scores, s->exact);
     if (W > 0) /* query t sees rows t + 1 ... t + W */
         pf_exact_rows(s->q, T, (pf_matrix){PF_F32, W + T, D, s->K},
                       (pf_matrix){PF_F32, W + T, D, s->V}, 1, (ptrdiff_t)W + 1,
@@ -128,7 +123,7 @@ static void append_steady_query(const pf_attention_config *c, const pf_head *hea
         pf_features_apply(&head->features.q[g], s->q_features, D, T, s->phi_q, s->tail.scale,
                           s->features);
         pf_favor_state_read(tail, s->phi_k, s->V, D, T, s->phi_q, s->rescale,
-                            pf_head_folded(c, head, p), s->products, s->tail);
+                            pf_head_folded(head, p), s->products, s->tail);
     }
     finish_rows(c, s, T, g, pf_head_denominator_floor(head), v, out);
 }
@@ -156,7 +151,7 @@ static size_t append_steady(const pf_attention_config *c, pf_head *head, pf_head
 
 void pf_head_append_block(const pf_attention_config *c, pf_head *head, pf_head_scratch *s, size_t p,
                           size_t T, const float *q, const float *k, const float *v, float *out) {
-    size_t slots = c->options.sinks + head->window;
+    size_t slots = head->sinks + head->window;
     size_t stride_q = pf_attention_stride_q(c), stride_kv = pf_attention_stride_kv(c);
     for (size_t n; T > 0; T -= n, p += n) {
         n = smaller(T, PF_QUERY_BLOCK);

@@ -1,4 +1,4 @@
-/* floor 1.11 - attention of many tokens: one KV head, in blocks that run as matrix products.
+/* floor 1.12 - attention of many tokens: one KV head, in blocks that run as matrix products.
  *
  * The same rows as pf_head_append_token gives one by one, to rounding; tested against it.
  */
@@ -17,7 +17,7 @@ void pf_head_append_block(const pf_attention_config *config, pf_head *head,
 /* The same in two steps for tokens that push nothing out of the window (pf_head_fills says so).
  * Once all T are stored, any thread can read for up to PF_QUERY_BLOCK of them and query head g of
  * the group; p, q, v and out are then those of the first of these. */
-bool pf_head_fills(const pf_attention_config *config, const pf_head *head, size_t p, size_t T);
+bool pf_head_fills(const pf_head *head, size_t p, size_t T);
 void pf_head_store(const pf_attention_config *config, pf_head *head, pf_head_scratch *scratch,
                    size_t p, size_t T, const float *k, const float *v);
 void pf_head_read(const pf_attention_config *config, const pf_head *head, pf_head_scratch *scratch,

@@ -1,7 +1,7 @@
-/* floor 1.10 - one KV head and one token: attention as this engine defines it. */
+/* floor 1.11 - one KV head and one token: attention as this engine defines it. */
 #include "attention_head.h"
 
-#include "attention_exact.h"
+#include "cached_attention.h"
 
 #include <float.h>
 
@@ -11,19 +11,19 @@ void pf_head_rotate(const pf_attention_config *c, size_t position, float *x, boo
     pf_rope_turn(c->model->position, c->pairs, angles, x, inverse);
 }
 
-size_t pf_head_slots_used(const pf_attention_config *c, const pf_head *head, size_t n_tokens) {
-    size_t slots = c->options.sinks + head->window;
+size_t pf_head_slots_used(const pf_head *head, size_t n_tokens) {
+    size_t slots = head->sinks + head->window;
     return n_tokens < slots ? n_tokens : slots;
 }
 
-size_t pf_head_slot(const pf_attention_config *c, const pf_head *head, size_t position) {
-    size_t S = c->options.sinks;
+size_t pf_head_slot(const pf_head *head, size_t position) {
+    size_t S = head->sinks;
     return position < S ? position : S + (position - S) % head->window;
 }
 
 /* Keys in the tail once n tokens have been read. */
-size_t pf_head_folded(const pf_attention_config *c, const pf_head *head, size_t n_tokens) {
-    return n_tokens - pf_head_slots_used(c, head, n_tokens);
+size_t pf_head_folded(const pf_head *head, size_t n_tokens) {
+    return n_tokens - pf_head_slots_used(head, n_tokens);
 }
 
 void pf_head_place_query(const pf_attention_config *c, pf_head_scratch *s, size_t row,
@@ -53,7 +53,7 @@ static void take_leaving(const pf_attention_config *c, const pf_head *head, pf_h
                          size_t p, const float *v) {
     size_t bytes = c->model->head_dim * sizeof *v, leaving = p - head->window;
     if (head->window > 0) {
-        size_t slot = pf_head_slot(c, head, leaving);
+        size_t slot = pf_head_slot(head, leaving);
         pf_kv_cache_get(&head->cache, slot, s->leaving_key, s->leaving_value);
     } else {
         memcpy(s->leaving_key, s->key, bytes);
@@ -84,13 +84,13 @@ static void fold_and_read(const pf_attention_config *c, pf_head *head, pf_head_s
 
 void pf_head_token_begin(const pf_attention_config *c, pf_head *head, pf_head_scratch *s, size_t p,
                          const float *k, const float *v, pf_partial tail) {
-    size_t D = c->model->head_dim, count = pf_head_folded(c, head, p + 1);
+    size_t D = c->model->head_dim, count = pf_head_folded(head, p + 1);
     bool folds = head->tails && count > 0;
     memcpy(s->key, k, D * sizeof *k);
     pf_head_rotate(c, p, s->key, false);
     if (folds) take_leaving(c, head, s, p, v);
-    if (p < c->options.sinks || head->window > 0)
-        pf_kv_cache_put(&head->cache, pf_head_slot(c, head, p), s->key, v);
+    if (p < head->sinks || head->window > 0)
+        pf_kv_cache_put(&head->cache, pf_head_slot(head, p), s->key, v);
     if (folds)
         fold_and_read(c, head, s, count, tail);
     else
@@ -99,13 +99,9 @@ void pf_head_token_begin(const pf_attention_config *c, pf_head *head, pf_head_sc
 
 void pf_head_token_read(const pf_attention_config *c, const pf_head *head, pf_head_scratch *s,
                         size_t first, size_t end, pf_partial part) {
-    size_t G = pf_attention_group(c), S = c->options.sinks, n = end - first;
-    if (n == 0)
-        pf_partial_clear(part, G, c->model->head_dim);
-    else
-        pf_exact_token(s->q, s->q_sink, G, pf_kv_cache_keys(&head->cache, first, n),
-                       pf_kv_cache_values(&head->cache, first, n), S > first ? S - first : 0,
-                       c->model->attention_scale, s->scores, part);
+    size_t S = head->sinks, n_sinks = S > first ? S - first : 0;
+    pf_cached_token(&head->cache, first, end, n_sinks, s->q, s->q_sink, pf_attention_group(c),
+                    c->model->attention_scale, s->scores, part);
 }
 
 float pf_head_denominator_floor(const pf_head *head) {
@@ -141,6 +137,6 @@ void pf_head_append_token(const pf_attention_config *c, pf_head *head, pf_head_s
                           const float *q, const float *k, const float *v, float *out) {
     pf_head_place_queries(c, s, p, q);
     pf_head_token_begin(c, head, s, p, k, v, s->tail);
-    pf_head_token_read(c, head, s, 0, pf_head_slots_used(c, head, p + 1), s->exact);
+    pf_head_token_read(c, head, s, 0, pf_head_slots_used(head, p + 1), s->exact);
     pf_head_token_end(c, head, s, s->tail, v, out);
 }

@@ -1,4 +1,4 @@
-/* floor 1.10 - one KV head and one token: attention as this engine defines it.
+/* floor 1.11 - one KV head and one token: attention as this engine defines it.
  *
  * The past of the token at position p, for a head with S sinks and a window of W:
  *
@@ -8,8 +8,9 @@
  *
  * Sinks and window are a KV cache of S + W slots: sink j is in slot j, any other position j in slot
  * S + (j - S) mod W. When token p arrives, it takes the slot of token p - W, whose key and value
- * are first folded into the tail. With W = 0 the token's own key and value are folded. Softmax is W
- * = the whole context, so nothing ever leaves. `local` has no tail: what leaves is gone.
+ * are first folded into the tail. With W = 0 the token's own key and value are folded. Softmax and
+ * exact heads have W = the whole text, so nothing ever leaves. `local` has no tail: what leaves is
+ * gone.
  *
  * RoPE: keys are cached as rotated to their own position, so scores in the window depend on
  * distances below W. A sink is met by a query rotated to min(p, sink_context - 1): within the
@@ -32,8 +33,8 @@ enum { PF_QUERY_BLOCK = 64 }; /* most tokens that attention_block.c takes togeth
 
 /* All that one KV head remembers of a text. */
 typedef struct pf_head {
-    size_t window;             /* W */
-    pf_kv_cache cache;         /* S + W slots */
+    size_t sinks, window;      /* S, W; an exact head has 0 and SIZE_MAX / 2 */
+    pf_kv_cache cache;         /* S + W slots, or as many as the text has tokens */
     pf_favor_state *tails;     /* [features.n_tails] S and z; NULL: what leaves is forgotten */
     pf_head_features features; /* phi */
     pf_history history;        /* empty unless features are redrawn in mid-text */
@@ -49,7 +50,7 @@ typedef struct pf_head_scratch {
     float *leaving_value;   /* [D] */
     float *phi_q, *phi_k;   /* [rows, M], [PF_QUERY_BLOCK, M] */
     float *k_scale;         /* [PF_QUERY_BLOCK] log-scales of phi_k */
-    float *scores;          /* [max(G * largest cache, pf_exact_scratch(PF_QUERY_BLOCK))] */
+    float *scores;          /* [pf_cached_scratch] */
     float *features;        /* [pf_features_scratch] */
     pf_partial exact, tail; /* [rows] what queries read of the cache, and of the tail */
     float *K, *V;           /* blocks: [largest W + PF_QUERY_BLOCK, D] window, then new tokens */
@@ -85,9 +86,9 @@ void pf_head_token_end(const pf_attention_config *config, const pf_head *head,
                        pf_head_scratch *scratch, pf_partial tail, const float *v, float *out);
 
 /* The pieces of these that blocks of tokens need, too. */
-size_t pf_head_slots_used(const pf_attention_config *config, const pf_head *head, size_t n_tokens);
-size_t pf_head_slot(const pf_attention_config *config, const pf_head *head, size_t position);
-size_t pf_head_folded(const pf_attention_config *config, const pf_head *head, size_t n_tokens);
+size_t pf_head_slots_used(const pf_head *head, size_t n_tokens);
+size_t pf_head_slot(const pf_head *head, size_t position);
+size_t pf_head_folded(const pf_head *head, size_t n_tokens);
 void pf_head_rotate(const pf_attention_config *config, size_t position, float *x, bool inverse);
 void pf_head_place_query(const pf_attention_config *config, pf_head_scratch *scratch, size_t row,
                          const float *q, size_t position);

@@ -1,9 +1,9 @@
-/* floor 1.16 - attention, made: the state of all heads and the working memory of all members. */
+/* floor 1.17 - attention, made: the state of all heads and the working memory of all members. */
 #include "attention.h"
 
-#include "attention_exact.h"
 #include "attention_share.h"
 #include "attention_upkeep.h"
+#include "cached_attention.h"
 #include "carve.h"
 #include "memory.h"
 
@@ -11,7 +11,8 @@ static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
 /* What the heads need in all, and the largest of them. */
 typedef struct sizes {
-    size_t state_floats, n_tails, slots, window, M;
+    size_t state_floats, token_bytes, n_tails, slots, window,
+        M; /* slots, window: of fixed caches */
 } sizes;
 
 static sizes measure(const pf_attention_config *c) {
@@ -19,9 +20,10 @@ static sizes measure(const pf_attention_config *c) {
     for (size_t i = 0; i < pf_attention_n_heads(c); i++) {
         pf_head_plan plan = pf_head_plan_of(c, i);
         all.state_floats += plan.floats;
+        all.token_bytes += plan.token_bytes;
         all.n_tails += plan.n_tails;
         all.slots = larger(all.slots, plan.slots);
-        all.window = larger(all.window, plan.window);
+        if (plan.token_bytes == 0) all.window = larger(all.window, plan.window);
         all.M = larger(all.M, plan.M);
     }
     return all;
@@ -47,7 +49,7 @@ static size_t lay_out_scratch(pf_head_scratch *s, float *memory, const pf_attent
     s->phi_q = pf_carve_floats(&carve, rows * all.M);
     s->phi_k = pf_carve_floats(&carve, block * all.M);
     s->k_scale = pf_carve_floats(&carve, block);
-    s->scores = pf_carve_floats(&carve, larger(pf_exact_scratch(block, D), G * all.slots));
+    s->scores = pf_carve_floats(&carve, pf_cached_scratch(G, all.slots, block, D));
     s->features = pf_carve_floats(&carve, pf_features_scratch(D, all.M, rows));
     s->exact = carve_partial(&carve, rows, D);
     s->tail = carve_partial(&carve, rows, D);
@@ -66,6 +68,8 @@ static bool allocate(pf_attention *a, size_t max_tokens, pf_error *error) {
     size_t row = 2 * c->pairs * sizeof(float);
     c->angle_rows = (c->options.kind == PF_ATTENTION_SOFTMAX ? 0 : all.window) + max_tokens;
     a->state_floats = all.state_floats;
+    a->token_bytes = all.token_bytes;
+    a->pool.chunk_bytes = all.token_bytes * PF_KV_CHUNK;
     a->heads = pf_calloc(heads, sizeof *a->heads, "the attention state", error);
     a->draws = pf_calloc(heads, sizeof *a->draws, "the attention state", error);
     a->tails = pf_calloc(all.n_tails, sizeof *a->tails, "the attention state", error);
@@ -98,15 +102,18 @@ static void set_up_angles(pf_attention *a) {
                    a->sink_angles);
 }
 
-/* Points head i into its state and makes its features, drawn. */
-static bool set_up_head(pf_attention *a, size_t i, pf_head_plan plan, float *state,
+/* Points head i into its state (its cache in a chunk of the pool, if it grows, at `offset`) and
+ * makes its features, drawn. */
+static bool set_up_head(pf_attention *a, size_t i, pf_head_plan plan, float *state, size_t offset,
                         pf_favor_state *tails, pf_error *error) {
     const pf_attention_config *c = &a->config;
     const pf_attention_options *options = &c->options;
     pf_head *head = &a->heads[i];
     size_t D = c->model->head_dim, n = c->model->n_kv_heads;
+    head->sinks = plan.sinks;
     head->window = plan.window;
-    head->cache = pf_kv_cache_at(state, options->kv, plan.slots, D);
+    head->cache = plan.token_bytes > 0 ? pf_kv_cache_growing(&a->pool, offset, options->kv, D)
+                                       : pf_kv_cache_at(state, options->kv, plan.slots, D);
     if (plan.M == 0) return true;
     if (!pf_head_features_new(&head->features, c, (uint32_t)(i / n), (uint32_t)(i % n),
                               (uint32_t)plan.M, error))
@@ -134,11 +141,13 @@ pf_attention *pf_attention_new(const pf_attention_config *config, size_t max_tok
     if (!allocate(a, max_tokens, error)) goto fail;
     set_up_angles(a);
     float *state = a->state;
+    size_t offset = 0;
     pf_favor_state *tails = a->tails;
     for (size_t i = 0; i < pf_attention_n_heads(config); i++) {
         pf_head_plan plan = pf_head_plan_of(&a->config, i);
-        if (!set_up_head(a, i, plan, state, tails, error)) goto fail;
+        if (!set_up_head(a, i, plan, state, offset, tails, error)) goto fail;
         state += plan.floats;
+        offset += plan.token_bytes * PF_KV_CHUNK;
         tails += plan.n_tails;
     }
     return a;
@@ -157,6 +166,7 @@ void pf_attention_free(pf_attention *a) {
     pf_free(a->draws);
     pf_free(a->tails);
     pf_free(a->state);
+    pf_kv_pool_free(&a->pool);
     pf_free(a->frequency);
     pf_free(a->angles);
     pf_free(a->sink_angles);
@@ -174,7 +184,7 @@ void pf_attention_rewind(pf_attention *a) {
         pf_head *head = &a->heads[i];
         pf_kv_cache *cache = &head->cache;
         head->history.count = 0;
-        if (a->config.options.kind != PF_ATTENTION_SOFTMAX) /* unused slots are saved as zeros */
+        if (a->config.options.kind != PF_ATTENTION_SOFTMAX && !cache->pool) /* saved as zeros */
             memset(cache->keys, 0, 2 * cache->count * pf_kv_cache_row_bytes(cache));
         if (!head->tails) continue;
         if (redrawn) pf_attention_draw_head(a, i, a->draw, a->draw_scratch);
@@ -197,11 +207,11 @@ pf_head_view pf_attention_view(const pf_attention *a, uint32_t layer, uint32_t k
     return (pf_head_view){&a->config, &a->heads[index]};
 }
 
-size_t pf_attention_state_bytes(const pf_attention *a) {
+size_t pf_attention_state_bytes(const pf_attention *a, size_t position) {
     size_t floats = a->state_floats;
     for (size_t i = 0; i < pf_attention_n_heads(&a->config); i++)
         floats += 2 * a->heads[i].history.capacity * a->config.model->head_dim;
-    return floats * sizeof(float);
+    return floats * sizeof(float) + a->token_bytes * position;
 }
 
 uint64_t pf_attention_bad_denominators(const pf_attention *a) {

@@ -8,7 +8,7 @@ static const char *const map_names[PF_MAP_COUNT] = {
     "positive", "hyperbolic", "trig", "trig-offset", "favor++", "relu", "elu", "normalized",
 };
 static const char *const projection_names[] = {"orthogonal", "iid"};
-static const char *const kv_names[] = {"f32", "f16"};
+static const char *const kv_names[] = {"f32", "f16", "q8_0"};
 
 #define COUNT(names) ((int)(sizeof(names) / sizeof((names)[0])))
 

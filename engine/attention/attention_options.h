@@ -28,8 +28,12 @@ typedef enum pf_projection_kind { PF_PROJECTION_ORTHOGONAL, PF_PROJECTION_IID } 
 /* The type in which exact keys and values are kept. */
 typedef enum pf_kv_kind {
     PF_KV_F32,
-    PF_KV_F16, /* half the bytes: 11 significant bits, at most 65504 */
+    PF_KV_F16,  /* half the bytes: 11 significant bits, at most 65504 */
+    PF_KV_Q8_0, /* a quarter: blocks of 32 with a scale each; head_dim must be a multiple of 32 */
 } pf_kv_kind;
+
+/* A window that holds the whole text: such a head is exact, and its KV cache grows. */
+#define PF_WINDOW_ALL UINT32_MAX
 
 #define PF_REDRAW_NEVER 0
 #define PF_REDRAW_SEQUENCE UINT32_MAX
@@ -40,7 +44,7 @@ typedef struct pf_attention_options {
     pf_map_kind map;
     pf_projection_kind projection;
     uint32_t redraw;   /* PF_REDRAW_NEVER, PF_REDRAW_SEQUENCE, or every N tokens */
-    uint32_t window;   /* W, the current token included; 0: none */
+    uint32_t window;   /* W, the current token included; 0: none; PF_WINDOW_ALL */
     uint32_t sinks;    /* S first tokens that stay exact */
     uint32_t forget;   /* decay of the tail: a key weighs (1 - 1/forget)^age, all together at most
                         * `forget` keys; 0: no decay (FAVOR+ proper) */

@@ -1,4 +1,4 @@
-/* floor 1.11 - attention plan: how much each head keeps, worked out before anything is
+/* floor 1.12 - attention plan: how much each head keeps, worked out before anything is
  * allocated. */
 #include "attention_plan.h"
 
@@ -12,17 +12,28 @@ static float tail_epsilon(const pf_attention_options *options) {
     return options->map == PF_MAP_RELU ? 0 : options->epsilon;
 }
 
+/* In whole cache lines. */
+static size_t bytes_to_floats(size_t bytes) {
+    return pf_cache_line_floats((bytes + sizeof(float) - 1) / sizeof(float));
+}
+
 pf_head_plan pf_head_plan_of(const pf_attention_config *c, size_t index) {
     const pf_attention_options *options = &c->options;
     size_t D = c->model->head_dim;
     pf_head_plan plan = {0};
+    size_t window = of_head(c->windows, options->window, index);
     if (options->kind == PF_ATTENTION_SOFTMAX) {
         plan.window = plan.slots = c->context;
+    } else if (window == PF_WINDOW_ALL) { /* an exact head */
+        plan.window = SIZE_MAX / 2;
+        plan.token_bytes = pf_kv_bytes(options->kv, 1, D);
+        return plan;
     } else {
-        plan.window = of_head(c->windows, options->window, index);
-        plan.slots = options->sinks + plan.window;
+        plan.sinks = options->sinks;
+        plan.window = window;
+        plan.slots = plan.sinks + plan.window;
     }
-    plan.slot_floats = pf_cache_line_floats(pf_kv_cache_floats(options->kv, plan.slots, D));
+    plan.slot_floats = bytes_to_floats(pf_kv_bytes(options->kv, plan.slots, D));
     plan.floats = plan.slot_floats;
     if (options->kind != PF_ATTENTION_FAVOR) return plan;
     plan.M = of_head(c->head_features, options->features, index);
@@ -39,16 +50,21 @@ size_t pf_attention_n_heads(const pf_attention_config *c) {
     return (size_t)c->model->n_layers * c->model->n_kv_heads;
 }
 
-size_t pf_attention_planned_bytes(const pf_attention_config *c) {
-    size_t floats = 0;
-    for (size_t i = 0; i < pf_attention_n_heads(c); i++) floats += pf_head_plan_of(c, i).floats;
-    return floats * sizeof(float);
+pf_attention_bytes pf_attention_planned_bytes(const pf_attention_config *c) {
+    pf_attention_bytes bytes = {0};
+    for (size_t i = 0; i < pf_attention_n_heads(c); i++) {
+        pf_head_plan plan = pf_head_plan_of(c, i);
+        bytes.constant += plan.floats * sizeof(float);
+        bytes.per_token += plan.token_bytes;
+    }
+    return bytes;
 }
 
 bool pf_attention_check(const pf_attention_config *c, pf_error *error) {
     const pf_attention_options *options = &c->options;
     char message[160];
     uint32_t M = options->features;
+    if (!pf_kv_check(options->kv, c->model->head_dim, error)) return false;
     if (options->kind == PF_ATTENTION_LOCAL && !c->windows && options->window == 0)
         return pf_fail(error,
                        "--attention local needs a window of at least 1 token: give --window W");

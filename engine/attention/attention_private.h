@@ -1,4 +1,4 @@
-/* floor 1.14 - attention, inside: what pf_attention is made of; private to attention*.c. */
+/* floor 1.15 - attention, inside: what pf_attention is made of; private to attention*.c. */
 #ifndef PF_ATTENTION_PRIVATE_H
 #define PF_ATTENTION_PRIVATE_H
 
@@ -10,7 +10,9 @@ struct pf_attention {
     pf_favor_state *tails; /* of all heads */
     float *state;          /* all that is kept of a text, except histories */
     size_t state_floats;
-    double *frequency; /* [pairs] */
+    size_t token_bytes; /* by which the pool's part in use grows with every token */
+    pf_kv_pool pool;    /* keys and values of exact heads */
+    double *frequency;  /* [pairs] */
     float *angles, *sink_angles;
     int n_members;
     pf_head_scratch *scratch; /* [n_members] */

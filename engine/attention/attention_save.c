@@ -1,14 +1,24 @@
-/* floor 1.16 - attention, saved: copies of the state of a text, and its bytes for snapshots. */
+/* floor 1.17 - attention, saved: copies of the state of a text, and its bytes for snapshots. */
 #include "attention.h"
 
 #include "attention_upkeep.h"
 
+static void copy_cache(const pf_kv_cache *to, const pf_kv_cache *from, size_t slots) {
+    void *keys, *values, *from_keys, *from_values;
+    size_t row = pf_kv_cache_row_bytes(from);
+    for (size_t slot = 0, n; slot < slots; slot += n) {
+        n = pf_kv_cache_span(to, slot, slots - slot, &keys, &values);
+        pf_kv_cache_span(from, slot, slots - slot, &from_keys, &from_values);
+        memcpy(keys, from_keys, n * row);
+        memcpy(values, from_values, n * row);
+    }
+}
+
 static bool copy_head(pf_head *to, const pf_head *from, size_t position, size_t D,
                       pf_error *error) {
-    size_t used = position < from->cache.count ? position : from->cache.count;
-    size_t n = from->history.count, row = pf_kv_cache_row_bytes(&from->cache);
-    memcpy(to->cache.keys, from->cache.keys, used * row);
-    memcpy(to->cache.values, from->cache.values, used * row);
+    size_t n = from->history.count;
+    copy_cache(&to->cache, &from->cache,
+               position < from->cache.count ? position : from->cache.count);
     for (size_t t = 0; from->tails && t < from->features.n_tails; t++)
         memcpy(to->tails[t].S, from->tails[t].S,
                pf_favor_state_floats(from->tails[t].M, D, from->tails[t].epsilon) * sizeof(float));
@@ -27,6 +37,7 @@ bool pf_attention_copy(pf_attention *to, const pf_attention *from, size_t positi
     memcpy(to->angles, from->angles, c->angle_rows * 2 * c->pairs * sizeof(float));
     memcpy(to->draws, from->draws, heads * sizeof *to->draws);
     to->draw = from->draw;
+    if (!pf_kv_pool_reserve(&to->pool, position, error)) return false;
     for (size_t i = 0; i < heads; i++)
         if (!copy_head(&to->heads[i], &from->heads[i], position, c->model->head_dim, error))
             return false;
@@ -36,20 +47,29 @@ bool pf_attention_copy(pf_attention *to, const pf_attention *from, size_t positi
 /* Keys that a head has in its history after `position` tokens. */
 static size_t history_count(const pf_attention *a, const pf_head *head, size_t position) {
     if (!head->tails || !pf_attention_redraws_in_text(a)) return 0;
-    return pf_head_folded(&a->config, head, position);
+    return pf_head_folded(head, position);
+}
+
+static bool visit_cache(const pf_kv_cache *cache, size_t slots, pf_attention_visitor visit,
+                        void *context, pf_error *error) {
+    void *keys, *values;
+    size_t row = pf_kv_cache_row_bytes(cache);
+    for (size_t slot = 0, n; slot < slots; slot += n) {
+        n = pf_kv_cache_span(cache, slot, slots - slot, &keys, &values);
+        if (!visit(context, keys, n * row, error) || !visit(context, values, n * row, error))
+            return false;
+    }
+    return true;
 }
 
 static bool visit_head(pf_attention *a, size_t i, size_t position, pf_attention_visitor visit,
                        void *context, pf_error *error) {
     pf_head *head = &a->heads[i];
-    bool softmax = a->config.options.kind == PF_ATTENTION_SOFTMAX;
-    size_t slots = softmax ? position : head->cache.count;
-    size_t slot_bytes = slots * pf_kv_cache_row_bytes(&head->cache);
+    bool grows = head->cache.pool || a->config.options.kind == PF_ATTENTION_SOFTMAX;
     size_t history_bytes =
         history_count(a, head, position) * a->config.model->head_dim * sizeof(float);
     if (!visit(context, &a->draws[i], sizeof a->draws[i], error) ||
-        !visit(context, head->cache.keys, slot_bytes, error) ||
-        !visit(context, head->cache.values, slot_bytes, error) ||
+        !visit_cache(&head->cache, grows ? position : head->cache.count, visit, context, error) ||
         !visit(context, head->history.keys, history_bytes, error) ||
         !visit(context, head->history.values, history_bytes, error))
         return false;
@@ -70,6 +90,7 @@ bool pf_attention_visit(pf_attention *a, size_t position, pf_attention_visitor v
 }
 
 bool pf_attention_reserve(pf_attention *a, size_t position, pf_error *error) {
+    if (!pf_kv_pool_reserve(&a->pool, position, error)) return false;
     for (size_t i = 0; i < pf_attention_n_heads(&a->config); i++) {
         pf_head *head = &a->heads[i];
         size_t count = history_count(a, head, position);

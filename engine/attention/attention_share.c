@@ -1,4 +1,4 @@
-/* floor 1.12 - shared attention: a team works on a layer whose heads do not divide evenly among
+/* floor 1.13 - shared attention: a team works on a layer whose heads do not divide evenly among
  * it. */
 #include "attention_share.h"
 
@@ -28,7 +28,7 @@ static pf_partial part_at(const pf_shared_layer *l, pf_member me, size_t h, size
 }
 
 static size_t slots_used(const pf_shared_layer *l, size_t h, size_t p) {
-    return pf_head_slots_used(l->config, &l->heads[h], p + 1);
+    return pf_head_slots_used(&l->heads[h], p + 1);
 }
 
 static size_t all_slots(const pf_shared_layer *l, size_t p) {
@@ -41,7 +41,7 @@ bool pf_shared_pays(const pf_shared_layer *l, pf_member me, size_t p, size_t T) 
     if (me.count == 1 || n_heads(l) % (size_t)me.count == 0) return false;
     if (T == 1) return 2 * l->config->model->head_dim * all_slots(l, p) >= WORTH_BARRIERS;
     for (size_t h = 0; h < n_heads(l); h++)
-        if (!pf_head_fills(l->config, &l->heads[h], p, T)) return false;
+        if (!pf_head_fills(&l->heads[h], p, T)) return false;
     return true;
 }
 

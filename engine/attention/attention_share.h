@@ -1,4 +1,4 @@
-/* floor 1.12 - shared attention: a team works on a layer whose heads do not divide evenly.
+/* floor 1.13 - shared attention: a team works on a layer whose heads do not divide evenly.
  *
  * Whole heads are the natural shares: no thread waits for another. But with three KV heads one of
  * two threads idles a third of the time, and with eight heads half of sixteen threads idle half of

@@ -1,4 +1,4 @@
-/* floor 1.15 - attention upkeep: angles and features brought up to date as a text goes on. */
+/* floor 1.16 - attention upkeep: angles and features brought up to date as a text goes on. */
 #include "attention_upkeep.h"
 
 #include "attention_block.h"

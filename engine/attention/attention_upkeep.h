@@ -1,4 +1,4 @@
-/* floor 1.15 - attention upkeep: angles and features brought up to date as a text goes on. */
+/* floor 1.16 - attention upkeep: angles and features brought up to date as a text goes on. */
 #ifndef PF_ATTENTION_UPKEEP_H
 #define PF_ATTENTION_UPKEEP_H
 

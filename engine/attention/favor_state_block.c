@@ -1,4 +1,4 @@
-/* floor 1.10 - FAVOR+ state, many tokens at a time: the same sums as matrix products. */
+/* floor 1.11 - FAVOR+ state, many tokens at a time: the same sums as matrix products. */
 #include "favor_state_block.h"
 
 #include "matmul.h"

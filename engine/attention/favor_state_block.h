@@ -1,4 +1,4 @@
-/* floor 1.10 - FAVOR+ state, many tokens at a time: the same sums as matrix products.
+/* floor 1.11 - FAVOR+ state, many tokens at a time: the same sums as matrix products.
  *
  * Query t of a block reads  phi(q_t) S + sum_{j <= t} (phi(q_t).phi(k_j)) v_j:  the sums from
  * before the block, and the masked products within it (docs/favor.md, "Streaming").

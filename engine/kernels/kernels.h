@@ -83,7 +83,7 @@ typedef struct pf_kernels {
     void (*favor_step)(float *S, float *z, size_t M, size_t D, float decay, const float *phi_k,
                        const float *v, const float *phi_q, size_t G, float *out, float *den);
 
-    /* One token against n cached rows, F32 or F16; each row is read once for all G queries:
+    /* One token against n cached rows, F32, F16 or Q8_0; each row is read once for all G queries:
      *   scores[g * ld + j] = scale * q_g . K_j            q [G, D], K [n, D], ld >= n
      *   out_g = sum_j weights[g * ld + j] V_j             out [G, D], V [n, D] */
     void (*scores)(const float *q, size_t G, pf_matrix K, float scale, float *scores, size_t ld);

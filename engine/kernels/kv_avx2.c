@@ -23,6 +23,17 @@ INLINE __m256 load_f16(const void *row, size_t i, size_t n) {
     return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)x));
 }
 
+/* Blocks of 32: a scale in half precision, then the bytes. i is a multiple of 8, n at least 8. */
+INLINE __m256 load_q8_0(const void *row, size_t i, size_t n) {
+    const char *block = (const char *)row + i / 32 * 34;
+    uint16_t scale;
+    (void)n;
+    memcpy(&scale, block, sizeof scale);
+    __m128i bytes = _mm_loadl_epi64((const __m128i *)(const void *)(block + 2 + i % 32));
+    return _mm256_mul_ps(_mm256_set1_ps(_cvtsh_ss(scale)),
+                         _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)));
+}
+
 /* ---- scores ---- */
 
 /* Lane i = the sum over the lanes of sum[i]. */
@@ -63,16 +74,17 @@ INLINE void score_rows(pf_matrix K, const float *q, float scale, float *scores, 
 
 /* ---- weighted sums ---- */
 
-/* `width` <= 16 columns (two registers) of every row, for G <= 4 queries. */
-INLINE void weighted_stripe(const char *V, size_t row_bytes, size_t rows, size_t width,
-                            const float *weights, size_t ld, float *out, size_t D, load_row load,
-                            const size_t G) {
+/* `width` <= 16 columns (two registers) of every row, from column `column` on, for G <= 4
+ * queries. */
+INLINE void weighted_stripe(const char *V, size_t row_bytes, size_t rows, size_t column,
+                            size_t width, const float *weights, size_t ld, float *out, size_t D,
+                            load_row load, const size_t G) {
     const size_t high = width > 8 ? width - 8 : 0;
     __m256 total[4][2];
     for (size_t g = 0; g < G; g++) total[g][0] = total[g][1] = _mm256_setzero_ps();
     for (size_t r = 0; r < rows; r++, V += row_bytes) {
-        __m256 first = load(V, 0, width);
-        __m256 second = high > 0 ? load(V, 8, high) : _mm256_setzero_ps();
+        __m256 first = load(V, column, width);
+        __m256 second = high > 0 ? load(V, column + 8, high) : _mm256_setzero_ps();
         for (size_t g = 0; g < G; g++) {
             __m256 weight = _mm256_set1_ps(weights[g * ld + r]);
             total[g][0] = _mm256_fmadd_ps(weight, first, total[g][0]);
@@ -90,15 +102,15 @@ INLINE void weighted_columns(pf_matrix V, size_t first, const float *weights, si
                              float *out, load_row load) {
     size_t D = V.cols, width = D - first < 16 ? D - first : 16, rows = V.rows;
     size_t row_bytes = pf_row_bytes(V.type, D);
-    const char *data = (const char *)V.data + pf_row_bytes(V.type, first);
+    const char *data = V.data;
     if (G == 1)
-        weighted_stripe(data, row_bytes, rows, width, weights, ld, out, D, load, 1);
+        weighted_stripe(data, row_bytes, rows, first, width, weights, ld, out, D, load, 1);
     else if (G == 2)
-        weighted_stripe(data, row_bytes, rows, width, weights, ld, out, D, load, 2);
+        weighted_stripe(data, row_bytes, rows, first, width, weights, ld, out, D, load, 2);
     else if (G == 3)
-        weighted_stripe(data, row_bytes, rows, width, weights, ld, out, D, load, 3);
+        weighted_stripe(data, row_bytes, rows, first, width, weights, ld, out, D, load, 3);
     else
-        weighted_stripe(data, row_bytes, rows, width, weights, ld, out, D, load, 4);
+        weighted_stripe(data, row_bytes, rows, first, width, weights, ld, out, D, load, 4);
 }
 
 /* ---- all queries and columns ---- */

@@ -23,6 +23,17 @@ INLINE __m512 load_f16(const void *row, size_t i, __mmask16 mask) {
     return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, (const uint16_t *)row + i));
 }
 
+/* Blocks of 32: a scale in half precision, then the bytes. i is a multiple of 16, the mask full. */
+INLINE __m512 load_q8_0(const void *row, size_t i, __mmask16 mask) {
+    const char *block = (const char *)row + i / 32 * 34;
+    uint16_t scale;
+    (void)mask;
+    memcpy(&scale, block, sizeof scale);
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(block + 2 + i % 32));
+    return _mm512_mul_ps(_mm512_set1_ps(_cvtsh_ss(scale)),
+                         _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)));
+}
+
 /* ---- scores ---- */
 
 /* Lane i = the sum over the lanes of sum[i]. Each of four steps merges two registers into one, in
@@ -84,7 +95,7 @@ INLINE void score_rows(pf_matrix K, const float *q, float scale, float *scores, 
     const char *row = K.data;
     const __m512 factor = _mm512_set1_ps(scale);
     if (K.cols == 64) { /* the most common head_dim: its loops are unrolled */
-        const size_t bytes64 = load == load_f16 ? 128 : 256;
+        const size_t bytes64 = load == load_q8_0 ? 68 : load == load_f16 ? 128 : 256;
         __m512 held[16];
         for (size_t i = 0; i < 4 * G; i++) held[i] = _mm512_loadu_ps(q + 16 * i);
         for (; r + R <= K.rows; r += R, row += R * bytes64)
@@ -98,19 +109,20 @@ INLINE void score_rows(pf_matrix K, const float *q, float scale, float *scores, 
 
 /* ---- weighted sums ---- */
 
-/* N registers (the last one masked) of every row, for G queries. The sums over the rows stay in
- * registers: N G <= 16 of the 32. */
-INLINE void weighted_stripe(const char *V, size_t row_bytes, size_t rows, const float *weights,
-                            size_t ld, float *out, size_t D, __mmask16 last, load_row load,
-                            const size_t N, const size_t G) {
-    const size_t bytes = N * (load == load_f16 ? 32 : 64);
+/* N registers (the last one masked) of every row from column `first` on, for G queries. The sums
+ * over the rows stay in registers: N G <= 16 of the 32. */
+INLINE void weighted_stripe(const char *V, size_t row_bytes, size_t rows, size_t first,
+                            const float *weights, size_t ld, float *out, size_t D, __mmask16 last,
+                            load_row load, const size_t N, const size_t G) {
+    const size_t register_bytes = load == load_q8_0 ? 17 : load == load_f16 ? 32 : 64;
+    const size_t bytes = N * register_bytes, skipped = first / 16 * register_bytes;
     __m512 total[4][4];
     for (size_t g = 0; g < G; g++)
         for (size_t i = 0; i < N; i++) total[g][i] = _mm512_setzero_ps();
     for (size_t r = 0; r < rows; r++, V += row_bytes) {
         __m512 row[4];
-        fetch_past_caches(V, bytes);
-        for (size_t i = 0; i < N; i++) row[i] = load(V, 16 * i, i + 1 < N ? 0xffff : last);
+        fetch_past_caches(V + skipped, bytes);
+        for (size_t i = 0; i < N; i++) row[i] = load(V, first + 16 * i, i + 1 < N ? 0xffff : last);
         for (size_t g = 0; g < G; g++) {
             __m512 weight = _mm512_set1_ps(weights[g * ld + r]);
             for (size_t i = 0; i < N; i++)
@@ -123,33 +135,33 @@ INLINE void weighted_stripe(const char *V, size_t row_bytes, size_t rows, const 
 }
 
 /* N and G are constants in each call, so that the compiler unrolls the loops of every shape. */
-INLINE void weighted_group(const char *V, size_t row_bytes, size_t rows, const float *weights,
-                           size_t ld, float *out, size_t D, __mmask16 last, load_row load,
-                           const size_t N, size_t G) {
+INLINE void weighted_group(const char *V, size_t row_bytes, size_t rows, size_t first,
+                           const float *weights, size_t ld, float *out, size_t D, __mmask16 last,
+                           load_row load, const size_t N, size_t G) {
     if (G == 1)
-        weighted_stripe(V, row_bytes, rows, weights, ld, out, D, last, load, N, 1);
+        weighted_stripe(V, row_bytes, rows, first, weights, ld, out, D, last, load, N, 1);
     else if (G == 2)
-        weighted_stripe(V, row_bytes, rows, weights, ld, out, D, last, load, N, 2);
+        weighted_stripe(V, row_bytes, rows, first, weights, ld, out, D, last, load, N, 2);
     else if (G == 3)
-        weighted_stripe(V, row_bytes, rows, weights, ld, out, D, last, load, N, 3);
+        weighted_stripe(V, row_bytes, rows, first, weights, ld, out, D, last, load, N, 3);
     else
-        weighted_stripe(V, row_bytes, rows, weights, ld, out, D, last, load, N, 4);
+        weighted_stripe(V, row_bytes, rows, first, weights, ld, out, D, last, load, N, 4);
 }
 
 INLINE void weighted_columns(pf_matrix V, size_t first, const float *weights, size_t ld, size_t G,
                              float *out, load_row load) {
     size_t D = V.cols, width = D - first < 64 ? D - first : 64, N = (width + 15) / 16;
     size_t row_bytes = pf_row_bytes(V.type, D), rows = V.rows;
-    const char *data = (const char *)V.data + pf_row_bytes(V.type, first);
+    const char *data = V.data;
     __mmask16 last = lanes(width - 16 * (N - 1));
     if (N == 1)
-        weighted_group(data, row_bytes, rows, weights, ld, out, D, last, load, 1, G);
+        weighted_group(data, row_bytes, rows, first, weights, ld, out, D, last, load, 1, G);
     else if (N == 2)
-        weighted_group(data, row_bytes, rows, weights, ld, out, D, last, load, 2, G);
+        weighted_group(data, row_bytes, rows, first, weights, ld, out, D, last, load, 2, G);
     else if (N == 3)
-        weighted_group(data, row_bytes, rows, weights, ld, out, D, last, load, 3, G);
+        weighted_group(data, row_bytes, rows, first, weights, ld, out, D, last, load, 3, G);
     else
-        weighted_group(data, row_bytes, rows, weights, ld, out, D, last, load, 4, G);
+        weighted_group(data, row_bytes, rows, first, weights, ld, out, D, last, load, 4, G);
 }
 
 /* ---- all queries and columns ---- */

@@ -1,6 +1,6 @@
 /* floor 1.2 - one token against the cached keys and values, for any vector width: the loops over
  * all queries and columns. Included by kv_avx2.c and kv_avx512.c, which define
- *   load_row, load_f32, load_f16   loads from a row of either type
+ *   load_row, load_f32, load_f16, load_q8_0   loads from a row of each type
  *   SUMS                           sums across registers that are done together (keys by queries)
  *   STRIPE                         columns of values in one pass
  *   score_rows                     all keys against G <= 4 queries, R keys at a time
@@ -34,6 +34,8 @@ INLINE void score_groups(const float *q, size_t G, pf_matrix K, float scale, flo
             float *out = scores + g * ld + first;
             if (K.type == PF_F16)
                 score_group(block, queries, scale, out, ld, load_f16, G - g);
+            else if (K.type == PF_Q8_0)
+                score_group(block, queries, scale, out, ld, load_q8_0, G - g);
             else
                 score_group(block, queries, scale, out, ld, load_f32, G - g);
         }
@@ -47,6 +49,8 @@ INLINE void weighted_stripes(const float *weights, size_t ld, size_t G, pf_matri
         for (size_t g = 0; g < G; g += 4)
             if (V.type == PF_F16)
                 weighted_columns(V, d, weights + g * ld, ld, G - g, out + g * D + d, load_f16);
+            else if (V.type == PF_Q8_0)
+                weighted_columns(V, d, weights + g * ld, ld, G - g, out + g * D + d, load_q8_0);
             else
                 weighted_columns(V, d, weights + g * ld, ld, G - g, out + g * D + d, load_f32);
 }
