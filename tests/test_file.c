@@ -197,7 +197,7 @@ static void failing_allocations_leave_nothing_behind(void **state) {
     (void)state;
     pf_error error = {""};
     const char *path = in_folder("d");
-    for (long n = 1; n <= 3; n++) {
+    for (long n = 1; n <= 4; n++) {
         pf_memory_fail_after(n);
         assert_null(pf_writer_open(path, &error));
     }
