@@ -174,7 +174,7 @@ typedef struct target {
 } target;
 
 static bool fail_target(const char *path, const char *why, pf_error *error) {
-    return pf_fail(error, "cannot write %s: %s", path, why);
+    return pf_fail(error, "cannot write %.300s: %s", path, why);
 }
 
 /* False if the path names nothing that may be written. */
@@ -256,7 +256,7 @@ static int open_temporary(pf_writer *writer, const target *at, pf_error *error) 
     if (!writer->temporary) return -1;
     int fd = create_temporary(writer);
     if (fd < 0) {
-        pf_fail(error, "cannot %s %s: %s%s", at->exists ? "replace" : "create", writer->name,
+        pf_fail(error, "cannot %s %.300s: %s%s", at->exists ? "replace" : "create", writer->name,
                 at->exists ? "no file can be created beside it: " : "", strerror(errno));
         return -1;
     }
@@ -308,7 +308,7 @@ bool pf_writer_can_open(const char *path, pf_error *error) {
 }
 
 static bool fail_write(const pf_writer *writer, pf_error *error) {
-    return pf_fail(error, "cannot write %s: %s", writer->name, strerror(errno));
+    return fail_target(writer->name, strerror(errno), error);
 }
 
 bool pf_writer_write(pf_writer *writer, const void *bytes, size_t size, pf_error *error) {
