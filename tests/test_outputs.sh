@@ -183,6 +183,11 @@ run convert $model -o "$tmp/pipe"
 wait $!
 equal "convert to a pipe: all bytes" "0 same" "$code $(same $model "$tmp/got")"
 match "... and its closing line" 'pipe: 21 tensors, 13944 parameters, 55.8 kB, softmax' "$err"
+cat "$tmp/pipe" >"$tmp/got" &
+run calibrate $model --texts 4 --length 16 --features 2 --window 4 --no-fit -o "$tmp/pipe" -q
+wait $!
+run generate "$tmp/got" -p "the hat" -n 2 -q --stats-json
+match "calibrate to a pipe: a whole file" '"attention":"favor"' "$err"
 run convert $model -o "$tmp/file" --json --type f16
 equal "convert --json: the numbers are those of the file" "13944 21 $(
     "$performer" inspect "$tmp/file" --json | awk '/"bytes":/ { n += $2 } END { print n }'
