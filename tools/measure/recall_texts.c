@@ -180,7 +180,7 @@ static bool make_last_seen(const recall_source *s, const int32_t *ids, size_t le
     }
     bool good = tell(s, ids, lead, longest, fact, c, error);
     for (size_t i = 0; good && i < VARIABLES; i++) {
-        char question[64], opening[16], choices[ROUNDS][16];
+        char question[64], opening[64], choices[ROUNDS][16];
         snprintf(question, sizeof question, "What is the last value of %c?", letters[i]);
         snprintf(opening, sizeof opening, "%c =", letters[i]);
         for (size_t r = 0; r < ROUNDS; r++)
