@@ -1,4 +1,4 @@
-/* floor 5.5 - recall: how far back each setting of a comparison remembers. */
+/* floor 5.6 - recall: how far back each setting of a comparison remembers. */
 #include "recall.h"
 
 #include "memory.h"

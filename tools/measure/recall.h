@@ -1,4 +1,4 @@
-/* floor 5.5 - recall: how far back each setting of a comparison remembers.
+/* floor 5.6 - recall: how far back each setting of a comparison remembers.
  *
  * Every setting answers the same cases of each task (recall_texts.h) at each distance. What it
  * keeps is a share of what softmax has. For copies that is the gain in loss from having read the
