@@ -69,6 +69,9 @@ const flag flags[FLAG_END] = {
          "Read token ids, separated by white space, and use them as they are (no BOS is added). In "
          "a FILE.jsonl the \"ids\" of each line are one text, and the loss is pooled over all of "
          "them."),
+    TEXT(SPLIT, "split", 0, FOR_EVAL | FOR_COMPARE, INPUT, "TEXT",
+         "Split the text of --prompt or --file wherever TEXT occurs, and read each piece as a text "
+         "of its own. TEXT itself and empty pieces are left out."),
     READS(CALIBRATION_FILE, "file", 'f', FOR_CALIBRATE, INPUT, "FILE",
           "A text to calibrate on; - is standard input. May be given several times; every file "
           "contributes the same number of pieces. Without --file or --tokens, the model writes the "
