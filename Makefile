@@ -118,7 +118,11 @@ TEST_INC = -iquote tests -iquote tests/fuzz $(call iquote,tools)
 $(BUILD)/tests/%: tests/%.c $(LIB)
 	@mkdir -p $(@D)
 	$(call RUN,TEST,$(CC) $(CPPFLAGS) $(TEST_INC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< \
-	    $(LIB) $(LDLIBS) -lcmocka)
+	    $(filter %.o,$^) $(LIB) $(LDLIBS) -lcmocka)
+# A test of parts of the program, which the library does not have.
+$(BUILD)/tests/test_recall: $(patsubst %,$(BUILD)/tools/%.o,measure/divergence \
+    measure/recall_texts measure/recall_story measure/recall_answer cli/terminal cli/options \
+    cli/flags)
 
 # Only with clang, and CFLAGS as `make fuzz` sets them.
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(LIB)

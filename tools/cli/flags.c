@@ -41,6 +41,9 @@ enum {
 #define COUNTS(id, name, letter, commands, group, argument, least_, most_, fallback_, help)        \
     ROW(id, name, letter, commands, group, COUNTS, argument, help, .least = (least_),              \
         .most = (most_), .fallback = (fallback_))
+#define OPTIONAL_COUNTS(id, name, letter, commands, group, argument, least_, most_, help)          \
+    ROW(id, name, letter, commands, group, COUNTS, argument, help, .least = (least_),              \
+        .most = (most_), .optional = true)
 #define NUMBER(id, name, letter, commands, group, argument, high_, fallback_, help)                \
     ROW(id, name, letter, commands, group, NUMBER, argument, help, .high = (high_),                \
         .fallback = (fallback_))
@@ -69,6 +72,9 @@ const flag flags[FLAG_END] = {
          "Read token ids, separated by white space, and use them as they are (no BOS is added). In "
          "a FILE.jsonl the \"ids\" of each line are one text, and the loss is pooled over all of "
          "them."),
+    TEXT(SPLIT, "split", 0, FOR_EVAL | FOR_COMPARE, INPUT, "TEXT",
+         "Split the text of --prompt or --file wherever TEXT occurs, and read each piece as a text "
+         "of its own. TEXT itself and empty pieces are left out."),
     READS(CALIBRATION_FILE, "file", 'f', FOR_CALIBRATE, INPUT, "FILE",
           "A text to calibrate on; - is standard input. May be given several times; every file "
           "contributes the same number of pieces. Without --file or --tokens, the model writes the "
@@ -255,6 +261,14 @@ const flag flags[FLAG_END] = {
            "length, for softmax and each --against (favor if there is none)."),
     COUNTS(SCALING_CONTEXTS, "contexts", 0, FOR_COMPARE, MACHINE, "LIST", 1, MAX_CONTEXT,
            "64,256,1024,4096,16384,65536", "Lengths for --scaling, separated by commas."),
+    OPTIONAL_COUNTS(
+        RECALL, "recall", 0, FOR_COMPARE, MACHINE, "[LIST]", 0, MAX_CONTEXT,
+        "Also measure how far back each setting remembers, at these distances in tokens (default: "
+        "128, 512 and 2048, or 8 and up if the trained context is below 1024). Tasks: a passage "
+        "again, a pass key, many keys, the last value. They are made from the text, or of made "
+        "sentences if none is given. KL is then measured on its first 1024 tokens."),
+    COUNT(RECALL_SEED, "seed", 's', FOR_COMPARE, MACHINE, "K", 0, UINT64_MAX, "1",
+          "Seed of the tasks of --recall: the same seed gives the same tasks."),
     COUNT(SCALING_SECONDS, "seconds", 0, FOR_COMPARE, MACHINE, "N", 1, 1000000, "240",
           "Time limit for all of --scaling, or for that part of --html (there 20 by default); "
           "lengths that would exceed it are left out."),

@@ -63,6 +63,7 @@ typedef enum flag_id {
     FLAG_TEXT_ARGUMENT,
     FLAG_TEXT_FILE,
     FLAG_TOKENS_FILE,
+    FLAG_SPLIT,
     FLAG_CALIBRATION_FILE,
     FLAG_CALIBRATION_TOKENS,
     FLAG_LENGTH,
@@ -137,6 +138,8 @@ typedef enum flag_id {
     FLAG_CONTEXTS,
     FLAG_SCALING,
     FLAG_SCALING_CONTEXTS,
+    FLAG_RECALL,
+    FLAG_RECALL_SEED,
     FLAG_SCALING_SECONDS,
     FLAG_REPEAT,
     FLAG_THREADS,
@@ -152,6 +155,7 @@ typedef struct flag {
     flag_group group;
     char letter;          /* the short form, or 0 */
     bool repeats;         /* may be given several times; see options_repeats */
+    bool optional;        /* of FLAG_COUNTS: the value may be left out; the fallback counts then */
     flag_file file;       /* FLAG_TEXT: whether it names a file */
     const char *argument; /* how --help shows the value: "N"; NULL for a switch */
     const char *choices;  /* e.g. "softmax|favor|local" */
