@@ -7,10 +7,17 @@ model=tests/fixtures/families/llama.gguf
 refused "unknown option names the nearest" 2 'unknown option --temprature.*--temperature' \
     generate $model --temprature 1
 refused "swapped letters are near" 2 'nearest is --tokens' generate $model --tokesn 5
+refused "the beginning of a name comes first" 2 '--temp; the nearest is --temperature ' \
+    generate $model --temp 1
+refused "several names with this beginning" 2 'the nearest are --top-k and --top-p ' \
+    generate $model --top 1
+refused "nothing is near" 2 'unknown option --foo \(see --help\)$' generate $model --foo 1
 refused "unknown letter" 2 'unknown option -Z' generate $model -Z
 refused "an option of another command" 2 '--top-k is not an option of this command' \
     eval $model --top-k 3 -p x
 refused "unknown command names the nearest" 2 '"genrate".*generate' genrate $model
+refused "the beginning of a command comes first" 2 '"gen"; the nearest is generate ' gen $model
+refused "no command is near" 2 'unknown command "zzz" \(see performer --help\)$' zzz $model
 refused "no model" 2 'no model is given' generate
 refused "two models" 2 'one argument too many' generate $model b
 refused "a missing value" 2 '--tokens needs a value' generate $model -n

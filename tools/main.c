@@ -24,9 +24,9 @@ static const command *find_command(const char *name) {
 static int unknown_command(const char *name) {
     const char *names[COMMANDS];
     for (int i = 0; i < COMMANDS; i++) names[i] = commands[i]->name;
-    fprintf(stderr,
-            "performer: unknown command \"%.40s\"; the nearest is %s (see performer --help)\n",
-            name, nearest_name(name, names, COMMANDS));
+    char hint[NAME_HINT_SIZE];
+    fprintf(stderr, "performer: unknown command \"%.40s\"%s (see performer --help)\n", name,
+            name_hint(name, names, COMMANDS, "", hint));
     return EXIT_USAGE;
 }
 
