@@ -160,6 +160,7 @@ static bool compare(compare_run *run, pf_error *error) {
         !make_rows(run, error))
         return false;
     comparison *c = &run->c;
+    warn_beyond_training(run->parsed, run->loaded.model, &c->rows[0].options, run->longest);
     c->model = run->loaded.model;
     c->tokenizer = run->loaded.tokenizer;
     c->texts = &run->texts;
