@@ -49,6 +49,31 @@ refused "convert without an output" 2 '-o FILE' convert $model
 refused "bench of two models" 2 'not both' bench $model --shape 15M
 refused "bench of an unknown shape" 2 '--shape takes 15M' bench --shape 15MB
 
+# Options that have no effect together, or with a command.
+both() { # COMMAND OPTION OPTION ARGUMENTS...: not both
+    refused "$1: $2 with $3" 2 "give $2 or $3, not both" "$1" "${@:4}"
+}
+both compare --json --csv $model --json --csv
+both bench --json --csv $model --csv --json
+both compare --scaling --html $model --scaling --html "$tmp/x.html"
+both compare --scaling --file $model --scaling --file "$tmp/x.txt"
+both tokenize --decode --ids $model --decode --ids
+both explain --step --json $model --step --json
+both calibrate --no-fit --steps $model -o "$tmp/x.gguf" --no-fit --steps 5
+useless() { refused "$1: $2 alone" 2 "$2 has no effect without $3" "$1" "${@:4}"; }
+useless compare --contexts '--scaling or --html' $model --contexts 64
+useless explain --draws --estimate $model --draws 10
+useless bench --type --shape $model --type q8_0
+useless tokenize --escape '--file or --decode' $model --escape -p x
+refused "chat has no JSON" 2 '--json is not an option of this command' chat $model --json
+refused "compare has --against" 2 '--attention is not an option of this command' \
+    compare $model --attention favor
+match "--help tells which options exclude each other" 'Not with --csv' \
+    "$("$performer" compare --help)"
+match "... and which need another" 'Only with +--estimate' \
+    "$("$performer" explain --help | tr '\n' ' ')"
+equal "... of this command" 0 "$("$performer" eval --help | grep -c -- 'Not with --csv')"
+
 refused "missing file" 1 'missing.gguf' generate missing.gguf
 refused "a directory" 1 'tests' generate tests
 refused "a file of unknown format" 1 'tests/lib.sh' inspect tests/lib.sh

@@ -341,8 +341,6 @@ static void close_all(generation *g) {
 }
 
 static int run(const options *parsed) {
-    if (parsed->given[FLAG_PROMPT] && parsed->given[FLAG_PROMPT_FILE])
-        return complain_usage("generate", "give --prompt or --file, not both");
     generation g = {.parsed = parsed};
     pf_error error = {0};
     bool good = generate(&g, &error);
@@ -364,8 +362,9 @@ const command command_generate = {
     .usage = "MODEL [-p TEXT | -f FILE] [options]",
     .summary = "continue a prompt",
     .manual =
-        "Prints the prompt, then its continuation as it is generated. Without a prompt the text "
-        "starts from the BOS token. It ends after --tokens new tokens, at an end token, at the end "
+        "Prints the prompt, then its continuation as it is generated. The prompt is that of -p or "
+        "--file, or standard input if that is a pipe or a file. Without a prompt the text starts "
+        "from the BOS token. It ends after --tokens new tokens, at an end token, at the end "
         "of the context (softmax attention only; Performer attention has no limit), or at Ctrl-C. "
         "The text and a final newline go to standard output, the statistics to standard "
         "error. Ctrl-C while the prompt is still being read ends with exit status 130, and "

@@ -248,6 +248,28 @@ static bool parse_option(options *parsed, int count, char *const *arguments, int
     return !f->repeats || add_repeat(parsed, id, value, error);
 }
 
+/* "--scaling or --html" */
+static void list_others(const flag_rule *rule, char *out, size_t size) {
+    size_t used = 0;
+    for (int i = 0; rule->others[i] != FLAG_END && used < size; i++)
+        used += (size_t)snprintf(out + used, size - used, "%s--%s", i ? " or " : "",
+                                 flags[rule->others[i]].name);
+}
+
+static bool check_rule(const options *parsed, const flag_rule *rule, pf_error *error) {
+    char others[256];
+    flag_id with = FLAG_END;
+    if (!(rule->commands & parsed->command) || !parsed->given[rule->id]) return true;
+    for (int i = 0; rule->others[i] != FLAG_END; i++)
+        if (parsed->given[rule->others[i]]) with = rule->others[i];
+    if (rule->needs == (with != FLAG_END)) return true;
+    list_others(rule, others, sizeof others);
+    if (rule->needs)
+        return pf_fail(error, "--%s has no effect without %s", flags[rule->id].name, others);
+    return pf_fail(error, "give --%s or --%s, not both: together, one of them has no effect",
+                   flags[rule->id].name, flags[with].name);
+}
+
 bool options_parse(int command, int count, char *const *arguments, options *parsed,
                    pf_error *error) {
     *parsed = (options){.command = command};
@@ -271,7 +293,17 @@ bool options_parse(int command, int count, char *const *arguments, options *pars
             parsed->model = argument;
         }
     }
+    for (size_t i = 0; !parsed->given[FLAG_HELP] && i < n_flag_rules; i++)
+        if (!check_rule(parsed, &flag_rules[i], error)) return false;
     return true;
+}
+
+void options_give_text(options *parsed, flag_id id, const char *text) {
+    parsed->given[id] = true;
+    parsed->values[id].text = text;
+    if (!flags[id].repeats) return;
+    parsed->repeated[parsed->n_repeated].id = id; /* not full: not even this one is given */
+    parsed->repeated[parsed->n_repeated++].text = text;
 }
 
 size_t options_counts(const options *parsed, flag_id id, uint64_t *values) {

@@ -33,6 +33,9 @@ typedef struct options {
 bool options_parse(int command, int count, char *const *arguments, options *parsed,
                    pf_error *error);
 
+/* As if "--NAME text" were on the command line, for a flag that takes a text and is not given. */
+void options_give_text(options *parsed, flag_id id, const char *text);
+
 /* Write the items of a list and return their number, at most OPTIONS_MAX_LIST. */
 size_t options_counts(const options *parsed, flag_id id, uint64_t *values);
 size_t options_choices(const options *parsed, flag_id id, char (*names)[32]);
