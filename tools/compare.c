@@ -144,6 +144,7 @@ static bool read_texts(compare_run *run, pf_error *error) {
     } else {
         good = read_given_texts(parsed, &run->loaded, &run->texts, error);
     }
+    if (strcmp(name, "-") == 0) name = "standard input";
     snprintf(run->text_name, sizeof run->text_name, "%s", name);
     run->names.model = parsed->model;
     run->names.text = run->text_name;
@@ -344,8 +345,8 @@ const command command_compare = {
         "of the five most probable; the bytes of state per session; and the time per token, for "
         "reading (with all logits) and for writing. It also shows how the error of attention and "
         "of the residual stream grows from layer to layer, how large queries and keys are (Z), and "
-        "the text that each setting writes, next to softmax's. Without a text it reads the shipped "
-        "sample.txt.\n\n"
+        "the text that each setting writes, next to softmax's. Without a text (-p, --file, "
+        "--tokens, or standard input from a pipe or file) it reads the shipped sample.txt.\n\n"
         "Without --against it compares Performer attention as the checkpoint has it, with 256 "
         "features, and with a window; the window alone; `mean`, which gives every token the same "
         "weight; and the other feature maps. Unless you give --context, softmax gets exactly the "

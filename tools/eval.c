@@ -201,10 +201,11 @@ static int run(const options *parsed) {
 const command command_eval = {
     .name = "eval",
     .bit = FOR_EVAL,
-    .usage = "MODEL (-p TEXT | --file FILE | --tokens FILE) [options]",
+    .usage = "MODEL [-p TEXT | --file FILE | --tokens FILE] [options]",
     .summary = "measure the loss and perplexity of a text",
     .manual =
-        "Reads a text and reports how well the model predicts it: the loss, which is the mean of "
+        "Reads a text (-p, --file, --tokens, or standard input from a pipe or file) and reports "
+        "how well the model predicts it: the loss, which is the mean of "
         "-ln p (in nats) over all tokens but the first of each text, and the perplexity, "
         "exp(loss). Sums are in double precision.\n\n"
         "Under softmax attention the text must fit into the context (--context); Performer and "

@@ -1,4 +1,5 @@
 /* floor 5.9 - main: finds the command, checks its options, runs it. */
+#include "given_texts.h"
 #include "help.h"
 #include "outputs.h"
 #include "terminal.h"
@@ -68,6 +69,7 @@ int main(int argc, char **argv) {
         return complain_usage(chosen->name, "no model is given; usage: performer %s %s",
                               chosen->name, chosen->usage);
     if (!outputs_check(&parsed, &error)) return complain(&error);
+    take_standard_input(&parsed);
     if (parsed.model) terminal_reading(parsed.model);
     return chosen->run(&parsed);
 }
