@@ -59,7 +59,7 @@ both compare --scaling --html $model --scaling --html "$tmp/x.html"
 both compare --scaling --file $model --scaling --file "$tmp/x.txt"
 both tokenize --decode --ids $model --decode --ids
 both explain --step --json $model --step --json
-both calibrate --no-fit --steps $model -o "$tmp/x.gguf" --no-fit --steps 5
+both calibrate --no-fit --same-features $model -o "$tmp/x.gguf" --no-fit --same-features
 useless() { refused "$1: $2 alone" 2 "$2 has no effect without $3" "$1" "${@:4}"; }
 useless compare --contexts '--scaling or --html' $model --contexts 64
 useless explain --draws --estimate $model --draws 10
@@ -70,7 +70,7 @@ refused "compare has --against" 2 '--attention is not an option of this command'
     compare $model --attention favor
 match "--help tells which options exclude each other" 'Not with --csv' \
     "$("$performer" compare --help)"
-match "... and which need another" 'Only with +--estimate' \
+match "... and which need another" 'Only +with +--estimate' \
     "$("$performer" explain --help | tr '\n' ' ')"
 equal "... of this command" 0 "$("$performer" eval --help | grep -c -- 'Not with --csv')"
 
