@@ -59,6 +59,7 @@ run chat $softmax -n 300 -t 0 <"$tmp/long.txt"
 match "chat: a window" '/attention local,window=128,sinks=4 has no limit' "$err"
 
 unknown='warning: .*tales-softmax.gguf does not say that it was trained or calibrated for favor'
+# shellcheck disable=SC2016 # a command to type, not to run here
 remedy='`performer calibrate` on it, or give --attention local --window 128 --sinks 4'
 for command in eval generate; do
     run $command $softmax -p "once upon a time" --attention favor
