@@ -37,7 +37,8 @@ say '/nonsense\n/save\n/attention sofmax\nhello hat\n' $model -n 12 -t 0 -q
 equal "mistakes are reported, and the chat goes on" "1 3 $text" "$code $(wc -l <<<"$err") $out"
 match "... each with a message" 'softmax, favor or local' "$err"
 say "$(printf 'hat %.0s' {1..400})\n" $model -n 3 -q --attention softmax --context 64
-match "a line beyond the context: a message" 'context is 64; /attention local,window=32,sinks=4' "$err"
+match "a line beyond the context: a message" \
+    'context is 64; /attention local,window=32,sinks=4' "$err"
 said='hello hat\nand\nthe hat\n/state\n/attention favor\nthe\n/state\n'
 say "$said"'/reset\n/attention softmax\nhello hat\n' \
     $model -n 40 -t 0 -q --attention softmax --context 64

@@ -38,7 +38,8 @@ run eval $softmax -f "$tmp/long.txt" --context 401 -q
 match "... and so does its result" '^tokens +401$' "$out"
 
 # The advice suits the model: it is followed word by word.
-advice=$("$performer" eval $softmax -f "$tmp/long.txt" 2>&1 | sed 's/.*, or \(.*\), which has.*/\1/')
+advice=$("$performer" eval $softmax -f "$tmp/long.txt" 2>&1 |
+    sed 's/.*, or \(.*\), which has.*/\1/')
 equal "a softmax model: a window" "--attention local --window 128 --sinks 4" "$advice"
 # shellcheck disable=SC2086
 run eval $softmax -f models/weights/sample.txt $advice --json

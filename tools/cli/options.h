@@ -53,10 +53,10 @@ bool options_parse_setting(options *parsed, flag_id head, char *setting, pf_erro
 bool parse_count(const char *text, uint64_t *value);
 bool parse_number(const char *text, double *value);
 
-/* What to say after an unknown name: "; the nearest is --NAME", or "; the nearest are ..." for names
- * that all begin with `text`, or nothing if no name is near. Names [n] that begin with `text` come
- * first, then the one that takes the fewest insertions, deletions, changes and swaps. Writes to
- * hint [NAME_HINT_SIZE] and returns it. */
+/* What to say after an unknown name: "; the nearest is --NAME", or "; the nearest are ..." for
+ * names that all begin with `text`, or nothing if no name is near. Names [n] that begin with `text`
+ * come first, then the one that takes the fewest insertions, deletions, changes and swaps. Writes
+ * to hint [NAME_HINT_SIZE] and returns it. */
 enum { NAME_HINT_SIZE = 256 };
 const char *name_hint(const char *text, const char *const *names, size_t n, const char *dashes,
                       char *hint);
