@@ -10,7 +10,7 @@ if [ ! -f $softmax ] || [ ! -f $favor ]; then
     exit 0
 fi
 
-# 401 tokens; the models were trained for 256.
+# 401 tokens; both models were trained for 256.
 yes cat | head -n 400 | paste -sd' ' | tr -d '\n' >"$tmp/long.txt"
 beyond='warning: the text has 401 tokens, but this model was trained for 256;'
 for command in eval generate; do
@@ -19,12 +19,9 @@ for command in eval generate; do
 done
 run compare $softmax -f "$tmp/long.txt" --against local,window=8 --continue 0 --threads 1
 match "compare: the same, for its reference" "$beyond" "$err"
-yes hat | head -n 20 | paste -sd' ' | tr -d '\n' >"$tmp/hats.txt"
-run explain tests/fixtures/families/llama.gguf -f "$tmp/hats.txt" --threads 1
-match "explain: the same" 'the text has [0-9]+ tokens, but this model was trained for 64;' "$err"
-for command in eval explain; do
+for command in eval generate; do
     run $command $softmax -p "once upon a time" --threads 1
-    equal "$command: a short text has no warning" "0 " "$code $err"
+    equal "$command: a short text has no warning" 0 "$(grep -c warning "$tmp/err")"
 done
 run compare $softmax -f "$tmp/long.txt" --against local,window=8 --continue 0 --threads 1 -q
 equal "--quiet: no warning" "0 " "$code $err"

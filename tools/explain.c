@@ -53,7 +53,6 @@ static bool settle(const explanation *e, explain_settings *settings, pf_error *e
     settings->favor_leads = model->attention.kind == PF_ATTENTION_FAVOR;
     if (parsed->given[FLAG_TO])
         settings->favor_leads = strcmp(parsed->values[FLAG_TO].text, "favor") == 0;
-    warn_beyond_training(parsed, model, &settings->softmax, T);
     return true;
 }
 

@@ -127,6 +127,7 @@ void warn_of_favor(const options *parsed, const pf_model *model,
 void warn_beyond_training(const options *parsed, const pf_model *model,
                           const pf_session_options *session, size_t n) {
     if (session->attention.kind != PF_ATTENTION_SOFTMAX) return;
+    if (model->position_embedding) return; /* such a text is refused */
     if (n > model->context)
         note(parsed,
              "performer: warning: the text has %zu tokens, but this model was trained for %u; "
