@@ -31,6 +31,8 @@ equal "favor on a model trained with it: no warning" "0 " "$code $err"
 # The same number of tokens in the error, in its advice and in the result.
 refused "eval counts all tokens" 1 'the text has 401 tokens.*give --context 401 ' \
     eval $softmax -f "$tmp/long.txt"
+refused "... as compare does" 1 'the text has 401 tokens, but the context is 99; shorten it, or' \
+    compare $softmax -f "$tmp/long.txt" --context 99
 run eval $softmax -f "$tmp/long.txt" --context 401 -q
 match "... and so does its result" '^tokens +401$' "$out"
 

@@ -161,6 +161,11 @@ static bool compare(compare_run *run, pf_error *error) {
         !make_rows(run, error))
         return false;
     comparison *c = &run->c;
+    size_t context = c->rows[0].options.context;
+    if (run->longest - 1 > context) /* the last token is only predicted */
+        return pf_fail(error, "the text has %zu tokens, but the context is %zu; shorten it%s",
+                       run->longest, context,
+                       run->loaded.model->position_embedding ? "" : ", or leave --context out");
     warn_beyond_training(run->parsed, run->loaded.model, &c->rows[0].options, run->longest);
     c->model = run->loaded.model;
     c->tokenizer = run->loaded.tokenizer;
