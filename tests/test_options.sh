@@ -63,6 +63,7 @@ both calibrate --no-fit --same-features $model -o "$tmp/x.gguf" --no-fit --same-
 useless() { refused "$1: $2 alone" 2 "$2 has no effect without $3" "$1" "${@:4}"; }
 useless compare --contexts '--scaling or --html' $model --contexts 64
 useless explain --draws --estimate $model --draws 10
+useless eval --force --logits $model -p x --force
 useless bench --type --shape $model --type q8_0
 useless tokenize --escape '--file or --decode' $model --escape -p x
 refused "chat has no JSON" 2 '--json is not an option of this command' chat $model --json
