@@ -167,4 +167,15 @@ typedef struct flag {
 
 extern const flag flags[FLAG_END];
 
+/* What makes an option useless. Such a command line is refused, and --help says so. */
+typedef struct flag_rule {
+    int commands; /* FOR_..., where the rule holds */
+    flag_id id;
+    bool needs; /* true: no effect without one of `others`; false: none together with any of them */
+    flag_id others[8]; /* ends with FLAG_END */
+} flag_rule;
+
+extern const flag_rule flag_rules[];
+extern const size_t n_flag_rules;
+
 #endif

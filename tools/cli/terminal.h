@@ -6,7 +6,8 @@
 
 #include <jansson.h>
 
-enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+/* EXIT_INTERRUPTED: Ctrl-C came before the input was read; as a shell reports it. */
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
 /* Call this once, before anything else. From then on a closed pipe is a write error, not a signal,
  * and Ctrl-C removes half-written files before it ends the program. */
