@@ -152,7 +152,8 @@ static bool read_texts(compare_run *run, pf_error *error) {
 
 static void show_progress(void *context, size_t done) {
     const compare_run *run = context;
-    progress(run->parsed, "%zu of %zu tokens", done, run->names.n_tokens * run->c.n);
+    size_t each = run->names.n_tokens + run->c.n_write;
+    progress(run->parsed, "%zu of %zu tokens", done, each * run->c.n);
 }
 
 static bool compare(compare_run *run, pf_error *error) {
@@ -166,6 +167,7 @@ static bool compare(compare_run *run, pf_error *error) {
     c->tell = show_progress;
     c->context = run;
     terminal_catch_interrupt();
+    show_progress(run, 0);
     bool good = comparison_run(c, error);
     progress(run->parsed, "%s", "");
     return good;
