@@ -35,7 +35,8 @@ run "${shape[@]}" --context 8 --json
 cp "$tmp/out" "$tmp/before.json"
 run "${shape[@]}" --context 8,16 --compare "$tmp/before.json"
 match "--compare: two columns" 'speed x +share x$' "$out"
-match "... a ratio for a test that both have" '^prefill +softmax +8 .* [0-9]+\.[0-9]{2} +[0-9]+\.[0-9]{2}$' "$out"
+match "... a ratio for a test that both have" \
+    '^prefill +softmax +8 .* [0-9]+\.[0-9]{2} +[0-9]+\.[0-9]{2}$' "$out"
 match "... a dash for one that the earlier run lacks" '^decode +softmax +16 .* - +-$' "$out"
 equal "... no warning if nothing differs" "" "$err"
 run "${shape[@]}" --context 8 --json --compare "$tmp/before.json"
@@ -44,8 +45,8 @@ import json, sys
 then, now = ({r["test"]: r for r in json.load(open(f))["results"]} for f in sys.argv[1:])
 n = sum(abs(now[t][new] / (now[t][old] / then[t][old]) - 1) < 1e-6
         for t in now for new, old in [("speed_ratio", "tokens_per_second")])
-m = sum(abs(now[t]["share_ratio"] / (now[t]["share_of_limit"] / then[t]["share_of_limit"]) - 1) < 1e-6
-        for t in now)
+share = "share_of_limit"
+m = sum(abs(now[t]["share_ratio"] / (now[t][share] / then[t][share]) - 1) < 1e-6 for t in now)
 print(min(n, m), "ratios agree")' "$tmp/before.json" "$tmp/out")"
 run "${shape[@]}" --context 8 --csv --compare "$tmp/before.json"
 equal "... in CSV: as many columns in every line" 1 \

@@ -36,7 +36,8 @@ check "... and keeps what there was at SIGTERM ($size bytes)" test $((size % 409
 
 # On a terminal: one line that is written again and again.
 if command -v script >/dev/null; then
-    script -qec "'$performer' convert $model -o '$tmp/copy.gguf'" /dev/null >"$tmp/terminal" </dev/null
+    script -qec "'$performer' convert $model -o '$tmp/copy.gguf'" /dev/null \
+        >"$tmp/terminal" </dev/null
     match "a terminal shows a bar" '\[#+ *\] +[0-9]+ %, ' "$(tr '\r' '\n' <"$tmp/terminal")"
     "$performer" convert $model -o "$tmp/copy.gguf" 2>"$tmp/err"
     equal "a log has no bar" 0 "$(grep -c '#' "$tmp/err")"
