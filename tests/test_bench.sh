@@ -8,7 +8,7 @@ types=0
 while read -r name size bytes; do
     types=$((types + 1))
     run bench --shape 256x1x2x256x64 --type "$name" --context 4 --repeat 1 --attention softmax \
-        --json -q
+        --threads 1 --json -q
     match "bench --shape --type $name" "\"type\": \"$name\"" "$out"
     # 7 matrices [256, 256] and the logits' [64, 256]; keys and values are float32
     equal "... reads the bytes of $name" \

@@ -37,7 +37,7 @@ run generate $model -p hello -n 4 -t 0
 match "generate: the part of the state in use, of all" ', state [0-9.]+ k?B of [0-9.]+ k?B, peak' \
     "$err"
 run generate $model -p "hello hat" -n 1 -t 0
-match "generate: one token is no \"tokens\"" 'generated 1 token, ' "$err"
+match "generate: one token is no \"tokens\", and has no speed" 'generated 1 token$' "$err"
 run generate $model -p "hello hat" -n 1 -t 0 --attention favor
 match "generate: favor uses all of its state" ', state [0-9.]+ k?B, peak' "$err"
 run generate $model -p "hello hat" -n 3 -t 0 --stats-json -q

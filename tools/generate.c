@@ -10,6 +10,7 @@
 #include "session_flags.h"
 #include "terminal.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -259,7 +260,7 @@ static json_t *statistics(const generation *g) {
 static void report(const generation *g) {
     pf_session_stats stats = pf_session_get_stats(g->session);
     const pf_session_options *session = pf_session_get_options(g->session);
-    char used[16], state[16], peak[16];
+    char used[16], state[16], peak[16], speed[32] = "";
     bool learned = g->loaded.model->position_embedding != NULL;
     if (g->stop == STOP_CONTEXT)
         note(g->parsed, "performer: the context of %zu tokens is full; %s",
@@ -267,9 +268,10 @@ static void report(const generation *g) {
              learned ? "this model has no positions beyond it"
                      : "for more, give --context N, or --attention favor, which has no limit");
     size_t n_prompt = g->prompt_ids.count, n = g->ids.count;
-    note(g->parsed, "prompt %zu token%s, %.1f tokens/s; generated %zu token%s, %.1f tokens/s",
-         n_prompt, plural(n_prompt), rate(n_prompt, g->prefill_seconds), n, plural(n),
-         rate(g->decoded, g->decode_seconds));
+    if (g->decoded > 0) /* the first token costs nothing: reading the prompt gave its logits */
+        snprintf(speed, sizeof speed, ", %.1f tokens/s", rate(g->decoded, g->decode_seconds));
+    note(g->parsed, "prompt %zu token%s, %.1f tokens/s; generated %zu token%s%s", n_prompt,
+         plural(n_prompt), rate(n_prompt, g->prefill_seconds), n, plural(n), speed);
     bool partly = state_in_use(g) < pf_session_state_bytes(g->session);
     note(g->parsed, "%s attention, state %s%s%s, peak memory %s",
          pf_attention_name(session->attention.kind), human_bytes(state_in_use(g), used),
