@@ -247,7 +247,7 @@ const flag flags[FLAG_END] = {
     CHOICE(BENCH_TYPE, "type", 0, FOR_BENCH, MACHINE, "TYPE", ALL_TYPES, "f32",
            "Type of the random matrices of --shape: f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, "
            "q2_k, q3_k, q4_k, q5_k or q6_k."),
-    TEXT(BENCH_COMPARE, "compare", 0, FOR_BENCH, OUTPUT, "FILE.json",
+    READ(BENCH_COMPARE, "compare", 0, FOR_BENCH, OUTPUT, "FILE.json",
          "Also show how many times as fast each test is as in an earlier run, whose --json is in "
          "this file, and the same for the shares of the limits."),
     COUNT(CONTEXT, "context", 'c', FOR_SESSIONS | FOR_INSPECT, MACHINE, "N", 1, MAX_CONTEXT, NULL,
