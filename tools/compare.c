@@ -178,7 +178,8 @@ static bool read_texts(compare_run *run, pf_error *error) {
 
 static void show_progress(void *context, size_t done) {
     const compare_run *run = context;
-    progress(run->parsed, "%zu of %zu tokens", done, run->names.n_tokens * run->c.n);
+    size_t each = run->names.n_tokens + run->c.n_write;
+    progress(run->parsed, "%zu of %zu tokens", done, each * run->c.n);
 }
 
 static void show_recall(void *context, const char *setting, const char *task, size_t done,
@@ -218,6 +219,7 @@ static bool compare(compare_run *run, pf_error *error) {
     c->tell = show_progress;
     c->context = run;
     terminal_catch_interrupt();
+    show_progress(run, 0);
     bool good = comparison_run(c, error) &&
                 (!run->parsed->given[FLAG_RECALL] || measure_recall(run, error));
     progress(run->parsed, "%s", "");

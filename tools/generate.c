@@ -10,6 +10,7 @@
 #include "session_flags.h"
 #include "terminal.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -237,16 +238,27 @@ static bool decode(generation *g, pf_error *error) {
 
 static double rate(size_t n, double seconds) { return seconds > 0 ? (double)n / seconds : 0; }
 
+/* The part of the state that the tokens read so far have filled: that of a session made for just
+ * these. */
+static size_t state_in_use(const generation *g) {
+    pf_session_options session = *pf_session_get_options(g->session);
+    size_t n = pf_session_position(g->session), all = pf_session_state_bytes(g->session);
+    if (n >= session.context) return all;
+    session.context = n > 0 ? n : 1;
+    size_t used = pf_state_bytes(g->loaded.model, &session);
+    return used < all ? used : all;
+}
+
 static json_t *statistics(const generation *g) {
     pf_session_stats stats = pf_session_get_stats(g->session);
     const pf_session_options *session = pf_session_get_options(g->session);
-    return json_pack("{s:I, s:I, s:f, s:f, s:I, s:I, s:s, s:I, s:I, s:I, s:s}", "prompt_tokens",
-                     (json_int_t)g->n_read, "tokens", (json_int_t)g->ids.count,
+    return json_pack("{s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:s, s:I, s:I, s:I, s:s}",
+                     "prompt_tokens", (json_int_t)g->n_read, "tokens", (json_int_t)g->ids.count,
                      "prefill_tokens_per_second", rate(g->n_read, g->prefill_seconds),
                      "decode_tokens_per_second", rate(g->decoded, g->decode_seconds), "state_bytes",
-                     (json_int_t)pf_session_state_bytes(g->session), "peak_rss_bytes",
-                     (json_int_t)peak_rss_bytes(), "attention",
-                     pf_attention_name(session->attention.kind), "bad_denominators",
+                     (json_int_t)pf_session_state_bytes(g->session), "state_bytes_in_use",
+                     (json_int_t)state_in_use(g), "peak_rss_bytes", (json_int_t)peak_rss_bytes(),
+                     "attention", pf_attention_name(session->attention.kind), "bad_denominators",
                      (json_int_t)stats.bad_denominators, "redraws", (json_int_t)stats.redraws,
                      "seed", (json_int_t)g->seed, "stopped_by", stop_names[g->stop]);
 }
@@ -274,18 +286,21 @@ static void note_full_context(const generation *g) {
 static void report(const generation *g) {
     pf_session_stats stats = pf_session_get_stats(g->session);
     const pf_session_options *session = pf_session_get_options(g->session);
-    char state[16], peak[16];
+    char used[16], state[16], peak[16], speed[32] = "";
     if (stopped_in_prompt(g))
         note(g->parsed, "performer: interrupted: %zu of %zu tokens of the prompt were read%s",
              g->n_read, g->prompt_ids.count,
              g->parsed->given[FLAG_SAVE_STATE] ? ", and the state saved is theirs" : "");
     if (g->stop == STOP_CONTEXT) note_full_context(g);
-    note(g->parsed, "prompt %zu tokens, %.1f tokens/s; generated %zu tokens, %.1f tokens/s",
-         g->n_read, rate(g->n_read, g->prefill_seconds), g->ids.count,
-         rate(g->decoded, g->decode_seconds));
-    note(g->parsed, "%s attention, state %s, peak memory %s",
-         pf_attention_name(session->attention.kind),
-         human_bytes(pf_session_state_bytes(g->session), state),
+    size_t n_prompt = g->n_read, n = g->ids.count;
+    if (g->decoded > 0) /* the first token costs nothing: reading the prompt gave its logits */
+        snprintf(speed, sizeof speed, ", %.1f tokens/s", rate(g->decoded, g->decode_seconds));
+    note(g->parsed, "prompt %zu token%s, %.1f tokens/s; generated %zu token%s%s", n_prompt,
+         plural(n_prompt), rate(n_prompt, g->prefill_seconds), n, plural(n), speed);
+    bool partly = state_in_use(g) < pf_session_state_bytes(g->session);
+    note(g->parsed, "%s attention, state %s%s%s, peak memory %s",
+         pf_attention_name(session->attention.kind), human_bytes(state_in_use(g), used),
+         partly ? " of " : "", partly ? human_bytes(pf_session_state_bytes(g->session), state) : "",
          human_bytes(peak_rss_bytes(), peak));
     if (g->parsed->values[FLAG_TEMPERATURE].number > 0 && !g->parsed->given[FLAG_LOAD_STATE])
         note(g->parsed, "to get this text again: --seed %llu", (unsigned long long)g->seed);
@@ -316,7 +331,7 @@ static bool generate(generation *g, pf_error *error) {
         !encode_prompt(g, error))
         return false;
     terminal_catch_interrupt();
-    g->out.unbuffered = output_is_terminal();
+    g->out.unbuffered = true; /* whoever reads, a person or a program, gets each token at once */
     if (!echo_prompt(g)) g->stop = STOP_OUTPUT;
     if (g->stop == STOP_OUTPUT) return true;
     if (!prefill(g, error)) return false;

@@ -1,4 +1,5 @@
 /* floor 5.9 - main: finds the command, checks its options, runs it. */
+#include "address_space.h"
 #include "given_texts.h"
 #include "help.h"
 #include "outputs.h"
@@ -38,6 +39,7 @@ static int finish(void) {
 }
 
 int main(int argc, char **argv) {
+    address_space_suffices();
     terminal_start();
     if (argc < 2) {
         help_program(stderr, commands, COMMANDS);

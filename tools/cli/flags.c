@@ -3,6 +3,7 @@
 
 #define MAPS "positive|hyperbolic|trig|trig-offset|relu|elu|favor++|normalized"
 #define TYPES "f32|f16|bf16|q8_0|q4_0"
+#define ALL_TYPES TYPES "|q4_1|q5_0|q5_1|q2_k|q3_k|q4_k|q5_k|q6_k"
 enum {
     FOR_ATTENTION = FOR_SESSIONS | FOR_CONVERT | FOR_INSPECT | FOR_EXPLAIN,
     FOR_FEATURES = FOR_ATTENTION | FOR_BENCH,
@@ -251,8 +252,12 @@ const flag flags[FLAG_END] = {
            "Print no progress, statistics or warnings on standard error."),
 
     /* Measurements and machine. */
-    CHOICE(BENCH_TYPE, "type", 0, FOR_BENCH, MACHINE, "TYPE", TYPES, "f32",
-           "Type of the random matrices of --shape: f32, f16, bf16, q8_0 or q4_0."),
+    CHOICE(BENCH_TYPE, "type", 0, FOR_BENCH, MACHINE, "TYPE", ALL_TYPES, "f32",
+           "Type of the random matrices of --shape: f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, "
+           "q2_k, q3_k, q4_k, q5_k or q6_k."),
+    READ(BENCH_COMPARE, "compare", 0, FOR_BENCH, OUTPUT, "FILE.json",
+         "Also show how many times as fast each test is as in an earlier run, whose --json is in "
+         "this file, and the same for the shares of the limits."),
     COUNT(CONTEXT, "context", 'c', FOR_SESSIONS | FOR_INSPECT, MACHINE, "N", 1, MAX_CONTEXT, NULL,
           "The most tokens a text may have under softmax. May exceed the trained context if "
           "positions are rotary. Default: the trained context."),

@@ -134,6 +134,7 @@ typedef enum flag_id {
     FLAG_QUIET,
 
     FLAG_BENCH_TYPE,
+    FLAG_BENCH_COMPARE,
     FLAG_CONTEXT,
     FLAG_CONTEXTS,
     FLAG_SCALING,
