@@ -278,7 +278,7 @@ static double log_p_of_text(pf_session *session, size_t answer) {
     if (!pf_session_append(session, ids.ids, ids.count - 1, logits, n, &error))
         fail_msg("%s", error.message);
     for (size_t i = 0; i < n; i++) {
-        double total = 0;
+        double total = 1e-300;
         for (size_t v = 0; v < V; v++) total += exp((double)logits[i * V + v]);
         sum += (double)logits[i * V + (size_t)ids.ids[answer + i]] - log(total);
     }

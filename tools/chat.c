@@ -54,6 +54,8 @@ static bool open_chat(chat *c, pf_error *error) {
     if (!session_options_from(parsed, c->loaded.model, &session, error) ||
         !dialogue_open(&c->d, &c->loaded, &session, &sampling, system, error))
         return false;
+    warn_of_favor(parsed, c->loaded.model, &session);
+    warn_beyond_training(parsed, c->loaded.model, &session, 0);
     if (!c->d.has_template)
         note(parsed,
              "performer: %s has no known chat template, so the model just continues your text",
@@ -76,9 +78,12 @@ static bool switch_attention(chat *c, const char *setting, pf_error *error) {
     changed.given[FLAG_LOAD_STATE] = false;
     if (snprintf(pieces, sizeof pieces, "%s", setting) >= (int)sizeof pieces)
         return pf_fail(error, "/attention: the setting is too long");
-    return options_parse_setting(&changed, FLAG_ATTENTION, pieces, error) &&
-           session_options_from(&changed, c->loaded.model, &session, error) &&
-           dialogue_switch(&c->d, &session, error);
+    if (!options_parse_setting(&changed, FLAG_ATTENTION, pieces, error) ||
+        !session_options_from(&changed, c->loaded.model, &session, error) ||
+        !dialogue_switch(&c->d, &session, error))
+        return false;
+    warn_of_favor(&changed, c->loaded.model, &session);
+    return true;
 }
 
 static void show_state(const chat *c) {
@@ -154,6 +159,9 @@ static bool turn(chat *c, const char *line, pf_error *error) {
     bool good = dialogue_turn(&c->d, line, (size_t)c->parsed->values[FLAG_N_TOKENS].count,
                               print_answer, c, error);
     output_write(&c->out, "\n", 1);
+    if (good && c->d.n_unread)
+        note(c->parsed, "performer: interrupted; the last %zu tokens of your text were not read",
+             c->d.n_unread);
     return good;
 }
 
@@ -216,8 +224,10 @@ const command command_chat = {
         "/help lists the commands. Ctrl-D ends the chat.\n\n"
         "Softmax keeps the keys and values of at most --context tokens. A turn that does not fit "
         "is not read, and an answer stops at the limit; nothing is forgotten silently. You can "
-        "then continue without a limit under /attention favor (unless positions are learned), or "
-        "start anew with /reset.",
+        "then continue without a limit under the attention that the message names (unless "
+        "positions are learned): /attention favor for a model trained or calibrated for it, a "
+        "window such as /attention local,window=1024,sinks=4 for others. Or start anew with "
+        "/reset.",
     .examples = "performer chat models/downloads/smollm2-135m-instruct.gguf\n"
                 "echo \"What is gravity?\" | performer chat model.gguf -t 0 --attention favor",
     .run = run,

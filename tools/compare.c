@@ -166,6 +166,7 @@ static bool read_texts(compare_run *run, pf_error *error) {
     } else {
         good = read_given_texts(parsed, &run->loaded, &run->texts, error);
     }
+    if (strcmp(name, "-") == 0) name = "standard input";
     bool cut = false;
     if (good && parsed->given[FLAG_RECALL]) good = set_up_recall(run, &cut, error);
     snprintf(run->text_name, sizeof run->text_name, "%s%.200s", cut ? "the beginning of " : "",
@@ -177,7 +178,8 @@ static bool read_texts(compare_run *run, pf_error *error) {
 
 static void show_progress(void *context, size_t done) {
     const compare_run *run = context;
-    progress(run->parsed, "%zu of %zu tokens", done, run->names.n_tokens * run->c.n);
+    size_t each = run->names.n_tokens + run->c.n_write;
+    progress(run->parsed, "%zu of %zu tokens", done, each * run->c.n);
 }
 
 static void show_recall(void *context, const char *setting, const char *task, size_t done,
@@ -205,12 +207,19 @@ static bool compare(compare_run *run, pf_error *error) {
         !make_rows(run, error))
         return false;
     comparison *c = &run->c;
+    size_t context = c->rows[0].options.context;
+    if (run->longest - 1 > context) /* the last token is only predicted */
+        return pf_fail(error, "the text has %zu tokens, but the context is %zu; shorten it%s",
+                       run->longest, context,
+                       run->loaded.model->position_embedding ? "" : ", or leave --context out");
+    warn_beyond_training(run->parsed, run->loaded.model, &c->rows[0].options, run->longest);
     c->model = run->loaded.model;
     c->tokenizer = run->loaded.tokenizer;
     c->texts = &run->texts;
     c->tell = show_progress;
     c->context = run;
     terminal_catch_interrupt();
+    show_progress(run, 0);
     bool good = comparison_run(c, error) &&
                 (!run->parsed->given[FLAG_RECALL] || measure_recall(run, error));
     progress(run->parsed, "%s", "");
@@ -405,8 +414,8 @@ const command command_compare = {
         "of the five most probable; the bytes of state per session; and the time per token, for "
         "reading (with all logits) and for writing. It also shows how the error of attention and "
         "of the residual stream grows from layer to layer, how large queries and keys are (Z), and "
-        "the text that each setting writes, next to softmax's. Without a text it reads the shipped "
-        "sample.txt.\n\n"
+        "the text that each setting writes, next to softmax's. Without a text (-p, --file, "
+        "--tokens, or standard input from a pipe or file) it reads the shipped sample.txt.\n\n"
         "Without --against it compares Performer attention as the checkpoint has it, with 256 "
         "features, and with a window; the window alone; `mean`, which gives every token the same "
         "weight; and the other feature maps. Unless you give --context, softmax gets exactly the "

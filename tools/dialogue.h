@@ -21,9 +21,10 @@ typedef struct dialogue {
     float *logits; /* [V] after the last token read */
     char *piece;
     pf_decoder decoder;
-    pf_tokens read; /* the tokens that the session has read */
-    bool whole;     /* read is all of them; false if the session began with a loaded state */
-    bool answered;  /* there was a turn before the next one */
+    pf_tokens read;  /* the tokens that the session has read */
+    bool whole;      /* read is all of them; false if the session began with a loaded state */
+    bool answered;   /* there was a turn before the next one */
+    size_t n_unread; /* tokens of the last turn's text that Ctrl-C kept from being read */
 } dialogue;
 
 /* Uses the checkpoint's chat template; *loaded and system must outlive the dialogue. */

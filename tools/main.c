@@ -1,4 +1,6 @@
 /* floor 5.9 - main: finds the command, checks its options, runs it. */
+#include "address_space.h"
+#include "given_texts.h"
 #include "help.h"
 #include "outputs.h"
 #include "terminal.h"
@@ -24,9 +26,9 @@ static const command *find_command(const char *name) {
 static int unknown_command(const char *name) {
     const char *names[COMMANDS];
     for (int i = 0; i < COMMANDS; i++) names[i] = commands[i]->name;
-    fprintf(stderr,
-            "performer: unknown command \"%.40s\"; the nearest is %s (see performer --help)\n",
-            name, nearest_name(name, names, COMMANDS));
+    char hint[NAME_HINT_SIZE];
+    fprintf(stderr, "performer: unknown command \"%.40s\"%s (see performer --help)\n", name,
+            name_hint(name, names, COMMANDS, "", hint));
     return EXIT_USAGE;
 }
 
@@ -37,6 +39,7 @@ static int finish(void) {
 }
 
 int main(int argc, char **argv) {
+    address_space_suffices();
     terminal_start();
     if (argc < 2) {
         help_program(stderr, commands, COMMANDS);
@@ -68,6 +71,7 @@ int main(int argc, char **argv) {
         return complain_usage(chosen->name, "no model is given; usage: performer %s %s",
                               chosen->name, chosen->usage);
     if (!outputs_check(&parsed, &error)) return complain(&error);
+    take_standard_input(&parsed);
     if (parsed.model) terminal_reading(parsed.model);
     return chosen->run(&parsed);
 }

@@ -138,6 +138,7 @@ typedef enum flag_id {
     FLAG_QUIET,
 
     FLAG_BENCH_TYPE,
+    FLAG_BENCH_COMPARE,
     FLAG_CONTEXT,
     FLAG_CONTEXTS,
     FLAG_SCALING,
@@ -159,8 +160,8 @@ typedef struct flag {
     flag_group group;
     char letter;          /* the short form, or 0 */
     bool repeats;         /* may be given several times; see options_repeats */
-    flag_file file;       /* FLAG_TEXT: whether it names a file */
     bool optional;        /* of FLAG_COUNTS: the value may be left out; the fallback counts then */
+    flag_file file;       /* FLAG_TEXT: whether it names a file */
     const char *argument; /* how --help shows the value: "N"; NULL for a switch */
     const char *choices;  /* e.g. "softmax|favor|local" */
     uint64_t least, most;
@@ -170,5 +171,16 @@ typedef struct flag {
 } flag;
 
 extern const flag flags[FLAG_END];
+
+/* What makes an option useless. Such a command line is refused, and --help says so. */
+typedef struct flag_rule {
+    int commands; /* FOR_..., where the rule holds */
+    flag_id id;
+    bool needs; /* true: no effect without one of `others`; false: none together with any of them */
+    flag_id others[8]; /* ends with FLAG_END */
+} flag_rule;
+
+extern const flag_rule flag_rules[];
+extern const size_t n_flag_rules;
 
 #endif

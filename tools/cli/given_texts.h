@@ -6,6 +6,11 @@
 #include "load.h"
 #include "options.h"
 
+/* The rule of all commands that take a text: if none is given and standard input is a pipe or a
+ * file, and not empty, the text is read from there, as by `--file -`. Changes *parsed accordingly.
+ * Says so on standard error if nothing arrives for two seconds. */
+void take_standard_input(options *parsed);
+
 /* How many of -p, --file and --tokens are given. */
 int text_sources(const options *parsed);
 

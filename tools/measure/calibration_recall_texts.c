@@ -10,11 +10,10 @@ static const struct {
     recall_task task;
     double share;
 } asked[] = {
-    {RECALL_COPY, 0.15},     {RECALL_COPY, 0.45},     {RECALL_COPY, 1},
-    {RECALL_PASS_KEY, 0.3},  {RECALL_PASS_KEY, 0.6},  {RECALL_PASS_KEY, 0.9},
-    {RECALL_MANY_KEYS, 0.2}, {RECALL_MANY_KEYS, 0.7}, {RECALL_LAST_SEEN, 0.4},
+    {RECALL_COPY, 0.25},    {RECALL_COPY, 1},        {RECALL_PASS_KEY, 0.5},
+    {RECALL_PASS_KEY, 0.9}, {RECALL_MANY_KEYS, 0.4}, {RECALL_LAST_SEEN, 0.3},
 };
-enum { N_ASKED = sizeof asked / sizeof asked[0], FARTHEST = 1280, PASSAGE = 96 };
+enum { N_ASKED = sizeof asked / sizeof asked[0], FARTHEST = 1280, PASSAGE = 64 };
 
 /* All calibration texts as one. */
 static bool join(const input_texts *texts, pf_tokens *all, pf_error *error) {

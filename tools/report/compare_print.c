@@ -177,6 +177,9 @@ static void print_rows(const comparison *c, text_style s, output *out) {
         "ms per token.%s%s\n",
         s.dim, c->n_write ? "\nparts: the first token of a greedy continuation that differs." : "",
         s.plain);
+    if (c->model->n_layers > MOST_LAYERS)
+        output_printf(out, "%sThe tables by layer show %d of %u layers; --json gives all.%s\n",
+                      s.dim, MOST_LAYERS, c->model->n_layers, s.plain);
     for (size_t i = 0; i < c->n; i++)
         if (c->rows[i].stats.bad_denominators)
             output_printf(out, "%s: in %llu attention rows the denominator was not positive\n",
@@ -193,10 +196,11 @@ static size_t choose_layers(size_t n_layers, size_t *layers) {
 static void print_layers(const comparison *c, text_style s, bool attention, output *out) {
     size_t layers[MOST_LAYERS], n = choose_layers(c->model->n_layers, layers);
     int width = name_width(c);
-    output_printf(out, "\n%s%s%s\n%-*s", s.bold,
+    output_printf(out, "\n%s%s%s", s.bold,
                   attention ? "relative error of the attention output, by layer"
                             : "relative error of the residual stream, by layer",
-                  s.plain, width, "");
+                  s.plain);
+    output_printf(out, "\n%-*s", width, "");
     for (size_t i = 0; i < n; i++) output_printf(out, " %6zu", layers[i]);
     output_printf(out, "\n");
     for (size_t r = 1; r < c->n; r++) {
@@ -238,6 +242,21 @@ static void print_z(const comparison *c, text_style s, output *out) {
     }
 }
 
+/* Adds dots to a text that ends only because enough tokens are written, often in mid-word. */
+static bool mark_cut(const comparison *c, const compared *row, char **text) {
+    static const char dots[] = "...";
+    const pf_tokens *written = &row->written;
+    if (written->count < c->n_write) return true;
+    if (c->tokenizer && pf_tokenizer_is_end(c->tokenizer, written->ids[written->count - 1]))
+        return true;
+    size_t n = strlen(*text);
+    char *longer = pf_realloc(*text, n + sizeof dots, 1, "a text", NULL);
+    if (!longer) return false;
+    memcpy(longer + n, dots, sizeof dots);
+    *text = longer;
+    return true;
+}
+
 static void print_pair(const comparison *c, const compared *row, text_style s, output *out) {
     const compared *reference = &c->rows[0];
     char *left = NULL, *right = NULL, title[160];
@@ -245,7 +264,8 @@ static void print_pair(const comparison *c, const compared *row, text_style s, o
     if (text_of(c->tokenizer, reference->written.ids, reference->written.count, before, &left,
                 &split, NULL) &&
         text_of(c->tokenizer, row->written.ids, row->written.count, before, &right, &ignored,
-                NULL)) {
+                NULL) &&
+        mark_cut(c, reference, &left) && mark_cut(c, row, &right)) {
         snprintf(title, sizeof title, "%s", row->name);
         output_printf(out, "\n");
         print_side_by_side(out, "softmax", left, title, right, split, WIDTH, s.colour);

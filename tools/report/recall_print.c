@@ -106,9 +106,10 @@ static void print_distances(const recall *r, output *out) {
 /* "512": up to there; "2048+": at every distance measured; "< 128": not even at the shortest. */
 static void write_radius(const recall *r, size_t row, char *text, size_t size) {
     size_t radius = 0;
-    if (!recall_radius(r, row, &radius))
-        snprintf(text, size, isnan(recall_kept_of_all(r, row, 0)) ? "unknown" : "< %zu",
-                 r->distances[0]);
+    if (isnan(recall_kept_of_all(r, row, 0)))
+        snprintf(text, size, "unknown");
+    else if (!recall_radius(r, row, &radius))
+        snprintf(text, size, r->distances[0] ? "< %zu" : "none", r->distances[0]);
     else
         snprintf(text, size, "%zu%s", radius,
                  radius == r->distances[r->n_distances - 1] ? "+" : "");
@@ -155,17 +156,11 @@ static void print_cell(const recall *r, size_t row, recall_task task, size_t d, 
     output_printf(out, " %*s", CELL, s->questions ? cell : "-");
 }
 
-static bool was_asked(const recall *r, recall_task task) {
-    for (size_t d = 0; d < r->n_distances; d++)
-        if (recall_at(r, 0, task, d)->questions) return true;
-    return false;
-}
-
 static void print_task(const recall *r, recall_task task, text_style s, output *out) {
     static const char *const about[RECALL_TASKS] = {"a passage read again", "five digits",
                                                     "one of eight named words",
                                                     "the latest of three values"};
-    if (!was_asked(r, task)) return;
+    if (recall_at(r, 0, task, 0)->questions == 0) return; /* not even at the shortest distance */
     output_printf(out, "\n%s%s: %s; ", s.bold, recall_task_names[task], about[task]);
     if (task == RECALL_COPY)
         output_printf(out, "loss in nats (%.3f at first reading), top-1%s\n",

@@ -9,7 +9,7 @@ static void cell(html *p, const recall *r, size_t row, recall_task task, size_t 
         html_add(p, "<td></td>");
         return;
     }
-    html_add(p, recall_counts(r, task, d) ? "<td>" : "<td class=\"dim\">softmax fails: ");
+    html_add(p, recall_counts(r, task, d) ? "<td>" : "<td>softmax fails: ");
     if (task == RECALL_COPY)
         html_add(p, "%.3f, %.0f %%", recall_loss(s), 100 * recall_accuracy(s, task));
     else
@@ -39,6 +39,8 @@ static void summary(html *p, const recall *r) {
         row_name(p, r, row);
         if (recall_radius(r, row, &radius))
             html_add(p, "<td>%zu</td>", radius);
+        else if (isnan(recall_kept_of_all(r, row, 0)))
+            html_add(p, "<td>unknown</td>");
         else
             html_add(p, "<td>&lt; %zu</td>", r->distances[0]);
         html_add(p, row ? "<td>%.4f</td>" : "<td></td>", row ? row_kl(&r->rows[row]) : 0);
@@ -66,6 +68,7 @@ void report_recall(html *p, const report *all) {
              recall_loss(&r->unseen));
     summary(p, r);
     for (size_t t = 0; t < RECALL_TASKS; t++) {
+        if (recall_at(r, 0, (recall_task)t, 0)->questions == 0) continue;
         html_add(p, "<h3>%s</h3>\n", recall_task_names[t]);
         table_start(p, r, "");
         for (size_t row = 0; row < r->n_rows; row++) {
