@@ -1,12 +1,10 @@
 /* floor 2.6 - answer probe: what a model still answers if some heads see only a window.
  *
- * A recall text asks at its end for something said long before. Its rows up to the question are
- * computed once, exactly, and their keys and values kept. A probe then computes the rows of
- * question and answer alone, with some KV heads limited to sinks and a window, and measures the
- * loss of the answer. So a probe takes the time of a few dozen tokens, however long the texts are.
- *
- * Only what question and answer read is limited, not what earlier rows read: what this tells is
- * which heads look far back for an answer.
+ * A recall text asks at its end for something said long before. All its rows are computed once,
+ * exactly, and their keys and values kept. A probe then computes the rows from `question` on again,
+ * with some KV heads limited to sinks and a window, and measures the loss of the answer. With
+ * `question` at the start of the text this is what a session with such windows says; with
+ * `question` near the end a probe is fast, but limits only what those last rows read.
  */
 #ifndef PF_ANSWER_PROBE_H
 #define PF_ANSWER_PROBE_H
@@ -29,12 +27,12 @@ pf_answer_probe *pf_answer_probe_new(const pf_model *model, const pf_recall_text
 void pf_answer_probe_free(pf_answer_probe *probe); /* NULL is allowed */
 
 /* Keeps only texts whose answers cost at least `least` nats per token more under these windows than
- * exactly: others need no memory, or the model cannot answer them at all. Returns how many are left;
- * if none are, the losses below are 0. */
+ * exactly: others need no memory, or the model cannot answer them at all. Returns how many are
+ * left; if none are, the losses below are 0. */
 size_t pf_answer_probe_select(pf_answer_probe *probe, const uint32_t *windows, double least);
 
-/* The mean over the texts kept of the answer's loss per token, in nats, if KV head i sees sinks and the last
- * windows[i] tokens, or everything for PF_WINDOW_ALL. windows [n_layers, n_kv_heads]. */
+/* The mean over the texts kept of the answer's loss per token, in nats, if KV head i sees sinks and
+ * the last windows[i] tokens, or everything for PF_WINDOW_ALL. windows [n_layers, n_kv_heads]. */
 double pf_answer_probe_loss(pf_answer_probe *probe, const uint32_t *windows);
 /* The same without limits. */
 double pf_answer_probe_exact_loss(const pf_answer_probe *probe);

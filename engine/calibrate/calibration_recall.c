@@ -6,9 +6,12 @@
 /* PF_KEEP_CONSTANT: the set of recall heads is one that loses at most so many nats; and their long
  * windows take at most this share of the budget. */
 static const double CONSTANT_LOSS = 0.3, CONSTANT_SHARE = 0.5;
-/* A recall text counts if its answer costs so many nats per token more without memory than with it. */
+/* A recall text counts if its answer costs so many nats per token more without memory than with
+ * it. */
 static const double WORTH_KEEPING = 0.25;
-enum { LEAST_WINDOW = 128, MOST_SHARE = 4 }; /* at most a quarter of all heads */
+/* Limits of the search: less than the distances that the texts ask over. At most a quarter of all
+ * heads are recall heads. */
+enum { LIMIT = 96, LEAST_WINDOW = 128, MOST_SHARE = 4 };
 
 static bool show_search(void *context, double done) {
     const pf_calibration_run *r = context;
@@ -26,12 +29,17 @@ static bool search(pf_calibration_run *r, pf_recall_heads *heads, pf_error *erro
                                        .most = (n + MOST_SHARE - 1) / MOST_SHARE,
                                        .progress = show_search,
                                        .context = r};
-    pf_answer_probe *probe =
-        pf_answer_probe_new(r->model, o->recall, o->n_recall, o->sinks, o->steps.n_threads, error);
+    uint32_t *limits = pf_calloc(n, sizeof *limits, "a calibration", error);
+    pf_answer_probe *probe = limits ? pf_answer_probe_new(r->model, o->recall, o->n_recall,
+                                                          o->sinks, o->steps.n_threads, error)
+                                    : NULL;
     bool good = probe != NULL;
-    if (good && pf_answer_probe_select(probe, r->result->windows, WORTH_KEEPING) > 0)
-        good = pf_recall_heads_choose(probe, n, r->result->windows, &options, heads, error);
+    for (size_t i = 0; good && i < n; i++)
+        limits[i] = r->result->windows[i] < LIMIT ? r->result->windows[i] : LIMIT;
+    if (good && pf_answer_probe_select(probe, limits, WORTH_KEEPING) > 0)
+        good = pf_recall_heads_choose(probe, n, limits, &options, heads, error);
     pf_answer_probe_free(probe);
+    pf_free(limits);
     return good;
 }
 

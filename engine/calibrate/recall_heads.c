@@ -7,7 +7,7 @@
 
 /* Candidates that are probed before one joins. Their order is what they promise: first the loss if
  * they alone are limited, later what they gained when they were last probed. */
-enum { CANDIDATES = 6 };
+enum { CANDIDATES = 5 };
 
 typedef struct search {
     pf_answer_probe *probe;

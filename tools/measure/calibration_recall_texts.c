@@ -4,16 +4,11 @@
 #include "memory.h"
 #include "recall_setup.h"
 
-/* What is asked, and how far back as a share of the farthest distance. The heads that find an answer
- * at one distance find it at others too, so a few distances do, and none need be very far. */
-static const struct {
-    recall_task task;
-    double share;
-} asked[] = {
-    {RECALL_COPY, 0.25},    {RECALL_COPY, 1},        {RECALL_PASS_KEY, 0.5},
-    {RECALL_PASS_KEY, 0.9}, {RECALL_MANY_KEYS, 0.4}, {RECALL_LAST_SEEN, 0.3},
-};
-enum { N_ASKED = sizeof asked / sizeof asked[0], FARTHEST = 1280, PASSAGE = 64 };
+/* What is asked. The heads that find an answer a few hundred tokens back find it farther back, too, so
+ * short texts do. */
+static const recall_task asked[] = {RECALL_COPY, RECALL_PASS_KEY, RECALL_COPY, RECALL_PASS_KEY,
+                                    RECALL_MANY_KEYS};
+enum { N_ASKED = sizeof asked / sizeof asked[0], DISTANCE = 224, PASSAGE = 64 };
 
 /* All calibration texts as one. */
 static bool join(const input_texts *texts, pf_tokens *all, pf_error *error) {
@@ -36,9 +31,8 @@ static bool add(const recall_source *source, recall_task task, size_t number, si
                                        &n_answer, error);
     }
     if (good && ids) {
-        size_t question = c.start.count + distance;
-        if (question >= answer) question = answer - 1;
-        recall->texts[recall->n++] = (pf_recall_text){NULL, answer + n_answer, question, answer};
+        /* from the second token on: what a head reads early counts, too */
+        recall->texts[recall->n++] = (pf_recall_text){NULL, answer + n_answer, 1, answer};
     }
     recall_case_free(&c);
     return good;
@@ -58,14 +52,13 @@ bool calibration_recall_texts_make(const pf_loaded *loaded, const input_texts *t
     setup.source.passage = context / 8 < PASSAGE ? context / 8 : PASSAGE;
     setup.source.seed = seed;
     size_t most = recall_longest_gap(&setup.source);
-    if (farthest > FARTHEST) farthest = FARTHEST;
+    if (farthest > DISTANCE) farthest = DISTANCE;
     if (farthest > context / 2) farthest = context / 2;
     if (farthest > most) farthest = most;
     bool possible = setup.source.passage > 2 * RECALL_HINT && farthest >= 16;
     for (size_t i = 0; good && possible && i < N_ASKED; i++)
-        if (loaded->tokenizer || asked[i].task == RECALL_COPY)
-            good = add(&setup.source, asked[i].task, i, (size_t)(asked[i].share * (double)farthest),
-                       context, recall, error);
+        if (loaded->tokenizer || asked[i] == RECALL_COPY)
+            good = add(&setup.source, asked[i], i, farthest, context, recall, error);
     for (size_t i = 0; i < recall->n; i++) recall->texts[i].ids = recall->ids.texts[i].ids;
     recall_setup_free(&setup);
     return good;
