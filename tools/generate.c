@@ -5,9 +5,10 @@
 #include "memory.h"
 #include "open_model.h"
 #include "resources.h"
-#include "sampler.h"
+#include "sampling_flags.h"
 #include "saved_state.h"
 #include "session_flags.h"
+#include "stop_texts.h"
 #include "terminal.h"
 
 #include <string.h>
@@ -16,17 +17,21 @@
 typedef enum stop_reason {
     STOP_TOKENS,
     STOP_END,
+    STOP_TEXT,
     STOP_CONTEXT,
     STOP_INTERRUPT,
     STOP_OUTPUT
 } stop_reason;
-static const char *const stop_names[] = {"tokens", "end", "context", "interrupt", "output"};
+static const char *const stop_names[] = {"tokens", "end", "stop", "context", "interrupt", "output"};
 
 typedef struct generation {
     const options *parsed;
     pf_loaded loaded;
     pf_session *session;
     pf_sampler *sampler;
+    unsigned char *breaks; /* see sampler_from */
+    const char *stop_list[OPTIONS_MAX_REPEATS];
+    pf_stop_texts stops;
     uint64_t seed;
     char *prompt; /* [prompt_size] */
     size_t prompt_size;
@@ -62,17 +67,10 @@ static uint64_t choose_seed(const options *parsed) {
     return ((uint64_t)now.tv_sec * 1000003u + (uint64_t)now.tv_nsec) % 1000000000u;
 }
 
-static bool open_sampler(generation *g, pf_error *error) {
-    const option_value *values = g->parsed->values;
+static bool open_sampler(generation *g, size_t context, pf_error *error) {
     g->seed = choose_seed(g->parsed);
-    pf_sampler_options sampling = {
-        .temperature = (float)values[FLAG_TEMPERATURE].number,
-        .top_k = (size_t)values[FLAG_TOP_K].count,
-        .top_p = (float)values[FLAG_TOP_P].number,
-        .min_p = (float)values[FLAG_MIN_P].number,
-        .seed = g->seed,
-    };
-    g->sampler = pf_sampler_new(&sampling, g->loaded.model->n_vocab, error);
+    g->sampler = sampler_from(g->parsed, g->loaded.tokenizer, g->loaded.model->n_vocab, context,
+                              g->seed, &g->breaks, error);
     return g->sampler != NULL;
 }
 
@@ -84,7 +82,7 @@ static bool open_all(generation *g, pf_error *error) {
             error, "%s has no tokenizer; add one with `performer convert --tokenizer FILE`", path);
     pf_session_options session;
     if (!session_options_from(g->parsed, g->loaded.model, &session, error) ||
-        !open_sampler(g, error))
+        !open_sampler(g, session.context, error))
         return false;
     g->session = pf_session_new(g->loaded.model, &session, error);
     g->logits = pf_calloc(g->loaded.model->n_vocab, sizeof(float), "the logits", error);
@@ -170,6 +168,8 @@ static bool prefill(generation *g, pf_error *error) {
         if (!pf_session_append(g->session, g->prompt_ids.ids + done, part, g->logits,
                                done + part == n, error))
             return false;
+        for (size_t i = done; i < done + part; i++)
+            pf_sampler_accept(g->sampler, g->prompt_ids.ids[i]);
         done += part;
         g->n_read = done;
         if (done < n) progress(g->parsed, "prompt: %zu of %zu tokens", done, n);
@@ -177,6 +177,27 @@ static bool prefill(generation *g, pf_error *error) {
     if (n > chunk) progress(g->parsed, "%s", "");
     g->prefill_seconds = seconds_now() - start;
     return true;
+}
+
+/* Lets a piece of the text through, up to a stop text. */
+static bool let_through(generation *g, size_t n, pf_error *error) {
+    const char *shown;
+    size_t n_shown;
+    if (!pf_stop_texts_add(&g->stops, g->piece, n, &shown, &n_shown, error)) return false;
+    if (g->stops.found) g->stop = STOP_TEXT;
+    return emit(g, shown, n_shown, error);
+}
+
+/* The last bytes of the text: an incomplete character, unless a saved state will complete it, and
+ * what was held back because it might have begun a stop text. */
+static bool let_out_rest(generation *g, pf_error *error) {
+    const char *shown;
+    size_t n_shown;
+    if (g->stop == STOP_TEXT) return true;
+    size_t n = g->parsed->given[FLAG_SAVE_STATE] ? 0 : pf_decoder_finish(&g->decoder, g->piece);
+    if (!let_through(g, n, error)) return false;
+    pf_stop_texts_end(&g->stops, &shown, &n_shown);
+    return emit(g, shown, n_shown, error);
 }
 
 /* Generates one more token; sets *again to false if the text ends here. */
@@ -198,21 +219,22 @@ static bool step(generation *g, size_t wanted, bool *again, pf_error *error) {
     /* A model may have more ids than its tokenizer; the extra ones print nothing. */
     if ((size_t)id < pf_tokenizer_size(tokenizer)) {
         size_t n = pf_decoder_push(tokenizer, &g->decoder, id, g->piece);
-        if (!emit(g, g->piece, n, error)) return false;
+        if (!let_through(g, n, error)) return false;
     }
-    if (g->stop == STOP_OUTPUT || g->ids.count == wanted) return true;
+    if (g->stop == STOP_OUTPUT || g->stop == STOP_TEXT || g->ids.count == wanted) return true;
     if (pf_session_room(g->session) == 0) {
         g->stop = STOP_CONTEXT;
         return true;
     }
     if (!pf_session_append(g->session, &id, 1, g->logits, 1, error)) return false;
+    pf_sampler_accept(g->sampler, id);
     g->decoded++;
     *again = true;
     return true;
 }
 
 static bool decode(generation *g, pf_error *error) {
-    size_t wanted = (size_t)g->parsed->values[FLAG_N_TOKENS].count;
+    size_t wanted = tokens_wanted(g->parsed);
     double start = seconds_now();
     bool again = wanted > 0, good = true;
     while (good && again) {
@@ -223,9 +245,7 @@ static bool decode(generation *g, pf_error *error) {
         good = step(g, wanted, &again, error);
     }
     g->decode_seconds = seconds_now() - start;
-    if (!good || g->parsed->given[FLAG_SAVE_STATE]) return good;
-    size_t n = pf_decoder_finish(&g->decoder, g->piece);
-    return emit(g, g->piece, n, error);
+    return good && let_out_rest(g, error);
 }
 
 static double rate(size_t n, double seconds) { return seconds > 0 ? (double)n / seconds : 0; }
@@ -308,6 +328,8 @@ static bool generate(generation *g, pf_error *error) {
 static void close_all(generation *g) {
     pf_session_free(g->session);
     pf_sampler_free(g->sampler);
+    pf_free(g->breaks);
+    pf_stop_texts_free(&g->stops);
     pf_loaded_close(&g->loaded);
     pf_free(g->prompt);
     pf_tokens_free(&g->prompt_ids);
@@ -322,6 +344,11 @@ static int run(const options *parsed) {
         return complain_usage("generate", "give --prompt or --file, not both");
     generation g = {.parsed = parsed};
     pf_error error = {0};
+    if (!pf_stop_texts_start(&g.stops, g.stop_list, options_repeats(parsed, FLAG_STOP, g.stop_list),
+                             &error)) {
+        pf_stop_texts_free(&g.stops);
+        return complain_usage("generate", "--stop: %s", error.message);
+    }
     bool good = generate(&g, &error);
     int status = output_finish(&g.out);
     if (!good) {

@@ -1,4 +1,5 @@
 /* floor 5.9 - main: finds the command, checks its options, runs it. */
+#include "aliases.h"
 #include "help.h"
 #include "terminal.h"
 
@@ -66,6 +67,8 @@ int main(int argc, char **argv) {
     if (!parsed.model && !parsed.given[FLAG_SHAPE])
         return complain_usage(chosen->name, "no model is given; usage: performer %s %s",
                               chosen->name, chosen->usage);
+    if (parsed.ignored)
+        note(&parsed, "performer: %s %s", parsed.ignored->typed, parsed.ignored->why);
     if (parsed.model) terminal_reading(parsed.model);
     return chosen->run(&parsed);
 }

@@ -37,7 +37,8 @@ static void print_wrapped(FILE *out, const char *text, int indent, int column) {
     fputc('\n', out);
 }
 
-static void print_flag(FILE *out, const flag *f) {
+static void print_flag(FILE *out, int bit, const flag *f) {
+    const char *fallback = flag_fallback(f, bit);
     char left[64], text[512];
     char letter[8] = "    ";
     if (f->letter) snprintf(letter, sizeof letter, "-%c, ", f->letter);
@@ -48,8 +49,8 @@ static void print_flag(FILE *out, const flag *f) {
         fputc('\n', out);
         n = 0;
     }
-    snprintf(text, sizeof text, "%s%s%s%s", f->help, f->fallback ? " Default: " : "",
-             f->fallback ? f->fallback : "", f->fallback ? "." : "");
+    snprintf(text, sizeof text, "%s%s%s%s", f->help, fallback ? " Default: " : "",
+             fallback ? fallback : "", fallback ? "." : "");
     fprintf(out, "%*s", COLUMN - n, "");
     print_wrapped(out, text, COLUMN, COLUMN);
 }
@@ -61,7 +62,7 @@ static void print_group(FILE *out, int bit, flag_group group) {
         if (f->group != group || !(f->commands & bit)) continue;
         if (!any) fprintf(out, "\n%s:\n", headings[group]);
         any = true;
-        print_flag(out, f);
+        print_flag(out, bit, f);
     }
 }
 
