@@ -49,11 +49,11 @@ pf_sampler *sampler_from(const options *parsed, const pf_tokenizer *tokenizer, s
         .seed = seed,
         .penalties = penalties_from(parsed, context),
     };
-    if (sampling.penalties.dry_multiplier > 0 && !*breaks) {
+    if (sampling.penalties.dry_multiplier > 0 && breaks && !*breaks) {
         *breaks = mark_breaks(tokenizer, n_vocab, error);
         if (!*breaks) return NULL;
     }
-    sampling.penalties.dry_breaks = *breaks;
+    sampling.penalties.dry_breaks = breaks ? *breaks : NULL;
     return pf_sampler_new(&sampling, n_vocab, error);
 }
 

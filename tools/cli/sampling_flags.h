@@ -8,7 +8,7 @@
 
 /* A sampler as the options describe it. `context` stands for -1, the whole context. The sampler
  * borrows *breaks [n_vocab], which is made the first time that it is needed; NULL before. Free it
- * with pf_free, after the sampler. */
+ * with pf_free, after the sampler. With `breaks` NULL, nothing ends a run. */
 pf_sampler *sampler_from(const options *parsed, const pf_tokenizer *tokenizer, size_t n_vocab,
                          size_t context, uint64_t seed, unsigned char **breaks, pf_error *error);
 
