@@ -61,3 +61,9 @@ if command -v groff >/dev/null; then
     equal "the manuals have no errors" "" \
         "$(groff -man -ww -z "$man/man1/performer.1" "$man/man3/libperformer.3" 2>&1)"
 fi
+share=$root$prefix/share
+equal "bash completes the installed program" _performer \
+    "$(bash --norc -c ". '$share/bash-completion/completions/performer'; complete -p performer" |
+        grep -o _performer)"
+check "zsh has its completion" grep -q '^#compdef performer' \
+    "$share/zsh/site-functions/_performer"

@@ -1,5 +1,6 @@
 /* floor 5.9 - main: finds the command, checks its options, runs it. */
 #include "aliases.h"
+#include "completion.h"
 #include "help.h"
 #include "terminal.h"
 
@@ -50,6 +51,11 @@ int main(int argc, char **argv) {
     if (strcmp(argv[1], "--version") == 0) {
         puts("performer " PF_VERSION);
         return finish();
+    }
+    if (strcmp(argv[1], "--completion") == 0) {
+        if (argc == 3 && completion_print(stdout, argv[2], commands, COMMANDS)) return finish();
+        fputs("performer: --completion takes the name of a shell: bash or zsh\n", stderr);
+        return EXIT_USAGE;
     }
     bool manual = strcmp(argv[1], "help") == 0;
     const char *name = manual ? argv[2] : argv[1];

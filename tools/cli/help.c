@@ -95,7 +95,8 @@ void help_program(FILE *out, const command *const *commands, size_t n) {
     fputs("\n", out);
     print_wrapped(out,
                   "`performer COMMAND --help` prints a command's manual, `performer --version` the "
-                  "version.",
+                  "version, `performer --completion bash` (or zsh) a script that lets your shell "
+                  "complete commands and options.",
                   0, 0);
     fputs("\nExamples:\n", out);
     print_lines(out, "performer generate models/weights/tales-favor.gguf -p \"Once upon a time\"\n"

@@ -105,6 +105,13 @@ static unsigned char paste(EditLine *editor, int key) {
     return good ? CC_REFRESH : CC_ERROR;
 }
 
+/* True if the completion is one word more than the n bytes of a line; those of more words would
+ * make a list too long to read. */
+static bool is_next_word(const char *completion, size_t n) {
+    const char *space = strchr(completion + n, ' ');
+    return !space || !space[1];
+}
+
 /* Tab: inserts what all completions of the line so far have in common; if that is nothing, lists
  * them. */
 static unsigned char complete(EditLine *editor, int key) {
@@ -128,7 +135,8 @@ static unsigned char complete(EditLine *editor, int key) {
     }
     if (found < 2) return CC_ERROR;
     for (const char *c = owner_of(editor)->options.completions; *c; c += strlen(c) + 1)
-        if (strncmp(c, line->buffer, n) == 0) printf("%s%s", first == c ? "\n" : "  ", c);
+        if (strncmp(c, line->buffer, n) == 0 && is_next_word(c, n))
+            printf("%s%s", first == c ? "\n" : "  ", c);
     printf("\n");
     return CC_REDISPLAY;
 }
