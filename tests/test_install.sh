@@ -67,3 +67,7 @@ equal "bash completes the installed program" _performer \
         grep -o _performer)"
 check "zsh has its completion" grep -q '^#compdef performer' \
     "$share/zsh/site-functions/_performer"
+if command -v nroff >/dev/null; then
+    equal "performer(1) fits 80 columns" "" "$(nroff -man -rLL=80n "$man/man1/performer.1" |
+        col -bx | LC_ALL=C.UTF-8 grep -E '^.{81}')"
+fi
