@@ -3,7 +3,7 @@
 . tests/lib.sh
 
 tales=models/weights/tales-softmax.gguf
-llama=tests/fixtures/families/llama.gguf
+
 text() { "$performer" generate "$@" -q --no-echo -t 0; }
 distinct() { tr -s ' ' '\n' <<<"$1" | sort -u | wc -l; }
 
@@ -24,7 +24,7 @@ equal "the prompt is not searched" "${whole%%,*}" \
     "$(text $tales -p "Once upon a time" -n 60 --stop ',')"
 smollm=models/downloads/smollm2-135m-instruct.gguf
 if [ -f $smollm ]; then
-    ask=(text $smollm -p "déjà vu, déjà vu, déjà vu, d" -n 12)
+    ask=(text "$smollm" -p "déjà vu, déjà vu, déjà vu, d" -n 12)
     whole=$("${ask[@]}")
     equal "--stop \"à\", a character of two tokens or bytes" "${whole%%à*}" \
         "$("${ask[@]}" --stop à)"
@@ -42,6 +42,16 @@ for penalty in "--repeat-penalty 1.3" "--presence-penalty 1.5" "--frequency-pena
     more=$(($(distinct "$said") > $(distinct "$loop")))
     equal "$penalty: more different words ($(distinct "$said") for $(distinct "$loop"))" 1 $more
 done
+words=
+for dry in 0.8 0; do
+    said=$("$performer" chat $favor -t 0 -n 300 -q --dry-multiplier $dry \
+        <<<"The bird was very, very")
+    words+=" $(distinct "$said")"
+done
+said=$("$performer" chat $favor -t 0 -n 300 -q <<<"The bird was very, very")
+read -r with without <<<"$words"
+equal "chat breaks loops by default ($with different words for $without)" "$with 1" \
+    "$(distinct "$said") $((with > without))"
 equal "--repeat-last-n 0 switches them off" "$loop" "$(text $favor -p "The bird was very, very" \
     -n 150 --ignore-eos --repeat-penalty 1.3 --presence-penalty 1 --repeat-last-n 0)"
 equal "by default there are none" "$loop" "$(text $favor -p "The bird was very, very" -n 150 \

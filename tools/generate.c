@@ -377,8 +377,12 @@ const command command_generate = {
         "the one saved with the state. A state that is damaged or belongs to another model is "
         "refused.\n\n"
         "The next token is sampled from softmax(logits / temperature), restricted by --top-k, "
-        "--top-p and --min-p, in this order; -t 0 takes the most probable token. Tiny models write "
-        "best at the defaults.",
+        "--top-p and --min-p, in this order; -t 0 takes the most probable token. Before all that, "
+        "--repeat-penalty, --presence-penalty, --frequency-penalty and --dry-multiplier make what "
+        "the text already has less probable: for models that run in circles. Tiny models write "
+        "best at the defaults.\n\n"
+        "--stop TEXT ends the text before the first TEXT that the model writes, however it is cut "
+        "into tokens.",
     .examples = "performer generate models/weights/tales-favor.gguf -p \"Once upon a time\"\n"
                 "performer generate model.gguf -f prompt.txt -n 1000 -t 0 --attention favor "
                 "--features 256",

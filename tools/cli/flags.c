@@ -136,7 +136,7 @@ const flag flags[FLAG_END] = {
                 "The base of DRY."),
     ROW(DRY_ALLOWED_LENGTH, "dry-allowed-length", 0, FOR_SAMPLING, SAMPLING, COUNT, "N",
         "Repeated runs of fewer tokens than N cost nothing.", .least = 1, .most = 1 << 24,
-        .fallback = "2", .chat_fallback = "32"),
+        .fallback = "2", .chat_fallback = "16"),
     ROW(DRY_LAST_N, "dry-penalty-last-n", 0, FOR_SAMPLING, SAMPLING, COUNT, "N",
         "How many tokens DRY looks back; 0: none, -1: the whole context. Line breaks, colons, "
         "quotes and asterisks end a run.",
