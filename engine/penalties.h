@@ -22,7 +22,8 @@ void pf_penalties_clear(pf_penalties *penalties); /* the text is empty again */
 /* A copy of logits [V] with all penalties, owned by `penalties` and valid until the next call. */
 const float *pf_penalties_apply(pf_penalties *penalties, const float *logits);
 
-/* Writes the last tokens, oldest first, at most `most` of them, to ids, unless it is NULL; returns their number. */
+/* Writes the last tokens, oldest first, at most `most` of them, to ids, unless it is NULL; returns
+ * their number. */
 size_t pf_penalties_recent(const pf_penalties *penalties, int32_t *ids, size_t most);
 
 #endif

@@ -25,8 +25,8 @@ pf_sampler *pf_sampler_new(const pf_sampler_options *options, size_t n_vocab, pf
 void pf_sampler_free(pf_sampler *sampler); /* NULL is allowed */
 
 /* Samples a token from softmax(logits / temperature), after the penalties and the filters top-k,
- * top-p and min-p in this order. Does not change logits [n_vocab] and allocates nothing. Returns -1 if a logit is NaN
- * or none is finite. */
+ * top-p and min-p in this order. Does not change logits [n_vocab] and allocates nothing. Returns -1
+ * if a logit is NaN or none is finite. */
 int32_t pf_sampler_next(pf_sampler *sampler, const float *logits);
 
 /* The text goes on with this token: call it for every token of the prompt and for every token
@@ -34,8 +34,9 @@ int32_t pf_sampler_next(pf_sampler *sampler, const float *logits);
 void pf_sampler_accept(pf_sampler *sampler, int32_t id);
 /* The text is empty again. */
 void pf_sampler_forget(pf_sampler *sampler);
-/* Writes the last accepted tokens, oldest first, at most `most` of them, to ids, unless it is
- * NULL; returns their number, 0 without penalties. A saved text needs them to continue as it would have. */
+/* Writes the last accepted tokens, oldest first, at most `most` of them, to ids, unless it is NULL;
+ * returns their number, 0 without penalties. A saved text needs them to continue as it would have.
+ */
 size_t pf_sampler_recent(const pf_sampler *sampler, int32_t *ids, size_t most);
 
 /* The state of the random numbers: save it, or overwrite it with a saved one to continue from

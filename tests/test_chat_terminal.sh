@@ -101,13 +101,15 @@ mux send-keys -t chat C-z
 seen "Ctrl-Z: the shell is back" '^sh% $|^sh%$'
 mux send-keys -t chat fg Enter
 seen "fg: the prompt is drawn again, with what was typed" '^> half a li$'
-await eval '[ "$(screen | grep -cE "^> half a li$")" = 2 ]'
+drawn_twice() { [ "$(screen | grep -cE '^> half a li$')" = 2 ]; }
+await drawn_twice
 mux send-keys -t chat ne Enter
 await at_prompt
 keys "/text" Enter
 seen "... and the line goes on" 'half a line'
 keys C-l
-await eval '! shows text'
+lacks() { ! shows "$1"; }
+await lacks text
 printf 'the first\nsecond one\nthird\n' >"$tmp/paste"
 mux load-buffer "$tmp/paste"
 mux paste-buffer -p -t chat
@@ -116,7 +118,7 @@ equal "... at one prompt" 1 "$(screen | grep -c '^>')"
 mux send-keys -t chat Enter
 await at_prompt
 keys C-l
-await eval '! shows third'
+await lacks third
 keys "/retry" Enter
 await at_prompt
 keys "/text" Enter

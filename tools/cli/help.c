@@ -66,8 +66,7 @@ static void print_group(FILE *out, int bit, flag_group group) {
     }
 }
 
-/* The length of the first argument of a command line, quotes included; of an option, with its value.
- */
+/* The length of the first argument of a command line, quotes included; an option has its value. */
 static int argument_length(const char *line) {
     bool quoted = false, option = *line == '-';
     int length = 0;

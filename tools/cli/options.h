@@ -48,8 +48,8 @@ size_t options_repeats(const options *parsed, flag_id id, const char **texts);
  * in place, which must outlive *parsed. */
 bool options_parse_setting(options *parsed, flag_id head, char *setting, pf_error *error);
 
-/* Sets the option with this long name. False, and nothing changes, if the command has no such option
- * in `group`, it takes no value or may repeat, or the value is not allowed. */
+/* Sets the option with this long name. False, and nothing changes, if the command has no such
+ * option in `group`, it takes no value or may repeat, or the value is not allowed. */
 bool options_set(options *parsed, flag_group group, const char *name, const char *value,
                  pf_error *error);
 
