@@ -150,12 +150,12 @@ typedef struct flag {
     flag_group group;
     char letter;          /* the short form, or 0 */
     bool repeats;         /* may be given several times; see options_repeats */
+    bool zero_is_default; /* 0 is as if the option was not given */
     const char *argument; /* how --help shows the value: "N"; NULL for a switch */
     const char *choices;  /* e.g. "softmax|favor|local" */
     uint64_t least, most;
     double low, high;
     const char *no_limit; /* what -1 means, for a count that takes it (as UINT64_MAX); or NULL */
-    bool zero_is_default; /* 0 is as if the option was not given */
     const char *fallback; /* the default, as it would be typed; or NULL */
     const char *chat_fallback; /* the default of `chat`, if it has its own; or NULL */
     const char *help;          /* full sentences, wrapped when printed */
