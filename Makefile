@@ -227,6 +227,7 @@ evidence: $(PROGRAM)
 smollm2:
 	@scripts/smollm2
 
+INSTALLED_WEIGHTS := $(foreach end,gguf txt md,$(wildcard models/weights/*.$(end)))
 install: all $(SHARED) $(MADE)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/performer
 	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig \
@@ -247,8 +248,23 @@ install: all $(SHARED) $(MADE)
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/performer
 	install -m 644 $(BUILD)/performer.zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_performer
 	install -m 644 $(wildcard examples/*.c) $(DESTDIR)$(PREFIX)/share/doc/performer/examples
-	install -m 644 $(wildcard models/weights/*.gguf models/weights/*.txt models/weights/*.md) \
-	    $(DESTDIR)$(PREFIX)/share/performer
+	install -m 644 $(INSTALLED_WEIGHTS) $(DESTDIR)$(PREFIX)/share/performer
+
+# Removes what install puts there, and the folders that are then empty and only performer's.
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/performer \
+	    $(addprefix $(DESTDIR)$(PREFIX)/lib/,$(notdir $(LIB) $(SHARED)) $(SO_NAME) libperformer.so \
+	    pkgconfig/performer.pc) \
+	    $(DESTDIR)$(PREFIX)/include/performer.h \
+	    $(DESTDIR)$(PREFIX)/share/man/man1/performer.1 \
+	    $(DESTDIR)$(PREFIX)/share/man/man3/libperformer.3 \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/performer \
+	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_performer \
+	    $(addprefix $(DESTDIR)$(PREFIX)/share/doc/performer/,$(wildcard examples/*.c)) \
+	    $(addprefix $(DESTDIR)$(PREFIX)/share/performer/,$(notdir $(INSTALLED_WEIGHTS)))
+	for folder in doc/performer/examples doc/performer performer; do \
+	    folder=$(DESTDIR)$(PREFIX)/share/$$folder; \
+	    if [ -d "$$folder" ]; then rmdir --ignore-fail-on-non-empty "$$folder"; fi; done
 
 clean:
 	rm -rf build $(BUILD) performer
@@ -269,8 +285,9 @@ help:
 	@echo 'make smollm2    fetch a real language model (94 MiB) to models/downloads/'
 	@echo 'make deps       install everything that any of these needs (Debian)'
 	@echo 'make install    program, library, header, manuals to $$PREFIX (/usr/local) below $$DESTDIR'
+	@echo 'make uninstall  remove what make install put there, with the same PREFIX and DESTDIR'
 	@echo 'make clean      remove what was built'
 
 .PHONY: all tests check deps demo test lint format asan docs-check evidence tsan tsan-check neon \
-    neon-check valgrind fuzz fuzzers smollm2 install clean help FORCE
+    neon-check valgrind fuzz fuzzers smollm2 install uninstall clean help FORCE
 -include $(LIB_OBJ:.o=.d) $(TOOL_SRC:%.c=$(BUILD)/%.d) $(TESTS:=.d) $(FUZZERS:=.d)

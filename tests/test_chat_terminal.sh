@@ -55,6 +55,11 @@ equal "/load goes back to what was saved" "$(sed -n 2p "$tmp/out")" "$(sed -n 3p
 say "Once upon\n/load $tmp/nowhere\nand\n/reset\nOnce upon\nand\n" $tales -n 9 -t 0 -q
 match "/load of a file that is not there" 'nowhere' "$err"
 equal "... leaves the dialogue as it is" "$(sed -n 2p "$tmp/out")" "$(sed -n 4p "$tmp/out")"
+cp $model "$tmp/model.gguf"
+say "hello hat\n/save $tmp/model.gguf\n" "$tmp/model.gguf" -n 3 -q
+check "/save does not overwrite the model" cmp $model "$tmp/model.gguf"
+say "and\n/save $tmp/s\n" $tales -n 3 -q --load-state "$tmp/s"
+equal "... but the state that was loaded" "0 " "$code $err"
 say '/system Be brief.\n' $model -q
 match "/system without a template: told, not dropped" 'no known chat template' "$err"
 say 'hello hat\n' $model -n 40 -t 0 -q --stop "${greedy:3:2}"

@@ -71,3 +71,14 @@ if command -v nroff >/dev/null; then
     equal "performer(1) fits 80 columns" "" "$(nroff -man -rLL=80n "$man/man1/performer.1" |
         col -bx | LC_ALL=C.UTF-8 grep -E '^.{81}')"
 fi
+
+# uninstall removes all of that and nothing else
+echo mine >"$root$prefix/share/performer/mine"
+echo mine >"$root$prefix/bin/mine"
+check "make uninstall" make -s uninstall DESTDIR="$root" PREFIX=$prefix
+equal "... leaves what is not performer's" "./bin/mine ./share/performer/mine" \
+    "$(cd "$root$prefix" && find . ! -type d | LC_ALL=C sort | xargs)"
+rm "$root$prefix/share/performer/mine"
+check "... a second time is no error" make -s uninstall DESTDIR="$root" PREFIX=$prefix
+equal "... and leaves no folder with its name" "" \
+    "$(find "$root$prefix/" -mindepth 1 -name "performer*")"

@@ -123,7 +123,7 @@ static void wrong_json_is_refused(void **state) {
         {MODEL("{\"a\": 0, \"b\": 1, \"ab\": 2}", "[\"a b\"]", ""), NULL},
         {MODEL("{\"a\": 0, \"b\": 1, \"ab\": 2}", "[[\"a\", \"b\"]]", ""), NULL},
         {"{}", "no \"model\""},
-        {"[]", "no object"},
+        {"[]", "not an object"},
         {"{\"model\": {\"type\": \"WordPiece\"}}", "\"WordPiece\" of tokenizer.json"},
         {MODEL("7", "[]", ""), "no vocabulary"},
         {MODEL("{}", "[]", ""), "no pieces"},

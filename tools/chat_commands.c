@@ -2,6 +2,7 @@
 #include "chat_commands.h"
 
 #include "memory.h"
+#include "outputs.h"
 #include "resources.h"
 #include "sampling_flags.h"
 #include "session_flags.h"
@@ -135,7 +136,11 @@ static bool obey_system(chat *c, const char *text, pf_error *error) {
 
 static bool obey_save(chat *c, const char *path, pf_error *error) {
     if (!c->d.answered) return pf_fail(error, "there is nothing to save yet");
-    if (!dialogue_save(&c->d, path, error)) return false;
+    options given = c->settings; /* a loaded state has been read: it may be replaced */
+    given.given[FLAG_LOAD_STATE] = false;
+    if (!outputs_check_path(&given, "/save", FILE_STATE, path, error) ||
+        !dialogue_save(&c->d, path, error))
+        return false;
     note(&c->settings, "saved to %s", path);
     return true;
 }

@@ -2,6 +2,7 @@
 #include "aliases.h"
 #include "completion.h"
 #include "help.h"
+#include "outputs.h"
 #include "terminal.h"
 
 #include <stdio.h>
@@ -73,6 +74,7 @@ int main(int argc, char **argv) {
     if (!parsed.model && !parsed.given[FLAG_SHAPE])
         return complain_usage(chosen->name, "no model is given; usage: performer %s %s",
                               chosen->name, chosen->usage);
+    if (!outputs_check(&parsed, &error)) return complain(&error);
     if (parsed.ignored)
         note(&parsed, "performer: %s %s", parsed.ignored->typed, parsed.ignored->why);
     if (parsed.model) terminal_reading(parsed.model);

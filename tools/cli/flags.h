@@ -35,6 +35,18 @@ typedef enum flag_kind {
     FLAG_CHOICES, /* several of FLAG_CHOICE, separated by commas */
 } flag_kind;
 
+/* What a FLAG_TEXT names, if it names a file: one to read, or one to write and of which kind
+ * (outputs.h). A new kind needs a row in outputs.c. */
+typedef enum flag_file {
+    FILE_NONE,
+    FILE_INPUT,
+    FILE_GGUF,
+    FILE_STATE,
+    FILE_HTML,
+    FILE_FLOATS,
+    FILE_END
+} flag_file;
+
 /* The headings of --help, in this order. */
 typedef enum flag_group {
     GROUP_INPUT,
@@ -128,6 +140,7 @@ typedef enum flag_id {
     FLAG_CSV,
     FLAG_CONTINUE,
     FLAG_HTML,
+    FLAG_FORCE,
     FLAG_QUIET,
 
     FLAG_BENCH_TYPE,
@@ -151,6 +164,7 @@ typedef struct flag {
     char letter;          /* the short form, or 0 */
     bool repeats;         /* may be given several times; see options_repeats */
     bool zero_is_default; /* 0 is as if the option was not given */
+    flag_file file;       /* FLAG_TEXT: whether it names a file */
     const char *argument; /* how --help shows the value: "N"; NULL for a switch */
     const char *choices;  /* e.g. "softmax|favor|local" */
     uint64_t least, most;
