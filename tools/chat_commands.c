@@ -1,4 +1,5 @@
 /* floor 5.7 - chat commands: the lines of a chat that begin with a slash. */
+#define _POSIX_C_SOURCE 200809L
 #include "chat_commands.h"
 
 #include "memory.h"
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 uint64_t chat_seed(const options *parsed) {
     struct timespec now;
@@ -138,7 +140,8 @@ static bool obey_save(chat *c, const char *path, pf_error *error) {
     if (!c->d.answered) return pf_fail(error, "there is nothing to save yet");
     options given = c->settings; /* a loaded state has been read: it may be replaced */
     given.given[FLAG_LOAD_STATE] = false;
-    if (!outputs_check_path(&given, "/save", FILE_STATE, path, error) ||
+    bool there = access(path, F_OK) == 0;
+    if ((there && !outputs_check_path(&given, "/save", FILE_STATE, path, error)) ||
         !dialogue_save(&c->d, path, error))
         return false;
     note(&c->settings, "saved to %s", path);
