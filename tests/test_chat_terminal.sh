@@ -84,7 +84,7 @@ keys() { # KEYS...: typed at the prompt of an empty line
     mux send-keys -t chat "$@"
 }
 start() { # COMMAND
-    mux new-session -d -s chat -x 60 -y 30 "PS1='sh% ' HISTFILE=/dev/null bash --norc --noprofile"
+    mux new-session -d -s chat -x 50 -y 30 "PS1='sh% ' HISTFILE=/dev/null bash --norc --noprofile"
     await shows '^sh%'
     mux send-keys -t chat "$1" Enter
 }
@@ -92,14 +92,16 @@ finish() { mux kill-server; }
 chat="$performer chat $tales -t 0 -n 40"
 
 start "clear; $chat"
-seen "a banner tells model, attention and context" 'tales-favor.gguf: favor attention, no limit'
+seen "a banner tells model, attention and context" 'tales-favor.gguf: favor attention'
 keys "Once upon a time" Enter
 await at_prompt
-equal "the answer wraps at words" "" \
-    "$(comm -23 <(screen | sed -n '/^, there/,/^>/p' | grep -oE '[A-Za-z]+$' | sort -u) \
-        <("$performer" generate $tales -t 0 -n 40 -p "Once upon a time" -q |
-            grep -oE '[A-Za-z]+' | sort -u))"
-equal "... and fills its lines" 1 "$(screen | grep -cE '^, there.{30,}$')"
+answer=$("$performer" generate $tales -t 0 -n 40 -p "Once upon a time" -q --no-echo)
+equal "the answer wraps at words" \
+    "$(awk '{ line = $1
+        for (i = 2; i <= NF; i++)
+            if (length(line) + 1 + length($i) > 49) { print line; line = $i }
+            else line = line " " $i
+        print line }' <<<"$answer")" "$(screen | sed -n '/^, there/,/^>/p' | sed '$d; s/ *$//')"
 keys "half a li"
 await shows '^> half a li$'
 mux send-keys -t chat C-z
