@@ -122,7 +122,11 @@ TEST_INC = -iquote tests -iquote tests/fuzz $(call iquote,tools)
 $(BUILD)/tests/%: tests/%.c $(LIB)
 	@mkdir -p $(@D)
 	$(call RUN,TEST,$(CC) $(CPPFLAGS) $(TEST_INC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< \
-	    $(LIB) $(LDLIBS) -lcmocka)
+	    $(filter %.o,$^) $(LIB) $(LDLIBS) -lcmocka)
+# A test of parts of the program, which the library does not have.
+$(BUILD)/tests/test_recall: $(patsubst %,$(BUILD)/tools/%.o,measure/divergence \
+    measure/recall_texts measure/recall_story measure/recall_answer cli/terminal cli/options \
+    cli/flags cli/aliases)
 
 # Only with clang, and CFLAGS as `make fuzz` sets them.
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(LIB)
@@ -227,6 +231,10 @@ evidence: $(PROGRAM)
 smollm2:
 	@scripts/smollm2
 
+# Beside llama.cpp, which it builds, in minutes: not part of CI. FILES="a.gguf b.gguf" runs these.
+peers: $(PROGRAM)
+	@PERFORMER=./$(PROGRAM) scripts/peers $(FILES)
+
 INSTALLED_WEIGHTS := $(foreach end,gguf txt md,$(wildcard models/weights/*.$(end)))
 install: all $(SHARED) $(MADE)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/performer
@@ -283,11 +291,12 @@ help:
 	@echo 'make docs-check run the commands that README.md and docs/ show'
 	@echo 'make format     let clang-format rewrite the sources'
 	@echo 'make smollm2    fetch a real language model (94 MiB) to models/downloads/'
+	@echo 'make peers      speed and memory beside llama.cpp, which it builds: FILES="a.gguf ..."'
 	@echo 'make deps       install everything that any of these needs (Debian)'
 	@echo 'make install    program, library, header, manuals to $$PREFIX (/usr/local) below $$DESTDIR'
 	@echo 'make uninstall  remove what make install put there, with the same PREFIX and DESTDIR'
 	@echo 'make clean      remove what was built'
 
 .PHONY: all tests check deps demo test lint format asan docs-check evidence tsan tsan-check neon \
-    neon-check valgrind fuzz fuzzers smollm2 install uninstall clean help FORCE
+    neon-check valgrind fuzz fuzzers smollm2 peers install uninstall clean help FORCE
 -include $(LIB_OBJ:.o=.d) $(TOOL_SRC:%.c=$(BUILD)/%.d) $(TESTS:=.d) $(FUZZERS:=.d)

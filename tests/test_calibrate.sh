@@ -61,6 +61,14 @@ run eval "$tmp/windows.gguf" --file "$tmp/other.txt" --json
 equal "--features 0: windows only, which the file runs by default" local \
     "$(value "['attention']" "$out")"
 
+# Keys of a text that repeats itself lie in few directions.
+printf 'a%.0s' {1..4000} >"$tmp/repeated.txt"
+run calibrate models/weights/tales-favor.gguf --file "$tmp/repeated.txt" --length 128 --texts 2 \
+    --no-fit --no-budget -o "$tmp/repeated.gguf" -q
+equal "a text that repeats itself: exit 0" "0 " "$code $err"
+run eval "$tmp/repeated.gguf" --file "$tmp/other.txt" -q
+match "... and the file runs" '^perplexity  [0-9.]+$' "$out"
+
 # Without a text the model writes its own.
 run calibrate $model --length 64 --texts 2 --steps 25 --window 8 --features 8 -o "$tmp/own.gguf"
 equal "without --file: exit 0" 0 "$code"

@@ -37,7 +37,8 @@ say '/nonsense\n/save\n/attention sofmax\nhello hat\n' $model -n 12 -t 0 -q
 equal "mistakes are reported, and the chat goes on" "1 3 $text" "$code $(wc -l <<<"$err") $out"
 match "... each with a message" 'softmax, favor or local' "$err"
 say "$(printf 'hat %.0s' {1..400})\n" $model -n 3 -q --attention softmax --context 64
-match "a line beyond the context: a message" 'context is 64; /attention favor' "$err"
+match "a line beyond the context: a message" \
+    'context is 64; /attention local,window=32,sinks=4' "$err"
 said='hello hat\nand\nthe hat\n/state\n/attention favor\nthe\n/state\n'
 say "$said"'/reset\n/attention softmax\nhello hat\n' \
     $model -n 40 -t 0 -q --attention softmax --context 64
@@ -84,7 +85,7 @@ equal "no input: exit 0" "0 " "$? $(cat "$tmp/out")"
 # first answer shows that it listens; once all is written, the whole line has arrived.
 mkfifo "$tmp/said"
 set -m
-"$performer" chat $model -t 0 -q -n 5 --attention favor <"$tmp/said" >"$tmp/out" 2>"$tmp/err" &
+"$performer" chat $model -t 0 -n 5 --attention favor <"$tmp/said" >"$tmp/out" 2>"$tmp/err" &
 pid=$!
 set +m
 {
@@ -101,6 +102,8 @@ read -r -a at <<<"$(sed -n 's/ tokens read.*//p' "$tmp/err" | xargs)"
 if ((at[0] >= 256 && at[0] < 1200000 && at[1] > at[0])); then
     ok "... which is read in part: ${at[0]} tokens"
 else not_ok "... which is read in part" "${at[*]}" "$(cat "$tmp/err")"; fi
+match "... and it says so" 'interrupted; the last [0-9]+ tokens of your text were not read' \
+    "$(cat "$tmp/err")"
 
 # At a terminal: types KEYS in turn -> $out. Keys that begin with Ctrl-C are typed once an answer is
 # being printed, others at the prompt; WAIT waits for the file $tmp/go. The shell is bash, because

@@ -32,6 +32,18 @@ done
 run generate $model -n 12 -t 0 --stats-json --ignore-eos
 equal "--stats-json: the last line on stderr" 12 "$(number tokens "$(tail -1 "$tmp/err")")"
 
+# the statistics
+run generate $model -p hello -n 4 -t 0
+match "generate: the part of the state in use, of all" ', state [0-9.]+ k?B of [0-9.]+ k?B, peak' \
+    "$err"
+run generate $model -p "hello hat" -n 1 -t 0
+match "generate: one token is no \"tokens\", and has no speed" 'generated 1 token$' "$err"
+run generate $model -p "hello hat" -n 1 -t 0 --attention favor
+match "generate: favor uses all of its state" ', state [0-9.]+ k?B, peak' "$err"
+run generate $model -p "hello hat" -n 3 -t 0 --stats-json -q
+check "generate --stats-json: the state in use is less" test "$(number state_bytes_in_use "$err")" \
+    -lt "$(number state_bytes "$err")"
+
 run generate $model -n 30 -s 5 -t 1 --top-p 1 --ignore-eos -q
 drawn=$out
 run generate $model -n 30 -s 5 -t 1 --top-p 1 --ignore-eos -q

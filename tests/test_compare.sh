@@ -130,3 +130,17 @@ refused "two texts" 2 'more than one text' compare $model -p a --file b
 refused "a text of one token" 1 'at least two tokens' compare $model -p ""
 refused "fitted features in a model without any" 1 'normalized.*calibrate' \
     compare $model -p "the hat" --against favor,map=normalized
+
+# ---- what is left out is said: layers of a deep model, the rest of a text
+{
+    printf '24ka\1\0\0\0'
+    printf '\40\0\0\0\40\0\0\0\12\0\0\0\2\0\0\0\2\0\0\0\100\0\0\0\100\0\0\0\1'
+} >"$tmp/deep.bin" # ten layers of zeros
+truncate -s $((256 + 4 * (64 * 32 + 10 * (7 * 32 * 32 + 2 * 32) + 32))) "$tmp/deep.bin"
+echo 1 2 3 4 >"$tmp/ids.txt"
+run compare "$tmp/deep.bin" --tokens "$tmp/ids.txt" --against favor --continue 0
+match "ten layers: eight are shown, and it says so" \
+    'tables by layer show 8 of 10 layers; --json' "$out"
+run compare $model -p "the hat" --against local,window=1 --continue 4
+equal "four layers or fewer: no such line" 0 "$(grep -c 'tables by layer' "$tmp/out")"
+match "a text that is cut at --continue ends in dots" '\.\.\. *(\||$)' "$(tail -2 <<<"$out")"

@@ -50,6 +50,8 @@ printf '%s\n' '```c' '$ false' '```' '```sh' 'false' '```' | page
 checked "code, and commands without a \$, are not run" 0 '0 commands ran'
 printf '[here](nowhere.md)\n' | page
 checked "a link that leads nowhere" 1 'leads nowhere: nowhere.md'
+echo 'See [here](page.md#recall).' | page
+checked "a link to a part of a page" 0 '1 links'
 printf 'void some_function(int a) {\n}\n' >"$tmp/code.c"
 printf '[%s in %s](code.c)\n' '`some_function`' '`code.c`' | page
 checked "a function that is there" 0 '1 links'

@@ -2,6 +2,9 @@
  * plain one. */
 #include "kernel_testing.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 /* ---- vectors ---- */
 
 static void vectors(const pf_kernels *fast) {
@@ -344,8 +347,35 @@ static void test_the_choice_is_one_of_the_tables(void **state) {
     const pf_kernels *const *tables = pf_kernels_all(&count);
     for (size_t i = 0; i < count; i++) found += tables[i] == pf_kernels_get();
     assert_int_equal(found, 1);
-    print_message("%zu tables, the best is %s\n", count, tables[count - 1]->name);
+    print_message("%zu tables, %s is chosen\n", count, pf_kernels_get()->name);
 }
+
+#if defined(__x86_64__) && defined(__linux__)
+/* What the kernel's own reading of CPUID says. */
+static bool made_by_amd(void) {
+    FILE *file = fopen("/proc/cpuinfo", "r");
+    char line[4096];
+    bool amd = false;
+    while (file && fgets(line, sizeof line, file))
+        if (strncmp(line, "vendor_id", 9) == 0)
+            amd = strstr(line, "AuthenticAMD") || strstr(line, "HygonGenuine");
+    if (file) fclose(file);
+    return amd;
+}
+
+static void test_the_choice_follows_the_maker(void **state) {
+    (void)state;
+    if (getenv("PF_KERNELS")) skip();
+    size_t count;
+    const pf_kernels *const *tables = pf_kernels_all(&count);
+    for (size_t i = 1; i < count; i += 2) { /* twins: AMD's, then the others' */
+        size_t n = strlen(tables[i + 1]->name);
+        assert_memory_equal(tables[i]->name, tables[i + 1]->name, n);
+        assert_string_equal(tables[i]->name + n, "-amd");
+    }
+    assert_int_equal(strstr(pf_kernels_get()->name, "-amd") != NULL, count > 1 && made_by_amd());
+}
+#endif
 
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -357,6 +387,9 @@ int main(void) {
         cmocka_unit_test(test_cached_rows),
         cmocka_unit_test(test_flash_attention),
         cmocka_unit_test(test_the_choice_is_one_of_the_tables),
+#if defined(__x86_64__) && defined(__linux__)
+        cmocka_unit_test(test_the_choice_follows_the_maker),
+#endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -61,6 +61,15 @@ static void test_quantize_activation(void **state) {
 
 /* ---- weights ---- */
 
+/* A block's d, and its m or dmin if it has one. */
+static void put_halves(pf_type type, uint8_t *block, float d, float m) {
+    uint16_t halves[2] = {pf_f32_to_f16(d), pf_f32_to_f16(m)};
+    size_t at = type == PF_Q2_K ? 80 : type == PF_Q3_K ? 108 : type == PF_Q6_K ? 208 : 0;
+    bool has_m =
+        type == PF_Q4_1 || type == PF_Q5_1 || type == PF_Q2_K || type == PF_Q4_K || type == PF_Q5_K;
+    memcpy(block + at, halves, has_m ? 4 : 2);
+}
+
 /* Rows of any type with finite values: random bytes, with fp16 scales of an ordinary size. */
 static void *random_rows(pf_type type, size_t rows, size_t cols) {
     size_t bytes = rows * pf_row_bytes(type, cols);
@@ -71,15 +80,7 @@ static void *random_rows(pf_type type, size_t rows, size_t cols) {
         const pf_type_info *info = pf_type_get(type);
         for (size_t i = 0; i < bytes; i++) out[i] = (uint8_t)pf_rng_u64(&rng);
         for (size_t block = 0; block < bytes; block += info->block_bytes)
-            for (size_t j = 0; j < 2; j++) {
-                size_t at = type == PF_Q2_K   ? 80 + 2 * j
-                            : type == PF_Q3_K ? 108
-                            : type == PF_Q6_K ? 208
-                            : type == PF_Q5_0 ? 0
-                                              : 2 * j;
-                uint16_t half = pf_f32_to_f16(normal() * 0.05f);
-                memcpy(out + block + at, &half, sizeof half);
-            }
+            put_halves(type, out + block, normal() * 0.05f, normal() * 0.05f);
     }
     pf_free(values);
     return data;
@@ -156,6 +157,62 @@ static void test_no_saturation(void **state) {
     for_each_table(matvec_of_extremes);
 }
 
+/* The largest integers of every type, all of one sign against activations of either sign: unpacked
+ * in place, they fill their bytes. */
+static void matvec_of_largest(const pf_kernels *fast) {
+    static activation_storage a;
+    enum { N = 512 };
+    for (size_t i = 0; i < N_BLOCK_TYPES; i++)
+        for (int sign = -1; sign <= 1; sign += 2) {
+            pf_type type = block_types[i];
+            const pf_type_info *info = pf_type_get(type);
+            size_t bytes = pf_row_bytes(type, N);
+            uint8_t row[N * 2];
+            memset(row, 0xff, bytes);
+            for (size_t block = 0; block < bytes; block += info->block_bytes)
+                put_halves(type, row + block, 1, 1);
+            for (size_t j = 0; j < N; j++) a.x[j] = (float)(127 * sign);
+            pf_activation activation = activation_of(&a);
+            fast->quantize_activation(activation, N);
+            float y, expected;
+            pf_matrix W = {type, 1, N, row};
+            fast->matvec(W, activation, &y, 0, 1);
+            plain()->matvec(W, activation, &expected, 0, 1);
+            close_to(info->name, N, y, (double)expected, 2e-6 * fabs((double)expected) + 0.5);
+        }
+}
+
+static void test_largest(void **state) {
+    (void)state;
+    for_each_table(matvec_of_largest);
+}
+
+/* Rows longer than what fits the kernels' buffers. */
+static void matvec_of_long_rows(const pf_kernels *fast) {
+    enum { N = 32768 + 256 };
+    float *x = floats(N), *scale = floats(N / 32), *sum = floats(N / 32);
+    int8_t *q = pf_calloc(N, 1, "activation", NULL);
+    pf_activation a = {x, q, scale, sum};
+    plain()->quantize_activation(a, N);
+    for (size_t i = 0; i < N_BLOCK_TYPES; i++) {
+        void *data = random_rows(block_types[i], 1, N);
+        pf_matrix W = {block_types[i], 1, N, (char *)data + 1};
+        float y, expected, *row = floats(N), magnitude = 0;
+        pf_dequantize_row(W.type, W.data, row, N);
+        for (size_t j = 0; j < N; j++) magnitude += fabsf(row[j] * x[j]);
+        fast->matvec(W, a, &y, 0, 1);
+        plain()->matvec(W, a, &expected, 0, 1);
+        close_to(pf_type_get(W.type)->name, N, y, (double)expected, 3e-6 * (double)magnitude);
+        pf_free(row), pf_free(data);
+    }
+    pf_free(x), pf_free(scale), pf_free(sum), pf_free(q);
+}
+
+static void test_long_rows(void **state) {
+    (void)state;
+    for_each_table(matvec_of_long_rows);
+}
+
 static void dequantizes(const pf_kernels *fast) {
     for (size_t i = 0; i < N_BLOCK_TYPES + 3; i++) {
         const pf_type float_types[] = {PF_F32, PF_F16, PF_BF16};
@@ -192,10 +249,9 @@ static void test_dequantize_row(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_quantize_activation),
-        cmocka_unit_test(test_matvec),
-        cmocka_unit_test(test_no_saturation),
-        cmocka_unit_test(test_dequantize_row),
+        cmocka_unit_test(test_quantize_activation), cmocka_unit_test(test_matvec),
+        cmocka_unit_test(test_no_saturation),       cmocka_unit_test(test_largest),
+        cmocka_unit_test(test_long_rows),           cmocka_unit_test(test_dequantize_row),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

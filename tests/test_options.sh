@@ -7,10 +7,17 @@ model=tests/fixtures/families/llama.gguf
 refused "unknown option names the nearest" 2 'unknown option --temprature.*--temperature' \
     generate $model --temprature 1
 refused "swapped letters are near" 2 'nearest is --tokens' generate $model --tokesn 5
+refused "the beginning of a name comes first" 2 '--tempera; the nearest is --temperature ' \
+    generate $model --tempera 1
+refused "several names with this beginning" 2 'the nearest are --top-k and --top-p ' \
+    generate $model --top 1
+refused "nothing is near" 2 'unknown option --foo \(see --help\)$' generate $model --foo 1
 refused "unknown letter" 2 'unknown option -Z' generate $model -Z
 refused "an option of another command" 2 '--top-k is not an option of this command' \
     eval $model --top-k 3 -p x
 refused "unknown command names the nearest" 2 '"genrate".*generate' genrate $model
+refused "the beginning of a command comes first" 2 '"gen"; the nearest is generate ' gen $model
+refused "no command is near" 2 'unknown command "zzz" \(see performer --help\)$' zzz $model
 refused "no model" 2 'no model is given' generate
 refused "two models" 2 'one argument too many' generate $model b
 refused "a missing value" 2 '--tokens needs a value' generate $model -n
@@ -41,6 +48,32 @@ refused "eval with two texts" 2 'more than one text' eval $model -p a --file b
 refused "convert without an output" 2 '-o FILE' convert $model
 refused "bench of two models" 2 'not both' bench $model --shape 15M
 refused "bench of an unknown shape" 2 '--shape takes 15M' bench --shape 15MB
+
+# Options that have no effect together, or with a command.
+both() { # COMMAND OPTION OPTION ARGUMENTS...: not both
+    refused "$1: $2 with $3" 2 "give $2 or $3, not both" "$1" "${@:4}"
+}
+both compare --json --csv $model --json --csv
+both bench --json --csv $model --csv --json
+both compare --scaling --html $model --scaling --html "$tmp/x.html"
+both compare --scaling --file $model --scaling --file "$tmp/x.txt"
+both tokenize --decode --ids $model --decode --ids
+both explain --step --json $model --step --json
+both calibrate --no-fit --same-features $model -o "$tmp/x.gguf" --no-fit --same-features
+useless() { refused "$1: $2 alone" 2 "$2 has no effect without $3" "$1" "${@:4}"; }
+useless compare --contexts '--scaling or --html' $model --contexts 64
+useless explain --draws --estimate $model --draws 10
+useless eval --force --logits $model -p x --force
+useless bench --type --shape $model --type q8_0
+useless tokenize --escape '--file or --decode' $model --escape -p x
+refused "chat has no JSON" 2 '--json is not an option of this command' chat $model --json
+refused "compare has --against" 2 '--attention is not an option of this command' \
+    compare $model --attention favor
+match "--help tells which options exclude each other" 'Not with --csv' \
+    "$("$performer" compare --help)"
+match "... and which need another" 'Only +with +--estimate' \
+    "$("$performer" explain --help | tr '\n' ' ')"
+equal "... of this command" 0 "$("$performer" eval --help | grep -c -- 'Not with --csv')"
 
 refused "missing file" 1 'missing.gguf' generate missing.gguf
 refused "a directory" 1 'tests' generate tests

@@ -1,8 +1,10 @@
 /* floor 5.6 - bench: tokens per second, and their share of the machine's limits. */
+#include "bench_earlier.h"
 #include "bench_print.h"
 #include "commands.h"
 #include "divergence.h"
 #include "flop_count.h"
+#include "kernels.h"
 #include "load.h"
 #include "matmul.h"
 #include "memory.h"
@@ -28,10 +30,12 @@ typedef struct bench {
     const pf_model *model;
     pf_session_options session;
     roofline *roofline;
-    bool int8;       /* matrix products use int8 activations */
-    pf_type type;    /* the type of most weights */
-    int32_t *tokens; /* [longest context] */
-    float *logits;   /* [V] */
+    bool int8;    /* matrix products use int8 activations */
+    pf_type type; /* the type of most weights */
+    double type_shares[PF_TYPE_COUNT];
+    bench_earlier *earlier; /* --compare, or NULL */
+    int32_t *tokens;        /* [longest context] */
+    float *logits;          /* [V] */
     bench_result *results;
     size_t n_results;
 } bench;
@@ -65,7 +69,7 @@ static bool open_model(bench *b, pf_error *error) {
     b->session.float_activations = parsed->given[FLAG_FLOAT_ACTIVATIONS];
     attention_apply(parsed, &b->session.attention);
     if (b->random && !parsed->given[FLAG_FEATURES]) b->session.attention.features = 256;
-    b->type = flop_count_main_type(b->model);
+    b->type = flop_count_types(b->model, b->type_shares);
     b->int8 = pf_type_get(b->type)->block_size > 1 && !b->session.float_activations;
     return true;
 }
@@ -148,6 +152,21 @@ static double work_per_token(const bench *b, bench_result *r,
     return prefill ? c.flops : c.bytes;
 }
 
+static uint64_t without_roofline(const bench *b, uint64_t bytes) {
+    uint64_t ours = roofline_bytes(b->roofline);
+    return bytes > ours ? bytes - ours : bytes;
+}
+
+static void compare_with_earlier(const bench *b, bench_result *r) {
+    double speed, share;
+    if (!b->earlier ||
+        !bench_earlier_find(b->earlier, bench_test_name(r->test), pf_attention_name(r->attention),
+                            r->context, &speed, &share))
+        return;
+    r->speed_ratio = speed > 0 ? r->tokens_per_second / speed : 0;
+    r->share_ratio = share > 0 ? r->share / share : 0;
+}
+
 /* Runs rounds of n tokens, and measures the machine's limit before and after each: the round's
  * share is relative to the mean of the two. Appends the result. */
 static bool measure(bench *b, pf_session *session, bench_result r, run_round round, size_t n,
@@ -173,8 +192,10 @@ static bool measure(bench *b, pf_session *session, bench_result r, run_round rou
     r.slowest = rates[0];
     r.fastest = rates[r.rounds - 1];
     if (session) r.state_bytes = pf_session_state_bytes(session);
-    r.rss_bytes = current_rss_bytes();
-    r.rss_bytes -= r.rss_bytes ? roofline_bytes(b->roofline) : 0;
+    r.rss_bytes = without_roofline(b, current_rss_bytes());
+    r.peak_bytes = without_roofline(b, peak_rss_bytes());
+    if (r.peak_bytes < r.rss_bytes) r.peak_bytes = r.rss_bytes; /* the system counts it late */
+    compare_with_earlier(b, &r);
     b->results[b->n_results++] = r;
     return true;
 }
@@ -237,16 +258,43 @@ static void print_results(const bench *b, output *out) {
     bench_report report = {.name = b->random ? parsed->values[FLAG_SHAPE].text : parsed->model,
                            .model = b->model,
                            .type = b->type,
+                           .type_shares = b->type_shares,
                            .session = b->session,
                            .roofline = b->roofline,
                            .results = b->results,
-                           .n_results = b->n_results};
+                           .n_results = b->n_results,
+                           .earlier = b->earlier ? parsed->values[FLAG_BENCH_COMPARE].text : NULL};
     if (parsed->given[FLAG_JSON])
         bench_print_json(&report, out);
     else if (parsed->given[FLAG_CSV])
         bench_print_csv(&report, out);
     else
         bench_print_table(&report, out);
+}
+
+static void warn(const bench *b, const char *what, const char *then, const char *now) {
+    if (strcmp(then, now) != 0)
+        note(b->parsed, "performer: warning: %s has another %s: %s, now %s",
+             b->parsed->values[FLAG_BENCH_COMPARE].text, what, *then ? then : "unknown", now);
+}
+
+/* Says in what the earlier run differs, so that a ratio is not put down to something else. */
+static void warn_of_differences(const bench *b) {
+    char then[24], now[24];
+    if (!b->earlier) return;
+    warn(b, "model", bench_earlier_text(b->earlier, "model"),
+         b->random ? b->parsed->values[FLAG_SHAPE].text : b->parsed->model);
+    warn(b, "type of weights", bench_earlier_type(b->earlier), pf_type_get(b->type)->name);
+    warn(b, "set of kernels", bench_earlier_text(b->earlier, "kernels"), pf_kernels_get()->name);
+    snprintf(then, sizeof then, "%ld", bench_earlier_number(b->earlier, "threads"));
+    snprintf(now, sizeof now, "%d", b->session.n_threads);
+    warn(b, "number of threads", then, now);
+}
+
+static bool read_earlier(bench *b, pf_error *error) {
+    if (!b->parsed->given[FLAG_BENCH_COMPARE]) return true;
+    b->earlier = bench_earlier_read(b->parsed->values[FLAG_BENCH_COMPARE].text, error);
+    return b->earlier != NULL;
 }
 
 static int run(const options *parsed) {
@@ -258,12 +306,15 @@ static int run(const options *parsed) {
         !shape_parse(parsed->values[FLAG_SHAPE].text, &b.wanted, &error))
         return complain_usage("bench", "%s", error.message);
     terminal_catch_interrupt();
-    bool good = open_model(&b, &error) && prepare(&b, &error) && measure_all(&b, &error);
+    bool good = read_earlier(&b, &error) && open_model(&b, &error);
+    if (good) warn_of_differences(&b);
+    good = good && prepare(&b, &error) && measure_all(&b, &error);
     if (!good) progress(parsed, "%s", "");
     output out = {0};
     if (b.n_results) print_results(&b, &out);
     int status = output_finish(&out);
     if (!good) status = complain(&error);
+    bench_earlier_free(b.earlier);
     roofline_free(b.roofline);
     pf_free(b.results);
     pf_free(b.tokens);
@@ -291,8 +342,13 @@ const command command_bench = {
         "read, running sums also written) with the bandwidth; it can exceed 100 % if the weights "
         "fit into the caches. Prefill compares the operations per token with sgemm, or with int8 "
         "if the weights are quantised and --float-activations is not given. Memory is what is "
-        "resident after the test.",
+        "resident after the test. For a file with several types of weights, the first line gives "
+        "the share of each in the bytes that a token reads.\n\n"
+        "--compare FILE.json shows how many times as fast each test is as in an earlier run. On a "
+        "shared machine look at the ratio of the shares: it leaves out what the machine itself "
+        "did better or worse.",
     .examples = "performer bench models/weights/tales-favor.gguf --context 256,16384\n"
-                "performer bench --shape 110M --type q8_0 --attention favor --json",
+                "performer bench --shape 110M --type q8_0 --attention favor --json\n"
+                "performer bench model.gguf --compare before.json",
     .run = run,
 };

@@ -17,19 +17,25 @@ typedef struct bench_result {
     roofline_kind limit;
     double bytes_per_token, flops_per_token;
     size_t state_bytes;
-    uint64_t rss_bytes; /* resident after the test, without the memory of the roofline */
+    uint64_t rss_bytes;  /* resident after the test, without the memory of the roofline */
+    uint64_t peak_bytes; /* the most until then, without the memory of the roofline */
+    double speed_ratio, share_ratio; /* to an earlier run; 0: it has no such test */
 } bench_result;
 
 /* All results; the caller owns what the pointers refer to. */
 typedef struct bench_report {
     const char *name; /* of the file or the shape */
     const pf_model *model;
-    pf_type type; /* the type of most weights */
+    pf_type type;              /* the type of most weights */
+    const double *type_shares; /* [PF_TYPE_COUNT] of each type in the bytes of the weights */
     pf_session_options session;
     roofline *roofline;
     const bench_result *results;
     size_t n_results;
+    const char *earlier; /* the file of --compare, or NULL; results then have ratios */
 } bench_report;
+
+const char *bench_test_name(bench_test test); /* "load", "prefill", "decode" */
 
 void bench_print_table(const bench_report *report, output *out);
 void bench_print_json(const bench_report *report, output *out);

@@ -26,11 +26,8 @@ typedef struct calibrate_run {
 
 static bool show_progress(void *context, double done) {
     const calibrate_run *c = context;
-    static const char bar[] = "##############################";
-    int width = (int)sizeof bar - 1, full = (int)(done * width);
     double passed = seconds_now() - c->start, left = done > 0 ? passed * (1 - done) / done : 0;
-    progress(c->parsed, "[%.*s%*s] %3.0f %%, %.0f s left", full, bar, width - full, "", 100 * done,
-             left);
+    progress_bar(c->parsed, done, "%.0f s left", left);
     return !terminal_interrupted();
 }
 
@@ -75,6 +72,7 @@ static bool calibrate(calibrate_run *c, pf_error *error) {
         texts[i] = (pf_text_ids){c->texts.texts[i].ids, c->texts.texts[i].count};
         c->n_tokens += texts[i].n;
     }
+    progress(c->parsed, "reading %zu text%s", c->texts.count, plural(c->texts.count));
     c->start = seconds_now();
     c->calibration = pf_calibrate(c->loaded.model, texts, c->texts.count, &c->settings, error);
     c->seconds = seconds_now() - c->start;
@@ -173,9 +171,9 @@ static int run(const options *parsed) {
             print_json(&c);
         else
             print_table(&c);
-        note(parsed, "%s: %zu texts, %zu tokens, %.0f s; state of a text: %s",
-             parsed->values[FLAG_OUTPUT].text, c.texts.count, c.n_tokens, c.seconds,
-             human_bytes(c.state_bytes, bytes));
+        note(parsed, "%s: %zu text%s, %zu tokens, %.0f s; state of a text: %s",
+             parsed->values[FLAG_OUTPUT].text, c.texts.count, plural(c.texts.count), c.n_tokens,
+             c.seconds, human_bytes(c.state_bytes, bytes));
     }
     pf_calibration_free(c.calibration);
     input_texts_free(&c.texts);

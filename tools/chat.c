@@ -16,11 +16,13 @@ static bool open_dialogue(chat *c, pf_error *error) {
     const char *system = parsed->given[FLAG_SYSTEM] ? parsed->values[FLAG_SYSTEM].text : NULL;
     if (!session_options_from(parsed, c->loaded.model, &session, error)) return false;
     pf_sampler *sampler = chat_sampler(c, session.context, error);
-    return sampler &&
-           dialogue_open(&c->d, &c->loaded, &session, sampler, system, &c->stops, error) &&
-           (!parsed->given[FLAG_LOAD_STATE] ||
-            dialogue_load(&c->d, parsed->values[FLAG_LOAD_STATE].text, parsed->given[FLAG_SEED],
-                          error));
+    if (!sampler || !dialogue_open(&c->d, &c->loaded, &session, sampler, system, &c->stops, error))
+        return false;
+    warn_of_favor(parsed, c->loaded.model, &session);
+    warn_beyond_training(parsed, c->loaded.model, &session, 0);
+    return !parsed->given[FLAG_LOAD_STATE] ||
+           dialogue_load(&c->d, parsed->values[FLAG_LOAD_STATE].text, parsed->given[FLAG_SEED],
+                         error);
 }
 
 static bool open_input(chat *c, pf_error *error) {
@@ -150,8 +152,10 @@ const command command_chat = {
         "leaves other text as it is.\n\n"
         "Softmax keeps the keys and values of at most --context tokens. A turn that does not fit "
         "is not read, and an answer stops at the limit; nothing is forgotten silently. You can "
-        "then continue without a limit under /attention favor (unless positions are learned), or "
-        "start anew with /reset.",
+        "then continue without a limit under the attention that the message names (unless "
+        "positions are learned): /attention favor for a model trained or calibrated for it, a "
+        "window such as /attention local,window=1024,sinks=4 for others. Or start anew with "
+        "/reset.",
     .examples = "performer chat models/downloads/smollm2-135m-instruct.gguf\n"
                 "echo \"What is gravity?\" | performer chat model.gguf -t 0 --attention favor",
     .run = run,

@@ -39,6 +39,9 @@ static bool take_turn(chat *c, const char *text, pf_error *error) {
     bool good = text ? dialogue_turn(&c->d, text, most, print_answer, c, error)
                      : dialogue_retry(&c->d, most, print_answer, c, error);
     output_write(&c->out, "\n", 1);
+    if (good && c->d.n_unread)
+        note(&c->settings, "performer: interrupted; the last %zu tokens of your text were not read",
+             c->d.n_unread);
     return good;
 }
 
@@ -76,9 +79,12 @@ static bool obey_attention(chat *c, const char *setting, pf_error *error) {
     changed.given[FLAG_LOAD_STATE] = false;
     if (snprintf(pieces, sizeof pieces, "%s", setting) >= (int)sizeof pieces)
         return pf_fail(error, "/attention: the setting is too long");
-    return options_parse_setting(&changed, FLAG_ATTENTION, pieces, error) &&
-           session_options_from(&changed, c->loaded.model, &session, error) &&
-           dialogue_switch(&c->d, &session, error) && show_state(c);
+    if (!options_parse_setting(&changed, FLAG_ATTENTION, pieces, error) ||
+        !session_options_from(&changed, c->loaded.model, &session, error) ||
+        !dialogue_switch(&c->d, &session, error))
+        return false;
+    warn_of_favor(&changed, c->loaded.model, &session);
+    return show_state(c);
 }
 
 /* What the session has read, not counting a loaded state. */

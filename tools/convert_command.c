@@ -13,11 +13,9 @@
 
 static void show_progress(void *context, const char *tensor, uint64_t done, uint64_t total) {
     const options *parsed = context;
-    static const char bar[] = "##############################";
-    int width = (int)sizeof bar - 1, full = total ? (int)(done * (uint64_t)width / total) : width;
     char a[16], b[16];
-    progress(parsed, "[%.*s%*s] %s of %s  %s", full, bar, width - full, "", human_bytes(done, a),
-             human_bytes(total, b), tensor);
+    progress_bar(parsed, total ? (double)done / (double)total : 1, "%s of %s  %s",
+                 human_bytes(done, a), human_bytes(total, b), tensor);
 }
 
 /* The attention to record: what the source says, if anything, overridden by the options given. */
@@ -66,8 +64,9 @@ static void report(const options *parsed, const pf_convert_summary *s, output *o
                               "tensor_bytes", (json_int_t)s->tensor_bytes, "attention", attention,
                               "tokenizer", s->facts.has_tokenizer));
     else
-        note(parsed, "%s: %zu tensors, %llu parameters, %s, %s attention, %s", path, s->n_tensors,
-             (unsigned long long)s->facts.parameters, human_bytes(s->tensor_bytes, size), attention,
+        note(parsed, "%s: %zu tensor%s, %llu parameters, %s, %s attention, %s", path, s->n_tensors,
+             plural(s->n_tensors), (unsigned long long)s->facts.parameters,
+             human_bytes(s->tensor_bytes, size), attention,
              s->facts.has_tokenizer ? "with its tokenizer" : "without a tokenizer");
 }
 

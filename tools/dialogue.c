@@ -74,10 +74,15 @@ static bool check_dialogue_room(const dialogue *d, size_t n, pf_error *error) {
     bool learned = d->loaded->model->position_embedding != NULL;
     if (check_room(d->session, n, error)) return true;
     size_t position = pf_session_position(d->session), room = pf_session_room(d->session);
-    return pf_fail(error, "the dialogue has %zu tokens, but the context is %zu; %s", position + n,
-                   position + room,
-                   learned ? "/reset starts over"
-                           : "/attention favor has no limit, /reset starts over");
+    char other[ENDLESS_SIZE];
+    if (learned)
+        return pf_fail(error,
+                       "the dialogue has %zu tokens, but the context is %zu; /reset starts over",
+                       position + n, position + room);
+    return pf_fail(error,
+                   "the dialogue has %zu tokens, but the context is %zu; /attention %s has no "
+                   "limit, /reset starts over",
+                   position + n, position + room, endless_attention(d->loaded->model, true, other));
 }
 
 /* Reads ids in chunks, checking for Ctrl-C in between, and records them. Always reads at least one
@@ -153,7 +158,9 @@ bool dialogue_turn(dialogue *d, const char *text, size_t most_tokens, dialogue_l
     bool good = render(d, text, &ids, error) && check_dialogue_room(d, ids.count + 1, error);
     if (good && ids.count == 0)
         good = pf_fail(error, "there is nothing to continue from; say something");
+    size_t before = d->read.count;
     good = good && remember_turn(d, text, error) && read_ids(d, ids.ids, ids.count, error);
+    d->n_unread = good ? before + ids.count - d->read.count : 0;
     pf_tokens_free(&ids);
     if (!good) return false;
     d->answered = true;

@@ -37,7 +37,11 @@ static bool read_texts(evaluation_run *e, pf_error *error) {
     /* The last token predicts nothing, so it is read for --logits only. */
     size_t needed = e->parsed->given[FLAG_LOGITS] ? longest : longest - 1;
     e->longest = longest;
-    return check_room(e->session, needed, error);
+    if (needed > pf_session_room(e->session)) return fail_no_room(e->session, longest, error);
+    const pf_session_options *session = pf_session_get_options(e->session);
+    warn_of_favor(e->parsed, e->loaded.model, session);
+    warn_beyond_training(e->parsed, e->loaded.model, session, longest);
+    return true;
 }
 
 /* For --stabilizer text, every head must see all keys of a text before its first query, so the text
@@ -181,6 +185,7 @@ static int run(const options *parsed) {
                  "performer: warning: the denominator of %llu attention rows was not positive",
                  (unsigned long long)stats.bad_denominators);
         status = output_finish(&out);
+        if (status == EXIT_DONE && e.result.interrupted) status = EXIT_INTERRUPTED;
     } else {
         progress(parsed, "%s", "");
         status = complain(&error);
@@ -196,15 +201,17 @@ static int run(const options *parsed) {
 const command command_eval = {
     .name = "eval",
     .bit = FOR_EVAL,
-    .usage = "MODEL (-p TEXT | --file FILE | --tokens FILE) [options]",
+    .usage = "MODEL [-p TEXT | --file FILE | --tokens FILE] [options]",
     .summary = "measure the loss and perplexity of a text",
     .manual =
-        "Reads a text and reports how well the model predicts it: the loss, which is the mean of "
+        "Reads a text (-p, --file, --tokens, or standard input from a pipe or file) and reports "
+        "how well the model predicts it: the loss, which is the mean of "
         "-ln p (in nats) over all tokens but the first of each text, and the perplexity, "
         "exp(loss). Sums are in double precision.\n\n"
         "Under softmax attention the text must fit into the context (--context); Performer and "
         "local attention have no limit. --bucket shows the loss by position, so that you can see "
-        "whether it holds up in long texts.",
+        "whether it holds up in long texts. After Ctrl-C the figures are those of the tokens read "
+        "so far, and the exit status is 130.",
     .examples = "performer eval models/weights/tales-favor.gguf --file story.txt\n"
                 "performer eval model.gguf --tokens ids.txt --logits out.f32 --json",
     .run = run,

@@ -130,7 +130,8 @@ const command command_explain = {
     .usage = "MODEL [-p TEXT] [--layer L] [--head H] [options]",
     .summary = "one token through one head, step by step, with its real numbers",
     .manual =
-        "Reads a short text and follows its last token through the model: tokens, embedding, norm, "
+        "Reads a short text (-p, --file, --tokens, or standard input from a pipe or file) and "
+        "follows its last token through the model: tokens, embedding, norm, "
         "q, k and v, positions, then exact softmax attention and Performer attention side by side "
         "on the same numbers, and on through the MLP to the logits. Each step shows the formula, "
         "the shapes, the first few numbers, and the file and function that compute them. Four "

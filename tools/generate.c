@@ -11,6 +11,7 @@
 #include "stop_texts.h"
 #include "terminal.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -103,19 +104,13 @@ static bool load_state(generation *g, pf_error *error) {
     return done;
 }
 
-/* Also saves ids that were drawn or given but not read yet; the decoder keeps an incomplete
- * character. */
+/* Also saves an id that was drawn but not read yet; the decoder keeps an incomplete character. Of a
+ * prompt that was read in part, the rest is not saved. */
 static bool save_state(generation *g, pf_error *error) {
     if (!g->parsed->given[FLAG_SAVE_STATE]) return true;
     saved_state state = state_of(g);
-    const int32_t *pending = g->prompt_ids.ids + g->n_read;
-    size_t n_pending = g->prompt_ids.count - g->n_read;
-    if (n_pending == 0 && g->ids.count > g->decoded) {
-        pending = g->ids.ids + g->decoded;
-        n_pending = g->ids.count - g->decoded;
-    }
-    return saved_state_save(&state, pending, n_pending, g->parsed->values[FLAG_SAVE_STATE].text,
-                            error);
+    return saved_state_save(&state, g->ids.ids + g->decoded, g->ids.count - g->decoded,
+                            g->parsed->values[FLAG_SAVE_STATE].text, error);
 }
 
 static bool encode_prompt(generation *g, pf_error *error) {
@@ -127,7 +122,12 @@ static bool encode_prompt(generation *g, pf_error *error) {
     if (g->prompt_ids.count == 0 && !loaded)
         return pf_fail(error, "the prompt is empty and this model adds no BOS token, so there is "
                               "nothing to continue; give a prompt with -p");
-    return check_room(g->session, g->prompt_ids.count, error);
+    if (!check_room(g->session, g->prompt_ids.count, error)) return false;
+    const pf_session_options *session = pf_session_get_options(g->session);
+    size_t n = pf_session_position(g->session) + g->prompt_ids.count;
+    warn_of_favor(g->parsed, g->loaded.model, session);
+    warn_beyond_training(g->parsed, g->loaded.model, session, n);
+    return true;
 }
 
 /* Keeps the text for --json, otherwise prints it. */
@@ -148,31 +148,39 @@ static bool emit(generation *g, const char *bytes, size_t n, pf_error *error) {
     return true;
 }
 
-/* Prints the prompt as it was typed. Its ids also go through the decoder, which then knows where
- * the text stands. An incomplete character at the end is left to the decoder, to come out once the
- * next token completes it. */
+/* Prints the prompt as it was typed. An incomplete character at the end is left to the decoder, to
+ * come out once the next token completes it. */
 static bool echo_prompt(generation *g) {
-    for (size_t i = g->n_loaded; i < g->prompt_ids.count; i++)
-        pf_decoder_push(g->loaded.tokenizer, &g->decoder, g->prompt_ids.ids[i], g->piece);
     if (g->parsed->given[FLAG_NO_ECHO] || g->parsed->given[FLAG_JSON]) return true;
-    size_t held = g->prompt_size ? (size_t)g->decoder.n_held : 0;
+    pf_decoder decoder = g->decoder;
+    for (size_t i = g->n_loaded; i < g->prompt_ids.count; i++)
+        pf_decoder_push(g->loaded.tokenizer, &decoder, g->prompt_ids.ids[i], g->piece);
+    size_t held = g->prompt_size ? (size_t)decoder.n_held : 0;
     return output_write(&g->out, g->prompt, g->prompt_size - (held < g->prompt_size ? held : 0));
 }
 
-/* Reads the prompt in chunks, checking for Ctrl-C between them. */
+/* Reads n ids of the prompt. They also go through the decoder, which then knows where the text
+ * stands; those of a loaded state have been through it. */
+static bool read_ids(generation *g, size_t n, pf_error *error) {
+    const int32_t *ids = g->prompt_ids.ids + g->n_read;
+    if (!pf_session_append(g->session, ids, n, g->logits, 1, error)) return false;
+    for (size_t i = 0; i < n; i++, g->n_read++) {
+        pf_sampler_accept(g->sampler, ids[i]);
+        if (g->n_read >= g->n_loaded)
+            pf_decoder_push(g->loaded.tokenizer, &g->decoder, ids[i], g->piece);
+    }
+    return true;
+}
+
+/* Reads the prompt in chunks, checking for Ctrl-C between them. Each chunk leaves logits, and the
+ * first is always read, so that there is a state to save wherever reading stops. */
 static bool prefill(generation *g, pf_error *error) {
     double start = seconds_now();
     size_t chunk = pf_session_get_options(g->session)->chunk, n = g->prompt_ids.count;
-    for (size_t done = 0; done < n && !terminal_interrupted();) {
-        size_t part = n - done < chunk ? n - done : chunk;
-        if (!pf_session_append(g->session, g->prompt_ids.ids + done, part, g->logits,
-                               done + part == n, error))
-            return false;
-        for (size_t i = done; i < done + part; i++)
-            pf_sampler_accept(g->sampler, g->prompt_ids.ids[i]);
-        done += part;
-        g->n_read = done;
-        if (done < n) progress(g->parsed, "prompt: %zu of %zu tokens", done, n);
+    while (g->n_read < n && g->stop != STOP_INTERRUPT) {
+        if (!read_ids(g, n - g->n_read < chunk ? n - g->n_read : chunk, error)) return false;
+        if (g->n_read < n) progress(g->parsed, "prompt: %zu of %zu tokens", g->n_read, n);
+        if (g->n_read < n && terminal_interrupted()) g->stop = STOP_INTERRUPT;
     }
     if (n > chunk) progress(g->parsed, "%s", "");
     g->prefill_seconds = seconds_now() - start;
@@ -236,7 +244,7 @@ static bool step(generation *g, size_t wanted, bool *again, pf_error *error) {
 static bool decode(generation *g, pf_error *error) {
     size_t wanted = tokens_wanted(g->parsed);
     double start = seconds_now();
-    bool again = wanted > 0, good = true;
+    bool again = wanted > 0 && g->stop != STOP_INTERRUPT, good = true;
     while (good && again) {
         if (terminal_interrupted()) {
             g->stop = STOP_INTERRUPT;
@@ -250,36 +258,69 @@ static bool decode(generation *g, pf_error *error) {
 
 static double rate(size_t n, double seconds) { return seconds > 0 ? (double)n / seconds : 0; }
 
+/* The part of the state that the tokens read so far have filled: that of a session made for just
+ * these. */
+static size_t state_in_use(const generation *g) {
+    pf_session_options session = *pf_session_get_options(g->session);
+    size_t n = pf_session_position(g->session), all = pf_session_state_bytes(g->session);
+    if (n >= session.context) return all;
+    session.context = n > 0 ? n : 1;
+    size_t used = pf_state_bytes(g->loaded.model, &session);
+    return used < all ? used : all;
+}
+
 static json_t *statistics(const generation *g) {
     pf_session_stats stats = pf_session_get_stats(g->session);
     const pf_session_options *session = pf_session_get_options(g->session);
-    return json_pack("{s:I, s:I, s:f, s:f, s:I, s:I, s:s, s:I, s:I, s:I, s:s}", "prompt_tokens",
-                     (json_int_t)g->prompt_ids.count, "tokens", (json_int_t)g->ids.count,
-                     "prefill_tokens_per_second", rate(g->prompt_ids.count, g->prefill_seconds),
+    return json_pack("{s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:s, s:I, s:I, s:I, s:s}",
+                     "prompt_tokens", (json_int_t)g->n_read, "tokens", (json_int_t)g->ids.count,
+                     "prefill_tokens_per_second", rate(g->n_read, g->prefill_seconds),
                      "decode_tokens_per_second", rate(g->decoded, g->decode_seconds), "state_bytes",
-                     (json_int_t)pf_session_state_bytes(g->session), "peak_rss_bytes",
-                     (json_int_t)peak_rss_bytes(), "attention",
-                     pf_attention_name(session->attention.kind), "bad_denominators",
+                     (json_int_t)pf_session_state_bytes(g->session), "state_bytes_in_use",
+                     (json_int_t)state_in_use(g), "peak_rss_bytes", (json_int_t)peak_rss_bytes(),
+                     "attention", pf_attention_name(session->attention.kind), "bad_denominators",
                      (json_int_t)stats.bad_denominators, "redraws", (json_int_t)stats.redraws,
                      "seed", (json_int_t)g->seed, "stopped_by", stop_names[g->stop]);
+}
+
+/* Ctrl-C came before the whole prompt was read, so nothing was generated. */
+static bool stopped_in_prompt(const generation *g) {
+    return g->stop == STOP_INTERRUPT && g->n_read < g->prompt_ids.count;
+}
+
+static void note_full_context(const generation *g) {
+    char other[ENDLESS_SIZE];
+    const pf_model *model = g->loaded.model;
+    size_t n = pf_session_position(g->session);
+    if (model->position_embedding)
+        note(g->parsed,
+             "performer: the context of %zu tokens is full; this model has no positions beyond it",
+             n);
+    else
+        note(g->parsed,
+             "performer: the context of %zu tokens is full; for more, give --context N, or %s, "
+             "which has no limit",
+             n, endless_attention(model, false, other));
 }
 
 static void report(const generation *g) {
     pf_session_stats stats = pf_session_get_stats(g->session);
     const pf_session_options *session = pf_session_get_options(g->session);
-    char state[16], peak[16];
-    bool learned = g->loaded.model->position_embedding != NULL;
-    if (g->stop == STOP_CONTEXT)
-        note(g->parsed, "performer: the context of %zu tokens is full; %s",
-             pf_session_position(g->session),
-             learned ? "this model has no positions beyond it"
-                     : "for more, give --context N, or --attention favor, which has no limit");
-    note(g->parsed, "prompt %zu tokens, %.1f tokens/s; generated %zu tokens, %.1f tokens/s",
-         g->prompt_ids.count, rate(g->prompt_ids.count, g->prefill_seconds), g->ids.count,
-         rate(g->decoded, g->decode_seconds));
-    note(g->parsed, "%s attention, state %s, peak memory %s",
-         pf_attention_name(session->attention.kind),
-         human_bytes(pf_session_state_bytes(g->session), state),
+    char used[16], state[16], peak[16], speed[32] = "";
+    if (stopped_in_prompt(g))
+        note(g->parsed, "performer: interrupted: %zu of %zu tokens of the prompt were read%s",
+             g->n_read, g->prompt_ids.count,
+             g->parsed->given[FLAG_SAVE_STATE] ? ", and the state saved is theirs" : "");
+    if (g->stop == STOP_CONTEXT) note_full_context(g);
+    size_t n_prompt = g->n_read, n = g->ids.count;
+    if (g->decoded > 0) /* the first token costs nothing: reading the prompt gave its logits */
+        snprintf(speed, sizeof speed, ", %.1f tokens/s", rate(g->decoded, g->decode_seconds));
+    note(g->parsed, "prompt %zu token%s, %.1f tokens/s; generated %zu token%s%s", n_prompt,
+         plural(n_prompt), rate(n_prompt, g->prefill_seconds), n, plural(n), speed);
+    bool partly = state_in_use(g) < pf_session_state_bytes(g->session);
+    note(g->parsed, "%s attention, state %s%s%s, peak memory %s",
+         pf_attention_name(session->attention.kind), human_bytes(state_in_use(g), used),
+         partly ? " of " : "", partly ? human_bytes(pf_session_state_bytes(g->session), state) : "",
          human_bytes(peak_rss_bytes(), peak));
     if (g->parsed->values[FLAG_TEMPERATURE].number > 0 && !g->parsed->given[FLAG_LOAD_STATE])
         note(g->parsed, "to get this text again: --seed %llu", (unsigned long long)g->seed);
@@ -310,7 +351,7 @@ static bool generate(generation *g, pf_error *error) {
         !encode_prompt(g, error))
         return false;
     terminal_catch_interrupt();
-    g->out.unbuffered = output_is_terminal();
+    g->out.unbuffered = true; /* whoever reads, a person or a program, gets each token at once */
     if (!echo_prompt(g)) g->stop = STOP_OUTPUT;
     if (g->stop == STOP_OUTPUT) return true;
     if (!prefill(g, error)) return false;
@@ -337,8 +378,6 @@ static void close_all(generation *g) {
 }
 
 static int run(const options *parsed) {
-    if (parsed->given[FLAG_PROMPT] && parsed->given[FLAG_PROMPT_FILE])
-        return complain_usage("generate", "give --prompt or --file, not both");
     generation g = {.parsed = parsed};
     pf_error error = {0};
     if (!pf_stop_texts_start(&g.stops, g.stop_list, options_repeats(parsed, FLAG_STOP, g.stop_list),
@@ -353,6 +392,7 @@ static int run(const options *parsed) {
     } else {
         report(&g);
         if (parsed->given[FLAG_STATS_JSON]) print_statistics_line(&g);
+        if (status == EXIT_DONE && stopped_in_prompt(&g)) status = EXIT_INTERRUPTED;
     }
     close_all(&g);
     return status;
@@ -364,11 +404,13 @@ const command command_generate = {
     .usage = "MODEL [-p TEXT | -f FILE] [options]",
     .summary = "continue a prompt",
     .manual =
-        "Prints the prompt, then its continuation as it is generated. Without a prompt the text "
-        "starts from the BOS token. It ends after --tokens new tokens, at an end token, at the end "
+        "Prints the prompt, then its continuation as it is generated. The prompt is that of -p or "
+        "--file, or standard input if that is a pipe or a file. Without a prompt the text starts "
+        "from the BOS token. It ends after --tokens new tokens, at an end token, at the end "
         "of the context (softmax attention only; Performer attention has no limit), or at Ctrl-C. "
         "The text and a final newline go to standard output, the statistics to standard "
-        "error.\n\n"
+        "error. Ctrl-C while the prompt is still being read ends with exit status 130, and "
+        "--save-state then saves what was read.\n\n"
         "--save-state FILE saves the state of the text, and --load-state FILE continues from there "
         "as if there had been no break, if you give the same sampling options. The attention is "
         "the one saved with the state. A state that is damaged or belongs to another model is "

@@ -1,6 +1,8 @@
 /* floor 5.9 - main: finds the command, checks its options, runs it. */
+#include "address_space.h"
 #include "aliases.h"
 #include "completion.h"
+#include "given_texts.h"
 #include "help.h"
 #include "outputs.h"
 #include "terminal.h"
@@ -26,9 +28,9 @@ static const command *find_command(const char *name) {
 static int unknown_command(const char *name) {
     const char *names[COMMANDS];
     for (int i = 0; i < COMMANDS; i++) names[i] = commands[i]->name;
-    fprintf(stderr,
-            "performer: unknown command \"%.40s\"; the nearest is %s (see performer --help)\n",
-            name, nearest_name(name, names, COMMANDS));
+    char hint[NAME_HINT_SIZE];
+    fprintf(stderr, "performer: unknown command \"%.40s\"%s (see performer --help)\n", name,
+            name_hint(name, names, COMMANDS, "", hint));
     return EXIT_USAGE;
 }
 
@@ -39,6 +41,7 @@ static int finish(void) {
 }
 
 int main(int argc, char **argv) {
+    address_space_suffices();
     terminal_start();
     if (argc < 2) {
         help_program(stderr, commands, COMMANDS);
@@ -77,6 +80,7 @@ int main(int argc, char **argv) {
     if (!outputs_check(&parsed, &error)) return complain(&error);
     if (parsed.ignored)
         note(&parsed, "performer: %s %s", parsed.ignored->typed, parsed.ignored->why);
+    take_standard_input(&parsed);
     if (parsed.model) terminal_reading(parsed.model);
     return chosen->run(&parsed);
 }

@@ -207,8 +207,6 @@ static bool tokenize(tokenization *t, pf_error *error) {
 }
 
 static int run(const options *parsed) {
-    if (parsed->given[FLAG_TEXT_ARGUMENT] && parsed->given[FLAG_LINES_FILE])
-        return complain_usage("tokenize", "give --prompt or --file, not both");
     tokenization t = {.parsed = parsed};
     pf_error error = {0};
     bool good = tokenize(&t, &error);

@@ -47,7 +47,8 @@ void *pf_calloc(size_t count, size_t size, const char *what, pf_error *error) {
         base = calloc(1, bytes + 2 * PF_ALIGN);
     if (!base) {
         pf_fail(error,
-                "not enough memory for %s (%zu x %zu bytes); use a smaller model or --context",
+                "not enough memory for %s (%zu x %zu bytes); use a smaller model, a shorter text "
+                "or a smaller --context",
                 what, count, size);
         return NULL;
     }

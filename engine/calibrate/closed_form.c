@@ -39,11 +39,25 @@ static double moments(const float *X, size_t n, size_t D, double *mean, double *
     return square * share;
 }
 
-static void add_ridge(double *cov, size_t D) {
+static double mean_of_diagonal(const double *cov, size_t D) {
     double trace = 0;
     for (size_t d = 0; d < D; d++) trace += cov[d * D + d];
-    double ridge = 1e-6 * trace / (double)D + 1e-12;
-    for (size_t d = 0; d < D; d++) cov[d * D + d] += ridge;
+    return trace / (double)D;
+}
+
+/* Replaces a covariance [D, D] by its Cholesky factor. A text that repeats itself has rows in few
+ * directions, and sums in float leave the others slightly negative: the ridge grows, from a
+ * millionth of the mean variance, until the matrix is positive definite. False for a NaN. */
+static bool factor_covariance(double *cov, size_t D, double *copy) {
+    double mean = mean_of_diagonal(cov, D);
+    if (!isfinite(mean)) return false;
+    memcpy(copy, cov, D * D * sizeof *copy);
+    for (double share = 1e-6; share < 10; share *= 10) {
+        for (size_t d = 0; d < D; d++) cov[d * D + d] += share * mean + 1e-12;
+        if (pf_cholesky(cov, D)) return true;
+        memcpy(cov, copy, D * D * sizeof *copy);
+    }
+    return false;
 }
 
 /* C [n, n] = op(A) B, in double. */
@@ -78,9 +92,8 @@ static void balance(bool transpose, const double *W, const double *inverse, cons
 
 static bool factor(workspace *w, size_t D, pf_closed_form *result) {
     double *scratch = w->product + D * D;
-    add_ridge(w->q_cov, D);
-    add_ridge(w->k_cov, D);
-    if (!pf_cholesky(w->q_cov, D) || !pf_cholesky(w->k_cov, D)) return false;
+    if (!factor_covariance(w->q_cov, D, scratch) || !factor_covariance(w->k_cov, D, scratch))
+        return false;
     multiply(true, w->q_cov, w->k_cov, w->product, D);
     if (!pf_svd(w->product, D, w->U, w->s, w->Vt, w->work)) return false;
     if (!pf_invert_lower(w->q_cov, D) || !pf_invert_lower(w->k_cov, D)) return false;

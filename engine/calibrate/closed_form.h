@@ -31,8 +31,9 @@ typedef struct pf_closed_form {
 } pf_closed_form;
 
 /* q [n_q, D] and k [n_k, D], both scaled by sqrt(attention scale); n_q, n_k >= 1. Every direction
- * gets a little extra variance (1e-6 of the mean), so that the covariances can be inverted. Fails
- * if a number is NaN or infinite. */
+ * gets a little extra variance (1e-6 of the mean; more if a text repeats itself so much that this
+ * does not suffice), so that the covariances can be inverted. Fails if a number is NaN or
+ * infinite. */
 bool pf_closed_form_fit(const float *q, size_t n_q, const float *k, size_t n_k, size_t D,
                         pf_closed_form *result, pf_error *error);
 

@@ -1,5 +1,5 @@
 /* floor 1.4 - quantised weights times int8 activations with VNNI: many tokens in register tiles of
- * 6 rows by 32 tokens and, at the end, one token. The only file that is compiled with VNNI.
+ * 6 rows by 32 tokens.
  *
  * Many tokens follow the plan of gemm_avx512.c, on bytes. Lanes are tokens; VPDPBUSD takes four
  * columns at once: four unsigned bytes of a weight, broadcast to the lanes, times four signed
@@ -12,7 +12,7 @@
 #if defined(__x86_64__)
 
 #include "kernels_x86.h"
-#include "matvec_int8_x86.h"
+#include "blocks_x86.h"
 #include "transpose_avx512.h"
 
 enum { TILE_ROWS = 6, TILE_TOKENS = 32, PANEL_ROWS = 48, CHUNK = 256, BLOCKS = CHUNK / 32 };
@@ -351,12 +351,6 @@ void pf_gemm_int8_avx512vnni(pf_matrix W, const float *X, size_t ldx, size_t T, 
             multiply_panel(W.type, tiles + t / TILE_TOKENS * (K / 32), panel, rows, K,
                            at_most(T - t, TILE_TOKENS), Y + t * ldy + first, ldy);
     }
-}
-
-/* ---- one token ---- */
-
-bool pf_matvec_int8_avx512vnni(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end) {
-    return pf_matvec_int8(W, a, y, begin, end);
 }
 
 #else

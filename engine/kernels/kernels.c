@@ -12,13 +12,13 @@
 #endif
 
 /* From the simplest to the fastest. Each needs everything that the ones before it need, so the
- * tables that a machine can run are always the first few. */
+ * tables that a machine can run are always the first few. On x86-64 each has a twin before it, for
+ * AMD's processors. */
 static const pf_kernels *const tables[] = {
     &pf_kernels_plain,
 #if defined(__x86_64__)
-    &pf_kernels_avx2,
-    &pf_kernels_avx512,
-    &pf_kernels_avx512vnni,
+    &pf_kernels_avx2_amd, &pf_kernels_avx2,           &pf_kernels_avx512_amd,
+    &pf_kernels_avx512,   &pf_kernels_avx512vnni_amd, &pf_kernels_avx512vnni,
 #elif defined(__aarch64__)
     &pf_kernels_neon,
     &pf_kernels_neondot,
@@ -51,8 +51,15 @@ static size_t detect(void) {
     unsigned state = enabled_state();
     if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return 1;
     if (!all_set(state, YMM_STATE) || !all_set(ebx, AVX2)) return 1;
-    if (!all_set(state, ZMM_STATE) || !all_set(ebx, F | DQ | BW | VL)) return 2;
-    return all_set(ecx, VNNI) ? 4 : 3;
+    if (!all_set(state, ZMM_STATE) || !all_set(ebx, F | DQ | BW | VL)) return 3;
+    return all_set(ecx, VNNI) ? 7 : 5;
+}
+
+/* Hygon's processors are Zen's. */
+static bool made_by_amd(void) {
+    unsigned most, name[3];
+    if (!__get_cpuid(0, &most, &name[0], &name[2], &name[1])) return false;
+    return memcmp(name, "AuthenticAMD", 12) == 0 || memcmp(name, "HygonGenuine", 12) == 0;
 }
 
 #elif defined(__aarch64__)
@@ -70,6 +77,10 @@ static size_t detect(void) {
 
 static size_t detect(void) { return 1; }
 
+#endif
+
+#if !defined(__x86_64__)
+static bool made_by_amd(void) { return false; }
 #endif
 
 /* Asked once: CPUID is slow in a virtual machine. */
@@ -94,7 +105,7 @@ static const pf_kernels *choose(void) {
     const char *name = getenv("PF_KERNELS");
     for (size_t i = 0; name && i < count; i++)
         if (strcmp(tables[i]->name, name) == 0) return tables[i];
-    return tables[count - 1];
+    return tables[count - (count > 1 && made_by_amd() ? 2 : 1)];
 }
 
 const pf_kernels *pf_kernels_get(void) {

@@ -3,8 +3,10 @@
  * kernels_plain.c defines every kernel; the tests compare the other tables with it. Those do the
  * same work with vector instructions: kernels_avx2.c (AVX2, FMA, F16C) and kernels_avx512.c
  * (AVX-512 F, BW, DQ, VL, and VNNI if present) for x86-64, kernels_neon.c (with SDOT if present)
- * for aarch64. The choice is made once, from what processor and operating system support; the
- * compiler's -march plays no part.
+ * for aarch64. Each table for x86-64 has a twin for AMD's processors, "-amd", which differs only in
+ * what was measured to be faster there: hints to prefetch (prefetch_x86.h), 256-bit unpacking. The
+ * choice is made once, from what processor and operating system support and from the maker's name;
+ * the compiler's -march plays no part, and nothing is timed.
  *
  * Every kernel, unless its comment says otherwise:
  *   Shapes      Row-major: element (i, j) of A [n, D] is A[i * D + j].
@@ -47,7 +49,8 @@ typedef struct pf_query_tile {
 } pf_query_tile;
 
 typedef struct pf_kernels {
-    const char *name; /* "plain", "avx2", "avx512", "avx512-vnni", "neon", "neon-dotprod" */
+    /* "plain", "avx2", "avx512", "avx512-vnni", these three with "-amd", "neon", "neon-dotprod" */
+    const char *name;
 
     /* ---- vectors of n floats ---- */
 
@@ -130,6 +133,7 @@ size_t pf_gemm_workspace_floats(size_t max_cols);
 extern const pf_kernels pf_kernels_plain;
 #if defined(__x86_64__)
 extern const pf_kernels pf_kernels_avx2, pf_kernels_avx512, pf_kernels_avx512vnni;
+extern const pf_kernels pf_kernels_avx2_amd, pf_kernels_avx512_amd, pf_kernels_avx512vnni_amd;
 #elif defined(__aarch64__)
 extern const pf_kernels pf_kernels_neon, pf_kernels_neondot;
 #endif

@@ -213,29 +213,25 @@ static void flash_attention(const pf_query_tile *tile, const float *K, const flo
         flash_attention_columns(tile, K, V, n, D, first, last, lane, 2);
 }
 
-/* ---- the table ---- */
+/* ---- the tables ---- */
 
-const pf_kernels pf_kernels_avx2 = {
-    .name = "avx2",
-    .dot = dot,
-    .axpy = axpy,
-    .scale = scale,
-    .max = max,
-    .exp_sum = exp_sum,
-    .rms_norm = rms_norm,
-    .layer_norm = layer_norm,
-    .swiglu = swiglu,
-    .gelu_tanh = gelu_tanh,
-    .gelu_erf = gelu_erf,
-    .favor_step = favor_step,
-    .scores = pf_scores_avx2,
-    .weighted_rows = pf_weighted_rows_avx2,
-    .to_f16 = pf_to_f16_avx2,
-    .flash_attention = flash_attention,
-    .quantize_activation = quantize_activation,
-    .matvec = pf_matvec_avx2,
-    .dequantize_row = pf_dequantize_row_avx2,
-};
+#define AVX2_KERNELS                                                                               \
+    .dot = dot, .axpy = axpy, .scale = scale, .max = max, .exp_sum = exp_sum,                      \
+    .rms_norm = rms_norm, .layer_norm = layer_norm, .swiglu = swiglu, .gelu_tanh = gelu_tanh,      \
+    .gelu_erf = gelu_erf, .favor_step = favor_step, .to_f16 = pf_to_f16_avx2,                      \
+    .flash_attention = flash_attention, .quantize_activation = quantize_activation,                \
+    .dequantize_row = pf_dequantize_row_avx2
+
+const pf_kernels pf_kernels_avx2 = {.name = "avx2",
+                                    .matvec = pf_matvec_avx2,
+                                    .scores = pf_scores_avx2,
+                                    .weighted_rows = pf_weighted_rows_avx2,
+                                    AVX2_KERNELS};
+const pf_kernels pf_kernels_avx2_amd = {.name = "avx2-amd",
+                                        .matvec = pf_matvec_avx2_amd,
+                                        .scores = pf_scores_avx2_amd,
+                                        .weighted_rows = pf_weighted_rows_avx2_amd,
+                                        AVX2_KERNELS};
 
 #else
 typedef int pf_no_avx2; /* ISO C wants one declaration per file */

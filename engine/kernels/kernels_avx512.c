@@ -240,9 +240,19 @@ static void matvec(pf_matrix W, pf_activation a, float *y, size_t begin, size_t 
         pf_matvec_floats_avx512(W, a.x, y, begin, end);
 }
 
+static void matvec_amd(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end) {
+    if (!a.q || !pf_matvec_int8_avx2_amd(W, a, y, begin, end))
+        pf_matvec_floats_avx512_amd(W, a.x, y, begin, end);
+}
+
 static void matvec_vnni(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end) {
     if (!a.q || !pf_matvec_int8_avx512vnni(W, a, y, begin, end))
         pf_matvec_floats_avx512(W, a.x, y, begin, end);
+}
+
+static void matvec_vnni_amd(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end) {
+    if (!a.q || !pf_matvec_int8_avx512vnni_amd(W, a, y, begin, end))
+        pf_matvec_floats_avx512_amd(W, a.x, y, begin, end);
 }
 
 /* Without VNNI, floats are as fast as int8 activations and the better approximation. */
@@ -265,15 +275,23 @@ static void gemm_vnni(pf_matrix W, const float *X, size_t ldx, size_t T, bool in
 #define AVX512_KERNELS                                                                             \
     .dot = dot, .axpy = axpy, .scale = scale, .max = max, .exp_sum = exp_sum,                      \
     .rms_norm = rms_norm, .layer_norm = layer_norm, .swiglu = swiglu, .gelu_tanh = gelu_tanh,      \
-    .gelu_erf = gelu_erf, .favor_step = favor_step, .scores = pf_scores_avx512,                    \
-    .weighted_rows = pf_weighted_rows_avx512, .to_f16 = pf_to_f16_avx512,                          \
+    .gelu_erf = gelu_erf, .favor_step = favor_step, .to_f16 = pf_to_f16_avx512,                    \
     .flash_attention = flash_attention, .quantize_activation = quantize_activation,                \
     .dequantize_row = pf_dequantize_row_avx2
+#define KEYS_INTEL .scores = pf_scores_avx512, .weighted_rows = pf_weighted_rows_avx512
+#define KEYS_AMD .scores = pf_scores_avx512_amd, .weighted_rows = pf_weighted_rows_avx512_amd
 
 const pf_kernels pf_kernels_avx512 = {
-    .name = "avx512", .matvec = matvec, .gemm = gemm, AVX512_KERNELS};
+    .name = "avx512", .matvec = matvec, .gemm = gemm, KEYS_INTEL, AVX512_KERNELS};
+const pf_kernels pf_kernels_avx512_amd = {
+    .name = "avx512-amd", .matvec = matvec_amd, .gemm = gemm, KEYS_AMD, AVX512_KERNELS};
 const pf_kernels pf_kernels_avx512vnni = {
-    .name = "avx512-vnni", .matvec = matvec_vnni, .gemm = gemm_vnni, AVX512_KERNELS};
+    .name = "avx512-vnni", .matvec = matvec_vnni, .gemm = gemm_vnni, KEYS_INTEL, AVX512_KERNELS};
+const pf_kernels pf_kernels_avx512vnni_amd = {.name = "avx512-vnni-amd",
+                                              .matvec = matvec_vnni_amd,
+                                              .gemm = gemm_vnni,
+                                              KEYS_AMD,
+                                              AVX512_KERNELS};
 
 #else
 typedef int pf_no_avx512; /* ISO C wants one declaration per file */

@@ -3,6 +3,7 @@
 #if defined(__x86_64__)
 
 #include "kernels_x86.h"
+#include "prefetch_x86.h"
 #include "vector_avx2.h"
 
 #include <string.h>
@@ -34,9 +35,11 @@ INLINE __m256 sum_8(__m256 sum[8]) {
 }
 
 INLINE void score_tile(const char *K, size_t row_bytes, size_t D, const float *q, float scale,
-                       float *scores, size_t ld, load_row load, const size_t R, const size_t G) {
+                       float *scores, size_t ld, load_row load, const size_t R, const size_t G,
+                       const pf_maker maker) {
     __m256 sum[8];
     for (size_t i = 0; i < 8; i++) sum[i] = _mm256_setzero_ps();
+    if (maker == PF_INTEL) pf_fetch_keys(K, R * row_bytes, maker);
     for (size_t d = 0; d < D; d += 8)
 #pragma GCC unroll 8
         for (size_t r = 0; r < R; r++) {
@@ -52,13 +55,13 @@ INLINE void score_tile(const char *K, size_t row_bytes, size_t D, const float *q
 
 /* All keys against G <= 4 queries, R keys at a time. */
 INLINE void score_rows(pf_matrix K, const float *q, float scale, float *scores, size_t ld,
-                       load_row load, const size_t R, const size_t G) {
+                       load_row load, const size_t R, const size_t G, const pf_maker maker) {
     size_t row_bytes = pf_row_bytes(K.type, K.cols), r = 0;
     const char *row = K.data;
     for (; r + R <= K.rows; r += R, row += R * row_bytes)
-        score_tile(row, row_bytes, K.cols, q, scale, scores + r, ld, load, R, G);
+        score_tile(row, row_bytes, K.cols, q, scale, scores + r, ld, load, R, G, maker);
     for (; r < K.rows; r++, row += row_bytes)
-        score_tile(row, row_bytes, K.cols, q, scale, scores + r, ld, load, 1, G);
+        score_tile(row, row_bytes, K.cols, q, scale, scores + r, ld, load, 1, G, maker);
 }
 
 /* ---- weighted sums ---- */
@@ -66,11 +69,12 @@ INLINE void score_rows(pf_matrix K, const float *q, float scale, float *scores, 
 /* `width` <= 16 columns (two registers) of every row, for G <= 4 queries. */
 INLINE void weighted_stripe(const char *V, size_t row_bytes, size_t rows, size_t width,
                             const float *weights, size_t ld, float *out, size_t D, load_row load,
-                            const size_t G) {
-    const size_t high = width > 8 ? width - 8 : 0;
+                            const size_t G, const pf_maker maker) {
+    const size_t high = width > 8 ? width - 8 : 0, bytes = load == load_f16 ? 32 : 64;
     __m256 total[4][2];
     for (size_t g = 0; g < G; g++) total[g][0] = total[g][1] = _mm256_setzero_ps();
     for (size_t r = 0; r < rows; r++, V += row_bytes) {
+        if (maker == PF_INTEL) pf_fetch_keys(V, bytes, maker);
         __m256 first = load(V, 0, width);
         __m256 second = high > 0 ? load(V, 8, high) : _mm256_setzero_ps();
         for (size_t g = 0; g < G; g++) {
@@ -87,18 +91,18 @@ INLINE void weighted_stripe(const char *V, size_t row_bytes, size_t rows, size_t
 
 /* The same; G is a constant in each call, so that the compiler unrolls the loops. */
 INLINE void weighted_columns(pf_matrix V, size_t first, const float *weights, size_t ld, size_t G,
-                             float *out, load_row load) {
+                             float *out, load_row load, const pf_maker maker) {
     size_t D = V.cols, width = D - first < 16 ? D - first : 16, rows = V.rows;
     size_t row_bytes = pf_row_bytes(V.type, D);
     const char *data = (const char *)V.data + pf_row_bytes(V.type, first);
     if (G == 1)
-        weighted_stripe(data, row_bytes, rows, width, weights, ld, out, D, load, 1);
+        weighted_stripe(data, row_bytes, rows, width, weights, ld, out, D, load, 1, maker);
     else if (G == 2)
-        weighted_stripe(data, row_bytes, rows, width, weights, ld, out, D, load, 2);
+        weighted_stripe(data, row_bytes, rows, width, weights, ld, out, D, load, 2, maker);
     else if (G == 3)
-        weighted_stripe(data, row_bytes, rows, width, weights, ld, out, D, load, 3);
+        weighted_stripe(data, row_bytes, rows, width, weights, ld, out, D, load, 3, maker);
     else
-        weighted_stripe(data, row_bytes, rows, width, weights, ld, out, D, load, 4);
+        weighted_stripe(data, row_bytes, rows, width, weights, ld, out, D, load, 4, maker);
 }
 
 /* ---- all queries and columns ---- */
@@ -106,11 +110,20 @@ INLINE void weighted_columns(pf_matrix V, size_t first, const float *weights, si
 #include "kv_tile_x86.h"
 
 void pf_scores_avx2(const float *q, size_t G, pf_matrix K, float scale, float *scores, size_t ld) {
-    score_groups(q, G, K, scale, scores, ld);
+    score_groups(q, G, K, scale, scores, ld, PF_INTEL);
+}
+
+void pf_scores_avx2_amd(const float *q, size_t G, pf_matrix K, float scale, float *scores,
+                        size_t ld) {
+    score_groups(q, G, K, scale, scores, ld, PF_AMD);
 }
 
 void pf_weighted_rows_avx2(const float *weights, size_t ld, size_t G, pf_matrix V, float *out) {
-    weighted_stripes(weights, ld, G, V, out);
+    weighted_stripes(weights, ld, G, V, out, PF_INTEL);
+}
+
+void pf_weighted_rows_avx2_amd(const float *weights, size_t ld, size_t G, pf_matrix V, float *out) {
+    weighted_stripes(weights, ld, G, V, out, PF_AMD);
 }
 
 /* ---- to half precision ---- */

@@ -6,6 +6,7 @@
 #if defined(__x86_64__)
 
 #include "kernels_x86.h"
+#include "prefetch_x86.h"
 #include "vector_avx512.h"
 
 #include <string.h>
@@ -43,25 +44,15 @@ INLINE __m512 sum_16(__m512 sum[16]) {
     return _mm512_add_ps(_mm512_shuffle_ps(low, high, 0x88), _mm512_shuffle_ps(low, high, 0xdd));
 }
 
-/* The keys and values of a long text are read once per token and have left the caches before the
- * next. Lines fetched past the second-level cache evict nothing from it, and so nothing into the
- * third. On a Zen 4, reads rise from 22 to 27 GB/s per core; a text that fits the caches loses 5
- * %. */
-enum { AHEAD = 256 };
-
-INLINE void fetch_past_caches(const char *row, size_t bytes) {
-    for (size_t i = 0; i < bytes; i += 64) _mm_prefetch(row + AHEAD + i, _MM_HINT_NTA);
-}
-
 /* R keys against G queries. held: the queries in four registers each, if D = 64; otherwise NULL. */
 INLINE void score_tile(const char *K, size_t row_bytes, size_t D, const float *q,
                        const __m512 *held, __m512 scale, float *scores, size_t ld, load_row load,
-                       const size_t R, const size_t G) {
+                       const size_t R, const size_t G, const pf_maker maker) {
     __m512 sum[16];
     for (size_t i = 0; i < 16; i++) sum[i] = _mm512_setzero_ps();
 #pragma GCC unroll 16
     for (size_t r = 0; r < R; r++) {
-        fetch_past_caches(K + r * row_bytes, row_bytes);
+        pf_fetch_keys(K + r * row_bytes, row_bytes, maker);
         for (size_t d = 0; d < D; d += 16) {
             __mmask16 mask = lanes(D - d);
             __m512 key = load(K + r * row_bytes, d, mask);
@@ -79,7 +70,7 @@ INLINE void score_tile(const char *K, size_t row_bytes, size_t D, const float *q
 
 /* All keys against G <= 4 queries, R keys at a time. */
 INLINE void score_rows(pf_matrix K, const float *q, float scale, float *scores, size_t ld,
-                       load_row load, const size_t R, const size_t G) {
+                       load_row load, const size_t R, const size_t G, const pf_maker maker) {
     size_t bytes = pf_row_bytes(K.type, K.cols), r = 0;
     const char *row = K.data;
     const __m512 factor = _mm512_set1_ps(scale);
@@ -88,12 +79,12 @@ INLINE void score_rows(pf_matrix K, const float *q, float scale, float *scores, 
         __m512 held[16];
         for (size_t i = 0; i < 4 * G; i++) held[i] = _mm512_loadu_ps(q + 16 * i);
         for (; r + R <= K.rows; r += R, row += R * bytes64)
-            score_tile(row, bytes64, 64, q, held, factor, scores + r, ld, load, R, G);
+            score_tile(row, bytes64, 64, q, held, factor, scores + r, ld, load, R, G, maker);
     }
     for (; r + R <= K.rows; r += R, row += R * bytes)
-        score_tile(row, bytes, K.cols, q, NULL, factor, scores + r, ld, load, R, G);
+        score_tile(row, bytes, K.cols, q, NULL, factor, scores + r, ld, load, R, G, maker);
     for (; r < K.rows; r++, row += bytes)
-        score_tile(row, bytes, K.cols, q, NULL, factor, scores + r, ld, load, 1, G);
+        score_tile(row, bytes, K.cols, q, NULL, factor, scores + r, ld, load, 1, G, maker);
 }
 
 /* ---- weighted sums ---- */
@@ -102,14 +93,14 @@ INLINE void score_rows(pf_matrix K, const float *q, float scale, float *scores, 
  * registers: N G <= 16 of the 32. */
 INLINE void weighted_stripe(const char *V, size_t row_bytes, size_t rows, const float *weights,
                             size_t ld, float *out, size_t D, __mmask16 last, load_row load,
-                            const size_t N, const size_t G) {
+                            const size_t N, const size_t G, const pf_maker maker) {
     const size_t bytes = N * (load == load_f16 ? 32 : 64);
     __m512 total[4][4];
     for (size_t g = 0; g < G; g++)
         for (size_t i = 0; i < N; i++) total[g][i] = _mm512_setzero_ps();
     for (size_t r = 0; r < rows; r++, V += row_bytes) {
         __m512 row[4];
-        fetch_past_caches(V, bytes);
+        pf_fetch_keys(V, bytes, maker);
         for (size_t i = 0; i < N; i++) row[i] = load(V, 16 * i, i + 1 < N ? 0xffff : last);
         for (size_t g = 0; g < G; g++) {
             __m512 weight = _mm512_set1_ps(weights[g * ld + r]);
@@ -125,31 +116,31 @@ INLINE void weighted_stripe(const char *V, size_t row_bytes, size_t rows, const 
 /* N and G are constants in each call, so that the compiler unrolls the loops of every shape. */
 INLINE void weighted_group(const char *V, size_t row_bytes, size_t rows, const float *weights,
                            size_t ld, float *out, size_t D, __mmask16 last, load_row load,
-                           const size_t N, size_t G) {
+                           const size_t N, size_t G, const pf_maker maker) {
     if (G == 1)
-        weighted_stripe(V, row_bytes, rows, weights, ld, out, D, last, load, N, 1);
+        weighted_stripe(V, row_bytes, rows, weights, ld, out, D, last, load, N, 1, maker);
     else if (G == 2)
-        weighted_stripe(V, row_bytes, rows, weights, ld, out, D, last, load, N, 2);
+        weighted_stripe(V, row_bytes, rows, weights, ld, out, D, last, load, N, 2, maker);
     else if (G == 3)
-        weighted_stripe(V, row_bytes, rows, weights, ld, out, D, last, load, N, 3);
+        weighted_stripe(V, row_bytes, rows, weights, ld, out, D, last, load, N, 3, maker);
     else
-        weighted_stripe(V, row_bytes, rows, weights, ld, out, D, last, load, N, 4);
+        weighted_stripe(V, row_bytes, rows, weights, ld, out, D, last, load, N, 4, maker);
 }
 
 INLINE void weighted_columns(pf_matrix V, size_t first, const float *weights, size_t ld, size_t G,
-                             float *out, load_row load) {
+                             float *out, load_row load, const pf_maker maker) {
     size_t D = V.cols, width = D - first < 64 ? D - first : 64, N = (width + 15) / 16;
     size_t row_bytes = pf_row_bytes(V.type, D), rows = V.rows;
     const char *data = (const char *)V.data + pf_row_bytes(V.type, first);
     __mmask16 last = lanes(width - 16 * (N - 1));
     if (N == 1)
-        weighted_group(data, row_bytes, rows, weights, ld, out, D, last, load, 1, G);
+        weighted_group(data, row_bytes, rows, weights, ld, out, D, last, load, 1, G, maker);
     else if (N == 2)
-        weighted_group(data, row_bytes, rows, weights, ld, out, D, last, load, 2, G);
+        weighted_group(data, row_bytes, rows, weights, ld, out, D, last, load, 2, G, maker);
     else if (N == 3)
-        weighted_group(data, row_bytes, rows, weights, ld, out, D, last, load, 3, G);
+        weighted_group(data, row_bytes, rows, weights, ld, out, D, last, load, 3, G, maker);
     else
-        weighted_group(data, row_bytes, rows, weights, ld, out, D, last, load, 4, G);
+        weighted_group(data, row_bytes, rows, weights, ld, out, D, last, load, 4, G, maker);
 }
 
 /* ---- all queries and columns ---- */
@@ -158,11 +149,21 @@ INLINE void weighted_columns(pf_matrix V, size_t first, const float *weights, si
 
 void pf_scores_avx512(const float *q, size_t G, pf_matrix K, float scale, float *scores,
                       size_t ld) {
-    score_groups(q, G, K, scale, scores, ld);
+    score_groups(q, G, K, scale, scores, ld, PF_INTEL);
+}
+
+void pf_scores_avx512_amd(const float *q, size_t G, pf_matrix K, float scale, float *scores,
+                          size_t ld) {
+    score_groups(q, G, K, scale, scores, ld, PF_AMD);
 }
 
 void pf_weighted_rows_avx512(const float *weights, size_t ld, size_t G, pf_matrix V, float *out) {
-    weighted_stripes(weights, ld, G, V, out);
+    weighted_stripes(weights, ld, G, V, out, PF_INTEL);
+}
+
+void pf_weighted_rows_avx512_amd(const float *weights, size_t ld, size_t G, pf_matrix V,
+                                 float *out) {
+    weighted_stripes(weights, ld, G, V, out, PF_AMD);
 }
 
 /* ---- to half precision ---- */

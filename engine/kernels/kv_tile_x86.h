@@ -9,15 +9,15 @@
 #define PF_KV_TILE_X86_H
 
 INLINE void score_group(pf_matrix K, const float *q, float scale, float *scores, size_t ld,
-                        load_row load, size_t G) {
+                        load_row load, size_t G, const pf_maker maker) {
     if (G == 1)
-        score_rows(K, q, scale, scores, ld, load, SUMS, 1);
+        score_rows(K, q, scale, scores, ld, load, SUMS, 1, maker);
     else if (G == 2)
-        score_rows(K, q, scale, scores, ld, load, SUMS / 2, 2);
+        score_rows(K, q, scale, scores, ld, load, SUMS / 2, 2, maker);
     else if (G == 3)
-        score_rows(K, q, scale, scores, ld, load, SUMS / 4, 3);
+        score_rows(K, q, scale, scores, ld, load, SUMS / 4, 3, maker);
     else
-        score_rows(K, q, scale, scores, ld, load, SUMS / 4, 4);
+        score_rows(K, q, scale, scores, ld, load, SUMS / 4, 4, maker);
 }
 
 /* Queries go four at a time. If there are more, the keys are split into groups that stay in the
@@ -25,7 +25,7 @@ INLINE void score_group(pf_matrix K, const float *q, float scale, float *scores,
 enum { KEYS_IN_CACHE = 64 };
 
 INLINE void score_groups(const float *q, size_t G, pf_matrix K, float scale, float *scores,
-                         size_t ld) {
+                         size_t ld, const pf_maker maker) {
     for (size_t first = 0; first < K.rows; first += KEYS_IN_CACHE) {
         size_t left = K.rows - first, count = G <= 4 || left < KEYS_IN_CACHE ? left : KEYS_IN_CACHE;
         pf_matrix block = pf_matrix_rows(K, first, count);
@@ -33,22 +33,25 @@ INLINE void score_groups(const float *q, size_t G, pf_matrix K, float scale, flo
             const float *queries = q + g * K.cols;
             float *out = scores + g * ld + first;
             if (K.type == PF_F16)
-                score_group(block, queries, scale, out, ld, load_f16, G - g);
+                score_group(block, queries, scale, out, ld, load_f16, G - g, maker);
             else
-                score_group(block, queries, scale, out, ld, load_f32, G - g);
+                score_group(block, queries, scale, out, ld, load_f32, G - g, maker);
         }
         if (G <= 4) return;
     }
 }
 
-INLINE void weighted_stripes(const float *weights, size_t ld, size_t G, pf_matrix V, float *out) {
+INLINE void weighted_stripes(const float *weights, size_t ld, size_t G, pf_matrix V, float *out,
+                             const pf_maker maker) {
     size_t D = V.cols;
     for (size_t d = 0; d < D; d += STRIPE)
         for (size_t g = 0; g < G; g += 4)
             if (V.type == PF_F16)
-                weighted_columns(V, d, weights + g * ld, ld, G - g, out + g * D + d, load_f16);
+                weighted_columns(V, d, weights + g * ld, ld, G - g, out + g * D + d, load_f16,
+                                 maker);
             else
-                weighted_columns(V, d, weights + g * ld, ld, G - g, out + g * D + d, load_f32);
+                weighted_columns(V, d, weights + g * ld, ld, G - g, out + g * D + d, load_f32,
+                                 maker);
 }
 
 #endif

@@ -7,6 +7,7 @@
 #if defined(__x86_64__)
 
 #include "kernels_x86.h"
+#include "prefetch_x86.h"
 #include "vector_avx512.h"
 
 enum { ROWS = 4, SHORT = 128, CHUNK = 256 };
@@ -52,14 +53,18 @@ INLINE void four_short_rows(const char *row, size_t row_bytes, size_t n, const f
     store_sums(y, sum);
 }
 
-INLINE float one_row(const char *row, size_t n, const float *x, load_weights load) {
+INLINE float one_row(const char *row, size_t n, const float *x, load_weights load,
+                     const pf_maker maker) {
+    const size_t size = load == load_f32 ? 4 : 2;
     __m512 sum[4];
     for (size_t j = 0; j < 4; j++) sum[j] = _mm512_setzero_ps();
     size_t i = 0;
-    for (; i + 64 <= n; i += 64)
+    for (; i + 64 <= n; i += 64) {
+        pf_fetch_weights(row + i * size, 64 * size, maker);
         for (size_t j = 0; j < 4; j++)
             sum[j] = _mm512_fmadd_ps(load(row, i + 16 * j, 0xffff), _mm512_loadu_ps(x + i + 16 * j),
                                      sum[j]);
+    }
     for (; i < n; i += 16) {
         __mmask16 mask = lanes(n - i);
         sum[0] = _mm512_fmadd_ps(load(row, i, mask), _mm512_maskz_loadu_ps(mask, x + i), sum[0]);
@@ -69,26 +74,17 @@ INLINE float one_row(const char *row, size_t n, const float *x, load_weights loa
 }
 
 INLINE void matrix(pf_matrix W, const float *x, float *y, size_t begin, size_t end,
-                   load_weights load) {
+                   load_weights load, const pf_maker maker) {
     size_t row_bytes = pf_row_bytes(W.type, W.cols), r = begin;
     const char *data = W.data;
     if (W.cols <= SHORT)
         for (; r + ROWS <= end; r += ROWS)
             four_short_rows(data + r * row_bytes, row_bytes, W.cols, x, y + r, load);
-    for (; r < end; r++) y[r] = one_row(data + r * row_bytes, W.cols, x, load);
+    for (; r < end; r++) y[r] = one_row(data + r * row_bytes, W.cols, x, load, maker);
 }
 
-static void f32(pf_matrix W, const float *x, float *y, size_t begin, size_t end) {
-    matrix(W, x, y, begin, end, load_f32);
-}
-static void f16(pf_matrix W, const float *x, float *y, size_t begin, size_t end) {
-    matrix(W, x, y, begin, end, load_f16);
-}
-static void bf16(pf_matrix W, const float *x, float *y, size_t begin, size_t end) {
-    matrix(W, x, y, begin, end, load_bf16);
-}
-
-/* Block types times floats, the reference path: a few blocks at a time are converted to floats. */
+/* Block types times floats, the reference path: a few blocks at a time are converted to floats.
+ * These are in the cache and need no hint, as on AMD. */
 static void blocks(pf_matrix W, const float *x, float *y, size_t begin, size_t end) {
     const char *block = (const char *)W.data + begin * pf_row_bytes(W.type, W.cols);
     float weights[CHUNK];
@@ -97,26 +93,35 @@ static void blocks(pf_matrix W, const float *x, float *y, size_t begin, size_t e
         for (size_t first = 0; first < W.cols; first += CHUNK) {
             size_t n = W.cols - first < CHUNK ? W.cols - first : CHUNK;
             pf_dequantize_row_avx2(W.type, block, weights, n);
-            y[r] += one_row((const char *)weights, n, x + first, load_f32);
+            y[r] += one_row((const char *)weights, n, x + first, load_f32, PF_AMD);
             block += pf_row_bytes(W.type, n);
         }
     }
 }
 
-void pf_matvec_floats_avx512(pf_matrix W, const float *x, float *y, size_t begin, size_t end) {
+INLINE void any_type(pf_matrix W, const float *x, float *y, size_t begin, size_t end,
+                     const pf_maker maker) {
     switch (W.type) {
     case PF_F32:
-        f32(W, x, y, begin, end);
+        matrix(W, x, y, begin, end, load_f32, maker);
         break;
     case PF_F16:
-        f16(W, x, y, begin, end);
+        matrix(W, x, y, begin, end, load_f16, maker);
         break;
     case PF_BF16:
-        bf16(W, x, y, begin, end);
+        matrix(W, x, y, begin, end, load_bf16, maker);
         break;
     default:
         blocks(W, x, y, begin, end);
     }
+}
+
+void pf_matvec_floats_avx512(pf_matrix W, const float *x, float *y, size_t begin, size_t end) {
+    any_type(W, x, y, begin, end, PF_INTEL);
+}
+
+void pf_matvec_floats_avx512_amd(pf_matrix W, const float *x, float *y, size_t begin, size_t end) {
+    any_type(W, x, y, begin, end, PF_AMD);
 }
 
 #else

@@ -8,14 +8,13 @@
  * addition waits for the one before it.
  *
  * Row after row, in the order of memory: two rows at a time were three times slower (Zen 4: 8
- * instead of 27 GB/s), because the prefetcher follows one stream best. The processor prefetches
- * within a page only; a prefetch one page ahead has the address of the next page looked up in time
- * (Zen 4, mapped file, two threads: Q8_0 6 to 9 % faster, Q4_1 3 to 12 %). */
+ * instead of 27 GB/s), because the prefetcher follows one stream best. */
 #ifndef PF_MATVEC_INT8_X86_H
 #define PF_MATVEC_INT8_X86_H
 
 #include "blocks_x86.h"
 #include "kernels.h"
+#include "prefetch_x86.h"
 #include "vector_avx2.h"
 
 /* Eight sums of four products, unsigned u (with AVX2: <= 128) times signed s, as floats. */
@@ -32,8 +31,6 @@ INLINE __m256 pf_dot_unsigned(__m256i u, __m256i s) {
 INLINE __m256 pf_dot_signed(__m256i q, __m256i p) {
     return pf_dot_unsigned(_mm256_abs_epi8(q), _mm256_sign_epi8(p, q));
 }
-
-enum { PAGE_AHEAD = 4096 };
 
 /* How the integers of a type become weights. */
 typedef enum pf_offset_kind {
@@ -62,11 +59,11 @@ INLINE void pf_add_block(pf_totals *total, const uint8_t *block, size_t b, pf_ac
 
 INLINE float pf_row_of_32(const uint8_t *block, size_t n_blocks, pf_activation a,
                           const size_t bytes, pf_unpack unpack, const pf_offset_kind kind,
-                          const float centre) {
+                          const float centre, const pf_maker maker) {
     pf_totals even = {_mm256_setzero_ps(), _mm_setzero_ps()}, odd = even;
     size_t b = 0;
     for (; b + 2 <= n_blocks; b += 2, block += 2 * bytes) {
-        _mm_prefetch((const char *)block + PAGE_AHEAD, _MM_HINT_NTA);
+        pf_fetch_blocks(block, maker);
         pf_add_block(&even, block, b, a, unpack, kind);
         pf_add_block(&odd, block + bytes, b + 1, a, unpack, kind);
     }
@@ -77,11 +74,13 @@ INLINE float pf_row_of_32(const uint8_t *block, size_t n_blocks, pf_activation a
 }
 
 /* One row of Q4_K, or of Q5_K (five). */
-INLINE float pf_row_of_k(const uint8_t *block, size_t n_blocks, pf_activation a, const bool five) {
+INLINE float pf_row_of_k(const uint8_t *block, size_t n_blocks, pf_activation a, const bool five,
+                         const pf_maker maker) {
     __m256 total[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()}, mins = _mm256_setzero_ps();
     for (size_t b = 0; b < n_blocks; b++, block += five ? 176 : 144) {
         __m256 scale, offset;
         float scales[8];
+        pf_fetch_weights(block, five ? 176 : 144, maker);
         pf_k_scales(block, &scale, &offset);
         _mm256_storeu_ps(scales, _mm256_mul_ps(scale, _mm256_loadu_ps(a.scale + 8 * b)));
         mins = _mm256_fmadd_ps(offset, _mm256_loadu_ps(a.sum + 8 * b), mins);
@@ -96,11 +95,12 @@ INLINE float pf_row_of_k(const uint8_t *block, size_t n_blocks, pf_activation a,
 }
 
 /* One row of Q6_K, or of Q3_K (three): signed values, a scale for each 16. */
-INLINE float pf_row_of_16(const uint8_t *block, size_t n_blocks, pf_activation a,
-                          const bool three) {
+INLINE float pf_row_of_16(const uint8_t *block, size_t n_blocks, pf_activation a, const bool three,
+                          const pf_maker maker) {
     __m256 total[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
     for (size_t b = 0; b < n_blocks; b++, block += three ? 110 : 210) {
         float scales[16];
+        pf_fetch_weights(block, three ? 110 : 210, maker);
         if (three)
             pf_q3_k_scales(block, scales);
         else
@@ -118,10 +118,12 @@ INLINE float pf_row_of_16(const uint8_t *block, size_t n_blocks, pf_activation a
 }
 
 /* One row of Q2_K: a min for each 16 values, so the activations are summed by sixteens here. */
-INLINE float pf_row_of_q2_k(const uint8_t *block, size_t n_blocks, pf_activation a) {
+INLINE float pf_row_of_q2_k(const uint8_t *block, size_t n_blocks, pf_activation a,
+                            const pf_maker maker) {
     __m256 total[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
     for (size_t b = 0; b < n_blocks; b++, block += 84) {
         float scales[16], mins[16];
+        pf_fetch_weights(block, 84, maker);
         pf_q2_k_scales(block, scales, mins);
 #pragma GCC unroll 8
         for (int i = 0; i < 8; i++) {
@@ -139,51 +141,53 @@ INLINE float pf_row_of_q2_k(const uint8_t *block, size_t n_blocks, pf_activation
 
 INLINE void pf_matrix_of_32(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end,
                             const size_t bytes, pf_unpack unpack, const pf_offset_kind kind,
-                            const float centre) {
+                            const float centre, const pf_maker maker) {
     size_t n_blocks = W.cols / 32, row_bytes = n_blocks * bytes;
     const uint8_t *data = W.data;
     for (size_t r = begin; r < end; r++)
-        y[r] = pf_row_of_32(data + r * row_bytes, n_blocks, a, bytes, unpack, kind, centre);
+        y[r] = pf_row_of_32(data + r * row_bytes, n_blocks, a, bytes, unpack, kind, centre, maker);
 }
 
 /* The whole product; false for a type that has no int8 product. */
-INLINE bool pf_matvec_int8(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end) {
+INLINE bool pf_matvec_int8(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end,
+                           const pf_maker maker) {
     size_t row_bytes = pf_row_bytes(W.type, W.cols), supers = W.cols / 256;
     const uint8_t *data = W.data;
     switch (W.type) {
     case PF_Q8_0:
-        pf_matrix_of_32(W, a, y, begin, end, 34, pf_q8_0_signed, PF_SIGNED, 0);
+        pf_matrix_of_32(W, a, y, begin, end, 34, pf_q8_0_signed, PF_SIGNED, 0, maker);
         return true;
     case PF_Q4_0:
-        pf_matrix_of_32(W, a, y, begin, end, 18, pf_q4_0, PF_CENTRE, 8);
+        pf_matrix_of_32(W, a, y, begin, end, 18, pf_q4_0, PF_CENTRE, 8, maker);
         return true;
     case PF_Q5_0:
-        pf_matrix_of_32(W, a, y, begin, end, 22, pf_q5_0, PF_CENTRE, 16);
+        pf_matrix_of_32(W, a, y, begin, end, 22, pf_q5_0, PF_CENTRE, 16, maker);
         return true;
     case PF_Q4_1:
-        pf_matrix_of_32(W, a, y, begin, end, 20, pf_q4_1, PF_MIN, 0);
+        pf_matrix_of_32(W, a, y, begin, end, 20, pf_q4_1, PF_MIN, 0, maker);
         return true;
     case PF_Q5_1:
-        pf_matrix_of_32(W, a, y, begin, end, 24, pf_q5_1, PF_MIN, 0);
+        pf_matrix_of_32(W, a, y, begin, end, 24, pf_q5_1, PF_MIN, 0, maker);
         return true;
     case PF_Q4_K:
         for (size_t r = begin; r < end; r++)
-            y[r] = pf_row_of_k(data + r * row_bytes, supers, a, false);
+            y[r] = pf_row_of_k(data + r * row_bytes, supers, a, false, maker);
         return true;
     case PF_Q5_K:
         for (size_t r = begin; r < end; r++)
-            y[r] = pf_row_of_k(data + r * row_bytes, supers, a, true);
+            y[r] = pf_row_of_k(data + r * row_bytes, supers, a, true, maker);
         return true;
     case PF_Q6_K:
         for (size_t r = begin; r < end; r++)
-            y[r] = pf_row_of_16(data + r * row_bytes, supers, a, false);
+            y[r] = pf_row_of_16(data + r * row_bytes, supers, a, false, maker);
         return true;
     case PF_Q3_K:
         for (size_t r = begin; r < end; r++)
-            y[r] = pf_row_of_16(data + r * row_bytes, supers, a, true);
+            y[r] = pf_row_of_16(data + r * row_bytes, supers, a, true, maker);
         return true;
     case PF_Q2_K:
-        for (size_t r = begin; r < end; r++) y[r] = pf_row_of_q2_k(data + r * row_bytes, supers, a);
+        for (size_t r = begin; r < end; r++)
+            y[r] = pf_row_of_q2_k(data + r * row_bytes, supers, a, maker);
         return true;
     default:
         return false;

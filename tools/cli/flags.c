@@ -3,6 +3,7 @@
 
 #define MAPS "positive|hyperbolic|trig|trig-offset|relu|elu|favor++|normalized"
 #define TYPES "f32|f16|bf16|q8_0|q4_0"
+#define ALL_TYPES TYPES "|q4_1|q5_0|q5_1|q2_k|q3_k|q4_k|q5_k|q6_k"
 enum {
     FOR_ATTENTION = FOR_SESSIONS | FOR_CONVERT | FOR_INSPECT | FOR_EXPLAIN,
     FOR_FEATURES = FOR_ATTENTION | FOR_BENCH,
@@ -41,6 +42,9 @@ enum {
 #define COUNTS(id, name, letter, commands, group, argument, least_, most_, fallback_, help)        \
     ROW(id, name, letter, commands, group, COUNTS, argument, help, .least = (least_),              \
         .most = (most_), .fallback = (fallback_))
+#define OPTIONAL_COUNTS(id, name, letter, commands, group, argument, least_, most_, help)          \
+    ROW(id, name, letter, commands, group, COUNTS, argument, help, .least = (least_),              \
+        .most = (most_), .optional = true)
 #define NUMBER(id, name, letter, commands, group, argument, high_, fallback_, help)                \
     ROW(id, name, letter, commands, group, NUMBER, argument, help, .high = (high_),                \
         .fallback = (fallback_))
@@ -65,19 +69,24 @@ const flag flags[FLAG_END] = {
     TEXT(PROMPT, "prompt", 'p', FOR_GENERATE, INPUT, "TEXT",
          "The text to continue. Special tokens spelled out in it are recognised."),
     READ(PROMPT_FILE, "file", 'f', FOR_GENERATE, INPUT, "FILE",
-         "Read the prompt from a file; - is standard input."),
+         "Read the prompt from a file; - is standard input, which is also read without "
+         "this option if it is a pipe or a file."),
     TEXT(TEXT_ARGUMENT, "prompt", 'p', FOR_EVAL | FOR_COMPARE | FOR_EXPLAIN | FOR_TOKENIZE, INPUT,
          "TEXT", "The text itself."),
     READ(TEXT_FILE, "file", 'f', FOR_EVAL | FOR_COMPARE | FOR_EXPLAIN, INPUT, "FILE",
-         "Read the text from a file; - is standard input."),
+         "Read the text from a file; - is standard input, which is also read without "
+         "this option if it is a pipe or a file."),
     READ(TOKENS_FILE, "tokens", 0, FOR_EVAL | FOR_COMPARE | FOR_EXPLAIN, INPUT, "FILE",
          "Read token ids, separated by white space, and use them as they are (no BOS is added). In "
          "a FILE.jsonl the \"ids\" of each line are one text, and the loss is pooled over all of "
          "them."),
+    TEXT(SPLIT, "split", 0, FOR_EVAL | FOR_COMPARE, INPUT, "TEXT",
+         "Split the text of --prompt or --file wherever TEXT occurs, and read each piece as a text "
+         "of its own. TEXT itself and empty pieces are left out."),
     READS(CALIBRATION_FILE, "file", 'f', FOR_CALIBRATE, INPUT, "FILE",
           "A text to calibrate on; - is standard input. May be given several times; every file "
-          "contributes the same number of pieces. Without --file or --tokens, the model writes the "
-          "text itself."),
+          "contributes the same number of pieces. Without --file, --tokens and "
+          "standard input from a pipe or file, the model writes the text itself."),
     READS(CALIBRATION_TOKENS, "tokens", 0, FOR_CALIBRATE, INPUT, "FILE",
           "Token ids to calibrate on, separated by white space and used as they are. In a "
           "FILE.jsonl the \"ids\" of each line are one text. May be given several times."),
@@ -176,8 +185,8 @@ const flag flags[FLAG_END] = {
     CHOICE(TO, "to", 0, FOR_EXPLAIN, ATTENTION, "NAME", "favor|softmax", NULL,
            "The attention whose result is followed through the layers to the logits: favor or "
            "softmax. Default: the checkpoint's, else softmax. Both are always shown side by side."),
-    CHOICE(ATTENTION, "attention", 0, FOR_ATTENTION & ~FOR_EXPLAIN, ATTENTION, "NAME",
-           "softmax|favor|local", NULL,
+    CHOICE(ATTENTION, "attention", 0, FOR_ATTENTION & ~(FOR_EXPLAIN | FOR_COMPARE), ATTENTION,
+           "NAME", "softmax|favor|local", NULL,
            "softmax: exact, keeps the keys and values of the whole text. favor: Performer "
            "(FAVOR+), a state of fixed size. local: sinks and window only. Default: the "
            "checkpoint's, else softmax."),
@@ -262,7 +271,7 @@ const flag flags[FLAG_END] = {
           "Number of draws for --estimate."),
     SWITCH(STATS_JSON, "stats-json", 0, FOR_GENERATE, OUTPUT,
            "Print the statistics as one line of JSON, the last on standard error."),
-    SWITCH(JSON, "json", 0, FOR_ALL, OUTPUT, "Print JSON on standard output."),
+    SWITCH(JSON, "json", 0, FOR_ALL & ~FOR_CHAT, OUTPUT, "Print JSON on standard output."),
     SWITCH(CSV, "csv", 0, FOR_BENCH | FOR_COMPARE, OUTPUT, "Print comma-separated values."),
     COUNT(CONTINUE, "continue", 0, FOR_COMPARE, OUTPUT, "N", 0, 100000, "48",
           "Let every setting write N tokens, greedily, to continue the text (its first half, "
@@ -277,8 +286,12 @@ const flag flags[FLAG_END] = {
            "Print no progress, statistics or warnings on standard error."),
 
     /* Measurements and machine. */
-    CHOICE(BENCH_TYPE, "type", 0, FOR_BENCH, MACHINE, "TYPE", TYPES, "f32",
-           "Type of the random matrices of --shape: f32, f16, bf16, q8_0 or q4_0."),
+    CHOICE(BENCH_TYPE, "type", 0, FOR_BENCH, MACHINE, "TYPE", ALL_TYPES, "f32",
+           "Type of the random matrices of --shape: f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, "
+           "q2_k, q3_k, q4_k, q5_k or q6_k."),
+    READ(BENCH_COMPARE, "compare", 0, FOR_BENCH, OUTPUT, "FILE.json",
+         "Also show how many times as fast each test is as in an earlier run, whose --json is in "
+         "this file, and the same for the shares of the limits."),
     COUNT(CONTEXT, "context", 'c', FOR_SESSIONS | FOR_INSPECT, MACHINE, "N", 1, MAX_CONTEXT, NULL,
           "The most tokens a text may have under softmax. May exceed the trained context if "
           "positions are rotary. Default: the trained context."),
@@ -289,6 +302,14 @@ const flag flags[FLAG_END] = {
            "length, for softmax and each --against (favor if there is none)."),
     COUNTS(SCALING_CONTEXTS, "contexts", 0, FOR_COMPARE, MACHINE, "LIST", 1, MAX_CONTEXT,
            "64,256,1024,4096,16384,65536", "Lengths for --scaling, separated by commas."),
+    OPTIONAL_COUNTS(
+        RECALL, "recall", 0, FOR_COMPARE, MACHINE, "[LIST]", 0, MAX_CONTEXT,
+        "Also measure how far back each setting remembers, at these distances in tokens (default: "
+        "128, 512 and 2048, or 8 and up if the trained context is below 1024). Tasks: a passage "
+        "again, a pass key, many keys, the last value. They are made from the text, or of made "
+        "sentences if none is given. KL is then measured on its first 1024 tokens."),
+    COUNT(RECALL_SEED, "seed", 's', FOR_COMPARE, MACHINE, "K", 0, UINT64_MAX, "1",
+          "Seed of the tasks of --recall: the same seed gives the same tasks."),
     COUNT(SCALING_SECONDS, "seconds", 0, FOR_COMPARE, MACHINE, "N", 1, 1000000, "240",
           "Time limit for all of --scaling, or for that part of --html (there 20 by default); "
           "lengths that would exceed it are left out."),
@@ -304,6 +325,36 @@ const flag flags[FLAG_END] = {
            "reference."),
     SWITCH(HELP, "help", 'h', FOR_ALL, MACHINE, "Print this manual."),
 };
+
+#define USELESS_WITH(commands, id, ...)                                                            \
+    {                                                                                              \
+        (commands), FLAG_##id, false, { __VA_ARGS__, FLAG_END }                                    \
+    }
+#define USELESS_WITHOUT(commands, id, ...)                                                         \
+    {                                                                                              \
+        (commands), FLAG_##id, true, { __VA_ARGS__, FLAG_END }                                     \
+    }
+
+const flag_rule flag_rules[] = {
+    USELESS_WITH(FOR_GENERATE, PROMPT, FLAG_PROMPT_FILE),
+    USELESS_WITH(FOR_TOKENIZE, TEXT_ARGUMENT, FLAG_LINES_FILE),
+    USELESS_WITH(FOR_TOKENIZE, DECODE, FLAG_NO_SPECIAL, FLAG_BOS, FLAG_IDS),
+    USELESS_WITHOUT(FOR_TOKENIZE, ESCAPE, FLAG_LINES_FILE, FLAG_DECODE),
+    USELESS_WITH(FOR_BENCH | FOR_COMPARE, JSON, FLAG_CSV),
+    USELESS_WITHOUT(FOR_BENCH, BENCH_TYPE, FLAG_SHAPE),
+    USELESS_WITH(FOR_COMPARE, SCALING, FLAG_TEXT_ARGUMENT, FLAG_TEXT_FILE, FLAG_TOKENS_FILE,
+                 FLAG_CONTINUE, FLAG_HTML, FLAG_CONTEXT),
+    USELESS_WITHOUT(FOR_COMPARE, SCALING_CONTEXTS, FLAG_SCALING, FLAG_HTML),
+    USELESS_WITHOUT(FOR_COMPARE, SCALING_SECONDS, FLAG_SCALING, FLAG_HTML),
+    USELESS_WITH(FOR_EXPLAIN, STEP, FLAG_JSON),
+    USELESS_WITHOUT(FOR_EXPLAIN, DRAWS, FLAG_ESTIMATE),
+    USELESS_WITHOUT(FOR_GENERATE, FORCE, FLAG_SAVE_STATE),
+    USELESS_WITHOUT(FOR_EVAL, FORCE, FLAG_LOGITS),
+    USELESS_WITHOUT(FOR_COMPARE, FORCE, FLAG_HTML),
+    USELESS_WITH(FOR_CALIBRATE, NO_FIT, FLAG_SAME_FEATURES),
+    USELESS_WITH(FOR_CALIBRATE, NO_BUDGET, FLAG_SAME_FEATURES),
+};
+const size_t n_flag_rules = sizeof flag_rules / sizeof flag_rules[0];
 
 const char *flag_fallback(const flag *f, int command) {
     return command == FOR_CHAT && f->chat_fallback ? f->chat_fallback : f->fallback;

@@ -64,6 +64,7 @@ typedef enum flag_id {
     FLAG_TEXT_ARGUMENT,
     FLAG_TEXT_FILE,
     FLAG_TOKENS_FILE,
+    FLAG_SPLIT,
     FLAG_CALIBRATION_FILE,
     FLAG_CALIBRATION_TOKENS,
     FLAG_LENGTH,
@@ -144,10 +145,13 @@ typedef enum flag_id {
     FLAG_QUIET,
 
     FLAG_BENCH_TYPE,
+    FLAG_BENCH_COMPARE,
     FLAG_CONTEXT,
     FLAG_CONTEXTS,
     FLAG_SCALING,
     FLAG_SCALING_CONTEXTS,
+    FLAG_RECALL,
+    FLAG_RECALL_SEED,
     FLAG_SCALING_SECONDS,
     FLAG_REPEAT,
     FLAG_THREADS,
@@ -164,6 +168,7 @@ typedef struct flag {
     char letter;          /* the short form, or 0 */
     bool repeats;         /* may be given several times; see options_repeats */
     bool zero_is_default; /* 0 is as if the option was not given */
+    bool optional;        /* of FLAG_COUNTS: the value may be left out; the fallback counts then */
     flag_file file;       /* FLAG_TEXT: whether it names a file */
     const char *argument; /* how --help shows the value: "N"; NULL for a switch */
     const char *choices;  /* e.g. "softmax|favor|local" */
@@ -179,5 +184,16 @@ extern const flag flags[FLAG_END];
 
 /* The default of an option of this command, or NULL. */
 const char *flag_fallback(const flag *f, int command);
+
+/* What makes an option useless. Such a command line is refused, and --help says so. */
+typedef struct flag_rule {
+    int commands; /* FOR_..., where the rule holds */
+    flag_id id;
+    bool needs; /* true: no effect without one of `others`; false: none together with any of them */
+    flag_id others[8]; /* ends with FLAG_END */
+} flag_rule;
+
+extern const flag_rule flag_rules[];
+extern const size_t n_flag_rules;
 
 #endif

@@ -5,9 +5,50 @@
 #include "memory.h"
 #include "terminal.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+/* The option of each command that names a file with a text, and those that also give one. */
+static const struct {
+    int commands;
+    flag_id file, others[3];
+} text_flags[] = {
+    {FOR_GENERATE, FLAG_PROMPT_FILE, {FLAG_PROMPT, FLAG_END}},
+    {FOR_EVAL | FOR_EXPLAIN, FLAG_TEXT_FILE, {FLAG_TEXT_ARGUMENT, FLAG_TOKENS_FILE, FLAG_END}},
+    {FOR_COMPARE, FLAG_TEXT_FILE, {FLAG_TEXT_ARGUMENT, FLAG_TOKENS_FILE, FLAG_SCALING}},
+    {FOR_CALIBRATE, FLAG_CALIBRATION_FILE, {FLAG_CALIBRATION_TOKENS, FLAG_END}},
+};
+enum { TEXT_FLAGS = sizeof text_flags / sizeof text_flags[0] };
+
+/* A terminal, /dev/null and a closed standard input hold no text; nor does an empty file or pipe.
+ * What is looked at stays to be read. */
+static bool standard_input_has_text(const options *parsed) {
+    struct stat about;
+    struct pollfd waiting = {.fd = STDIN_FILENO, .events = POLLIN};
+    if (fstat(STDIN_FILENO, &about) != 0) return false;
+    if (!S_ISFIFO(about.st_mode) && !S_ISREG(about.st_mode)) return false;
+    if (poll(&waiting, 1, 2000) == 0)
+        note(parsed, "performer: waiting for a text on standard input (give one with -p or --file, "
+                     "or add </dev/null for none)");
+    int first = getc(stdin);
+    if (first == EOF) return ferror(stdin) != 0; /* reading it will fail, with a message */
+    return ungetc(first, stdin) == first;
+}
+
+void take_standard_input(options *parsed) {
+    for (int i = 0; i < TEXT_FLAGS; i++) {
+        if (!(text_flags[i].commands & parsed->command)) continue;
+        flag_id file = text_flags[i].file;
+        bool given = parsed->given[file];
+        for (int j = 0; j < 3 && text_flags[i].others[j] != FLAG_END; j++)
+            given = given || parsed->given[text_flags[i].others[j]];
+        if (given || !standard_input_has_text(parsed)) return;
+        options_give_text(parsed, file, "-");
+    }
+}
 
 int text_sources(const options *parsed) {
     return parsed->given[FLAG_TEXT_ARGUMENT] + parsed->given[FLAG_TEXT_FILE] +
@@ -16,8 +57,14 @@ int text_sources(const options *parsed) {
 
 bool one_text_is_named(const options *parsed, const char *command) {
     int sources = text_sources(parsed);
+    const char *mark = parsed->given[FLAG_SPLIT] ? parsed->values[FLAG_SPLIT].text : "-";
+    if (!*mark || (parsed->given[FLAG_SPLIT] && parsed->given[FLAG_TOKENS_FILE])) {
+        complain_usage(command, *mark ? "--split needs the text of -p or --file, not --tokens"
+                                      : "--split is empty; say where the text is to be split");
+        return false;
+    }
     if (sources == 1) return true;
-    complain_usage(command, "%s; give one with -p TEXT, --file FILE or --tokens FILE",
+    complain_usage(command, "%s; give one with -p TEXT, --file FILE, --tokens FILE or a pipe",
                    sources ? "more than one text is given" : "no text is given");
     return false;
 }
@@ -29,6 +76,30 @@ bool add_encoded_text(const pf_loaded *loaded, const char *path, const char *tex
     pf_tokens *ids = input_texts_add(texts, error);
     return ids && pf_tokenizer_encode(loaded->tokenizer, text, n, PF_ENCODE_BOS | PF_ENCODE_SPECIAL,
                                       ids, error);
+}
+
+static bool is_blank(const char *text, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (!strchr(" \t\r\n", text[i]) || !text[i]) return false;
+    return true;
+}
+
+/* Encodes each piece between two `marks`; without any, the whole text. */
+static bool add_split_text(const pf_loaded *loaded, const char *path, const char *text, size_t n,
+                           const char *mark, input_texts *texts, pf_error *error) {
+    size_t length = strlen(mark);
+    for (size_t begin = 0, at = 0; at <= n; at++) {
+        bool last = at == n, found = !last && n - at >= length && !memcmp(text + at, mark, length);
+        if (!last && !found) continue;
+        if (!is_blank(text + begin, at - begin) &&
+            !add_encoded_text(loaded, path, text + begin, at - begin, texts, error))
+            return false;
+        if (found) {
+            begin = at + length;
+            at = begin - 1;
+        }
+    }
+    return true;
 }
 
 /* The folder of the running program, ending in a slash; "" if the system does not say. */
@@ -85,7 +156,10 @@ bool read_given_texts(const options *parsed, const pf_loaded *loaded, input_text
         if (!input_read(parsed->values[FLAG_TEXT_FILE].text, &read, &n, error)) return false;
         text = read;
     }
-    bool good = add_encoded_text(loaded, parsed->model, text, n, texts, error);
+    bool good = parsed->given[FLAG_SPLIT]
+                    ? add_split_text(loaded, parsed->model, text, n,
+                                     parsed->values[FLAG_SPLIT].text, texts, error)
+                    : add_encoded_text(loaded, parsed->model, text, n, texts, error);
     pf_free(read);
     return good;
 }

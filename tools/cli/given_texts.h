@@ -6,14 +6,19 @@
 #include "load.h"
 #include "options.h"
 
+/* The rule of all commands that take a text: if none is given and standard input is a pipe or a
+ * file, and not empty, the text is read from there, as by `--file -`. Changes *parsed accordingly.
+ * Says so on standard error if nothing arrives for two seconds. */
+void take_standard_input(options *parsed);
+
 /* How many of -p, --file and --tokens are given. */
 int text_sources(const options *parsed);
 
 /* True if exactly one of the three is given; otherwise prints a usage error. */
 bool one_text_is_named(const options *parsed, const char *command);
 
-/* Reads the texts: -p and --file are encoded with BOS and special tokens, --tokens used as they
- * are. */
+/* Reads the texts: -p and --file are encoded with BOS and special tokens, split where --split says;
+ * --tokens are used as they are. */
 bool read_given_texts(const options *parsed, const pf_loaded *loaded, input_texts *texts,
                       pf_error *error);
 

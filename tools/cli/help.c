@@ -37,9 +37,30 @@ static void print_wrapped(FILE *out, const char *text, int indent, int column) {
     fputc('\n', out);
 }
 
-static void print_flag(FILE *out, int bit, const flag *f) {
+/* Adds the names of flags that are useless with this one, or that it is useless without. */
+static void add_rules(char *text, size_t size, int bit, flag_id id) {
+    for (size_t r = 0; r < n_flag_rules; r++) {
+        const flag_rule *rule = &flag_rules[r];
+        if (!(rule->commands & bit)) continue;
+        bool own = rule->id == id, any = false;
+        for (int i = 0; rule->others[i] != FLAG_END; i++) {
+            if (!own && (rule->needs || rule->others[i] != id)) continue;
+            size_t used = strlen(text);
+            snprintf(text + used, size - used, "%s--%s",
+                     any           ? " or "
+                     : rule->needs ? " Only with "
+                                   : " Not with ",
+                     flags[own ? rule->others[i] : rule->id].name);
+            any = true;
+        }
+        if (any) strncat(text, ".", size - strlen(text) - 1);
+    }
+}
+
+static void print_flag(FILE *out, int bit, flag_id id) {
+    const flag *f = &flags[id];
     const char *fallback = flag_fallback(f, bit);
-    char left[64], text[512];
+    char left[64], text[768];
     char letter[8] = "    ";
     if (f->letter) snprintf(letter, sizeof letter, "-%c, ", f->letter);
     int n = snprintf(left, sizeof left, "  %s--%s%s%s", letter, f->name, f->argument ? " " : "",
@@ -51,6 +72,7 @@ static void print_flag(FILE *out, int bit, const flag *f) {
     }
     snprintf(text, sizeof text, "%s%s%s%s", f->help, fallback ? " Default: " : "",
              fallback ? fallback : "", fallback ? "." : "");
+    add_rules(text, sizeof text, bit, id);
     fprintf(out, "%*s", COLUMN - n, "");
     print_wrapped(out, text, COLUMN, COLUMN);
 }
@@ -62,7 +84,7 @@ static void print_group(FILE *out, int bit, flag_group group) {
         if (f->group != group || !(f->commands & bit)) continue;
         if (!any) fprintf(out, "\n%s:\n", headings[group]);
         any = true;
-        print_flag(out, bit, f);
+        print_flag(out, bit, (flag_id)id);
     }
 }
 
@@ -98,7 +120,8 @@ static void print_lines(FILE *out, const char *lines) {
 }
 
 static void print_exit_status(FILE *out) {
-    fputs("\nExit status: 0 success, 1 failure, 2 wrong usage.\n", out);
+    fputs("\nExit status: 0 success, 1 failure, 2 wrong usage, 130 interrupted while reading.\n",
+          out);
 }
 
 void help_program(FILE *out, const command *const *commands, size_t n) {

@@ -1,4 +1,5 @@
 /* floor 5.1 - input: texts and token ids from files. */
+#define _POSIX_C_SOURCE 200809L
 #include "input.h"
 
 #include "memory.h"
@@ -8,17 +9,40 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
-static bool read_stream(FILE *file, char **text, size_t *n, pf_error *error) {
+/* Far more than a model reads in a day, and an end to inputs that have none, like /dev/zero. */
+static const size_t MOST_BYTES = (size_t)1 << 28;
+
+static bool too_long(const char *name, pf_error *error) {
+    return pf_fail(error,
+                   "%s is longer than %zu MB, the most that is read as one text; give a part "
+                   "of it",
+                   name, MOST_BYTES / 1000000);
+}
+
+/* A file whose size is known is refused before it is read. */
+static bool is_too_long(FILE *file) {
+    struct stat status;
+    return fstat(fileno(file), &status) == 0 && S_ISREG(status.st_mode) &&
+           (uintmax_t)status.st_size > MOST_BYTES;
+}
+
+static bool read_stream(FILE *file, const char *name, char **text, size_t *n, pf_error *error) {
     size_t capacity = 1 << 16, used = 0;
     char *bytes = pf_calloc(capacity, 1, "the input", error);
     while (bytes) {
         used += fread(bytes + used, 1, capacity - 1 - used, file);
         if (used < capacity - 1) break;
-        char *grown = pf_realloc(bytes, capacity, 2, "the input", error);
+        char *grown = used > MOST_BYTES ? NULL : pf_realloc(bytes, capacity, 2, "the input", NULL);
         if (!grown) {
             pf_free(bytes);
-            return false;
+            return used > MOST_BYTES
+                       ? too_long(name, error)
+                       : pf_fail(error,
+                                 "%s is too large for the memory there is: %.1f MB, and it goes "
+                                 "on; give a part of it",
+                                 name, (double)used / 1e6);
         }
         bytes = grown;
         capacity *= 2;
@@ -35,10 +59,10 @@ bool input_read(const char *path, char **text, size_t *n, pf_error *error) {
     FILE *file = from_stdin ? stdin : fopen(path, "rb");
     if (!file) return pf_fail(error, "%s cannot be read: %s", path, strerror(errno));
     errno = 0;
-    bool good = read_stream(file, text, n, error);
+    const char *name = from_stdin ? "standard input" : path;
+    bool good = is_too_long(file) ? too_long(name, error) : read_stream(file, name, text, n, error);
     if (good && ferror(file)) {
-        good = pf_fail(error, "%s cannot be read: %s", from_stdin ? "standard input" : path,
-                       strerror(errno ? errno : EIO));
+        good = pf_fail(error, "%s cannot be read: %s", name, strerror(errno ? errno : EIO));
         pf_free(*text);
         *text = NULL;
     }

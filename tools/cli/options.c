@@ -47,11 +47,44 @@ static size_t distance(const char *a, const char *b) {
     return d[n][m];
 }
 
-const char *nearest_name(const char *text, const char *const *names, size_t n) {
-    size_t best = 0;
-    for (size_t i = 1; i < n; i++)
-        if (distance(text, names[i]) < distance(text, names[best])) best = i;
-    return n ? names[best] : "";
+static size_t at_most(size_t n, size_t limit) { return n < limit ? n : limit; }
+
+/* The one with the fewest changes, or n if all are too far: a third of the letters may differ. */
+static size_t nearest_name(const char *text, const char *const *names, size_t n) {
+    size_t best = n, least = SIZE_MAX;
+    for (size_t i = 0; i < n; i++) {
+        size_t changes = distance(text, names[i]),
+               letters = at_most(strlen(text), strlen(names[i]));
+        if (3 * changes > letters || changes >= least) continue;
+        best = i;
+        least = changes;
+    }
+    return best;
+}
+
+/* Sets chosen [most] to the indices of the first names that begin with `text`; returns how many. */
+static size_t beginning_with(const char *text, const char *const *names, size_t n, size_t *chosen,
+                             size_t most) {
+    size_t found = 0, length = strlen(text);
+    for (size_t i = 0; length > 0 && i < n && found < most; i++)
+        if (strncmp(text, names[i], length) == 0) chosen[found++] = i;
+    return found;
+}
+
+const char *name_hint(const char *text, const char *const *names, size_t n, const char *dashes,
+                      char *hint) {
+    enum { MOST = 4 };
+    size_t chosen[MOST], found = beginning_with(text, names, n, chosen, MOST), used = 0;
+    size_t nearest = found ? n : nearest_name(text, names, n);
+    if (nearest < n) chosen[found++] = nearest;
+    hint[0] = '\0';
+    for (size_t i = 0; i < found && used < NAME_HINT_SIZE; i++) {
+        const char *before = i + 1 < found ? ", " : " and ";
+        if (i == 0) before = found == 1 ? "; the nearest is " : "; the nearest are ";
+        used += (size_t)snprintf(hint + used, NAME_HINT_SIZE - used, "%s%s%.40s", before, dashes,
+                                 names[chosen[i]]);
+    }
+    return hint;
 }
 
 /* True if `name` [n bytes] is one of the choices "a|b|c". */
@@ -181,8 +214,9 @@ static bool fail_unknown(int command, const char *argument, pf_error *error) {
     if (find_flag(FOR_ALL, bare, strlen(bare), 0) != FLAG_END && name[1] == '-')
         return pf_fail(error, "%s is not an option of this command; see --help", name);
     if (name[1] != '-') return pf_fail(error, "unknown option %.2s; see --help", name);
-    return pf_fail(error, "unknown option %s; the nearest is --%s (see --help)", name,
-                   nearest_name(bare, names, n));
+    char hint[NAME_HINT_SIZE];
+    return pf_fail(error, "unknown option %s%s (see --help)", name,
+                   name_hint(bare, names, n, "--", hint));
 }
 
 static bool add_repeat(options *parsed, flag_id id, const char *text, pf_error *error) {
@@ -255,6 +289,15 @@ static bool parse_option(options *parsed, int count, char *const *arguments, int
         return !value ||
                pf_fail(error, "--%s takes no value, but was given \"%.80s\"", f->name, value);
     }
+    if (!value && f && f->optional) {
+        const char *next = *index + 1 < count ? arguments[*index + 1] : "";
+        bool is_list = *next && !next[strspn(next, "0123456789,")];
+        if (!is_list) {
+            parsed->given[id] = true;
+            return true;
+        }
+        value = arguments[++*index];
+    }
     if (!value) {
         if (*index + 1 >= count)
             return f ? pf_fail(error, "--%s needs a value: --%s %s", f->name, f->name, f->argument)
@@ -273,6 +316,28 @@ static bool take_model(options *parsed, pf_error *error) {
         return pf_fail(error, "the model is given twice: %.80s and -m %.80s", parsed->model, model);
     parsed->model = model;
     return true;
+}
+
+/* "--scaling or --html" */
+static void list_others(const flag_rule *rule, char *out, size_t size) {
+    size_t used = 0;
+    for (int i = 0; rule->others[i] != FLAG_END && used < size; i++)
+        used += (size_t)snprintf(out + used, size - used, "%s--%s", i ? " or " : "",
+                                 flags[rule->others[i]].name);
+}
+
+static bool check_rule(const options *parsed, const flag_rule *rule, pf_error *error) {
+    char others[256];
+    flag_id with = FLAG_END;
+    if (!(rule->commands & parsed->command) || !parsed->given[rule->id]) return true;
+    for (int i = 0; rule->others[i] != FLAG_END; i++)
+        if (parsed->given[rule->others[i]]) with = rule->others[i];
+    if (rule->needs == (with != FLAG_END)) return true;
+    list_others(rule, others, sizeof others);
+    if (rule->needs)
+        return pf_fail(error, "--%s has no effect without %s", flags[rule->id].name, others);
+    return pf_fail(error, "give --%s or --%s, not both: together, one of them has no effect",
+                   flags[rule->id].name, flags[with].name);
 }
 
 bool options_parse(int command, int count, char *const *arguments, options *parsed,
@@ -298,7 +363,18 @@ bool options_parse(int command, int count, char *const *arguments, options *pars
             parsed->model = argument;
         }
     }
-    return take_model(parsed, error);
+    if (!take_model(parsed, error)) return false;
+    for (size_t i = 0; !parsed->given[FLAG_HELP] && i < n_flag_rules; i++)
+        if (!check_rule(parsed, &flag_rules[i], error)) return false;
+    return true;
+}
+
+void options_give_text(options *parsed, flag_id id, const char *text) {
+    parsed->given[id] = true;
+    parsed->values[id].text = text;
+    if (!flags[id].repeats) return;
+    parsed->repeated[parsed->n_repeated].id = id; /* not full: not even this one is given */
+    parsed->repeated[parsed->n_repeated++].text = text;
 }
 
 size_t options_counts(const options *parsed, flag_id id, uint64_t *values) {

@@ -35,6 +35,9 @@ typedef struct options {
 bool options_parse(int command, int count, char *const *arguments, options *parsed,
                    pf_error *error);
 
+/* As if "--NAME text" were on the command line, for a flag that takes a text and is not given. */
+void options_give_text(options *parsed, flag_id id, const char *text);
+
 /* Write the items of a list and return their number, at most OPTIONS_MAX_LIST. */
 size_t options_counts(const options *parsed, flag_id id, uint64_t *values);
 size_t options_choices(const options *parsed, flag_id id, char (*names)[32]);
@@ -57,7 +60,12 @@ bool options_set(options *parsed, flag_group group, const char *name, const char
 bool parse_count(const char *text, uint64_t *value);
 bool parse_number(const char *text, double *value);
 
-/* The one of names [n] that is nearest to `text`, by insertions, deletions, changes and swaps. */
-const char *nearest_name(const char *text, const char *const *names, size_t n);
+/* What to say after an unknown name: "; the nearest is --NAME", or "; the nearest are ..." for
+ * names that all begin with `text`, or nothing if no name is near. Names [n] that begin with `text`
+ * come first, then the one that takes the fewest insertions, deletions, changes and swaps. Writes
+ * to hint [NAME_HINT_SIZE] and returns it. */
+enum { NAME_HINT_SIZE = 256 };
+const char *name_hint(const char *text, const char *const *names, size_t n, const char *dashes,
+                      char *hint);
 
 #endif

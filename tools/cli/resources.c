@@ -16,6 +16,8 @@ const char *human_bytes(uint64_t bytes, char *text) {
     return text;
 }
 
+const char *plural(uint64_t n) { return n == 1 ? "" : "s"; }
+
 double seconds_now(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);

@@ -4,6 +4,7 @@
 #include "snapshot.h"
 #include "terminal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const flag_id attention_flags[] = {
@@ -73,11 +74,6 @@ static bool apply_context(const options *parsed, const pf_model *model, pf_sessi
                        "--context is %zu, but this model has learned positions for only %u tokens; "
                        "give at most --context %u",
                        session->context, model->context, model->context);
-    if (session->attention.kind == PF_ATTENTION_SOFTMAX)
-        note(parsed,
-             "performer: warning: --context %zu is more than the %u tokens this model was "
-             "trained for; the text beyond them may be poor",
-             session->context, model->context);
     return true;
 }
 
@@ -93,18 +89,75 @@ bool session_options_from(const options *parsed, const pf_model *model, pf_sessi
     return apply_context(parsed, model, session, error);
 }
 
+/* ---- beyond what the model knows ---- */
+
+/* Trained with random features, or calibrated for them. */
+static bool knows_favor(const pf_model *model) {
+    return model->attention.kind == PF_ATTENTION_FAVOR || model->layers[0].favor.q_center;
+}
+
+const char *endless_attention(const pf_model *model, bool as_setting, char *text) {
+    enum { MOST = 1024 };
+    unsigned window = model->context < 2 * MOST ? (model->context + 1) / 2 : MOST;
+    const char *format =
+        as_setting ? "local,window=%u,sinks=4" : "--attention local --window %u --sinks 4";
+    bool own = model->attention.kind == PF_ATTENTION_LOCAL;
+    if (own || knows_favor(model))
+        snprintf(text, ENDLESS_SIZE, "%s%s", as_setting ? "" : "--attention ",
+                 own ? "local" : "favor");
+    else
+        snprintf(text, ENDLESS_SIZE, format, window);
+    return text;
+}
+
+void warn_of_favor(const options *parsed, const pf_model *model,
+                   const pf_session_options *session) {
+    char other[ENDLESS_SIZE];
+    bool chat = parsed->command == FOR_CHAT;
+    if (session->attention.kind != PF_ATTENTION_FAVOR || knows_favor(model) ||
+        parsed->given[FLAG_LOAD_STATE])
+        return;
+    note(parsed,
+         "performer: warning: %s does not say that it was trained or calibrated for favor "
+         "attention, which ruins the text of other models; run `performer calibrate` on it, or "
+         "give %s%s",
+         parsed->model, chat ? "/attention " : "", endless_attention(model, chat, other));
+}
+
+void warn_beyond_training(const options *parsed, const pf_model *model,
+                          const pf_session_options *session, size_t n) {
+    if (session->attention.kind != PF_ATTENTION_SOFTMAX) return;
+    if (model->position_embedding) return; /* such a text is refused */
+    if (n > model->context)
+        note(parsed,
+             "performer: warning: the text has %zu tokens, but this model was trained for %u; "
+             "what softmax attention makes of the text beyond them may be poor",
+             n, model->context);
+    else if (parsed->given[FLAG_CONTEXT] && session->context > model->context)
+        note(parsed,
+             "performer: warning: --context %zu is more than the %u tokens this model was "
+             "trained for; the text beyond them may be poor",
+             session->context, model->context);
+}
+
 bool check_room(const pf_session *session, size_t n, pf_error *error) {
-    size_t room = pf_session_room(session);
-    if (n <= room) return true;
+    return n <= pf_session_room(session) || fail_no_room(session, n, error);
+}
+
+bool fail_no_room(const pf_session *session, size_t n, pf_error *error) {
     const pf_model *model = pf_session_model(session);
     size_t total = pf_session_position(session) + n;
+    size_t context = pf_session_get_options(session)->context;
+    char other[ENDLESS_SIZE], trained[64] = "";
     if (model->position_embedding && total > model->context)
         return pf_fail(error,
                        "the text has %zu tokens, but the context is %zu; shorten it (this "
                        "model has learned positions for only %u tokens)",
-                       total, pf_session_position(session) + room, model->context);
+                       total, context, model->context);
+    if (total > model->context)
+        snprintf(trained, sizeof trained, " (the model was trained for %u)", model->context);
     return pf_fail(error,
-                   "the text has %zu tokens, but the context is %zu; give --context %zu, or "
-                   "--attention favor, which has no limit",
-                   total, pf_session_position(session) + room, total);
+                   "the text has %zu tokens, but the context is %zu; give --context %zu%s, or %s, "
+                   "which has no limit",
+                   total, context, total, trained, endless_attention(model, false, other));
 }

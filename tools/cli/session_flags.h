@@ -12,12 +12,26 @@ bool attention_is_given(const options *parsed);
 void attention_apply(const options *parsed, pf_attention_options *attention);
 
 /* The checkpoint's session options, or those of --load-state, overridden by the options given.
- * Fails if --context is not possible; warns on standard error if it is longer than the trained
- * one. */
+ * Fails if --context is not possible. */
 bool session_options_from(const options *parsed, const pf_model *model, pf_session_options *session,
                           pf_error *error);
 
+/* Warns on standard error if the session runs under favor, but the model was neither trained nor
+ * calibrated for it. A loaded state has had its warning. */
+void warn_of_favor(const options *parsed, const pf_model *model, const pf_session_options *session);
+/* Warns if a text of n tokens, or else --context, is longer than the trained context, under
+ * softmax. n is 0 where the text is not known yet. */
+void warn_beyond_training(const options *parsed, const pf_model *model,
+                          const pf_session_options *session, size_t n);
+
+/* An attention without limit that suits this model, as options or as a setting for chat's
+ * /attention. Writes to text [ENDLESS_SIZE] and returns it. */
+enum { ENDLESS_SIZE = 64 };
+const char *endless_attention(const pf_model *model, bool as_setting, char *text);
+
 /* False if the session has no room for n more tokens; the message says what to do about it. */
 bool check_room(const pf_session *session, size_t n, pf_error *error);
+/* The message of check_room, for n more tokens. Always false. */
+bool fail_no_room(const pf_session *session, size_t n, pf_error *error);
 
 #endif

@@ -1,7 +1,7 @@
 /* floor 5.2 - terminal: results to standard output, all else to standard error; signals.
  *
- * The variables below are the only mutable globals here: all that a signal handler can use. */
-#define _POSIX_C_SOURCE 200809L
+ * The only mutable globals are those that signal handlers use: all that such a handler can. */
+#define _DEFAULT_SOURCE /* setitimer */
 #include "terminal.h"
 
 #include "file.h"
@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/time.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -209,13 +210,89 @@ void note_json(json_t *json) {
     free(text);
 }
 
+/* ---- progress ---- */
+
+enum { PROGRESS_SECONDS = 10, PROGRESS_SIZE = 160 };
+
+/* The latest text for a log is the one that `latest` points to: the other is free to write to while
+ * the timer's signal may come at any time. `counting`: the timer runs. */
+static char progress_texts[2][PROGRESS_SIZE];
+static const char *volatile latest;
+static volatile sig_atomic_t counting, progress_ticks;
+
+/* Prints the latest text and how long the program has been at work, in one write. */
+static void on_progress_timer(int signal_number) {
+    static const char prefix[] = "performer: ";
+    char line[PROGRESS_SIZE + 64], digits[16];
+    size_t used = 0, n = 0;
+    const char *text = latest;
+    int before = errno;
+    (void)signal_number;
+    progress_ticks++;
+    if (!text || !*text) return;
+    for (const char *at = prefix; *at; at++) line[used++] = *at;
+    for (const char *at = text; *at && used < PROGRESS_SIZE + 16; at++) line[used++] = *at;
+    for (int s = progress_ticks * PROGRESS_SECONDS; s > 0 && n < sizeof digits; s /= 10)
+        digits[n++] = (char)('0' + s % 10);
+    line[used++] = ' ';
+    line[used++] = '(';
+    while (n > 0) line[used++] = digits[--n];
+    for (const char *at = " s)\n"; *at; at++) line[used++] = *at;
+    ssize_t ignored = write(STDERR_FILENO, line, used);
+    (void)ignored;
+    errno = before;
+}
+
+static void start_progress_timer(void) {
+    struct sigaction action = {.sa_handler = on_progress_timer, .sa_flags = SA_RESTART};
+    struct itimerval timer = {{.tv_sec = PROGRESS_SECONDS}, {.tv_sec = PROGRESS_SECONDS}};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGALRM, &action, NULL);
+    setitimer(ITIMER_REAL, &timer, NULL);
+    counting = 1;
+}
+
+static void show_progress(bool terminal, const char *before, const char *format,
+                          va_list arguments) {
+    if (terminal) {
+        char start[96];
+        snprintf(start, sizeof start, "\r\x1b[K%s", before);
+        say_line(start, "", format, arguments);
+        return;
+    }
+    char *text = progress_texts[latest == progress_texts[0]];
+    int n = snprintf(text, PROGRESS_SIZE, "%s", before);
+    vsnprintf(text + n, PROGRESS_SIZE - (size_t)n, format, arguments);
+    latest = text;
+    if (!counting) start_progress_timer();
+}
+
 void progress(const options *parsed, const char *format, ...) {
-    if (parsed->given[FLAG_QUIET] || !isatty(STDERR_FILENO)) return;
+    if (parsed->given[FLAG_QUIET]) return;
     va_list arguments;
     va_start(arguments, format);
-    say_line("\r\x1b[K", "", format, arguments);
+    show_progress(isatty(STDERR_FILENO), "", format, arguments);
     va_end(arguments);
 }
+
+void progress_bar(const options *parsed, double done, const char *format, ...) {
+    static const char bar[] = "##############################";
+    int width = (int)sizeof bar - 1, full = (int)(done * width);
+    bool terminal = isatty(STDERR_FILENO);
+    char before[64];
+    if (parsed->given[FLAG_QUIET]) return;
+    if (terminal)
+        snprintf(before, sizeof before, "[%.*s%*s] %3.0f %%, ", full, bar, width - full, "",
+                 100 * done);
+    else
+        snprintf(before, sizeof before, "%.0f %%, ", 100 * done);
+    va_list arguments;
+    va_start(arguments, format);
+    show_progress(terminal, before, format, arguments);
+    va_end(arguments);
+}
+
+/* ---- standard output ---- */
 
 bool output_is_terminal(void) { return isatty(STDOUT_FILENO); }
 

@@ -6,7 +6,8 @@
 
 #include <jansson.h>
 
-enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+/* EXIT_INTERRUPTED: Ctrl-C came before the input was read; as a shell reports it. */
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
 /* Call this once, before anything else. From then on a closed pipe is a write error, not a signal,
  * and Ctrl-C removes half-written files before it ends the program. */
@@ -41,9 +42,13 @@ int complain_usage(const char *command, const char *format, ...)
 void note(const options *parsed, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Prints and frees `json`, as one line on standard error. NULL prints nothing. */
 void note_json(json_t *json);
-/* Prints a line that the next one overwrites, if standard error is a terminal. An empty text clears
- * it. */
+/* Says what long work is at. On a terminal the text is a line that the next one overwrites. In a
+ * log (standard error is anything else) the latest text is printed once in ten seconds, even while
+ * no new one comes. Nothing with --quiet. An empty text clears it: call this when the work ends. */
 void progress(const options *parsed, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The same, after a bar (on a terminal) and the percentage; done: from 0 to 1. */
+void progress_bar(const options *parsed, double done, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* Standard output. Writes nothing more after the first failure. Start with a zeroed one. */
 typedef struct output {

@@ -125,6 +125,8 @@ static bool write_on(comparer *c, size_t r, pf_error *error) {
                            want->n_write, c->logits, &row->written, error))
         return false;
     row->parts_at = first_difference(&c->rows[0].written, &row->written);
+    c->done += want->n_write;
+    if (want->tell) want->tell(want->context, c->done);
     return true;
 }
 

@@ -41,7 +41,7 @@ typedef struct comparison {
     const int32_t *prompt;                    /* [n_prompt] of the greedy continuations, in texts */
     size_t n_prompt, n_write;                 /* n_write: tokens to write; 0: no continuation */
     double *z;                                /* [L, H] of the reference: Z as in layer_error.h */
-    void (*tell)(void *context, size_t done); /* progress: tokens read by all rows; may be NULL */
+    void (*tell)(void *context, size_t done); /* progress; may be NULL */
     void *context;
 } comparison;
 

@@ -71,17 +71,22 @@ double flop_count_attention(const pf_model *model, const pf_attention_options *a
     return (double)n * count_attention(model, attention, (double)n, true).flops;
 }
 
-pf_type flop_count_main_type(const pf_model *model) {
-    double bytes[PF_TYPE_COUNT] = {0};
-    bytes[model->logits.weight.type] += matrix_bytes(model->logits.weight);
+pf_type flop_count_types(const pf_model *model, double *shares) {
+    double total = matrix_bytes(model->logits.weight);
+    for (int type = 0; type < PF_TYPE_COUNT; type++) shares[type] = 0;
+    shares[model->logits.weight.type] += total;
     for (uint32_t l = 0; l < model->n_layers; l++) {
         pf_matrix matrices[LAYER_MATRICES];
         layer_matrices(&model->layers[l], matrices);
-        for (int i = 0; i < LAYER_MATRICES; i++)
-            bytes[matrices[i].type] += matrix_bytes(matrices[i]);
+        for (int i = 0; i < LAYER_MATRICES; i++) {
+            shares[matrices[i].type] += matrix_bytes(matrices[i]);
+            total += matrix_bytes(matrices[i]);
+        }
     }
     pf_type best = PF_F32;
-    for (int type = 0; type < PF_TYPE_COUNT; type++)
-        if (bytes[type] > bytes[best]) best = (pf_type)type;
+    for (int type = 0; type < PF_TYPE_COUNT; type++) {
+        shares[type] /= total;
+        if (shares[type] > shares[best]) best = (pf_type)type;
+    }
     return best;
 }

@@ -18,7 +18,8 @@ flop_count flop_count_token(const pf_model *model, const pf_attention_options *a
 /* Operations of attention in one layer over a whole text of n tokens. */
 double flop_count_attention(const pf_model *model, const pf_attention_options *attention, size_t n);
 
-/* The type that accounts for most bytes of the matrices. */
-pf_type flop_count_main_type(const pf_model *model);
+/* The share of each type in the bytes of all matrices that a decoded token reads: shares
+ * [PF_TYPE_COUNT], with sum 1. Returns the type of the largest share. */
+pf_type flop_count_types(const pf_model *model, double *shares);
 
 #endif

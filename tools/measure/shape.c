@@ -91,6 +91,37 @@ typedef struct {
     bool failed;
 } filling;
 
+/* Where the blocks of the types that pf_quantize_row does not write keep their scale, and what else
+ * there is: the offset that all values of a block share (added, or subtracted in the K types), as a
+ * multiple of the scale so that values lie around 0. The quants of blocks are random bytes. */
+static const struct {
+    size_t scale, offset; /* bytes from the start of the block; offset 0: there is none */
+    float ratio;
+} random_blocks[PF_TYPE_COUNT] = {
+    [PF_Q4_1] = {0, 2, -7.5f},  [PF_Q5_0] = {0, 0, 0},   [PF_Q5_1] = {0, 2, -15.5f},
+    [PF_Q2_K] = {80, 82, 1.5f}, [PF_Q3_K] = {108, 0, 0}, [PF_Q4_K] = {0, 2, 7.5f},
+    [PF_Q5_K] = {0, 2, 15.5f},  [PF_Q6_K] = {208, 0, 0},
+};
+
+static void set_scale(pf_type type, uint8_t *block, float scale) {
+    uint16_t d = pf_f32_to_f16(scale), m = pf_f32_to_f16(scale * random_blocks[type].ratio);
+    memcpy(block + random_blocks[type].scale, &d, sizeof d);
+    if (random_blocks[type].offset) memcpy(block + random_blocks[type].offset, &m, sizeof m);
+}
+
+/* Fills a block with random bytes, and scales it to the variance 1 / cols. */
+static void fill_block(pf_type type, uint8_t *block, size_t cols, pf_rng *rng) {
+    const pf_type_info *info = pf_type_get(type);
+    float values[256];
+    double sum = 0;
+    for (size_t i = 0; i < info->block_bytes; i++) block[i] = (uint8_t)pf_rng_u64(rng);
+    set_scale(type, block, 1);
+    pf_dequantize_row(type, block, values, info->block_size);
+    for (size_t i = 0; i < info->block_size; i++) sum += (double)values[i] * values[i];
+    double mean = sum / (double)info->block_size;
+    set_scale(type, block, mean > 0 ? (float)sqrt(1 / (mean * (double)cols)) : 0);
+}
+
 /* Each row has its own random stream, so the weights do not depend on the number of threads. */
 static void fill_share(void *context, pf_member member) {
     filling *f = context;
@@ -106,7 +137,10 @@ static void fill_share(void *context, pf_member member) {
         pf_rng rng;
         pf_rng_seed(&rng, f->seed, row);
         for (size_t i = 0; i < cols; i++) values[i] = bound * (float)(2 * pf_rng_uniform(&rng) - 1);
-        pf_quantize_row(f->matrix.type, values, f->data + row * row_bytes, cols);
+        uint8_t *data = f->data + row * row_bytes;
+        if (pf_quantize_row(f->matrix.type, values, data, cols)) continue;
+        for (size_t at = 0; at < row_bytes; at += pf_type_get(f->matrix.type)->block_bytes)
+            fill_block(f->matrix.type, data + at, cols, &rng);
     }
     pf_free(values);
 }

@@ -13,9 +13,10 @@ typedef struct shape {
 /* Parses "15M", "110M", "gpt2" or DIMxLAYERSxHEADSxHIDDENxVOCAB. */
 bool shape_parse(const char *text, shape *parsed, pf_error *error);
 
-/* Weights are uniform with variance 1 / columns, as at the start of training, so that activations
- * stay moderate. Norms are 1, biases 0, and the output matrix is tied to the embedding. NULL with a
- * message if rows do not fill whole blocks of `type` or memory runs out. */
+/* Weights have variance 1 / columns, as at the start of training, so that activations stay
+ * moderate: uniform values, or for types that nothing here quantises to (Q4_1, Q5_0, Q5_1, Q2_K to
+ * Q6_K) random blocks. Norms are 1, biases 0, and the output matrix is tied to the embedding. NULL
+ * with a message if rows do not fill whole blocks of `type` or memory runs out. */
 typedef struct random_model random_model;
 random_model *random_model_new(const shape *wanted, pf_type type, uint32_t context, int n_threads,
                                pf_error *error);

@@ -119,18 +119,12 @@ void compare_print_csv(const comparison *c, output *out) {
 
 /* ---- the table */
 
-typedef struct style {
-    const char *bold, *dim, *plain;
-    bool colour;
-} style;
-
-/* Colours only at a terminal, and not if NO_COLOR is set (no-color.org). */
-static style choose_style(void) {
+text_style choose_style(void) {
     const char *no_colour = getenv("NO_COLOR"), *terminal = getenv("TERM");
     bool dumb = terminal && strcmp(terminal, "dumb") == 0;
     if (!output_is_terminal() || (no_colour && *no_colour) || dumb)
-        return (style){"", "", "", false};
-    return (style){"\x1b[1m", "\x1b[2m", "\x1b[0m", true};
+        return (text_style){"", "", "", false};
+    return (text_style){"\x1b[1m", "\x1b[2m", "\x1b[0m", true};
 }
 
 static int name_width(const comparison *c) {
@@ -170,7 +164,7 @@ static void print_row(const comparison *c, const compared *row, int width, outpu
                   row_prefill_ms(row), row_decode_ms(row), parts);
 }
 
-static void print_rows(const comparison *c, style s, output *out) {
+static void print_rows(const comparison *c, text_style s, output *out) {
     int width = name_width(c);
     output_printf(out, "%s%-*s %10s %7s %6s %6s %9s %7s %7s %6s%s\n", s.bold, width, "attention",
                   "perplexity", "KL", "top-1", "top-5", "state", "read", "write",
@@ -183,6 +177,9 @@ static void print_rows(const comparison *c, style s, output *out) {
         "ms per token.%s%s\n",
         s.dim, c->n_write ? "\nparts: the first token of a greedy continuation that differs." : "",
         s.plain);
+    if (c->model->n_layers > MOST_LAYERS)
+        output_printf(out, "%sThe tables by layer show %d of %u layers; --json gives all.%s\n",
+                      s.dim, MOST_LAYERS, c->model->n_layers, s.plain);
     for (size_t i = 0; i < c->n; i++)
         if (c->rows[i].stats.bad_denominators)
             output_printf(out, "%s: in %llu attention rows the denominator was not positive\n",
@@ -196,13 +193,14 @@ static size_t choose_layers(size_t n_layers, size_t *layers) {
     return n;
 }
 
-static void print_layers(const comparison *c, style s, bool attention, output *out) {
+static void print_layers(const comparison *c, text_style s, bool attention, output *out) {
     size_t layers[MOST_LAYERS], n = choose_layers(c->model->n_layers, layers);
     int width = name_width(c);
-    output_printf(out, "\n%s%s%s\n%-*s", s.bold,
+    output_printf(out, "\n%s%s%s", s.bold,
                   attention ? "relative error of the attention output, by layer"
                             : "relative error of the residual stream, by layer",
-                  s.plain, width, "");
+                  s.plain);
+    output_printf(out, "\n%-*s", width, "");
     for (size_t i = 0; i < n; i++) output_printf(out, " %6zu", layers[i]);
     output_printf(out, "\n");
     for (size_t r = 1; r < c->n; r++) {
@@ -218,7 +216,7 @@ static void print_layers(const comparison *c, style s, bool attention, output *o
     }
 }
 
-static void print_z(const comparison *c, style s, output *out) {
+static void print_z(const comparison *c, text_style s, output *out) {
     size_t layers[MOST_LAYERS], n = choose_layers(c->model->n_layers, layers),
                                 H = c->model->n_heads;
     int width = name_width(c);
@@ -244,14 +242,30 @@ static void print_z(const comparison *c, style s, output *out) {
     }
 }
 
-static void print_pair(const comparison *c, const compared *row, style s, output *out) {
+/* Adds dots to a text that ends only because enough tokens are written, often in mid-word. */
+static bool mark_cut(const comparison *c, const compared *row, char **text) {
+    static const char dots[] = "...";
+    const pf_tokens *written = &row->written;
+    if (written->count < c->n_write) return true;
+    if (c->tokenizer && pf_tokenizer_is_end(c->tokenizer, written->ids[written->count - 1]))
+        return true;
+    size_t n = strlen(*text);
+    char *longer = pf_realloc(*text, n + sizeof dots, 1, "a text", NULL);
+    if (!longer) return false;
+    memcpy(longer + n, dots, sizeof dots);
+    *text = longer;
+    return true;
+}
+
+static void print_pair(const comparison *c, const compared *row, text_style s, output *out) {
     const compared *reference = &c->rows[0];
     char *left = NULL, *right = NULL, title[160];
     size_t split = 0, ignored, before = row->parts_at;
     if (text_of(c->tokenizer, reference->written.ids, reference->written.count, before, &left,
                 &split, NULL) &&
         text_of(c->tokenizer, row->written.ids, row->written.count, before, &right, &ignored,
-                NULL)) {
+                NULL) &&
+        mark_cut(c, reference, &left) && mark_cut(c, row, &right)) {
         snprintf(title, sizeof title, "%s", row->name);
         output_printf(out, "\n");
         print_side_by_side(out, "softmax", left, title, right, split, WIDTH, s.colour);
@@ -261,7 +275,7 @@ static void print_pair(const comparison *c, const compared *row, style s, output
 }
 
 /* The last words of the prompt. */
-static void print_prompt_end(const comparison *c, style s, output *out) {
+static void print_prompt_end(const comparison *c, text_style s, output *out) {
     char *text = NULL;
     size_t ignored, n, first;
     if (!text_of(c->tokenizer, c->prompt, c->n_prompt, 0, &text, &ignored, NULL)) return;
@@ -279,7 +293,8 @@ static int by_kl(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static void print_texts(const comparison *c, const compare_names *names, style s, output *out) {
+static void print_texts(const comparison *c, const compare_names *names, text_style s,
+                        output *out) {
     if (!c->n_write) return;
     const compared **order = pf_calloc(c->n, sizeof *order, "the texts", NULL);
     if (!order) return;
@@ -303,7 +318,7 @@ static void print_texts(const comparison *c, const compare_names *names, style s
 }
 
 void compare_print_table(const comparison *c, const compare_names *names, output *out) {
-    style s = choose_style();
+    text_style s = choose_style();
     output_printf(out, "%s%s%s on %s: %zu tokens, %zu predicted\n\n", s.bold, names->model, s.plain,
                   names->text, names->n_tokens, c->rows[0].predicted);
     print_rows(c, s, out);
