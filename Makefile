@@ -220,8 +220,8 @@ docs-check: $(PROGRAM)
 evidence: $(PROGRAM)
 	scripts/evidence
 
-smollm2:
-	@scripts/smollm2
+smollm2 gemma3 qwen-coder:
+	@scripts/fetch-model $@
 
 install: all $(SHARED) $(MADE)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/performer
@@ -258,10 +258,12 @@ help:
 	@echo 'make docs-check run the commands that README.md and docs/ show'
 	@echo 'make format     let clang-format rewrite the sources'
 	@echo 'make smollm2    fetch a real language model (94 MiB) to models/downloads/'
+	@echo 'make gemma3     the same: Gemma 3 270M (241 MiB; Gemma Terms of Use)'
+	@echo 'make qwen-coder the same: Qwen2.5-Coder-0.5B-Instruct (469 MiB)'
 	@echo 'make deps       install everything that any of these needs (Debian)'
 	@echo 'make install    program, library, header, manuals to $$PREFIX (/usr/local) below $$DESTDIR'
 	@echo 'make clean      remove what was built'
 
 .PHONY: all tests check deps demo test lint format asan docs-check evidence tsan tsan-check neon \
-    neon-check valgrind fuzz fuzzers smollm2 install clean help FORCE
+    neon-check valgrind fuzz fuzzers smollm2 gemma3 qwen-coder install clean help FORCE
 -include $(LIB_OBJ:.o=.d) $(TOOL_SRC:%.c=$(BUILD)/%.d) $(TESTS:=.d) $(FUZZERS:=.d)
