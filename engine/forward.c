@@ -11,7 +11,8 @@
  */
 #include "forward.h"
 
-#include <math.h>
+#include "activation.h"
+#include "soft_cap.h"
 
 /* Shows rows to the tap, if there is one, while the team waits. */
 static void show(pf_session *s, pf_member me, pf_tap_point point, size_t layer, const float *rows,
@@ -48,21 +49,26 @@ static void norm_row(const pf_model *model, const pf_norm *norm, const float *x,
         kernels->layer_norm(y, x, norm->weight, norm->bias, model->norm_eps, n);
 }
 
+static void norm_rows(pf_session *s, pf_member me, const pf_norm *weights, const float *x, float *y,
+                      size_t T) {
+    size_t C = s->model->width, begin, end;
+    pf_share(me, T, 1, &begin, &end);
+    for (size_t t = begin; t < end; t++) norm_row(s->model, weights, x + t * C, y + t * C, C);
+    pf_barrier(me);
+}
+
 /* norm of the residual rows first ... first + T - 1. For one token every member computes it all:
  * that is cheaper than a barrier. */
 static const float *norm(pf_session *s, pf_member me, const pf_norm *weights, size_t first,
                          size_t T) {
-    size_t C = s->model->width, begin, end;
+    size_t C = s->model->width;
     const float *x = s->x + first * C;
     if (T == 1) {
         float *own = s->workspaces[me.index].normed;
         norm_row(s->model, weights, x, own, C);
         return own;
     }
-    pf_share(me, T, 1, &begin, &end);
-    for (size_t t = begin; t < end; t++)
-        norm_row(s->model, weights, x + t * C, s->normed + t * C, C);
-    pf_barrier(me);
+    norm_rows(s, me, weights, x, s->normed, T);
     return s->normed;
 }
 
@@ -73,12 +79,16 @@ static void linear(pf_session *s, pf_member me, const pf_linear *layer, const fl
               layer->weight, layer->bias);
 }
 
-/* x += layer(input): this member's columns. */
-static void add_linear(pf_session *s, pf_member me, const pf_linear *layer, const float *input,
-                       pf_tap_point point, size_t index) {
+/* x += layer(input), with a norm of its own in some families: this member's columns. */
+static void add_linear(pf_session *s, pf_member me, const pf_linear *layer, const pf_norm *post,
+                       const float *input, pf_tap_point point, size_t index) {
     const pf_kernels *kernels = pf_kernels_get();
     size_t C = s->model->width, begin, end;
     linear(s, me, layer, input, s->delta, s->n);
+    if (post->weight) {
+        pf_barrier(me);
+        norm_rows(s, me, post, s->delta, s->delta, s->n);
+    }
     show(s, me, point, index, s->delta, s->n, C);
     pf_share(me, C, PF_MATMUL_GRAIN, &begin, &end);
     for (size_t t = 0; t < s->n; t++)
@@ -123,29 +133,6 @@ static void attend(pf_session *s, pf_member me, size_t index) {
     pf_barrier(me);
 }
 
-/* The MLP's nonlinearity on n values. The result is in `gate` where the model has one, else in
- * `up`. */
-static void activate(pf_mlp_kind kind, float *gate, float *up, size_t n) {
-    switch (kind) {
-    case PF_MLP_SWIGLU:
-        pf_kernels_get()->swiglu(gate, up, n);
-        break;
-    case PF_MLP_GEGLU:
-        pf_kernels_get()->gelu_tanh(gate, n);
-        for (size_t i = 0; i < n; i++) gate[i] *= up[i];
-        break;
-    case PF_MLP_GELU_TANH:
-        pf_kernels_get()->gelu_tanh(up, n);
-        break;
-    case PF_MLP_GELU_ERF:
-        pf_kernels_get()->gelu_erf(up, n);
-        break;
-    case PF_MLP_RELU:
-        for (size_t i = 0; i < n; i++) up[i] = up[i] > 0 ? up[i] : 0;
-        break;
-    }
-}
-
 static void mlp(pf_session *s, pf_member me, const pf_layer *layer, size_t index) {
     const pf_model *model = s->model;
     size_t F = model->hidden, begin, end;
@@ -156,9 +143,10 @@ static void mlp(pf_session *s, pf_member me, const pf_layer *layer, size_t index
     /* the columns that this member has just written */
     pf_share(me, F, PF_MATMUL_GRAIN, &begin, &end);
     for (size_t t = 0; t < s->n; t++)
-        activate(model->mlp, s->gate + t * F + begin, s->up + t * F + begin, end - begin);
+        pf_activate(model->mlp, s->gate + t * F + begin, s->up + t * F + begin, end - begin);
     pf_barrier(me);
-    add_linear(s, me, &layer->down, gated ? s->gate : s->up, PF_TAP_MLP_OUTPUT, index);
+    add_linear(s, me, &layer->down, &layer->mlp_post_norm, gated ? s->gate : s->up,
+               PF_TAP_MLP_OUTPUT, index);
     show(s, me, PF_TAP_LAYER, index, s->x, s->n, model->width);
 }
 
@@ -166,7 +154,8 @@ void pf_forward_finish(pf_session *s, pf_member me, size_t index) {
     const pf_layer *layer = &s->model->layers[index];
     show(s, me, PF_TAP_ATTENTION_HEADS, index, s->heads, s->n,
          s->model->n_heads * s->model->head_dim);
-    add_linear(s, me, &layer->output, s->heads, PF_TAP_ATTENTION_OUTPUT, index);
+    add_linear(s, me, &layer->output, &layer->attention_post_norm, s->heads,
+               PF_TAP_ATTENTION_OUTPUT, index);
     show(s, me, PF_TAP_ATTENTION_RESIDUAL, index, s->x, s->n, s->model->width);
     mlp(s, me, layer, index);
 }
@@ -176,6 +165,10 @@ void pf_forward_logits(pf_session *s, pf_member me) {
     const float *x = norm(s, me, &model->final_norm, s->n - s->n_logits, s->n_logits);
     show(s, me, PF_TAP_FINAL_NORM, model->n_layers, x, s->n_logits, model->width);
     linear(s, me, &model->logits, x, s->logits, s->n_logits);
+    size_t begin, end; /* the columns that this member has just written */
+    pf_share(me, model->n_vocab, PF_MATMUL_GRAIN, &begin, &end);
+    for (size_t t = 0; t < s->n_logits; t++)
+        pf_soft_cap(s->logits + t * model->n_vocab + begin, end - begin, model->logit_cap);
 }
 
 void pf_forward(void *context, pf_member me) {

@@ -111,6 +111,10 @@ def softmax(x):
     return e / e.sum()
 
 
+def cap(x, limit):
+    return x if limit is None else limit * np.tanh(x / limit)
+
+
 def attention(m, w, layer, x):
     """x [T, C] -> [T, C]; every query head by itself, every token by itself."""
     heads, kv_heads, D, T = m["heads"], m["kv_heads"], m["D"], len(x)
@@ -127,19 +131,27 @@ def attention(m, w, layer, x):
     if m.get("qk_norm"):
         q = norm(q, w[f"{layer}.attn_q_norm.weight"], None, m["eps"], "rms")
         k = norm(k, w[f"{layer}.attn_k_norm.weight"], None, m["eps"], "rms")
+    index = int(layer.split(".")[1])
+    sliding = "sliding_window" in m and not (
+        "pattern" in m and index % m["pattern"] == m["pattern"] - 1
+    )
     if m["rope"] != "none":
         pairs = rope_pairs(m["rope"], m.get("rope_dim", D))
         factors = w.get("rope_freqs.weight", np.ones(len(pairs))) * m.get("rope_factor", 1.0)
+        base = m["rope_base"]
+        if sliding and "sliding_rope_base" in m:
+            base, factors = m["sliding_rope_base"], np.ones(len(pairs))
         turn = lambda y: np.array(
-            [[rotate(head, t, pairs, m["rope_base"], factors) for head in y[t]] for t in range(T)]
+            [[rotate(head, t, pairs, base, factors) for head in y[t]] for t in range(T)]
         )
         q, k = turn(q), turn(k)
     out = np.zeros((T, heads, D))
     for t in range(T):
+        first = max(0, t + 1 - m["sliding_window"]) if sliding else 0
         for h in range(heads):
             g = h // (heads // kv_heads)
-            scores = k[: t + 1, g] @ q[t, h] / np.sqrt(D)
-            out[t, h] = softmax(scores) @ v[: t + 1, g]
+            scores = k[first : t + 1, g] @ q[t, h] * m.get("attention_scale", 1 / np.sqrt(D))
+            out[t, h] = softmax(cap(scores, m.get("attention_cap"))) @ v[first : t + 1, g]
     return out.reshape(T, -1) @ w[f"{layer}.attn_output.weight"].T + w.get(
         f"{layer}.attn_output.bias", 0
     )
@@ -178,9 +190,13 @@ def forward(m, w, ids):
     )
     for i in range(m["L"]):
         layer = f"blk.{i}"
-        x = x + attention(m, w, layer, normed(x, f"{layer}.attn_norm"))
-        x = x + mlp(m, w, layer, normed(x, f"{layer}.ffn_norm"))
-    return normed(x, "output_norm") @ w.get("output.weight", w["token_embd.weight"]).T
+        post = lambda y, name: normed(y, f"{layer}.{name}") if m.get("post_norms") else y
+        y = attention(m, w, layer, normed(x, f"{layer}.attn_norm"))
+        x = x + post(y, "post_attention_norm")
+        y = mlp(m, w, layer, normed(x, f"{layer}.ffn_norm"))
+        x = x + post(y, "post_ffw_norm")
+    logits = normed(x, "output_norm") @ w.get("output.weight", w["token_embd.weight"]).T
+    return cap(logits, m.get("logit_cap"))
 
 
 # ---- the checkpoints ---------------------------------------------------------------------------
@@ -331,6 +347,74 @@ MODELS = {
         "type": BF16,
         "seed": 8,
     },
+    # norms before and after each block, every other layer slides, scores and logits are capped
+    "gemma2": {
+        **RMS,
+        "arch": "gemma2",
+        "L": 3,
+        "C": 24,
+        "F": 32,
+        "heads": 4,
+        "kv_heads": 2,
+        "D": 8,
+        "V": 96,
+        "rope": "halves",
+        "rope_base": 10000.0,
+        "mlp": "geglu",
+        "scaled_embedding": True,
+        "post_norms": True,
+        "sliding_window": 5,
+        "pattern": 2,
+        "attention_scale": 0.25,
+        "attention_cap": 2.0,
+        "logit_cap": 3.0,
+        "spm": True,
+        "eps": 1e-6,
+        "seed": 9,
+    },
+    # norms of q and k as well, five of six layers slide, with a theta of their own; the others'
+    # positions are scaled
+    "gemma3": {
+        **RMS,
+        "arch": "gemma3",
+        "L": 7,
+        "C": 16,
+        "F": 24,
+        "heads": 2,
+        "kv_heads": 1,
+        "D": 16,
+        "V": 96,
+        "rope": "halves",
+        "rope_base": 1000000.0,
+        "rope_factor": 8.0,
+        "mlp": "geglu",
+        "scaled_embedding": True,
+        "post_norms": True,
+        "qk_norm": True,
+        "sliding_window": 6,
+        "pattern": 6,
+        "sliding_rope_base": 10000.0,
+        "spm": True,
+        "eps": 1e-6,
+        "seed": 10,
+    },
+    # Mistral 7B v0.1: every layer slides
+    "llama-sliding": {
+        **RMS,
+        "arch": "llama",
+        "C": 16,
+        "F": 24,
+        "heads": 4,
+        "kv_heads": 2,
+        "D": 4,
+        "V": 96,
+        "rope": "adjacent",
+        "rope_base": 10000.0,
+        "mlp": "swiglu",
+        "sliding_window": 7,
+        "spm": True,
+        "seed": 11,
+    },
 }
 CONTEXT, TOKENS = 64, 24
 
@@ -377,6 +461,9 @@ def make_weights(m):
                 matrix(f"{layer}.ffn_gate", F, C)
             matrix(f"{layer}.ffn_up", F, C, biases)
         matrix(f"{layer}.ffn_down", C, F, biases)
+        if m.get("post_norms"):
+            vector(f"{layer}.post_attention_norm", C)
+            vector(f"{layer}.post_ffw_norm", C)
     vector("output_norm", C)
     if m.get("untied"):
         matrix("output", m["V"], C)
@@ -441,6 +528,13 @@ def bpe_vocabulary(V):
     }
 
 
+KEYS = {
+    "attention_scale": "attention.scale",
+    "attention_cap": "attn_logit_softcapping",
+    "logit_cap": "final_logit_softcapping",
+}
+
+
 def make_keys(name, m):
     a = m["arch"]
     eps = "layer_norm_epsilon" if m["norm"] == "layer" else "layer_norm_rms_epsilon"
@@ -467,6 +561,9 @@ def make_keys(name, m):
         keys[f"{a}.rope.scaling.factor"] = m["rope_factor"]
     if "sliding_window" in m:
         keys[f"{a}.attention.sliding_window"] = m["sliding_window"]
+    for key, name in KEYS.items():
+        if key in m:
+            keys[f"{a}.{name}"] = m[key]
     return {**keys, **(spm_vocabulary if m.get("spm") else bpe_vocabulary)(m["V"])}
 
 

@@ -34,7 +34,8 @@ bool pf_attention_copy(pf_attention *to, const pf_attention *from, size_t positi
                        pf_error *error) {
     const pf_attention_config *c = &from->config;
     size_t heads = pf_attention_n_heads(c);
-    memcpy(to->angles, from->angles, c->angle_rows * 2 * c->pairs * sizeof(float));
+    memcpy(to->angles, from->angles,
+           pf_attention_angle_sets(c) * c->angle_rows * 2 * c->pairs * sizeof(float));
     memcpy(to->draws, from->draws, heads * sizeof *to->draws);
     to->draw = from->draw;
     if (!pf_kv_pool_reserve(&to->pool, position, error)) return false;
@@ -65,7 +66,7 @@ static bool visit_cache(const pf_kv_cache *cache, size_t slots, pf_attention_vis
 static bool visit_head(pf_attention *a, size_t i, size_t position, pf_attention_visitor visit,
                        void *context, pf_error *error) {
     pf_head *head = &a->heads[i];
-    bool grows = head->cache.pool || a->config.options.kind == PF_ATTENTION_SOFTMAX;
+    bool grows = pf_attention_saves_part(a, i);
     size_t history_bytes =
         history_count(a, head, position) * a->config.model->head_dim * sizeof(float);
     if (!visit(context, &a->draws[i], sizeof a->draws[i], error) ||
