@@ -5,6 +5,7 @@
 #include "head_budget.h"
 #include "head_sensitivity.h"
 #include "memory.h"
+#include "sliding_layers.h"
 
 /* Windows that a head may get, and numbers of features; a head may also get no features at all.
  * Larger tails are hardly ever worth their bytes. */
@@ -20,11 +21,30 @@ static double state_floats(const pf_calibration_run *r, size_t window, size_t fe
     return (double)(pf_cache_line_floats(exact) + pf_cache_line_floats(tail));
 }
 
-/* The budget: floats of state for all heads. */
+/* Heads whose window and tail are to be chosen: all, but those of sliding layers. Writes their
+ * numbers to `heads`, unless it is NULL, and the floats of the others to *sliding. */
+static size_t heads_to_choose(const pf_calibration_run *r, size_t *heads, double *sliding) {
+    size_t n = 0, KV = r->model->n_kv_heads;
+    *sliding = 0;
+    for (size_t i = 0; i < pf_calibration_heads(r); i++) {
+        if (pf_layer_slides(r->model, i / KV)) {
+            size_t floats = 2 * r->model->head_dim * r->model->layers[i / KV].window;
+            *sliding += (double)pf_cache_line_floats(floats);
+        } else {
+            if (heads) heads[n] = i;
+            n++;
+        }
+    }
+    return n;
+}
+
+/* The budget: floats of state for the heads to choose. */
 static double budget_floats(const pf_calibration_run *r) {
-    if (r->options->state_bytes > 0) return (double)r->options->state_bytes / sizeof(float);
-    return (double)pf_calibration_heads(r) *
-           state_floats(r, r->options->window, r->options->features);
+    double sliding;
+    size_t n = heads_to_choose(r, NULL, &sliding);
+    if (r->options->state_bytes > 0)
+        return (double)r->options->state_bytes / sizeof(float) - sliding;
+    return (double)n * state_floats(r, r->options->window, r->options->features);
 }
 
 /* A head's error at its current window, without a tail. */
@@ -90,29 +110,33 @@ static size_t features_of(const pf_calibration_run *r, bool tails, size_t size) 
 }
 
 bool pf_calibration_choose(pf_calibration_run *r, bool tails, pf_error *error) {
-    size_t n = pf_calibration_heads(r), sizes = tails ? r->n_sizes + 1 : 1;
+    size_t all = pf_calibration_heads(r), sizes = tails ? r->n_sizes + 1 : 1;
     size_t n_choices = sizes * r->n_windows;
+    double sliding;
+    size_t *heads = pf_calloc(all, sizeof *heads, "a calibration", error);
+    size_t n = heads ? heads_to_choose(r, heads, &sliding) : 0;
     size_t *chosen = pf_calloc(n, sizeof *chosen, "a calibration", error);
     double *cost = pf_calloc(n_choices, sizeof *cost, "a calibration", error);
     double *errors = pf_calloc(n, n_choices * sizeof *errors, "a calibration", error);
-    bool good = chosen && cost && errors;
+    bool good = heads && chosen && cost && errors;
     for (size_t size = 0; good && size < sizes; size++)
         for (size_t i = 0; i < r->n_windows; i++) {
             size_t c = size * r->n_windows + i;
             cost[c] = state_floats(r, r->windows[i], features_of(r, tails, size));
-            for (size_t head = 0; head < n; head++)
-                errors[head * n_choices + c] =
-                    r->weight[head] * r->errors[(size * n + head) * r->n_windows + i];
+            for (size_t k = 0; k < n; k++)
+                errors[k * n_choices + c] =
+                    r->weight[heads[k]] * r->errors[(size * all + heads[k]) * r->n_windows + i];
         }
     if (good && r->n_windows > 0) {
         pf_head_choices choices = {n, n_choices, cost, errors};
         pf_head_budget_choose(&choices, budget_floats(r), chosen);
         for (size_t i = 0; i < n; i++) {
             size_t size = chosen[i] / r->n_windows;
-            r->result->windows[i] = (uint32_t)r->windows[chosen[i] % r->n_windows];
-            r->result->head_features[i] = (uint32_t)features_of(r, tails, size);
+            r->result->windows[heads[i]] = (uint32_t)r->windows[chosen[i] % r->n_windows];
+            r->result->head_features[heads[i]] = (uint32_t)features_of(r, tails, size);
         }
     }
+    pf_free(heads);
     pf_free(chosen);
     pf_free(cost);
     pf_free(errors);
@@ -143,14 +167,18 @@ static void list_choices(pf_calibration_run *r) {
 
 static bool check_budget(const pf_calibration_run *r, pf_error *error) {
     const pf_calibration_options *o = r->options;
-    double least =
-        (double)pf_calibration_heads(r) * state_floats(r, r->windows[0], o->fit ? 0 : o->features);
-    if (!o->budget || budget_floats(r) >= least) return true;
+    double sliding, budget = budget_floats(r);
+    size_t n = heads_to_choose(r, NULL, &sliding);
+    if (n == 0)
+        return pf_fail(error, "every layer of this model slides: its state is constant as it is, "
+                              "and there is nothing to calibrate");
+    double least = (double)n * state_floats(r, r->windows[0], o->fit ? 0 : o->features);
+    if (!o->budget || budget >= least) return true;
     return pf_fail(error,
                    "a state of %.0f bytes is too small: %zu sinks and the smallest window in %zu "
-                   "heads take %.0f",
-                   budget_floats(r) * sizeof(float), o->sinks, pf_calibration_heads(r),
-                   least * sizeof(float));
+                   "heads, and the windows of sliding layers, take %.0f",
+                   (budget + sliding) * sizeof(float), o->sinks, n,
+                   (least + sliding) * sizeof(float));
 }
 
 bool pf_calibration_plan(pf_calibration_run *r, pf_error *error) {
