@@ -73,20 +73,6 @@ static pf_attention_options head_attention(const snapshot_head *head) {
                                   .uncalibrated = head->uncalibrated != 0};
 }
 
-static bool count_bytes(void *context, void *bytes, size_t size, pf_error *error) {
-    size_t *sum = context;
-    (void)bytes;
-    (void)error;
-    return !__builtin_add_overflow(*sum, size, sum);
-}
-
-/* Bytes of the session's attention state in a file. */
-static size_t state_bytes(const pf_session *s, size_t position) {
-    size_t bytes = 0;
-    bool counted = pf_attention_visit(s->attention, position, count_bytes, &bytes, NULL);
-    return counted ? bytes : SIZE_MAX;
-}
-
 /* ---- writing ---- */
 
 typedef struct sink {
@@ -145,7 +131,7 @@ bool pf_session_save(pf_session *s, const pf_continuation *rest, const char *pat
     head_set_attention(&head, &s->options.attention);
     head.file_bytes = sizeof head + rest->n_pending * sizeof *rest->pending +
                       (rest->logits ? s->model->n_vocab * sizeof *rest->logits : 0) +
-                      state_bytes(s, s->position) + sizeof(uint64_t);
+                      pf_attention_saved_bytes(s->attention, s->position) + sizeof(uint64_t);
     sink *to = pf_calloc(1, sizeof *to, "a snapshot", error);
     if (to) to->writer = pf_writer_open(path, error);
     if (!to || !to->writer) {
@@ -258,7 +244,7 @@ static bool load(pf_session *s, pf_slice bytes, pf_continuation *rest, pf_error 
         !read_rest(s, &head, &left, rest, error))
         return false;
     size_t position = (size_t)head.position;
-    if (state_bytes(s, position) != left.size)
+    if (pf_attention_saved_bytes(s->attention, position) != left.size)
         return pf_fail(error,
                        "the saved state does not have the size that its attention needs; save "
                        "it again");
@@ -300,7 +286,7 @@ bool pf_snapshot_attention(const char *path, pf_attention_options *attention, pf
     if (!done) return pf_fail(error, "%s: %s", path, reason.message);
     *attention = head_attention(&head);
     if (head.kind > PF_ATTENTION_LOCAL || head.map >= PF_MAP_COUNT ||
-        head.projection > PF_PROJECTION_IID || head.kv > PF_KV_F16)
+        head.projection > PF_PROJECTION_IID || head.kv > PF_KV_Q8_0)
         return pf_fail(error, "%s: this program does not know the saved kind of attention", path);
     return true;
 }

@@ -58,6 +58,9 @@ static const setting settings[] = {
     {PF_ATTENTION_FAVOR, PF_MAP_POSITIVE, 0, 0, 0, 16, 0, PF_KV_F32},
     {PF_ATTENTION_SOFTMAX, PF_MAP_POSITIVE, 0, 0, 0, 0, 0, PF_KV_F16},
     {PF_ATTENTION_FAVOR, PF_MAP_POSITIVE, 0, 7, 2, 0, 0, PF_KV_F16},
+
+    {PF_ATTENTION_LOCAL, PF_MAP_POSITIVE, 0, PF_WINDOW_ALL, 0, 0, 0, PF_KV_F32},
+    {PF_ATTENTION_FAVOR, PF_MAP_POSITIVE, 0, PF_WINDOW_ALL, 2, 0, 0, PF_KV_F16},
 };
 enum { SETTINGS = sizeof settings / sizeof settings[0] };
 

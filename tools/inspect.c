@@ -28,6 +28,12 @@ static size_t state_bytes(const inspection *in, pf_attention_kind kind) {
     return pf_state_bytes(in->loaded.model, &session);
 }
 
+static size_t bytes_per_token(const inspection *in, pf_attention_kind kind) {
+    pf_session_options session = in->session;
+    session.attention.kind = kind;
+    return pf_state_bytes_per_token(in->loaded.model, &session);
+}
+
 static uint64_t count_parameters(const inspection *in) {
     if (in->loaded.model) return pf_model_parameters(in->loaded.model);
     uint64_t total = 0;
@@ -124,11 +130,12 @@ static json_t *keys_json(const inspection *in, const char *prefix) {
     return keys;
 }
 
-static json_t *states_json(const inspection *in) {
+static json_t *states_json(const inspection *in,
+                           size_t (*bytes)(const inspection *, pf_attention_kind)) {
     json_t *states = json_object();
     for (int kind = PF_ATTENTION_SOFTMAX; kind <= PF_ATTENTION_LOCAL; kind++)
         json_object_set_new(states, pf_attention_name((pf_attention_kind)kind),
-                            json_integer((json_int_t)state_bytes(in, (pf_attention_kind)kind)));
+                            json_integer((json_int_t)bytes(in, (pf_attention_kind)kind)));
     return states;
 }
 
@@ -147,7 +154,8 @@ static void print_json(inspection *in) {
         json_object_set_new(json, "attention",
                             json_string(pf_attention_name(in->loaded.model->attention.kind)));
         json_object_set_new(json, "context", json_integer((json_int_t)in->session.context));
-        json_object_set_new(json, "state_bytes", states_json(in));
+        json_object_set_new(json, "state_bytes", states_json(in, state_bytes));
+        json_object_set_new(json, "state_bytes_per_token", states_json(in, bytes_per_token));
     }
     json_object_set_new(json, "performer", keys_json(in, "performer."));
     json_object_set_new(json, "tokenizer", tokenizer_json(in));
@@ -181,6 +189,10 @@ static void print_states(inspection *in) {
         else
             output_printf(&in->out, "  %-28s %zu bytes (%s)\n", name, bytes,
                           human_bytes(bytes, size));
+        size_t per_token = bytes_per_token(in, (pf_attention_kind)kind);
+        if (per_token > 0)
+            output_printf(&in->out, "  %-28s %zu bytes constant, %zu bytes per token\n", "",
+                          bytes - per_token * in->session.context, per_token);
     }
 }
 

@@ -66,6 +66,8 @@ bool pf_attention_copy(pf_attention *to, const pf_attention *from, size_t positi
 typedef bool (*pf_attention_visitor)(void *context, void *bytes, size_t size, pf_error *error);
 bool pf_attention_visit(pf_attention *attention, size_t position, pf_attention_visitor visit,
                         void *context, pf_error *error);
+/* How many bytes that is, SIZE_MAX if too many to count. */
+size_t pf_attention_saved_bytes(const pf_attention *attention, size_t position);
 /* Before a visit that overwrites: makes room (`position` must fit the context). After it:
  * recomputes what follows from the state, angles and features. */
 bool pf_attention_reserve(pf_attention *attention, size_t position, pf_error *error);

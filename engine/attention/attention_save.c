@@ -3,6 +3,10 @@
 
 #include "attention_upkeep.h"
 
+static size_t tail_floats(const pf_favor_state *tail) {
+    return pf_favor_state_floats(tail->M, tail->D, tail->epsilon);
+}
+
 static void copy_cache(const pf_kv_cache *to, const pf_kv_cache *from, size_t slots) {
     void *keys, *values, *from_keys, *from_values;
     size_t row = pf_kv_cache_row_bytes(from);
@@ -20,8 +24,7 @@ static bool copy_head(pf_head *to, const pf_head *from, size_t position, size_t 
     copy_cache(&to->cache, &from->cache,
                position < from->cache.count ? position : from->cache.count);
     for (size_t t = 0; from->tails && t < from->features.n_tails; t++)
-        memcpy(to->tails[t].S, from->tails[t].S,
-               pf_favor_state_floats(from->tails[t].M, D, from->tails[t].epsilon) * sizeof(float));
+        memcpy(to->tails[t].S, from->tails[t].S, tail_floats(&from->tails[t]) * sizeof(float));
     if (from->features.memory) pf_head_features_copy(&to->features, &from->features);
     if (!from->history.keys) return true;
     if (!pf_history_reserve(&to->history, n, D, error)) return false;
@@ -34,8 +37,7 @@ bool pf_attention_copy(pf_attention *to, const pf_attention *from, size_t positi
                        pf_error *error) {
     const pf_attention_config *c = &from->config;
     size_t heads = pf_attention_n_heads(c);
-    memcpy(to->angles, from->angles,
-           pf_attention_angle_sets(c) * c->angle_rows * 2 * c->pairs * sizeof(float));
+    memcpy(to->angles, from->angles, c->angle_rows * 2 * c->pairs * sizeof(float));
     memcpy(to->draws, from->draws, heads * sizeof *to->draws);
     to->draw = from->draw;
     if (!pf_kv_pool_reserve(&to->pool, position, error)) return false;
@@ -49,6 +51,30 @@ bool pf_attention_copy(pf_attention *to, const pf_attention *from, size_t positi
 static size_t history_count(const pf_attention *a, const pf_head *head, size_t position) {
     if (!head->tails || !pf_attention_redraws_in_text(a)) return 0;
     return pf_head_folded(head, position);
+}
+
+/* Slots of a cache that are saved. */
+static size_t saved_slots(const pf_attention *a, const pf_head *head, size_t position) {
+    bool grows = pf_attention_saves_part(a, (size_t)(head - a->heads));
+    return grows ? position : head->cache.count;
+}
+
+size_t pf_attention_saved_bytes(const pf_attention *a, size_t position) {
+    size_t sum = sizeof a->draw, row = a->config.model->head_dim * sizeof(float);
+    bool overflow = false;
+    for (size_t i = 0; i < pf_attention_n_heads(&a->config); i++) {
+        const pf_head *head = &a->heads[i];
+        size_t slot_bytes, history_bytes, n_tails = head->tails ? head->features.n_tails : 0;
+        overflow |= __builtin_mul_overflow(saved_slots(a, head, position),
+                                           2 * pf_kv_cache_row_bytes(&head->cache), &slot_bytes);
+        overflow |=
+            __builtin_mul_overflow(history_count(a, head, position), 2 * row, &history_bytes);
+        overflow |= __builtin_add_overflow(sum, sizeof a->draws[i], &sum);
+        overflow |= __builtin_add_overflow(sum, slot_bytes, &sum);
+        overflow |= __builtin_add_overflow(sum, history_bytes, &sum);
+        for (size_t t = 0; t < n_tails; t++) sum += tail_floats(&head->tails[t]) * sizeof(float);
+    }
+    return overflow ? SIZE_MAX : sum;
 }
 
 static bool visit_cache(const pf_kv_cache *cache, size_t slots, pf_attention_visitor visit,
@@ -66,18 +92,16 @@ static bool visit_cache(const pf_kv_cache *cache, size_t slots, pf_attention_vis
 static bool visit_head(pf_attention *a, size_t i, size_t position, pf_attention_visitor visit,
                        void *context, pf_error *error) {
     pf_head *head = &a->heads[i];
-    bool grows = pf_attention_saves_part(a, i);
     size_t history_bytes =
         history_count(a, head, position) * a->config.model->head_dim * sizeof(float);
     if (!visit(context, &a->draws[i], sizeof a->draws[i], error) ||
-        !visit_cache(&head->cache, grows ? position : head->cache.count, visit, context, error) ||
+        !visit_cache(&head->cache, saved_slots(a, head, position), visit, context, error) ||
         !visit(context, head->history.keys, history_bytes, error) ||
         !visit(context, head->history.values, history_bytes, error))
         return false;
     for (size_t t = 0; head->tails && t < head->features.n_tails; t++) {
-        const pf_favor_state *tail = &head->tails[t];
-        size_t floats = pf_favor_state_floats(tail->M, tail->D, tail->epsilon);
-        if (!visit(context, tail->S, floats * sizeof(float), error)) return false;
+        size_t bytes = tail_floats(&head->tails[t]) * sizeof(float);
+        if (!visit(context, head->tails[t].S, bytes, error)) return false;
     }
     return true;
 }

@@ -1,4 +1,4 @@
-/* floor 2.9 - calibration: fits Performer attention to a pretrained softmax model. */
+/* floor 2.12 - calibration: fits Performer attention to a pretrained softmax model. */
 #include "calibration_state.h"
 
 #include "calibration_result.h"
@@ -23,6 +23,8 @@ pf_calibration_options pf_calibration_options_default(void) {
                                     .features = 64,
                                     .sinks = 4,
                                     .budget = true,
+                                    .budget_tokens = 8192,
+                                    .recall_loss = 0.05,
                                     .fit = true,
                                     .steps = pf_fit_options_default()};
 }
@@ -48,7 +50,8 @@ static bool advance(pf_calibration_run *r, double work, pf_error *error) {
 static void take_sizes(pf_calibration_run *r, size_t layer) {
     size_t KV = r->model->n_kv_heads;
     for (size_t k = 0; k < KV; k++) {
-        r->exact->windows[k] = r->result->windows[layer * KV + k];
+        uint32_t window = r->result->windows[layer * KV + k];
+        r->exact->windows[k] = window == PF_WINDOW_ALL ? SIZE_MAX : window;
         r->M[k] = r->result->head_features[layer * KV + k];
     }
 }
@@ -85,7 +88,8 @@ static bool trial_layer(pf_calibration_run *r, size_t layer, pf_error *error) {
     take_sizes(r, layer);
     pf_exact_targets_walk(r->exact);
     for (size_t size = r->n_sizes; size > 0; size--) {
-        for (size_t k = 0; k < KV; k++) r->M[k] = r->sizes[size - 1];
+        for (size_t k = 0; k < KV; k++)
+            r->M[k] = r->exact->windows[k] < r->w->longest ? r->sizes[size - 1] : 0;
         if (size == r->n_sizes) {
             if (!pf_feature_fit_begin(r->fit, layer, r->M, error)) return false;
             pf_feature_fit_measure(r->fit, false, errors_of(r, 0, layer));
@@ -139,6 +143,7 @@ static bool fit_layer(pf_calibration_run *r, size_t layer, pf_error *error) {
         size_t at = pf_calibration_window_index(r, r->exact->windows[k]);
         head->outside = r->exact->outside[k];
         head->error_same = without[k * n + r->mean_window];
+        if (r->exact->windows[k] >= r->w->longest) continue; /* exact on these texts */
         head->error_window = without[k * n + at];
         head->error_fitted = with[k * n + at];
     }
@@ -181,8 +186,10 @@ static bool prepare(pf_calibration_run *r, const pf_text_ids *texts, size_t n_te
         pf_calloc(r->n_sizes + 2, pf_calibration_heads(r) * r->n_windows * sizeof *r->errors,
                   "a calibration", error);
     r->weight = pf_calloc(pf_calibration_heads(r), sizeof *r->weight, "a calibration", error);
+    r->long_window =
+        pf_calloc(pf_calibration_heads(r), sizeof *r->long_window, "a calibration", error);
     r->M = pf_calloc(r->model->n_kv_heads, sizeof *r->M, "a calibration", error);
-    if (!r->errors || !r->weight || !r->M) return false;
+    if (!r->errors || !r->weight || !r->long_window || !r->M) return false;
     for (size_t i = 0; i < pf_calibration_heads(r); i++) r->weight[i] = 1;
     r->exact = pf_exact_targets_new(r->w, r->options->sinks, &measure, n_threads, error);
     if (!r->exact) return false;
@@ -201,12 +208,14 @@ static bool calibrate(pf_calibration_run *r, const pf_text_ids *texts, pf_error 
     double *seconds = r->result->seconds;
     double L = r->model->n_layers;
     r->probe_work = o->budget ? L : 0;
+    r->recall_work = o->budget && o->n_recall > 0 ? L : 0;
     bool trial = o->fit && o->budget && !o->same_features;
-    r->total = L + r->probe_work + (o->fit ? 2 * L : 0) + (trial ? 3 * L : 0);
+    r->total = L + r->probe_work + r->recall_work + (o->fit ? 2 * L : 0) + (trial ? 3 * L : 0);
     if (!all_layers(r, texts, 1, &seconds[0], survey_layer, error)) return false;
-    if (o->budget && (!pf_calibration_choose(r, false, error) ||
-                      !pf_calibration_weigh(r, texts, r->w->n_texts, error) ||
-                      !pf_calibration_choose(r, false, error)))
+    if (o->budget &&
+        (!pf_calibration_choose(r, false, error) ||
+         !pf_calibration_weigh(r, texts, r->w->n_texts, error) ||
+         !pf_calibration_choose(r, false, error) || !pf_calibration_find_recall(r, error)))
         return false;
     if (!o->fit) return true;
     if (trial && (!all_layers(r, texts, 3, &seconds[1], trial_layer, error) ||
@@ -245,6 +254,7 @@ pf_calibration *pf_calibrate(const pf_model *model, const pf_text_ids *texts, si
     pf_layerwise_free(r.w);
     pf_free(r.errors);
     pf_free(r.weight);
+    pf_free(r.long_window);
     pf_free(r.M);
     for (size_t i = 0; good && i < pf_calibration_heads(&r); i++) {
         r.result->heads[i].window = r.result->windows[i];

@@ -1,4 +1,4 @@
-/* floor 2.7 - calibration: fits Performer attention to a pretrained softmax model.
+/* floor 2.8 - calibration: fits Performer attention to a pretrained softmax model.
  *
  * docs/favor.md, "Pretrained models: calibration". It uses the model's own queries and keys and
  * changes none of its weights. Each pass goes over the calibration texts layer by layer:
@@ -16,14 +16,30 @@
 #define PF_CALIBRATION_H
 
 #include "feature_fit.h"
+#include "recall_heads.h"
+
+/* What the state is spent on where a text asks for something said long before (recall_heads.h). */
+typedef enum pf_keep_kind {
+    /* The state never grows: recall heads get one long window, as the budget allows. */
+    PF_KEEP_CONSTANT,
+    /* Recall heads stay exact over the whole text, so their part of the state grows with it. */
+    PF_KEEP_RECALL,
+} pf_keep_kind;
 
 typedef struct pf_calibration_options {
     size_t window, features; /* means over all KV heads, default 64 each; features 0: no tails */
     size_t sinks;            /* default 4 */
     uint64_t state_bytes; /* the budget; 0: as much as `window` and `features` in all heads take */
     bool budget;          /* false: the same window and features for all heads */
-    bool same_features;   /* only windows differ between heads; all have `features` */
-    bool fit;             /* false: closed form only, map favor++ */
+    size_t
+        budget_tokens; /* tokens of the text for which the budget counts exact heads; default 8192 */
+    pf_kv_kind kv;     /* the type of keys and values for which the budget counts slots */
+    pf_keep_kind keep;
+    double recall_loss; /* PF_KEEP_RECALL: nats per token that answers may lose; default 0.05 */
+    const pf_recall_text *recall; /* [n_recall] texts that ask; none: recall is not looked at */
+    size_t n_recall;
+    bool same_features; /* only windows differ between heads; all have `features` */
+    bool fit;           /* false: closed form only, map favor++ */
     /* For the fits; seed and n_threads also for the rest. `stop` is called between layers too;
      * once it returns true, the calibration ends with an error, at most a step of a fit later. */
     pf_fit_options steps;
@@ -52,6 +68,23 @@ typedef struct pf_calibrated_layer {
     double error_window, error_fitted; /* of the attention output, relative to the exact one */
 } pf_calibrated_layer;
 
+/* What a preset comes to, as far as is known before features are fitted. */
+typedef struct pf_calibrated_preset {
+    uint32_t window;  /* of the recall heads; PF_WINDOW_ALL if exact */
+    double nats;      /* divergence from softmax expected on the calibration texts, windows alone */
+    size_t constant;  /* bytes of state */
+    size_t per_token; /* bytes that each token adds */
+} pf_calibrated_preset;
+
+typedef struct pf_calibrated_recall {
+    size_t n_heads;
+    uint32_t *heads; /* [n_heads] layer * n_kv_heads + KV head, the most important first */
+    /* Mean loss of the answers, nats per token: exactly; with all heads limited to their windows;
+     * with the recall heads free of limits. */
+    double exact, limited, reached;
+    pf_calibrated_preset presets[2]; /* by pf_keep_kind */
+} pf_calibrated_recall;
+
 typedef struct pf_calibration {
     uint32_t n_layers, n_kv_heads;
     pf_attention_options attention; /* to run the model with */
@@ -61,6 +94,8 @@ typedef struct pf_calibration {
     uint32_t *head_features;     /* [n_layers, n_kv_heads] */
     pf_calibrated_layer *layers; /* [n_layers] */
     pf_calibrated_head *heads;   /* [n_layers, n_kv_heads] */
+    pf_calibrated_recall recall; /* n_heads 0: there are none, or they were not looked for */
+    double nats;                 /* divergence expected of the windows and features chosen */
     double seconds[3];           /* taken by survey, trial and fit */
     float **blocks;              /* [n_blocks] memory that the layers point into */
     size_t n_blocks;

@@ -1,9 +1,10 @@
-/* floor 2.9 - calibration: chooses the windows and tails of the heads. */
+/* floor 2.10 - calibration: chooses the windows and tails of the heads. */
 #include "calibration_state.h"
 
 #include "carve.h"
 #include "head_budget.h"
 #include "head_sensitivity.h"
+#include "kv_cache.h"
 #include "memory.h"
 #include "sliding_layers.h"
 
@@ -14,37 +15,55 @@ static const size_t WINDOWS[] = {1,  2,  4,   6,   8,   12,  16,  24,  32,  40, 
 static const size_t SIZES[] = {4, 8, 16, 32, 64};
 enum { N_WINDOWS = sizeof WINDOWS / sizeof WINDOWS[0], N_SIZES = sizeof SIZES / sizeof SIZES[0] };
 
-/* Floats of a head's state: keys and values, then the tail (attention.h). */
-static double state_floats(const pf_calibration_run *r, size_t window, size_t features) {
-    size_t D = r->model->head_dim, exact = 2 * D * (r->options->sinks + window);
-    size_t tail = features > 0 ? features * (D + 1) + 1 : 0;
-    return (double)(pf_cache_line_floats(exact) + pf_cache_line_floats(tail));
+/* Windows that only recall heads may get: at least as long as the calibration texts. */
+static const size_t MORE_WINDOWS[] = {64,   96,   128,  192,  256,  384,  512,   768,  1024,
+                                      1536, 2048, 3072, 4096, 6144, 8192, 12288, 16384};
+enum { N_MORE_WINDOWS = sizeof MORE_WINDOWS / sizeof MORE_WINDOWS[0] };
+
+double pf_calibration_slot_bytes(const pf_calibration_run *r) {
+    return (double)pf_kv_bytes(r->options->kv, 1, r->model->head_dim);
 }
 
-/* Heads whose window and tail are to be chosen: all, but those of sliding layers. Writes their
- * numbers to `heads`, unless it is NULL, and the floats of the others to *sliding. */
-static size_t heads_to_choose(const pf_calibration_run *r, size_t *heads, double *sliding) {
-    size_t n = 0, KV = r->model->n_kv_heads;
-    *sliding = 0;
-    for (size_t i = 0; i < pf_calibration_heads(r); i++) {
-        if (pf_layer_slides(r->model, i / KV)) {
-            size_t floats = 2 * r->model->head_dim * r->model->layers[i / KV].window;
-            *sliding += (double)pf_cache_line_floats(floats);
-        } else {
-            if (heads) heads[n] = i;
-            n++;
-        }
-    }
+/* Bytes of a head's state: keys and values, then the tail (attention_plan.c). */
+static double state_bytes(const pf_calibration_run *r, size_t window, size_t features) {
+    size_t D = r->model->head_dim;
+    size_t exact = pf_kv_bytes(r->options->kv, r->options->sinks + window, D);
+    size_t tail = features > 0 ? features * (D + 1) + 1 : 0;
+    return (double)(sizeof(float) * (pf_cache_line_floats((exact + 3) / sizeof(float)) +
+                                     pf_cache_line_floats(tail)));
+}
+
+/* Sliding layers keep the windows that the model gives them. */
+static bool slides(const pf_calibration_run *r, size_t head) {
+    return pf_layer_slides(r->model, head / r->model->n_kv_heads);
+}
+
+static size_t sliding_heads(const pf_calibration_run *r) {
+    size_t n = 0;
+    for (size_t i = 0; i < pf_calibration_heads(r); i++) n += slides(r, i);
     return n;
 }
 
-/* The budget: floats of state for the heads to choose. */
-static double budget_floats(const pf_calibration_run *r) {
-    double sliding;
-    size_t n = heads_to_choose(r, NULL, &sliding);
-    if (r->options->state_bytes > 0)
-        return (double)r->options->state_bytes / sizeof(float) - sliding;
-    return (double)n * state_floats(r, r->options->window, r->options->features);
+static double sliding_bytes(const pf_calibration_run *r) {
+    size_t bytes = 0, D = r->model->head_dim, KV = r->model->n_kv_heads;
+    for (size_t i = 0; i < pf_calibration_heads(r); i++)
+        bytes += pf_kv_bytes(r->options->kv, r->model->layers[i / KV].window, D);
+    return (double)bytes;
+}
+
+static size_t exact_heads(const pf_calibration_run *r) {
+    size_t n = 0;
+    for (size_t i = 0; i < pf_calibration_heads(r); i++) n += r->long_window[i] == PF_WINDOW_ALL;
+    return n;
+}
+
+double pf_calibration_budget_bytes(const pf_calibration_run *r) {
+    const pf_calibration_options *o = r->options;
+    if (o->state_bytes > 0)
+        return (double)o->state_bytes - sliding_bytes(r) -
+               (double)exact_heads(r) * pf_calibration_slot_bytes(r) * (double)o->budget_tokens;
+    return (double)(pf_calibration_heads(r) - sliding_heads(r)) *
+           state_bytes(r, o->window, o->features);
 }
 
 /* A head's error at its current window, without a tail. */
@@ -109,37 +128,76 @@ static size_t features_of(const pf_calibration_run *r, bool tails, size_t size) 
     return size > 0 ? r->sizes[size - 1] : 0;
 }
 
-bool pf_calibration_choose(pf_calibration_run *r, bool tails, pf_error *error) {
-    size_t all = pf_calibration_heads(r), sizes = tails ? r->n_sizes + 1 : 1;
-    size_t n_choices = sizes * r->n_windows;
-    double sliding;
-    size_t *heads = pf_calloc(all, sizeof *heads, "a calibration", error);
-    size_t n = heads ? heads_to_choose(r, heads, &sliding) : 0;
+/* What a head can get. The first choices are the measured windows, for each size of tail; the last
+ * are windows as long as the texts, which leave no error on them and have no tail. */
+typedef struct choice {
+    size_t window, features, measured; /* measured: row and column of r->errors; SIZE_MAX: not */
+} choice;
+
+static size_t list_of_choices(const pf_calibration_run *r, bool tails, choice *list) {
+    size_t n = 0, heads = pf_calibration_heads(r);
+    for (size_t size = 0; size < (tails ? r->n_sizes + 1 : 1); size++)
+        for (size_t i = 0; i < r->n_windows; i++)
+            list[n++] = (choice){r->windows[i], features_of(r, tails, size),
+                                 size * heads * r->n_windows + i};
+    for (size_t i = 0; i < r->n_more_windows; i++)
+        list[n++] = (choice){r->more_windows[i], 0, SIZE_MAX};
+    return n;
+}
+
+/* The cost in nats of a choice for a head. A recall head whose window is too short costs more than
+ * any error, so that the budget is spent on it first; longer windows than the texts are for such
+ * heads. */
+static double nats_of(const pf_calibration_run *r, size_t head, const choice *c) {
+    size_t least = r->long_window[head];
+    double missing = c->window < least ? 1e6 * (1 - (double)c->window / (double)least) : 0;
+    if (c->measured == SIZE_MAX) return least > 0 ? missing : 1e9;
+    return missing + r->weight[head] * r->errors[c->measured + head * r->n_windows];
+}
+
+/* Divides the budget among the n heads `heads`. */
+static bool divide(pf_calibration_run *r, const choice *list, size_t n_choices, const size_t *heads,
+                   size_t n, pf_error *error) {
     size_t *chosen = pf_calloc(n, sizeof *chosen, "a calibration", error);
     double *cost = pf_calloc(n_choices, sizeof *cost, "a calibration", error);
-    double *errors = pf_calloc(n, n_choices * sizeof *errors, "a calibration", error);
-    bool good = heads && chosen && cost && errors;
-    for (size_t size = 0; good && size < sizes; size++)
-        for (size_t i = 0; i < r->n_windows; i++) {
-            size_t c = size * r->n_windows + i;
-            cost[c] = state_floats(r, r->windows[i], features_of(r, tails, size));
-            for (size_t k = 0; k < n; k++)
-                errors[k * n_choices + c] =
-                    r->weight[heads[k]] * r->errors[(size * all + heads[k]) * r->n_windows + i];
-        }
-    if (good && r->n_windows > 0) {
-        pf_head_choices choices = {n, n_choices, cost, errors};
-        pf_head_budget_choose(&choices, budget_floats(r), chosen);
-        for (size_t i = 0; i < n; i++) {
-            size_t size = chosen[i] / r->n_windows;
-            r->result->windows[heads[i]] = (uint32_t)r->windows[chosen[i] % r->n_windows];
-            r->result->head_features[heads[i]] = (uint32_t)features_of(r, tails, size);
-        }
+    double *nats = pf_calloc(n, n_choices * sizeof *nats, "a calibration", error);
+    bool good = chosen && cost && nats;
+    for (size_t c = 0; good && c < n_choices; c++) {
+        cost[c] = state_bytes(r, list[c].window, list[c].features);
+        for (size_t i = 0; i < n; i++) nats[i * n_choices + c] = nats_of(r, heads[i], &list[c]);
     }
-    pf_free(heads);
+    pf_head_choices choices = {n, n_choices, cost, nats};
+    if (good) pf_head_budget_choose(&choices, pf_calibration_budget_bytes(r), chosen);
+    for (size_t i = 0; good && i < n; i++) {
+        const choice *c = &list[chosen[i]];
+        r->result->windows[heads[i]] = (uint32_t)c->window;
+        r->result->head_features[heads[i]] = (uint32_t)c->features;
+        double left = nats[i * n_choices + chosen[i]];
+        r->result->nats += left < 1e5 ? left : 0;
+    }
     pf_free(chosen);
     pf_free(cost);
-    pf_free(errors);
+    pf_free(nats);
+    return good;
+}
+
+bool pf_calibration_choose(pf_calibration_run *r, bool tails, pf_error *error) {
+    choice list[(PF_MOST_SIZES + 2) * PF_MOST_WINDOWS];
+    size_t n_choices = list_of_choices(r, tails, list), n = 0;
+    size_t *heads = pf_calloc(pf_calibration_heads(r), sizeof *heads, "a calibration", error);
+    if (!heads) return false;
+    r->result->nats = 0;
+    for (size_t i = 0; i < pf_calibration_heads(r); i++) {
+        if (slides(r, i)) continue;
+        if (r->long_window[i] != PF_WINDOW_ALL) {
+            heads[n++] = i;
+            continue;
+        }
+        r->result->windows[i] = PF_WINDOW_ALL;
+        r->result->head_features[i] = 0;
+    }
+    bool good = n_choices == 0 || n == 0 || divide(r, list, n_choices, heads, n, error);
+    pf_free(heads);
     return good;
 }
 
@@ -159,6 +217,9 @@ static void list_choices(pf_calibration_run *r) {
         r->mean_window = r->n_windows;
         r->windows[r->n_windows++] = o->window;
     }
+    for (size_t i = 0; i < N_MORE_WINDOWS && o->n_recall > 0; i++)
+        if (MORE_WINDOWS[i] >= r->w->longest && MORE_WINDOWS[i] <= o->budget_tokens)
+            r->more_windows[r->n_more_windows++] = MORE_WINDOWS[i];
     r->sizes[r->n_sizes++] = o->features;
     for (size_t i = 0; i < N_SIZES; i++)
         if (SIZES[i] != o->features && o->fit && o->budget && !o->same_features)
@@ -167,18 +228,17 @@ static void list_choices(pf_calibration_run *r) {
 
 static bool check_budget(const pf_calibration_run *r, pf_error *error) {
     const pf_calibration_options *o = r->options;
-    double sliding, budget = budget_floats(r);
-    size_t n = heads_to_choose(r, NULL, &sliding);
+    size_t n = pf_calibration_heads(r) - sliding_heads(r);
     if (n == 0)
         return pf_fail(error, "every layer of this model slides: its state is constant as it is, "
                               "and there is nothing to calibrate");
-    double least = (double)n * state_floats(r, r->windows[0], o->fit ? 0 : o->features);
+    double budget = pf_calibration_budget_bytes(r), sliding = sliding_bytes(r);
+    double least = (double)n * state_bytes(r, r->windows[0], o->fit ? 0 : o->features);
     if (!o->budget || budget >= least) return true;
     return pf_fail(error,
                    "a state of %.0f bytes is too small: %zu sinks and the smallest window in %zu "
                    "heads, and the windows of sliding layers, take %.0f",
-                   (budget + sliding) * sizeof(float), o->sinks, n,
-                   (least + sliding) * sizeof(float));
+                   budget + sliding, o->sinks, n, least + sliding);
 }
 
 bool pf_calibration_plan(pf_calibration_run *r, pf_error *error) {

@@ -1,4 +1,4 @@
-/* floor 2.9 - calibration: the closed form of all KV heads of a layer. */
+/* floor 2.10 - calibration: the closed form of all KV heads of a layer. */
 #include "calibration_state.h"
 
 #include "calibration_result.h"

@@ -1,4 +1,4 @@
-/* floor 2.8 - calibration result: the memory of a pf_calibration. */
+/* floor 2.9 - calibration result: the memory of a pf_calibration. */
 #include "calibration_result.h"
 
 #include "memory.h"
@@ -18,6 +18,7 @@ void pf_calibration_free(pf_calibration *c) {
     pf_free(c->blocks);
     pf_free(c->windows);
     pf_free(c->head_features);
+    pf_free(c->recall.heads);
     pf_free(c->layers);
     pf_free(c->heads);
     pf_free(c);

@@ -1,4 +1,4 @@
-/* floor 2.8 - calibration result: the memory of a pf_calibration; private to calibration*.c. */
+/* floor 2.9 - calibration result: the memory of a pf_calibration; private to calibration*.c. */
 #ifndef PF_CALIBRATION_RESULT_H
 #define PF_CALIBRATION_RESULT_H
 

@@ -1,4 +1,4 @@
-/* floor 2.8 - calibration state: a calibration while it runs; private to calibration*.c. */
+/* floor 2.9 - calibration state: a calibration while it runs; private to calibration*.c. */
 #ifndef PF_CALIBRATION_STATE_H
 #define PF_CALIBRATION_STATE_H
 
@@ -16,11 +16,15 @@ typedef struct pf_calibration_run {
     size_t windows[PF_MOST_WINDOWS], n_windows; /* the windows measured, ascending */
     size_t mean_window;                         /* index of options->window among them */
     size_t sizes[PF_MOST_SIZES], n_sizes;       /* features of the tails measured */
-    double *errors;     /* [n_sizes + 1, L, KV, n_windows] first without tails, then by size */
-    double *weight;     /* [L, KV] nats of divergence per unit of the head's error */
+    double *errors;        /* [n_sizes + 1, L, KV, n_windows] first without tails, then by size */
+    double *weight;        /* [L, KV] nats of divergence per unit of the head's error */
+    uint32_t *long_window; /* [L, KV] of recall heads: PF_WINDOW_ALL or the least window; else 0 */
+    size_t more_windows[PF_MOST_WINDOWS],
+        n_more_windows; /* as long as the texts, for recall heads */
     size_t *M;          /* [KV] features in the current layer */
     double done, total; /* units of work, for the progress */
     double probe_work;  /* those of pf_calibration_weigh */
+    double recall_work; /* those of pf_calibration_find_recall */
 } pf_calibration_run;
 
 static inline size_t pf_calibration_heads(const pf_calibration_run *r) {
@@ -46,5 +50,12 @@ bool pf_calibration_weigh(pf_calibration_run *r, const pf_text_ids *texts, size_
 /* Gives every head a window and a number of features within the budget, by the errors measured so
  * far. tails false: all heads have options->features, and the errors without tails decide. */
 bool pf_calibration_choose(pf_calibration_run *r, bool tails, pf_error *error);
+/* Bytes of constant state that the heads may take, and that one slot takes. */
+double pf_calibration_budget_bytes(const pf_calibration_run *r);
+double pf_calibration_slot_bytes(const pf_calibration_run *r);
+
+/* calibration_recall.c: finds the recall heads at the result's windows, and chooses anew with
+ * them. */
+bool pf_calibration_find_recall(pf_calibration_run *r, pf_error *error);
 
 #endif

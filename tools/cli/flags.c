@@ -154,18 +154,20 @@ const flag flags[FLAG_END] = {
                     "never|sequence", 1, UINT32_MAX - 1, "never",
                     "When every layer draws new features: never, once per sequence, or every N "
                     "tokens. The last has to keep the keys and values of the whole text."),
-    COUNT(WINDOW, "window", 0, FOR_FEATURES, ATTENTION, "W", 0, MAX_CONTEXT, NULL,
-          "favor, local: attend to the last W tokens exactly. Default: the checkpoint's, else 0."),
+    CHOICE_OR_COUNT(WINDOW, "window", 0, FOR_FEATURES, ATTENTION, "W", "all", 0, MAX_CONTEXT, NULL,
+                    "favor, local: attend to the last W tokens exactly; all: to the whole text, "
+                    "with a state that grows as softmax's. Default: the checkpoint's, else 0."),
     COUNT(SINKS, "sinks", 0, FOR_FEATURES, ATTENTION, "S", 0, MAX_CONTEXT, NULL,
           "favor, local: attend to the first S tokens exactly. Default: the checkpoint's, else 0."),
     COUNT(FORGET, "forget", 0, FOR_FEATURES, ATTENTION, "N", 0, UINT32_MAX, NULL,
           "favor: with every token the tail keeps 1 - 1/N of itself, so it never weighs more than "
           "N tokens. For texts much longer than those the model was trained on. 0: forget nothing. "
           "Default: the checkpoint's, else 0."),
-    CHOICE(KV, "kv", 0, FOR_SESSIONS | FOR_BENCH | FOR_INSPECT, ATTENTION, "TYPE", "f32|f16", "f32",
+    CHOICE(KV, "kv", 0, FOR_SESSIONS | FOR_BENCH | FOR_INSPECT, ATTENTION, "TYPE", "f32|f16|q8_0",
+           "f32",
            "Type of the keys and values that stay exact (softmax: all; favor, local: sinks and "
            "window). f16 takes half the memory and is faster on long texts, but rounds them to 11 "
-           "bits."),
+           "bits; q8_0 takes a quarter, and rounds them to 8 bits in blocks of 32."),
     NUMBER(EPSILON, "epsilon", 0, FOR_ATTENTION, ATTENTION, "E", 1, NULL,
            "favor: added to every feature, relative to the largest. Default: the checkpoint's, "
            "else 0."),

@@ -19,6 +19,11 @@ bool attention_is_given(const options *parsed) {
     return false;
 }
 
+static uint32_t parse_window(const char *text) {
+    uint64_t tokens;
+    return parse_count(text, &tokens) ? (uint32_t)tokens : PF_WINDOW_ALL;
+}
+
 static uint32_t parse_redraw(const char *text) {
     uint64_t tokens = 0;
     if (strcmp(text, "sequence") == 0) return PF_REDRAW_SEQUENCE;
@@ -51,7 +56,8 @@ void attention_apply(const options *parsed, pf_attention_options *attention) {
     apply_names(parsed, attention);
     if (parsed->given[FLAG_FEATURES])
         attention->features = (uint32_t)parsed->values[FLAG_FEATURES].count;
-    if (parsed->given[FLAG_WINDOW]) attention->window = (uint32_t)parsed->values[FLAG_WINDOW].count;
+    if (parsed->given[FLAG_WINDOW])
+        attention->window = parse_window(parsed->values[FLAG_WINDOW].text);
     if (parsed->given[FLAG_SINKS]) attention->sinks = (uint32_t)parsed->values[FLAG_SINKS].count;
     if (parsed->given[FLAG_FORGET]) attention->forget = (uint32_t)parsed->values[FLAG_FORGET].count;
     if (parsed->given[FLAG_KV]) pf_kv_parse(parsed->values[FLAG_KV].text, &attention->kv);

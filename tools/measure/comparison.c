@@ -148,7 +148,7 @@ static bool open_row(comparer *c, size_t r, size_t predictions, pf_error *error)
     const pf_model *model = c->c->model;
     c->sessions[r] = pf_session_new(model, &row->options, error);
     if (!c->sessions[r]) return pf_fail(error, "%s: %s", row->name, error->message);
-    row->state_bytes = pf_session_state_bytes(c->sessions[r]);
+    row->state_bytes = pf_state_bytes(model, pf_session_get_options(c->sessions[r]));
     row->kls = pf_calloc(predictions, sizeof *row->kls, "the divergences", error);
     row->layers = pf_calloc(model->n_layers, sizeof *row->layers, "the layers' errors", error);
     if (!row->kls || !row->layers) return false;

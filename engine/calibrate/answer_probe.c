@@ -1,0 +1,314 @@
+/* floor 2.6 - answer probe: what a model still answers if some heads see only a window. */
+#include "answer_probe.h"
+
+#include "attention_exact.h"
+#include "carve.h"
+#include "memory.h"
+#include "probability.h"
+#include "rope.h"
+#include "threads.h"
+
+#include <string.h>
+
+enum { BLOCK = 64 }; /* queries taken together */
+
+struct pf_answer_probe {
+    const pf_model *model;
+    const pf_recall_text *texts;
+    size_t n_texts, sinks, longest;
+    size_t *first;       /* [n_texts + 1] where each text's rows begin among those of all texts */
+    float *keys;         /* [L, n_rows, n_kv_heads, D], by text and head: [n, D]; rotated */
+    float *values;       /* the same */
+    size_t cache_floats; /* of keys or values of one layer */
+    pf_layerwise *w;     /* the rows of questions and answers */
+    float *inputs;       /* [L, w->n_rows, C] their residual stream before each layer, exactly */
+    float *angles;       /* [longest, 2 pairs] */
+    size_t pairs;
+    size_t *row;   /* [n_scored] the rows of w whose next token is scored */
+    int32_t *next; /* [n_scored] that token */
+    size_t *text;  /* [n_scored] its text */
+    size_t n_scored;
+    float *logits;  /* [n_scored, V] */
+    double *nll;    /* [n_scored] */
+    float *scratch; /* [n_threads, scratch_floats] */
+    size_t scratch_floats;
+    int n_threads;
+    double exact_loss;
+    const uint32_t *windows; /* of the layer being computed [n_kv_heads]; NULL: no limits */
+    size_t layer;
+};
+
+/* ---- memory ---- */
+
+typedef struct block {
+    float *q, *q_sink; /* [BLOCK, D] */
+    float *scores;
+    pf_partial part; /* [BLOCK] rows */
+} block;
+
+static size_t lay_out_block(block *b, float *memory, size_t D) {
+    pf_carve carve = {.memory = memory};
+    b->q = pf_carve_floats(&carve, BLOCK * D);
+    b->q_sink = pf_carve_floats(&carve, BLOCK * D);
+    b->scores = pf_carve_floats(&carve, pf_exact_scratch(BLOCK, D));
+    b->part.out = pf_carve_floats(&carve, BLOCK * D);
+    b->part.den = pf_carve_floats(&carve, BLOCK);
+    b->part.scale = pf_carve_floats(&carve, BLOCK);
+    return carve.used;
+}
+
+static size_t stream_floats(const pf_answer_probe *p) { return p->w->n_rows * p->model->width; }
+
+static bool allocate(pf_answer_probe *p, pf_error *error) {
+    const char *what = "the recall texts (give fewer or shorter ones)";
+    const pf_model *model = p->model;
+    size_t L = model->n_layers, rows = p->first[p->n_texts], V = model->n_vocab;
+    block ignored;
+    p->cache_floats = rows * model->n_kv_heads * model->head_dim;
+    p->scratch_floats = lay_out_block(&ignored, NULL, model->head_dim);
+    p->keys = pf_calloc(L, p->cache_floats * sizeof *p->keys, what, error);
+    p->values = pf_calloc(L, p->cache_floats * sizeof *p->values, what, error);
+    p->inputs = pf_calloc(L, stream_floats(p) * sizeof *p->inputs, what, error);
+    p->row = pf_calloc(p->w->n_rows, sizeof *p->row, what, error);
+    p->next = pf_calloc(p->w->n_rows, sizeof *p->next, what, error);
+    p->text = pf_calloc(p->w->n_rows, sizeof *p->text, what, error);
+    p->nll = pf_calloc(p->w->n_rows, sizeof *p->nll, what, error);
+    p->scratch =
+        pf_calloc((size_t)p->n_threads, p->scratch_floats * sizeof *p->scratch, what, error);
+    if (!p->keys || !p->values || !p->inputs || !p->row || !p->next || !p->text || !p->nll ||
+        !p->scratch)
+        return false;
+    for (size_t i = 0; i < p->n_texts; i++) {
+        const pf_recall_text *text = &p->texts[i];
+        for (size_t t = text->answer; t < text->n; t++) {
+            size_t before = t - 1 - text->question; /* the row that predicts token t */
+            p->row[p->n_scored] = p->w->first[i] + before;
+            p->next[p->n_scored] = text->ids[t];
+            p->text[p->n_scored++] = i;
+        }
+    }
+    p->logits = pf_calloc(p->n_scored, V * sizeof *p->logits, what, error);
+    return p->logits != NULL;
+}
+
+static bool check(const pf_recall_text *texts, size_t n_texts, pf_error *error) {
+    for (size_t i = 0; i < n_texts; i++)
+        if (texts[i].question == 0 || texts[i].question >= texts[i].answer ||
+            texts[i].answer >= texts[i].n)
+            return pf_fail(error, "recall text %zu has no question or no answer", i + 1);
+    return n_texts > 0 || pf_fail(error, "there is no recall text");
+}
+
+/* ---- attention of questions and answers ---- */
+
+static float *cached(const pf_answer_probe *p, float *cache, size_t text, size_t kv_head) {
+    size_t n = p->texts[text].n, D = p->model->head_dim;
+    size_t before = p->first[text] * p->model->n_kv_heads + kv_head * n;
+    return cache + p->layer * p->cache_floats + before * D;
+}
+
+static void rotate(const pf_answer_probe *p, size_t position, float *x) {
+    if (p->pairs > 0)
+        pf_rope_turn(p->model->position, p->pairs, p->angles + position * 2 * p->pairs, x, false);
+}
+
+/* Puts rows [first, n) of a text's keys and values, from w, into the cache. */
+static void cache_rows(const pf_answer_probe *p, const pf_layerwise *w, size_t text, size_t kv_head,
+                       size_t first) {
+    size_t D = p->model->head_dim, stride = p->model->n_kv_heads * D;
+    float *keys = cached(p, p->keys, text, kv_head), *values = cached(p, p->values, text, kv_head);
+    for (size_t t = first; t < p->texts[text].n; t++) {
+        size_t from = (w->first[text] + t - first) * stride + kv_head * D;
+        memcpy(keys + t * D, w->k + from, D * sizeof *keys);
+        memcpy(values + t * D, w->v + from, D * sizeof *values);
+        rotate(p, t, keys + t * D);
+    }
+}
+
+static pf_matrix rows_from(const float *rows, size_t first, size_t end, size_t D) {
+    return (pf_matrix){PF_F32, end - first, D, rows + first * D};
+}
+
+/* n queries of one head from position `at` on, limited to a window (SIZE_MAX: none) -> out. */
+static void attend_block(const pf_answer_probe *p, size_t text, size_t kv_head, size_t head,
+                         size_t at, size_t n, size_t window, block *b) {
+    const pf_recall_text *t = &p->texts[text];
+    size_t D = p->model->head_dim, stride = p->model->n_heads * D, end = at + n;
+    size_t row = p->w->first[text] + at - t->question, S = window == SIZE_MAX ? 0 : p->sinks;
+    size_t context = p->model->context;
+    float *keys = cached(p, p->keys, text, kv_head), *values = cached(p, p->values, text, kv_head);
+    pf_score score = pf_model_score(p->model);
+    for (size_t i = 0; i < n; i++) {
+        const float *q = p->w->q + (row + i) * stride + head * D;
+        memcpy(b->q + i * D, q, D * sizeof *q);
+        memcpy(b->q_sink + i * D, q, D * sizeof *q);
+        rotate(p, at + i, b->q + i * D);
+        rotate(p, at + i < context ? at + i : context - 1, b->q_sink + i * D);
+    }
+    pf_partial_clear(b->part, n, D);
+    if (S > at) S = at;
+    if (S > 0)
+        pf_exact_rows(b->q_sink, n, rows_from(keys, 0, S, D), rows_from(values, 0, S, D),
+                      -(ptrdiff_t)n, (ptrdiff_t)S, score, b->scores, b->part);
+    ptrdiff_t last = (ptrdiff_t)(at + 1 - S), reach = window < end ? (ptrdiff_t)window : last;
+    pf_exact_rows(b->q, n, rows_from(keys, S, end, D), rows_from(values, S, end, D), last - reach,
+                  last, score, b->scores, b->part);
+    for (size_t i = 0; i < n; i++) {
+        float *out = p->w->heads + (row + i) * stride + head * D;
+        memcpy(out, b->part.out + i * D, D * sizeof *out);
+        pf_kernels_get()->scale(out, 1 / b->part.den[i], D);
+    }
+}
+
+static void attend_share(void *context, pf_member me) {
+    const pf_answer_probe *p = context;
+    size_t KV = p->model->n_kv_heads, G = p->model->n_heads / KV, begin, end;
+    block b;
+    lay_out_block(&b, p->scratch + (size_t)me.index * p->scratch_floats, p->model->head_dim);
+    pf_share(me, p->n_texts * KV, 1, &begin, &end);
+    for (size_t i = begin; i < end; i++) {
+        size_t text = i / KV, kv_head = i % KV, n = p->texts[text].n;
+        bool exact = !p->windows || p->windows[kv_head] == PF_WINDOW_ALL;
+        size_t window = exact ? SIZE_MAX : p->windows[kv_head];
+        cache_rows(p, p->w, text, kv_head, p->texts[text].question);
+        for (size_t g = 0; g < G; g++)
+            for (size_t at = p->texts[text].question; at < n; at += BLOCK)
+                attend_block(p, text, kv_head, kv_head * G + g, at, n - at < BLOCK ? n - at : BLOCK,
+                             window, &b);
+    }
+}
+
+/* ---- the loss ---- */
+
+static void loss_share(void *context, pf_member me) {
+    const pf_answer_probe *p = context;
+    size_t V = p->model->n_vocab, begin, end;
+    pf_share(me, p->n_scored, 1, &begin, &end);
+    for (size_t i = begin; i < end; i++) {
+        pf_softmax q = pf_softmax_of(p->logits + i * V, V, NULL);
+        p->nll[i] = q.log_sum - (double)q.logits[p->next[i]];
+    }
+}
+
+static double mean_loss(pf_answer_probe *p) {
+    pf_layerwise_logits(p->w, p->row, p->n_scored, p->logits);
+    pf_parallel(p->n_threads, loss_share, p);
+    double sum = 0;
+    for (size_t i = 0; i < p->n_scored; i++) {
+        const pf_recall_text *text = &p->texts[p->text[i]];
+        sum += p->nll[i] / (double)(text->n - text->answer);
+    }
+    return sum / (double)p->n_texts;
+}
+
+double pf_answer_probe_exact_loss(const pf_answer_probe *p) { return p->exact_loss; }
+
+double pf_answer_probe_loss(pf_answer_probe *p, const uint32_t *windows) {
+    size_t KV = p->model->n_kv_heads, L = p->model->n_layers, first = 0;
+    while (first < L * KV && windows[first] == PF_WINDOW_ALL) first++;
+    if (first == L * KV) return p->exact_loss;
+    first /= KV; /* the layers below are exact */
+    memcpy(p->w->x, p->inputs + first * stream_floats(p), stream_floats(p) * sizeof(float));
+    for (size_t layer = first; layer < L; layer++) {
+        p->layer = layer;
+        p->windows = windows + layer * KV;
+        pf_layerwise_project(p->w, layer);
+        pf_parallel(p->n_threads, attend_share, p);
+        pf_layerwise_finish(p->w, layer);
+    }
+    return mean_loss(p);
+}
+
+/* ---- once, exactly ---- */
+
+/* Rows [question, n) of every text, from the rows of whole texts. */
+static void take_questions(const pf_answer_probe *p, const float *rows, size_t cols, float *to) {
+    for (size_t i = 0; i < p->n_texts; i++) {
+        const pf_recall_text *text = &p->texts[i];
+        size_t n = text->n - text->question;
+        memcpy(to + p->w->first[i] * cols, rows + (p->first[i] + text->question) * cols,
+               n * cols * sizeof *to);
+    }
+}
+
+static bool compute_exactly(pf_answer_probe *p, const pf_text_ids *whole, pf_error *error) {
+    pf_layerwise *all = pf_layerwise_new(p->model, whole, p->n_texts, p->n_threads, error);
+    pf_exact_targets *exact = all ? pf_exact_targets_new(all, 0, NULL, p->n_threads, error) : NULL;
+    size_t L = p->model->n_layers, KV = p->model->n_kv_heads;
+    for (size_t layer = 0; exact && layer < L; layer++) {
+        p->layer = layer;
+        take_questions(p, all->x, p->model->width, p->inputs + layer * stream_floats(p));
+        pf_layerwise_project(all, layer);
+        for (size_t i = 0; i < p->n_texts * KV; i++) cache_rows(p, all, i / KV, i % KV, 0);
+        for (size_t k = 0; k < KV; k++) exact->windows[k] = all->longest;
+        pf_exact_targets_walk(exact);
+        memcpy(all->heads, exact->target, all->n_rows * exact->H * exact->D * sizeof(float));
+        pf_layerwise_finish(all, layer);
+    }
+    if (exact) take_questions(p, all->x, p->model->width, p->w->x);
+    bool good = exact != NULL;
+    pf_exact_targets_free(exact);
+    pf_layerwise_free(all);
+    if (good) p->exact_loss = mean_loss(p);
+    return good;
+}
+
+static bool compute_angles(pf_answer_probe *p, pf_error *error) {
+    const pf_model *model = p->model;
+    p->pairs = pf_position_rotates(model->position) ? model->rope_dim / 2 : 0;
+    double *frequency = pf_calloc(p->pairs, sizeof *frequency, "rotary angles", error);
+    p->angles = pf_calloc(p->longest, 2 * p->pairs * sizeof *p->angles, "rotary angles", error);
+    bool good = frequency && p->angles;
+    if (good) pf_rope_frequencies(model->rope_base, model->rope_factors, 2 * p->pairs, frequency);
+    for (size_t t = 0; good && t < p->longest; t++)
+        pf_rope_angles(frequency, p->pairs, t, p->angles + t * 2 * p->pairs);
+    pf_free(frequency);
+    return good;
+}
+
+pf_answer_probe *pf_answer_probe_new(const pf_model *model, const pf_recall_text *texts,
+                                     size_t n_texts, size_t sinks, int n_threads, pf_error *error) {
+    if (!check(texts, n_texts, error)) return NULL;
+    pf_answer_probe *p = pf_calloc(1, sizeof *p, "the recall texts", error);
+    pf_text_ids *whole = pf_calloc(2 * n_texts, sizeof *whole, "the recall texts", error);
+    pf_text_ids *ends = whole + n_texts;
+    if (!p || !whole) goto fail;
+    *p = (pf_answer_probe){
+        .model = model, .texts = texts, .n_texts = n_texts, .sinks = sinks, .n_threads = n_threads};
+    p->first = pf_calloc(n_texts + 1, sizeof *p->first, "the recall texts", error);
+    if (!p->first) goto fail;
+    for (size_t i = 0; i < n_texts; i++) {
+        const pf_recall_text *text = &texts[i];
+        whole[i] = (pf_text_ids){text->ids, text->n};
+        ends[i] = (pf_text_ids){text->ids + text->question, text->n - text->question};
+        p->first[i + 1] = p->first[i] + text->n;
+        if (text->n > p->longest) p->longest = text->n;
+    }
+    p->w = pf_layerwise_new(model, ends, n_texts, n_threads, error);
+    if (!p->w || !compute_angles(p, error) || !allocate(p, error) ||
+        !compute_exactly(p, whole, error))
+        goto fail;
+    pf_free(whole);
+    return p;
+fail:
+    pf_free(whole);
+    pf_answer_probe_free(p);
+    return NULL;
+}
+
+void pf_answer_probe_free(pf_answer_probe *p) {
+    if (!p) return;
+    pf_layerwise_free(p->w);
+    pf_free(p->first);
+    pf_free(p->keys);
+    pf_free(p->values);
+    pf_free(p->inputs);
+    pf_free(p->angles);
+    pf_free(p->row);
+    pf_free(p->next);
+    pf_free(p->text);
+    pf_free(p->logits);
+    pf_free(p->nll);
+    pf_free(p->scratch);
+    pf_free(p);
+}

@@ -1,0 +1,37 @@
+/* floor 2.6 - answer probe: what a model still answers if some heads see only a window.
+ *
+ * A recall text asks at its end for something said long before. Its rows up to the question are
+ * computed once, exactly, and their keys and values kept. A probe then computes the rows of
+ * question and answer alone, with some KV heads limited to sinks and a window, and measures the
+ * loss of the answer. So a probe takes the time of a few dozen tokens, however long the texts are.
+ *
+ * Only what question and answer read is limited, not what earlier rows read: what this tells is
+ * which heads look far back for an answer.
+ */
+#ifndef PF_ANSWER_PROBE_H
+#define PF_ANSWER_PROBE_H
+
+#include "exact_targets.h"
+
+/* A text, its question and its answer: ids [n], of which [question, n) are computed in every probe,
+ * and [answer, n) is what must be predicted; 0 < question <= answer < n. Borrowed. */
+typedef struct pf_recall_text {
+    const int32_t *ids;
+    size_t n, question, answer;
+} pf_recall_text;
+
+typedef struct pf_answer_probe pf_answer_probe;
+
+/* Computes the texts exactly. Takes 2 n_kv_heads D floats per token and layer. NULL with a message
+ * if memory runs out or a text does not fit the model. */
+pf_answer_probe *pf_answer_probe_new(const pf_model *model, const pf_recall_text *texts,
+                                     size_t n_texts, size_t sinks, int n_threads, pf_error *error);
+void pf_answer_probe_free(pf_answer_probe *probe); /* NULL is allowed */
+
+/* The mean over texts of the answer's loss per token, in nats, if KV head i sees sinks and the last
+ * windows[i] tokens, or everything for PF_WINDOW_ALL. windows [n_layers, n_kv_heads]. */
+double pf_answer_probe_loss(pf_answer_probe *probe, const uint32_t *windows);
+/* The same without limits. */
+double pf_answer_probe_exact_loss(const pf_answer_probe *probe);
+
+#endif

@@ -1,0 +1,103 @@
+/* floor 2.11 - calibration: finds the recall heads, and what keeping them costs. */
+#include "calibration_state.h"
+
+#include "memory.h"
+#include "sliding_layers.h"
+
+/* PF_KEEP_CONSTANT: the set of recall heads is one that loses at most so many nats; and their long
+ * windows take at most this share of the budget. */
+static const double CONSTANT_LOSS = 0.3, CONSTANT_SHARE = 0.5;
+enum { LEAST_WINDOW = 128, MOST_SHARE = 4 }; /* at most a quarter of all heads */
+
+static bool show_search(void *context, double done) {
+    const pf_calibration_run *r = context;
+    const pf_calibration_options *o = r->options;
+    bool go_on = !o->steps.stop || !o->steps.stop(o->steps.context);
+    return go_on &&
+           (!o->progress || o->progress(o->context, (r->done + done * r->recall_work) / r->total));
+}
+
+static bool search(pf_calibration_run *r, pf_recall_heads *heads, pf_error *error) {
+    const pf_calibration_options *o = r->options;
+    size_t n = pf_calibration_heads(r);
+    pf_recall_heads_options options = {.loss = o->keep == PF_KEEP_RECALL ? o->recall_loss / 2
+                                                                         : CONSTANT_LOSS,
+                                       .most = (n + MOST_SHARE - 1) / MOST_SHARE,
+                                       .progress = show_search,
+                                       .context = r};
+    pf_answer_probe *probe =
+        pf_answer_probe_new(r->model, o->recall, o->n_recall, o->sinks, o->steps.n_threads, error);
+    bool good =
+        probe && pf_recall_heads_choose(probe, n, r->result->windows, &options, heads, error);
+    pf_answer_probe_free(probe);
+    return good;
+}
+
+/* The longest window that `n` heads can have within their share of the budget; 0 if none is long
+ * enough to help. */
+static uint32_t affordable_window(const pf_calibration_run *r, size_t n) {
+    double room = CONSTANT_SHARE * pf_calibration_budget_bytes(r) / (double)n;
+    size_t slots = (size_t)(room / pf_calibration_slot_bytes(r)), best = 0;
+    for (size_t i = 0; i < r->n_windows; i++)
+        if (r->windows[i] <= slots) best = r->windows[i];
+    for (size_t i = 0; i < r->n_more_windows; i++)
+        if (r->more_windows[i] <= slots) best = r->more_windows[i];
+    return best >= LEAST_WINDOW ? (uint32_t)best : 0;
+}
+
+/* Chooses with the first n_heads recall heads kept in this way. */
+static bool choose_preset(pf_calibration_run *r, pf_keep_kind keep, pf_error *error) {
+    pf_calibrated_recall *recall = &r->result->recall;
+    pf_calibrated_preset *preset = &recall->presets[keep];
+    for (size_t i = 0; i < pf_calibration_heads(r); i++) r->long_window[i] = 0;
+    preset->window = keep == PF_KEEP_RECALL ? PF_WINDOW_ALL : affordable_window(r, recall->n_heads);
+    for (size_t i = 0; i < recall->n_heads; i++) r->long_window[recall->heads[i]] = preset->window;
+    if (pf_calibration_budget_bytes(r) <= 0)
+        return pf_fail(error,
+                       "at %zu tokens the %zu exact heads alone take %.0f bytes: give more "
+                       "--state-bytes, a shorter --context, or --keep constant",
+                       r->options->budget_tokens, recall->n_heads,
+                       (double)recall->n_heads * pf_calibration_slot_bytes(r) *
+                           (double)r->options->budget_tokens);
+    if (!pf_calibration_choose(r, false, error)) return false;
+    preset->nats = r->result->nats;
+    preset->constant = (size_t)pf_calibration_budget_bytes(r);
+    preset->per_token =
+        keep == PF_KEEP_RECALL ? recall->n_heads * (size_t)pf_calibration_slot_bytes(r) : 0;
+    return true;
+}
+
+/* The probe (answer_probe.h) computes global layers only. */
+static bool has_sliding_layers(const pf_model *model) {
+    for (size_t i = 0; i < model->n_layers; i++)
+        if (pf_layer_slides(model, i)) return true;
+    return false;
+}
+
+bool pf_calibration_find_recall(pf_calibration_run *r, pf_error *error) {
+    if (r->options->n_recall == 0) return true;
+    if (has_sliding_layers(r->model))
+        return r->options->keep == PF_KEEP_CONSTANT ||
+               pf_fail(error, "recall heads of a model with sliding layers cannot be searched for "
+                              "yet: use --keep constant");
+    pf_calibrated_recall *recall = &r->result->recall;
+    pf_recall_heads heads = {0};
+    bool good = search(r, &heads, error);
+    r->done += r->recall_work;
+    recall->exact = heads.exact;
+    recall->limited = heads.limited;
+    recall->reached = heads.reached;
+    if (good && heads.n > 0) {
+        recall->heads = pf_calloc(heads.n, sizeof *recall->heads, "a calibration", error);
+        good = recall->heads != NULL;
+    }
+    if (good) recall->n_heads = heads.n;
+    for (size_t i = 0; good && i < heads.n; i++) recall->heads[i] = (uint32_t)heads.head[i];
+    pf_recall_heads_free(&heads);
+    if (!good || recall->n_heads == 0) return good;
+    pf_keep_kind keep = r->options->keep;
+    pf_keep_kind other = keep == PF_KEEP_RECALL ? PF_KEEP_CONSTANT : PF_KEEP_RECALL;
+    pf_error ignored;
+    choose_preset(r, other, &ignored); /* for the report only, so it may fail */
+    return choose_preset(r, keep, error);
+}
