@@ -118,7 +118,10 @@ TEST_INC = -iquote tests -iquote tests/fuzz $(call iquote,tools)
 $(BUILD)/tests/%: tests/%.c $(LIB)
 	@mkdir -p $(@D)
 	$(call RUN,TEST,$(CC) $(CPPFLAGS) $(TEST_INC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< \
-	    $(LIB) $(LDLIBS) -lcmocka)
+	    $(filter %.o,$^) $(LIB) $(LDLIBS) -lcmocka)
+# A test of parts of the program, which the library does not have.
+$(BUILD)/tests/test_recall: $(patsubst %,$(BUILD)/tools/%.o,measure/recall_texts \
+    measure/recall_story measure/recall_answer measure/divergence cli/terminal cli/options cli/flags)
 
 # Only with clang, and CFLAGS as `make fuzz` sets them.
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(LIB)
@@ -223,6 +226,7 @@ evidence: $(PROGRAM)
 smollm2 gemma3 qwen-coder:
 	@scripts/fetch-model $@
 
+INSTALLED_WEIGHTS := $(foreach end,gguf txt md,$(wildcard models/weights/*.$(end)))
 install: all $(SHARED) $(MADE)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/performer
 	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig \
@@ -238,8 +242,21 @@ install: all $(SHARED) $(MADE)
 	install -m 644 $(BUILD)/performer.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 $(BUILD)/libperformer.3 $(DESTDIR)$(PREFIX)/share/man/man3
 	install -m 644 $(wildcard examples/*.c) $(DESTDIR)$(PREFIX)/share/doc/performer/examples
-	install -m 644 $(wildcard models/weights/*.gguf models/weights/*.txt models/weights/*.md) \
-	    $(DESTDIR)$(PREFIX)/share/performer
+	install -m 644 $(INSTALLED_WEIGHTS) $(DESTDIR)$(PREFIX)/share/performer
+
+# Removes what install puts there, and the folders that are then empty and only performer's.
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/performer \
+	    $(addprefix $(DESTDIR)$(PREFIX)/lib/,$(notdir $(LIB) $(SHARED)) $(SO_NAME) libperformer.so \
+	    pkgconfig/performer.pc) \
+	    $(DESTDIR)$(PREFIX)/include/performer.h \
+	    $(DESTDIR)$(PREFIX)/share/man/man1/performer.1 \
+	    $(DESTDIR)$(PREFIX)/share/man/man3/libperformer.3 \
+	    $(addprefix $(DESTDIR)$(PREFIX)/share/doc/performer/,$(wildcard examples/*.c)) \
+	    $(addprefix $(DESTDIR)$(PREFIX)/share/performer/,$(notdir $(INSTALLED_WEIGHTS)))
+	for folder in doc/performer/examples doc/performer performer; do \
+	    folder=$(DESTDIR)$(PREFIX)/share/$$folder; \
+	    if [ -d "$$folder" ]; then rmdir --ignore-fail-on-non-empty "$$folder"; fi; done
 
 clean:
 	rm -rf build $(BUILD) performer
@@ -262,8 +279,9 @@ help:
 	@echo 'make qwen-coder the same: Qwen2.5-Coder-0.5B-Instruct (469 MiB)'
 	@echo 'make deps       install everything that any of these needs (Debian)'
 	@echo 'make install    program, library, header, manuals to $$PREFIX (/usr/local) below $$DESTDIR'
+	@echo 'make uninstall  remove what make install put there, with the same PREFIX and DESTDIR'
 	@echo 'make clean      remove what was built'
 
 .PHONY: all tests check deps demo test lint format asan docs-check evidence tsan tsan-check neon \
-    neon-check valgrind fuzz fuzzers smollm2 gemma3 qwen-coder install clean help FORCE
+    neon-check valgrind fuzz fuzzers smollm2 gemma3 qwen-coder install uninstall clean help FORCE
 -include $(LIB_OBJ:.o=.d) $(TOOL_SRC:%.c=$(BUILD)/%.d) $(TESTS:=.d) $(FUZZERS:=.d)

@@ -1,4 +1,4 @@
-/* floor 4.4 - convert: a checkpoint of any supported format -> GGUF. */
+/* floor 4.5 - convert: a checkpoint of any supported format -> GGUF. */
 #include "convert.h"
 
 #include "import.h"
@@ -6,6 +6,17 @@
 #include "tokenizer_files.h"
 
 #include <string.h>
+
+static bool summarise(pf_checkpoint *checkpoint, const pf_convert_options *options,
+                      pf_error *error) {
+    pf_convert_summary *s = options->summary;
+    if (!s) return true;
+    *s = (pf_convert_summary){.n_tensors = pf_checkpoint_n_tensors(checkpoint)};
+    for (size_t i = 0; i < s->n_tensors; i++)
+        s->tensor_bytes +=
+            pf_gguf_target_bytes(pf_checkpoint_tensor(checkpoint, i), &options->gguf);
+    return pf_loaded_check(checkpoint, &s->facts, error);
+}
 
 bool pf_convert(const pf_convert_options *options, pf_error *error) {
     pf_checkpoint *checkpoint = pf_hf_or_file_open(options->source, !options->tokenizer, error);
@@ -15,6 +26,7 @@ bool pf_convert(const pf_convert_options *options, pf_error *error) {
                  pf_tokenizer_file_to_checkpoint(options->tokenizer, checkpoint, error)) &&
                 (!options->attention ||
                  pf_attention_to_checkpoint(options->attention, checkpoint, error)) &&
+                summarise(checkpoint, options, error) &&
                 pf_gguf_write(checkpoint, options->output, &options->gguf, error);
     pf_checkpoint_free(checkpoint);
     return good;

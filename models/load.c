@@ -13,6 +13,7 @@
 struct pf_loaded_owned {
     pf_model model; /* points into the file, or into memory of the checkpoint */
     pf_tokenizer *tokenizer;
+    bool check_only; /* matrices are not made: the model cannot run */
 };
 
 static bool load_tokenizer(pf_loaded *loaded, pf_error *error) {
@@ -33,10 +34,11 @@ static bool load_model(pf_loaded *loaded, pf_error *error) {
     pf_layer *layers;
     if (pf_checkpoint_n_tensors(loaded->checkpoint) == 0)
         return pf_fail(error, "the file has no tensors; it may hold a vocabulary, but no model");
-    bool done = pf_binder_init(&binder, loaded->checkpoint, error) &&
-                pf_family_bind(&binder, &loaded->owned->model, &layers, error) &&
-                pf_attention_bind(&binder, &loaded->owned->model, layers, error) &&
-                pf_bind_nothing_left(&binder, error);
+    bool done = pf_binder_init(&binder, loaded->checkpoint, error);
+    binder.check_only = loaded->owned->check_only;
+    done = done && pf_family_bind(&binder, &loaded->owned->model, &layers, error) &&
+           pf_attention_bind(&binder, &loaded->owned->model, layers, error) &&
+           pf_bind_nothing_left(&binder, error);
     pf_binder_free(&binder);
     if (done) loaded->model = &loaded->owned->model;
     return done;
@@ -111,6 +113,21 @@ bool pf_loaded_open_tokenizer(const char *path, pf_loaded *loaded, pf_error *err
 
 bool pf_loaded_bind(pf_checkpoint *checkpoint, pf_loaded *loaded, pf_error *error) {
     return open_with(checkpoint, load_both, loaded, error);
+}
+
+bool pf_loaded_check(pf_checkpoint *checkpoint, pf_loaded_facts *facts, pf_error *error) {
+    pf_loaded loaded = {.checkpoint = checkpoint};
+    loaded.owned = pf_calloc(1, sizeof *loaded.owned, pf_checkpoint_path(checkpoint), error);
+    if (!loaded.owned) return false;
+    loaded.owned->check_only = true;
+    bool good = load_named(load_both, &loaded, error);
+    if (good)
+        *facts = (pf_loaded_facts){.parameters = pf_model_parameters(loaded.model),
+                                   .attention = loaded.model->attention.kind,
+                                   .has_tokenizer = loaded.tokenizer != NULL};
+    loaded.checkpoint = NULL; /* borrowed */
+    pf_loaded_close(&loaded);
+    return good;
 }
 
 /* ---- with every weight checked ---- */

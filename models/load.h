@@ -34,6 +34,17 @@ bool pf_loaded_read_tokenizer(pf_loaded *loaded, pf_error *error);
 bool pf_loaded_open_tokenizer(const char *path, pf_loaded *loaded, pf_error *error);
 /* Binds a checkpoint that you have opened. Takes ownership of it, also on failure. */
 bool pf_loaded_bind(pf_checkpoint *checkpoint, pf_loaded *loaded, pf_error *error);
+
+/* What a checkpoint would be once it is loaded. */
+typedef struct pf_loaded_facts {
+    uint64_t parameters;
+    pf_attention_kind attention;
+    bool has_tokenizer;
+} pf_loaded_facts;
+/* For a check before a checkpoint is written: binds it as pf_loaded_open does, makes no matrices,
+ * and lets go of it again. */
+bool pf_loaded_check(pf_checkpoint *checkpoint, pf_loaded_facts *facts, pf_error *error);
+
 void pf_loaded_close(pf_loaded *loaded); /* a zeroed one is allowed */
 
 /* Reads every weight once, as computing one token does; n_threads share the work. False if a weight

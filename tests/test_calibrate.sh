@@ -94,7 +94,7 @@ interrupt() { # "what" OPTIONS...
     local what=$1 pid
     shift
     mkdir "$tmp/there"
-    printf old >"$tmp/there/out.gguf"
+    printf 'GGUF: old' >"$tmp/there/out.gguf"
     set -m
     "$performer" calibrate $model -o "$tmp/there/out.gguf" -q "$@" >"$tmp/out" 2>"$tmp/err" &
     pid=$!
@@ -103,8 +103,8 @@ interrupt() { # "what" OPTIONS...
     await worked $pid "$work"
     kill -INT $pid 2>/dev/null
     wait $pid
-    equal "Ctrl-C in $what: exit 1, a sentence, no output" "1  old out.gguf" \
-        "$? $(cat "$tmp/out") $(head -c 3 "$tmp/there/out.gguf") $(ls "$tmp/there")"
+    equal "Ctrl-C in $what: exit 1, a sentence, no output" "1  GGUF: old out.gguf" \
+        "$? $(cat "$tmp/out") $(head -c 9 "$tmp/there/out.gguf") $(ls "$tmp/there")"
     equal "... one" "performer: interrupted; $tmp/there/out.gguf is not written" "$(cat "$tmp/err")"
     rm -r "$tmp/there"
 }

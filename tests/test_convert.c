@@ -309,6 +309,63 @@ static void a_file_can_be_converted_in_place(void **state) {
     pf_checkpoint_free(c);
 }
 
+static void what_was_written_is_told_without_opening_it(void **state) {
+    (void)state;
+    pf_error error = {""};
+    pf_convert_summary summary = {0};
+    pf_convert_options options = {.source = "tests/fixtures/families/llama.gguf",
+                                  .output = output,
+                                  .gguf = {.convert = true, .type = PF_F16},
+                                  .summary = &summary};
+    if (!pf_convert(&options, &error)) fail_msg("%s", error.message);
+    pf_loaded written;
+    if (!pf_loaded_open(output, &written, &error)) fail_msg("%s", error.message);
+    uint64_t bytes = 0;
+    size_t n = pf_checkpoint_n_tensors(written.checkpoint);
+    for (size_t i = 0; i < n; i++) bytes += pf_checkpoint_tensor(written.checkpoint, i)->bytes;
+    assert_int_equal(summary.n_tensors, n);
+    assert_int_equal(summary.tensor_bytes, bytes);
+    assert_int_equal(summary.facts.parameters, pf_model_parameters(written.model));
+    assert_int_equal(summary.facts.attention, written.model->attention.kind);
+    assert_true(summary.facts.has_tokenizer);
+    pf_loaded_close(&written);
+
+    /* What nobody could load is refused before anything is written. */
+    unlink(output);
+    pf_checkpoint *c = pf_checkpoint_new("made", &error);
+    const float value = 1;
+    const uint64_t shape[] = {1};
+    assert_true(pf_checkpoint_add_tensor(c, "alone", PF_F32, 1, shape, &value, 4, &error));
+    char odd[80];
+    snprintf(odd, sizeof odd, "%s.odd", output);
+    assert_true(pf_gguf_write(c, odd, &(pf_gguf_options){0}, &error));
+    pf_checkpoint_free(c);
+    options.source = odd;
+    assert_false(pf_convert(&options, &error));
+    ASSERT_SAYS(error, odd);
+    assert_int_not_equal(access(output, F_OK), 0);
+    unlink(odd);
+}
+
+static void a_folder_is_summarised_without_making_its_matrices(void **state) {
+    (void)state;
+    static const char *const folders[] = {"gpt2", "llama", "qwen2", "qwen3"};
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        pf_error error = {""};
+        char folder[64];
+        snprintf(folder, sizeof folder, "tests/fixtures/hf/%s", folders[i]);
+        pf_convert_summary summary = {0};
+        const pf_convert_options options = {
+            .source = folder, .output = output, .summary = &summary};
+        if (!pf_convert(&options, &error)) fail_msg("%s", error.message);
+        pf_loaded written;
+        if (!pf_loaded_open(output, &written, &error)) fail_msg("%s", error.message);
+        assert_int_equal(summary.facts.parameters, pf_model_parameters(written.model));
+        assert_int_equal(summary.facts.has_tokenizer, written.tokenizer != NULL);
+        pf_loaded_close(&written);
+    }
+}
+
 static void a_wrong_tokenizer_is_named_and_nothing_is_written(void **state) {
     (void)state;
     pf_error error = {""};
@@ -342,6 +399,8 @@ static void a_wrong_tokenizer_is_named_and_nothing_is_written(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(vocabularies_survive_the_keys),
+        cmocka_unit_test(what_was_written_is_told_without_opening_it),
+        cmocka_unit_test(a_folder_is_summarised_without_making_its_matrices),
         cmocka_unit_test(what_a_file_leaves_out_has_defaults),
         cmocka_unit_test(inconsistent_vocabularies_are_refused),
         cmocka_unit_test(real_vocabularies_are_read),

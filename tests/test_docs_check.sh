@@ -29,6 +29,19 @@ session "sh near" "echo 'x 1.051'" 'x 1.000'
 checked "near: others may not" 1 'printed: x 1.000'
 session "sh near" "echo 'y 1'" 'x 1'
 checked "near: words may not" 1 'printed: x 1'
+table=('attention  loss  state' 'softmax   2.24 1.1 MB' 'favor     2.60 9.0 kB')
+session sh "printf 'attention loss state\nsoftmax 9.1 2.0 MB\nfavor 1 8 kB\n'" "${table[@]}"
+checked "a table whose numbers are others" 0 '1 outputs compared'
+session sh "printf 'attention state loss\nsoftmax 9.1 2.0 MB\nfavor 1 8 kB\n'" "${table[@]}"
+checked "columns in another order" 1 'printed: attention  loss  state'
+session sh "printf 'attention loss state top\nsoftmax 9.1 2.0 MB 1\nfavor 1 8 kB 1\n'" "${table[@]}"
+checked "a column more" 1 'came:    attention loss state top'
+session sh "printf 'attention loss state\nfavor 1 8 kB\nsoftmax 9.1 2.0 MB\n'" "${table[@]}"
+checked "rows in another order" 1 'printed: softmax'
+session sh "printf '%s\n' 'a 1' 'a 2' 'a 3' end" 'a 7' ... 'a 9' end
+checked "after the last ... come the last lines" 0 '1 outputs compared'
+session "sh free" "echo a tale" "another tale"
+checked "a text that a model wrote is not compared" 0 '1 commands ran, 0 outputs compared'
 session "sh needs no/such/file" false
 checked "what needs a missing file is skipped" 0 '0 commands ran, 0 outputs compared, 1 skipped'
 printf '%s\n' '<!-- docs-check: exact -->' '```' "\$ echo a \\" "    b" 'a c' '```' | page

@@ -159,6 +159,133 @@ static void devices_are_written_directly(void **state) {
     assert_true(pf_writer_commit(writer, &error));
 }
 
+static void make_file(const char *path, const char *text, mode_t mode) {
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+    assert_int_equal(chmod(path, mode), 0);
+}
+
+static mode_t mode_of(const char *path) {
+    struct stat status;
+    assert_int_equal(stat(path, &status), 0);
+    return status.st_mode & 07777;
+}
+
+static void a_replaced_file_keeps_its_mode(void **state) {
+    (void)state;
+    pf_error error = {""};
+    const char *path = in_folder("mode");
+    make_file(path, "old", 0640);
+    pf_writer *writer = pf_writer_open(path, &error);
+    assert_non_null(writer);
+    assert_true(pf_writer_write(writer, "new", 3, &error));
+    assert_true(pf_writer_commit(writer, &error));
+    assert_int_equal(mode_of(path), 0640);
+    chmod(path, 0444);
+    assert_null(pf_writer_open(path, &error)); /* for root, too */
+    ASSERT_SAYS(error, path);
+    assert_false(pf_writer_can_open(path, &error));
+    unlink(path);
+    mode_t mask = umask(027);
+    writer = pf_writer_open(path, &error);
+    umask(mask);
+    assert_non_null(writer);
+    assert_true(pf_writer_commit(writer, &error));
+    assert_int_equal(mode_of(path), 0640);
+    unlink(path);
+}
+
+static void trying_leaves_nothing_behind(void **state) {
+    (void)state;
+    pf_error error = {""};
+    const char *path = in_folder("tried");
+    assert_true(pf_writer_can_open(path, &error));
+    assert_int_not_equal(access(path, F_OK), 0);
+    make_file(path, "old", 0600);
+    assert_true(pf_writer_can_open(path, &error));
+    pf_file file;
+    assert_true(pf_file_open(path, &file, &error));
+    assert_memory_equal(file.bytes.data, "old", 3);
+    pf_file_close(&file);
+    unlink(path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_true(pf_writer_can_open(path, &error)); /* must not wait for a reader */
+    unlink(path);
+    assert_false(pf_writer_can_open("/nowhere/x", &error));
+    ASSERT_SAYS(error, "/nowhere/x");
+    assert_null(strstr(error.message, ".tmp"));
+    assert_false(pf_writer_can_open("", &error));
+}
+
+static void a_name_left_by_a_killed_process_is_no_obstacle(void **state) {
+    (void)state;
+    pf_error error = {""};
+    char stale[160];
+    const char *path = in_folder("e");
+    snprintf(stale, sizeof stale, "%s.%ld.tmp", path, (long)getpid());
+    make_file(stale, "half", 0600);
+    pf_writer *writer = pf_writer_open(path, &error);
+    assert_non_null(writer);
+    assert_true(pf_writer_commit(writer, &error));
+    assert_int_equal(access(path, F_OK), 0);
+    assert_int_equal(access(stale, F_OK), 0); /* it is not ours */
+    unlink(stale);
+    unlink(path);
+}
+
+static void the_same_file_has_many_names(void **state) {
+    (void)state;
+    char a[128], b[128];
+    snprintf(a, sizeof a, "%s", in_folder("same"));
+    make_file(a, "x", 0600);
+    snprintf(b, sizeof b, "%s/./same", folder);
+    assert_true(pf_file_is_same(a, b));
+    snprintf(b, sizeof b, "%s", in_folder("link"));
+    assert_int_equal(symlink("same", b), 0);
+    assert_true(pf_file_is_same(a, b));
+    unlink(b);
+    assert_int_equal(link(a, b), 0);
+    assert_true(pf_file_is_same(a, b));
+    unlink(b);
+    assert_false(pf_file_is_same(a, b)); /* the second is not there */
+    make_file(b, "x", 0600);
+    assert_false(pf_file_is_same(a, b));
+    unlink(b);
+    unlink(a);
+    snprintf(b, sizeof b, "%s/../%s/same", folder, strrchr(folder, '/') + 1);
+    assert_true(pf_file_is_same(a, b)); /* neither is there */
+    assert_false(pf_file_is_same(a, "same"));
+    assert_false(pf_file_is_same("/nowhere/a", "/nowhere/a"));
+}
+
+static void standard_output_is_written_as_it_is(void **state) {
+    (void)state;
+    pf_error error = {""};
+    const char *path = in_folder("stdout");
+    make_file(path, "", 0600);
+    fflush(stdout);
+    int kept = dup(STDOUT_FILENO);
+    FILE *redirected = fopen(path, "r+b");
+    assert_non_null(redirected);
+    dup2(fileno(redirected), STDOUT_FILENO);
+    pf_writer *writer = pf_writer_open("/dev/stdout", &error);
+    bool good = writer && write(STDOUT_FILENO, "a", 1) == 1 &&
+                pf_writer_write(writer, "b", 1, &error) && pf_writer_commit(writer, &error) &&
+                write(STDOUT_FILENO, "c", 1) == 1;
+    dup2(kept, STDOUT_FILENO);
+    close(kept);
+    fclose(redirected);
+    assert_true(good);
+    pf_file file;
+    assert_true(pf_file_open(path, &file, &error));
+    assert_int_equal(file.bytes.size, 3);
+    assert_memory_equal(file.bytes.data, "abc", 3);
+    pf_file_close(&file);
+    unlink(path);
+}
+
 static void wrong_paths_are_named(void **state) {
     (void)state;
     pf_error error = {""};
@@ -197,7 +324,7 @@ static void failing_allocations_leave_nothing_behind(void **state) {
     (void)state;
     pf_error error = {""};
     const char *path = in_folder("d");
-    for (long n = 1; n <= 3; n++) {
+    for (long n = 1; n <= 4; n++) {
         pf_memory_fail_after(n);
         assert_null(pf_writer_open(path, &error));
     }
@@ -216,6 +343,11 @@ int main(void) {
         cmocka_unit_test(a_signal_handler_can_remove_temporaries),
         cmocka_unit_test(a_full_disk_is_reported),
         cmocka_unit_test(devices_are_written_directly),
+        cmocka_unit_test(a_replaced_file_keeps_its_mode),
+        cmocka_unit_test(trying_leaves_nothing_behind),
+        cmocka_unit_test(a_name_left_by_a_killed_process_is_no_obstacle),
+        cmocka_unit_test(the_same_file_has_many_names),
+        cmocka_unit_test(standard_output_is_written_as_it_is),
         cmocka_unit_test(wrong_paths_are_named),
         cmocka_unit_test(an_empty_file_has_no_bytes),
         cmocka_unit_test(failing_allocations_leave_nothing_behind),

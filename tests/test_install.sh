@@ -61,3 +61,14 @@ if command -v groff >/dev/null; then
     equal "the manuals have no errors" "" \
         "$(groff -man -ww -z "$man/man1/performer.1" "$man/man3/libperformer.3" 2>&1)"
 fi
+
+# uninstall removes all of that and nothing else
+echo mine >"$root$prefix/share/performer/mine"
+echo mine >"$root$prefix/bin/mine"
+check "make uninstall" make -s uninstall DESTDIR="$root" PREFIX=$prefix
+equal "... leaves what is not performer's" "./bin/mine ./share/performer/mine" \
+    "$(cd "$root$prefix" && find . ! -type d | LC_ALL=C sort | xargs)"
+rm "$root$prefix/share/performer/mine"
+check "... a second time is no error" make -s uninstall DESTDIR="$root" PREFIX=$prefix
+equal "... and leaves no folder with its name" "" \
+    "$(find "$root$prefix/" -mindepth 1 -name "performer*")"

@@ -350,6 +350,35 @@ static void test_vocabulary_only(void **state) {
     pf_loaded_close(&loaded);
 }
 
+static bool never_made(const void *context, const pf_tensor *tensor, void *out, pf_error *error) {
+    (void)context;
+    (void)out;
+    return pf_fail(error, "%s is made", tensor->name);
+}
+
+/* A check before a file is written needs no matrix, not even to see that the logits are not tied to
+ * the embedding. */
+static void test_a_check_makes_no_matrices(void **state) {
+    (void)state;
+    pf_error error = {""};
+    pf_loaded_facts facts;
+    pf_checkpoint *c = tiny((damage){.without = "token_embd.weight"});
+    const uint64_t shape[] = {C, V};
+    const char *const names[] = {"token_embd.weight", "output.weight"};
+    assert_false(pf_loaded_check(c, &facts, &error));
+    for (int i = 0; i < 2; i++)
+        assert_true(pf_checkpoint_add_made_tensor(c, names[i], PF_F32, 2, shape,
+                                                  C * V * sizeof(float), never_made, NULL, &error));
+    if (!pf_loaded_check(c, &facts, &error)) fail_msg("%s", error.message);
+    pf_loaded loaded;
+    assert_binds(whole(), &loaded);
+    assert_int_equal(facts.parameters, pf_model_parameters(loaded.model) + C * V);
+    assert_int_equal(facts.attention, PF_ATTENTION_SOFTMAX);
+    assert_false(facts.has_tokenizer);
+    pf_loaded_close(&loaded);
+    pf_checkpoint_free(c);
+}
+
 static void test_missing_file(void **state) {
     (void)state;
     pf_error error = {""};
@@ -375,6 +404,7 @@ int main(void) {
         cmocka_unit_test(test_soft_caps),
         cmocka_unit_test(test_tokenizer_larger_than_the_embedding),
         cmocka_unit_test(test_vocabulary_only),
+        cmocka_unit_test(test_a_check_makes_no_matrices),
         cmocka_unit_test(test_missing_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

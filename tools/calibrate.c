@@ -83,20 +83,19 @@ static bool calibrate(calibrate_run *c, pf_error *error) {
     return c->calibration != NULL;
 }
 
+/* Binds what is to be written the way its users will, and writes it. */
 static bool write_result(calibrate_run *c, pf_error *error) {
     const char *path = c->parsed->values[FLAG_OUTPUT].text;
     pf_gguf_options as_it_is = {0};
+    pf_loaded result = {0};
     pf_checkpoint *checkpoint =
         pf_calibration_to_checkpoint(c->calibration, c->loaded.model, c->loaded.checkpoint, error);
-    bool good = checkpoint && pf_gguf_write(checkpoint, path, &as_it_is, error);
-    pf_checkpoint_free(checkpoint);
-    pf_loaded written = {0};
-    if (!good || strncmp(path, "/dev/", 5) == 0) return good;
-    if (!pf_loaded_open(path, &written, error)) return false; /* the way its users will */
-    pf_session_options session = pf_session_options_default(written.model);
-    c->state_bytes = pf_state_bytes(written.model, &session);
-    pf_loaded_close(&written);
-    return true;
+    if (!pf_loaded_bind(checkpoint, &result, error)) return false;
+    pf_session_options session = pf_session_options_default(result.model);
+    c->state_bytes = pf_state_bytes(result.model, &session);
+    bool good = pf_gguf_write(result.checkpoint, path, &as_it_is, error);
+    pf_loaded_close(&result);
+    return good;
 }
 
 /* ---- report ---- */

@@ -4,6 +4,8 @@
 #include "given_texts.h"
 #include "memory.h"
 #include "open_model.h"
+#include "recall_print.h"
+#include "recall_setup.h"
 #include "report.h"
 #include "scaling.h"
 #include "session_flags.h"
@@ -20,6 +22,8 @@ typedef struct compare_run {
     compare_names names;
     char text_name[256];
     comparison c;
+    recall_setup setup;
+    recall recall;
 } compare_run;
 
 /* Without --against: the checkpoint's own features, more of them, windows for scale, the plain mean
@@ -37,6 +41,7 @@ enum {
     MEASURED_TOKENS = 256, /* of the text, to measure the error by number of features */
     REPORT_SECONDS = 20,   /* for the report's scaling measurements */
     WHOLE_PROMPT = 96,     /* a text of up to this many tokens is continued whole */
+    RECALL_TOKENS = 1024,  /* of the text, to compare beside --recall */
 };
 
 /* The plain mean, computed by the code that runs every other setting: the epsilon is so large that
@@ -105,7 +110,8 @@ static bool make_rows(compare_run *run, pf_error *error) {
     c->n = 1;
     for (size_t i = 0; i < n; i++)
         if (!set_row(run, given[i], &c->rows[c->n++], error)) return false;
-    for (int i = 0; n == 0 && i < N_DEFAULTS; i++) {
+    int defaults = run->parsed->given[FLAG_RECALL] ? 1 : N_DEFAULTS;
+    for (int i = 0; n == 0 && i < defaults; i++) {
         if (!set_row(run, default_settings[i], &c->rows[c->n], error)) return false;
         if (default_fits(run, i, &c->rows[c->n])) c->n++;
     }
@@ -132,6 +138,22 @@ static bool measure_texts(compare_run *run, pf_error *error) {
     return true;
 }
 
+/* Takes what the recall texts are made from, and leaves RECALL_TOKENS to compare. */
+static bool set_up_recall(compare_run *run, bool *cut, pf_error *error) {
+    const input_texts *given = text_sources(run->parsed) ? &run->texts : NULL;
+    if (!recall_setup_make(run->parsed, &run->loaded, given, &run->setup, error)) return false;
+    size_t left = RECALL_TOKENS;
+    for (size_t i = 0; i < run->texts.count; i++) {
+        pf_tokens *text = &run->texts.texts[i];
+        if (text->count > left) {
+            text->count = left;
+            *cut = true;
+        }
+        left -= text->count;
+    }
+    return true;
+}
+
 static bool read_texts(compare_run *run, pf_error *error) {
     const options *parsed = run->parsed;
     const char *name = parsed->given[FLAG_TOKENS_FILE] ? parsed->values[FLAG_TOKENS_FILE].text
@@ -144,7 +166,10 @@ static bool read_texts(compare_run *run, pf_error *error) {
     } else {
         good = read_given_texts(parsed, &run->loaded, &run->texts, error);
     }
-    snprintf(run->text_name, sizeof run->text_name, "%s", name);
+    bool cut = false;
+    if (good && parsed->given[FLAG_RECALL]) good = set_up_recall(run, &cut, error);
+    snprintf(run->text_name, sizeof run->text_name, "%s%.200s", cut ? "the beginning of " : "",
+             name);
     run->names.model = parsed->model;
     run->names.text = run->text_name;
     return good && measure_texts(run, error);
@@ -153,6 +178,26 @@ static bool read_texts(compare_run *run, pf_error *error) {
 static void show_progress(void *context, size_t done) {
     const compare_run *run = context;
     progress(run->parsed, "%zu of %zu tokens", done, run->names.n_tokens * run->c.n);
+}
+
+static void show_recall(void *context, const char *setting, const char *task, size_t done,
+                        size_t all) {
+    const compare_run *run = context;
+    progress(run->parsed, "recall under %s: %s, text %zu of %zu", setting, task, done + 1, all);
+}
+
+static bool measure_recall(compare_run *run, pf_error *error) {
+    recall *r = &run->recall;
+    *r = (recall){.model = run->loaded.model,
+                  .rows = run->c.rows,
+                  .n_rows = run->c.n,
+                  .source = run->setup.source,
+                  .distances = run->setup.distances,
+                  .n_distances = run->setup.n_distances,
+                  .most_tokens = run->setup.most_tokens,
+                  .tell = show_recall,
+                  .context = run};
+    return recall_run(r, error);
 }
 
 static bool compare(compare_run *run, pf_error *error) {
@@ -166,7 +211,8 @@ static bool compare(compare_run *run, pf_error *error) {
     c->tell = show_progress;
     c->context = run;
     terminal_catch_interrupt();
-    bool good = comparison_run(c, error);
+    bool good = comparison_run(c, error) &&
+                (!run->parsed->given[FLAG_RECALL] || measure_recall(run, error));
     progress(run->parsed, "%s", "");
     return good;
 }
@@ -258,6 +304,7 @@ static bool write_report(compare_run *run, pf_error *error) {
     qkv_rows drawn = {0}, measured = {0};
     feature_error errors;
     report r = {.c = c, .names = &run->names, .shown = row_to_show(c)};
+    if (run->recall.scores) r.recall = &run->recall;
     size_t heads = (size_t)c->model->n_layers * c->model->n_heads,
            drawn_tokens = heads > 128 ? 48 : 64;
     const pf_tokens *text = &run->texts.texts[0];
@@ -285,12 +332,21 @@ static bool write_report(compare_run *run, pf_error *error) {
 }
 
 static void print(const compare_run *run, output *out) {
-    if (run->parsed->given[FLAG_JSON])
-        output_json(out, compare_json(&run->c, &run->names));
-    else if (run->parsed->given[FLAG_CSV])
+    const recall *r = run->recall.scores ? &run->recall : NULL;
+    if (run->parsed->given[FLAG_JSON]) {
+        json_t *json = compare_json(&run->c, &run->names);
+        if (json && r && !recall_add_json(r, json)) {
+            json_decref(json);
+            json = NULL;
+        }
+        output_json(out, json);
+    } else if (run->parsed->given[FLAG_CSV]) {
         compare_print_csv(&run->c, out);
-    else
+        if (r) recall_print_csv(r, out);
+    } else {
         compare_print_table(&run->c, &run->names, out);
+        if (r) recall_print_table(r, out);
+    }
 }
 
 /* A bad setting is a usage error, reported before anything is loaded. */
@@ -311,7 +367,11 @@ static bool settings_are_sound(const options *parsed) {
 
 static int run_compare(const options *parsed) {
     if (!settings_are_sound(parsed)) return EXIT_USAGE;
-    if (text_sources(parsed) > 0 && !one_text_is_named(parsed, "compare")) return EXIT_USAGE;
+    bool named = text_sources(parsed) > 0 || parsed->given[FLAG_SPLIT];
+    if (named && !one_text_is_named(parsed, "compare")) return EXIT_USAGE;
+    if (parsed->given[FLAG_SCALING] && parsed->given[FLAG_RECALL])
+        return complain_usage("compare", "--scaling reads no text, so it cannot go with --recall; "
+                                         "give one of them");
     compare_run run = {.parsed = parsed};
     output out = {0};
     pf_error error = {0};
@@ -324,6 +384,8 @@ static int run_compare(const options *parsed) {
         if (good && parsed->given[FLAG_HTML]) good = write_report(&run, &error);
     }
     int status = good ? output_finish(&out) : complain(&error);
+    recall_free(&run.recall);
+    recall_setup_free(&run.setup);
     comparison_free(&run.c);
     pf_free(run.c.rows);
     input_texts_free(&run.texts);
@@ -348,8 +410,12 @@ const command command_compare = {
         "Without --against it compares Performer attention as the checkpoint has it, with 256 "
         "features, and with a window; the window alone; `mean`, which gives every token the same "
         "weight; and the other feature maps. Unless you give --context, softmax gets exactly the "
-        "context that the text needs, even beyond the trained one if positions are rotary.",
+        "context that the text needs, even beyond the trained one if positions are rotary.\n\n"
+        "--recall also measures how far back each setting remembers: perplexity does not show it. "
+        "By default it measures the checkpoint's own Performer attention. The recall radius is the "
+        "largest distance up to which a setting keeps at least 90 % of what softmax has.",
     .examples = "performer compare models/weights/tales-softmax.gguf\n"
+                "performer compare calibrated.gguf --file book.txt --recall 128,512\n"
                 "performer compare models/weights/tales-favor.gguf --html report.html\n"
                 "performer compare models/weights/tales-favor.gguf --scaling\n"
                 "performer compare model.gguf -p \"Once upon a time\" --against "

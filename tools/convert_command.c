@@ -33,7 +33,7 @@ static pf_attention_options recorded_attention(const options *parsed) {
     return attention;
 }
 
-static bool convert(const options *parsed, pf_error *error) {
+static bool convert(const options *parsed, pf_convert_summary *summary, pf_error *error) {
     pf_attention_options attention;
     pf_convert_options settings = {
         .source = parsed->model,
@@ -41,6 +41,7 @@ static bool convert(const options *parsed, pf_error *error) {
         .tokenizer = parsed->values[FLAG_TOKENIZER].text,
         .output = parsed->values[FLAG_OUTPUT].text,
         .gguf = {.progress = show_progress, .context = (void *)parsed},
+        .summary = summary,
     };
     if (parsed->given[FLAG_CONVERT_TYPE]) {
         settings.gguf.convert = true;
@@ -53,42 +54,34 @@ static bool convert(const options *parsed, pf_error *error) {
     return pf_convert(&settings, error);
 }
 
-/* Opens the new file the way its users will. */
-static bool check_result(const options *parsed, output *out, pf_error *error) {
+static void report(const options *parsed, const pf_convert_summary *s, output *out) {
     const char *path = parsed->values[FLAG_OUTPUT].text;
-    pf_loaded written = {0};
-    if (!pf_loaded_open(path, &written, error)) return false;
-    uint64_t bytes = 0, parameters = pf_model_parameters(written.model);
-    size_t n = pf_checkpoint_n_tensors(written.checkpoint);
-    for (size_t i = 0; i < n; i++) bytes += pf_checkpoint_tensor(written.checkpoint, i)->bytes;
-    const char *attention = pf_attention_name(written.model->attention.kind);
+    const char *attention = pf_attention_name(s->facts.attention);
     char size[16];
     if (parsed->given[FLAG_JSON])
         output_json(out,
                     json_pack("{s:o, s:I, s:I, s:I, s:s, s:b}", "output",
-                              json_text(path, strlen(path)), "parameters", (json_int_t)parameters,
-                              "tensors", (json_int_t)n, "tensor_bytes", (json_int_t)bytes,
-                              "attention", attention, "tokenizer", written.tokenizer != NULL));
+                              json_text(path, strlen(path)), "parameters",
+                              (json_int_t)s->facts.parameters, "tensors", (json_int_t)s->n_tensors,
+                              "tensor_bytes", (json_int_t)s->tensor_bytes, "attention", attention,
+                              "tokenizer", s->facts.has_tokenizer));
     else
-        note(parsed, "%s: %zu tensors, %llu parameters, %s, %s attention, %s", path, n,
-             (unsigned long long)parameters, human_bytes(bytes, size), attention,
-             written.tokenizer ? "with its tokenizer" : "without a tokenizer");
-    pf_loaded_close(&written);
-    return true;
+        note(parsed, "%s: %zu tensors, %llu parameters, %s, %s attention, %s", path, s->n_tensors,
+             (unsigned long long)s->facts.parameters, human_bytes(s->tensor_bytes, size), attention,
+             s->facts.has_tokenizer ? "with its tokenizer" : "without a tokenizer");
 }
-
-static bool is_regular_name(const char *path) { return strncmp(path, "/dev/", 5) != 0; }
 
 static int run(const options *parsed) {
     if (!parsed->given[FLAG_OUTPUT])
         return complain_usage("convert", "no output is given; add -o FILE.gguf");
     output out = {0};
     pf_error error = {0};
-    bool good = convert(parsed, &error);
+    pf_convert_summary summary;
+    bool good = convert(parsed, &summary, &error);
     progress(parsed, "%s", "");
-    if (good && is_regular_name(parsed->values[FLAG_OUTPUT].text))
-        good = check_result(parsed, &out, &error);
-    return good ? output_finish(&out) : complain(&error);
+    if (!good) return complain(&error);
+    report(parsed, &summary, &out);
+    return output_finish(&out);
 }
 
 const command command_convert = {

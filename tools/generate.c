@@ -281,11 +281,8 @@ static void print_json(generation *g) {
 }
 
 static void print_statistics_line(const generation *g) {
-    json_t *json = statistics(g);
     fflush(stdout);
-    if (json) json_dumpf(json, stderr, JSON_COMPACT);
-    fputc('\n', stderr);
-    json_decref(json);
+    note_json(statistics(g));
 }
 
 static bool generate(generation *g, pf_error *error) {

@@ -1,5 +1,6 @@
 /* floor 5.9 - main: finds the command, checks its options, runs it. */
 #include "help.h"
+#include "outputs.h"
 #include "terminal.h"
 
 #include <stdio.h>
@@ -66,6 +67,7 @@ int main(int argc, char **argv) {
     if (!parsed.model && !parsed.given[FLAG_SHAPE])
         return complain_usage(chosen->name, "no model is given; usage: performer %s %s",
                               chosen->name, chosen->usage);
+    if (!outputs_check(&parsed, &error)) return complain(&error);
     if (parsed.model) terminal_reading(parsed.model);
     return chosen->run(&parsed);
 }

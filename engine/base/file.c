@@ -68,11 +68,39 @@ void pf_file_close(pf_file *file) {
     *file = (pf_file){0};
 }
 
+/* ---- which file ---- */
+
+static bool is_same(const struct stat *a, const struct stat *b) {
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* The folder of a path: its status, and the name in it. */
+static bool folder_of(const char *path, struct stat *folder, const char **name) {
+    char text[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    size_t length = slash ? (size_t)(slash - path) + 1 : 0;
+    *name = path + length;
+    if (length >= sizeof text) return false;
+    memcpy(text, path, length);
+    text[length] = '\0';
+    return stat(length ? text : ".", folder) == 0;
+}
+
+bool pf_file_is_same(const char *a, const char *b) {
+    struct stat x, y;
+    bool x_exists = stat(a, &x) == 0, y_exists = stat(b, &y) == 0;
+    if (x_exists || y_exists) return x_exists && y_exists && is_same(&x, &y);
+    const char *x_name, *y_name;
+    return folder_of(a, &x, &x_name) && folder_of(b, &y, &y_name) && is_same(&x, &y) &&
+           strcmp(x_name, y_name) == 0;
+}
+
 /* ---- writing ---- */
 
 struct pf_writer {
     FILE *stream;
-    char *path;      /* the file that commit creates */
+    char *name;      /* the path as it was given, for messages */
+    char *path;      /* the file that commit creates: links followed */
     char *temporary; /* the file being written; NULL: path itself is written directly */
     int slot;        /* in `temporaries`, or -1 */
     uint64_t offset;
@@ -115,6 +143,7 @@ void pf_writer_remove_all_temporaries(void) {
 static void writer_free(pf_writer *writer) {
     pf_free(writer->temporary);
     pf_free(writer->path);
+    pf_free(writer->name);
     pf_free(writer);
 }
 
@@ -127,56 +156,159 @@ static char *resolve(const char *path, pf_error *error) {
     return copy;
 }
 
-static int open_temporary(pf_writer *writer, pf_error *error) {
-    size_t room = strlen(writer->path) + 32;
-    writer->temporary = pf_calloc(room, 1, "a file name", error);
-    if (!writer->temporary) return -1;
-    snprintf(writer->temporary, room, "%s.%ld.tmp", writer->path, (long)getpid());
-    writer->slot = slot_take(writer->temporary);
-    int fd = open(writer->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd < 0) {
-        pf_fail(error, "cannot create %s: %s", writer->temporary, strerror(errno));
-        slot_release(writer->slot);
+/* Standard output or standard error, if one of them goes to this file; else -1. */
+static int standard_stream(const struct stat *status) {
+    static const int streams[] = {STDOUT_FILENO, STDERR_FILENO};
+    struct stat stream;
+    for (size_t i = 0; i < sizeof streams / sizeof *streams; i++)
+        if (fstat(streams[i], &stream) == 0 && is_same(status, &stream)) return streams[i];
+    return -1;
+}
+
+/* What is at a path that is to be written. */
+typedef struct target {
+    bool exists;
+    bool direct; /* not a regular file, or a standard stream: written as it is */
+    int stream;  /* the standard stream that goes there, or -1 */
+    struct stat status;
+} target;
+
+static bool fail_target(const char *path, const char *why, pf_error *error) {
+    return pf_fail(error, "cannot write %.300s: %s", path, why);
+}
+
+/* False if the path names nothing that may be written. */
+static bool look_at(const char *path, target *at, pf_error *error) {
+    *at = (target){.stream = -1};
+    if (!*path) return pf_fail(error, "cannot write a file without a name; name one");
+    at->exists = stat(path, &at->status) == 0;
+    if (!at->exists) {
+        struct stat link;
+        if (errno != ENOENT) return fail_target(path, strerror(errno), error);
+        if (lstat(path, &link) != 0) return true;
+        return fail_target(path, "it is a link to a file that is not there; remove the link",
+                           error);
     }
+    if (S_ISDIR(at->status.st_mode))
+        return fail_target(path, "it is a directory; name a file in it", error);
+    if (S_ISSOCK(at->status.st_mode)) return fail_target(path, "it is a socket", error);
+    at->stream = standard_stream(&at->status);
+    at->direct = !S_ISREG(at->status.st_mode) || at->stream >= 0;
+    if (at->stream >= 0) return true;
+    if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) != 0)
+        return fail_target(path, strerror(errno), error);
+    /* Root may write everything, but who took away all rights to write meant it. */
+    if (S_ISREG(at->status.st_mode) && !(at->status.st_mode & (S_IWUSR | S_IWGRP | S_IWOTH)))
+        return fail_target(path, "it is read-only; make it writable, or name another file", error);
+    return true;
+}
+
+/* Creates the temporary file; -1 with errno. Its name is new: an earlier process with the same
+ * number may have been killed. A name that would be too long takes the place of the last bytes. */
+static int create_temporary(pf_writer *writer) {
+    enum { TRIES = 100, ROOM = 48 };
+    size_t length = strlen(writer->path);
+    for (int i = 0, cut = 0; i < TRIES; i++) {
+        char again[16] = "";
+        if (i) snprintf(again, sizeof again, ".%d", i);
+        snprintf(writer->temporary, length + ROOM, "%.*s.%ld%s.tmp", (int)length - cut,
+                 writer->path, (long)getpid(), again);
+        writer->slot = slot_take(writer->temporary);
+        int fd = open(writer->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd >= 0) return fd;
+        int reason = errno;
+        slot_release(writer->slot);
+        writer->slot = -1;
+        const char *slash = strrchr(writer->path, '/');
+        size_t folder = slash ? (size_t)(slash - writer->path) + 1 : 0;
+        bool shorten = reason == ENAMETOOLONG && !cut && length - folder > 2 * ROOM;
+        if (shorten) cut = ROOM;
+        errno = reason;
+        if (reason != EEXIST && !shorten) return -1;
+    }
+    return -1;
+}
+
+/* Gives the new file the mode and the owner of the one that it will replace, before anything is in
+ * it. */
+static bool take_over(int fd, const target *at, const char *path, pf_error *error) {
+    struct stat made;
+    if (fstat(fd, &made) != 0) return fail_target(path, strerror(errno), error);
+    bool same_owner = made.st_uid == at->status.st_uid && made.st_gid == at->status.st_gid;
+    if (!same_owner && fchown(fd, at->status.st_uid, at->status.st_gid) != 0)
+        return fail_target(path,
+                           "it belongs to somebody else, and what replaces it would not; remove "
+                           "it first, or name another file",
+                           error);
+    mode_t mode = at->status.st_mode & 07777;
+    if ((made.st_mode & 07777) != mode && fchmod(fd, mode) != 0)
+        return fail_target(path, strerror(errno), error);
+    return true;
+}
+
+static void drop_temporary(pf_writer *writer) {
+    if (writer->temporary) unlink(writer->temporary);
+    slot_release(writer->slot);
+}
+
+static int open_temporary(pf_writer *writer, const target *at, pf_error *error) {
+    writer->temporary = pf_calloc(strlen(writer->path) + 48, 1, "a file name", error);
+    if (!writer->temporary) return -1;
+    int fd = create_temporary(writer);
+    if (fd < 0) {
+        pf_fail(error, "cannot %s %.300s: %s%s", at->exists ? "replace" : "create", writer->name,
+                at->exists ? "no file can be created beside it: " : "", strerror(errno));
+        return -1;
+    }
+    if (!at->exists || take_over(fd, at, writer->name, error)) return fd;
+    close(fd);
+    drop_temporary(writer);
+    return -1;
+}
+
+static int open_direct(const char *path, const target *at, pf_error *error) {
+    int fd =
+        at->stream >= 0 ? fcntl(at->stream, F_DUPFD_CLOEXEC, 0) : open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0) fail_target(path, strerror(errno), error);
     return fd;
 }
 
-pf_writer *pf_writer_open(const char *path, pf_error *error) {
+static pf_writer *open_target(const char *path, const target *at, pf_error *error) {
     pf_writer *writer = pf_calloc(1, sizeof *writer, "a file writer", error);
     if (!writer) return NULL;
     writer->slot = -1;
-    writer->path = resolve(path, error);
+    writer->name = pf_strndup(path, strlen(path), error);
+    writer->path = writer->name ? resolve(path, error) : NULL;
     if (!writer->path) goto fail;
-
-    struct stat status;
-    bool exists = stat(path, &status) == 0;
-    if (exists && S_ISDIR(status.st_mode)) {
-        pf_fail(error, "cannot write %s: it is a directory; name a file in it", path);
-        goto fail;
-    }
-    bool direct = exists && !S_ISREG(status.st_mode);
-    int fd = direct ? open(path, O_WRONLY | O_CLOEXEC) : open_temporary(writer, error);
-    if (fd < 0) {
-        if (direct) pf_fail(error, "cannot write %s: %s", path, strerror(errno));
-        goto fail;
-    }
+    int fd = at->direct ? open_direct(path, at, error) : open_temporary(writer, at, error);
+    if (fd < 0) goto fail;
     writer->stream = fdopen(fd, "wb");
-    if (!writer->stream) {
-        pf_fail(error, "cannot write %s: %s", path, strerror(errno));
-        close(fd);
-        if (!direct) unlink(writer->temporary);
-        slot_release(writer->slot);
-        goto fail;
-    }
-    return writer;
+    if (writer->stream) return writer;
+    fail_target(path, strerror(errno), error);
+    close(fd);
+    drop_temporary(writer);
 
 fail:
     writer_free(writer);
     return NULL;
 }
 
+pf_writer *pf_writer_open(const char *path, pf_error *error) {
+    target at;
+    return look_at(path, &at, error) ? open_target(path, &at, error) : NULL;
+}
+
+bool pf_writer_can_open(const char *path, pf_error *error) {
+    target at;
+    if (!look_at(path, &at, error)) return false;
+    if (at.direct) return true;
+    pf_writer *writer = open_target(path, &at, error);
+    pf_writer_abort(writer);
+    return writer != NULL;
+}
+
 static bool fail_write(const pf_writer *writer, pf_error *error) {
-    return pf_fail(error, "cannot write %s: %s", writer->path, strerror(errno));
+    return fail_target(writer->name, strerror(errno), error);
 }
 
 bool pf_writer_write(pf_writer *writer, const void *bytes, size_t size, pf_error *error) {
@@ -192,7 +324,7 @@ bool pf_writer_patch(pf_writer *writer, uint64_t offset, const void *bytes, size
                      pf_error *error) {
     if (offset > writer->offset || size > writer->offset - offset)
         return pf_fail(error, "cannot patch %s at byte %llu: only %llu bytes are written",
-                       writer->path, (unsigned long long)offset,
+                       writer->name, (unsigned long long)offset,
                        (unsigned long long)writer->offset);
     if (fseeko(writer->stream, (off_t)offset, SEEK_SET) != 0 ||
         (size > 0 && fwrite(bytes, 1, size, writer->stream) != size) ||
@@ -224,7 +356,6 @@ bool pf_writer_commit(pf_writer *writer, pf_error *error) {
 void pf_writer_abort(pf_writer *writer) {
     if (!writer) return;
     fclose(writer->stream);
-    if (writer->temporary) unlink(writer->temporary);
-    slot_release(writer->slot);
+    drop_temporary(writer);
     writer_free(writer);
 }

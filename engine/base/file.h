@@ -28,12 +28,23 @@ typedef struct pf_file {
 bool pf_file_open(const char *path, pf_file *file, pf_error *error);
 void pf_file_close(pf_file *file); /* a zeroed pf_file is allowed */
 
+/* True if both paths lead to the same file: by device and inode, so through links of either kind.
+ * Paths at which there is nothing are the same if they have the same name in the same folder. */
+bool pf_file_is_same(const char *a, const char *b);
+
 /* Writes a file that appears complete or not at all: the bytes go to "<path>.<pid>.tmp" in the
- * same directory; commit flushes, syncs and renames it; abort (or a failed commit) removes it. A
- * path that exists but is not a regular file (/dev/stdout, /dev/null, a pipe) is written
- * directly. */
+ * same directory; commit flushes, syncs and renames it; abort (or a failed commit) removes it.
+ * Links are followed. A file that exists keeps its mode and its owner; one that the user may not
+ * write, or that nobody may, is refused. A new one has the mode 0666 less the umask. A path that
+ * exists but is not a regular file (/dev/null, a pipe) is written directly, and so is the file
+ * that standard output or standard error goes to (/dev/stdout). Messages name `path` as it is
+ * given. */
 typedef struct pf_writer pf_writer;
 pf_writer *pf_writer_open(const char *path, pf_error *error);
+/* For before a long computation: false, with its message, if pf_writer_open would fail now. Leaves
+ * nothing behind, and does not open pipes and devices: opening can wait, and closing ends what the
+ * other side reads. */
+bool pf_writer_can_open(const char *path, pf_error *error);
 bool pf_writer_write(pf_writer *writer, const void *bytes, size_t size, pf_error *error);
 uint64_t pf_writer_offset(const pf_writer *writer); /* bytes written so far */
 /* Overwrites bytes already written, such as a header whose sizes are known only at the end. */

@@ -53,7 +53,8 @@ static double sliding_bytes(const pf_calibration_run *r) {
 
 static size_t exact_heads(const pf_calibration_run *r) {
     size_t n = 0;
-    for (size_t i = 0; i < pf_calibration_heads(r); i++) n += r->long_window[i] == PF_WINDOW_ALL;
+    for (size_t i = 0; r->long_window && i < pf_calibration_heads(r); i++)
+        n += r->long_window[i] == PF_WINDOW_ALL;
     return n;
 }
 

@@ -81,7 +81,8 @@ bool pf_bind_matrix(pf_binder *binder, const char *name, size_t rows, size_t col
     if (!tensor) return false;
     if (!binder->check_only && !pf_checkpoint_need_data(binder->checkpoint, tensor, error))
         return false;
-    *matrix = (pf_matrix){tensor->type, rows, cols, tensor->data};
+    /* What is not made is never read, but a model is tied if two of its matrices are one. */
+    *matrix = (pf_matrix){tensor->type, rows, cols, tensor->data ? tensor->data : tensor};
     return true;
 }
 

@@ -55,6 +55,11 @@ static bool target_bytes(const pf_tensor *tensor, const pf_gguf_options *options
     return true;
 }
 
+size_t pf_gguf_target_bytes(const pf_tensor *tensor, const pf_gguf_options *options) {
+    size_t bytes;
+    return target_bytes(tensor, options, &bytes, NULL) ? bytes : 0;
+}
+
 static size_t padding(uint64_t offset) {
     return (size_t)((ALIGNMENT - offset % ALIGNMENT) % ALIGNMENT);
 }

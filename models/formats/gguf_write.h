@@ -24,6 +24,8 @@ typedef struct pf_gguf_options {
 bool pf_gguf_can_write(pf_type type);
 /* The type with which pf_gguf_write stores the tensor. */
 pf_type pf_gguf_target_type(const pf_tensor *tensor, const pf_gguf_options *options);
+/* The bytes it then has in the file, without padding; 0 if it is too large. */
+size_t pf_gguf_target_bytes(const pf_tensor *tensor, const pf_gguf_options *options);
 
 /* Writes the whole file or none of it. Keys are copied in order, except general.alignment (always
  * 32 here) and split.*, which are left out. A conversion sets general.file_type to its type. */

@@ -27,12 +27,23 @@ enum {
     ROW(id, name, letter, commands, group, TEXT, argument, help, .repeats = false)
 #define TEXTS(id, name, letter, commands, group, argument, help)                                   \
     ROW(id, name, letter, commands, group, TEXT, argument, help, .repeats = true)
+/* A text that names a file to read, several of them, and one that names a file to write. */
+#define READ(id, name, letter, commands, group, argument, help)                                    \
+    ROW(id, name, letter, commands, group, TEXT, argument, help, .file = FILE_INPUT)
+#define READS(id, name, letter, commands, group, argument, help)                                   \
+    ROW(id, name, letter, commands, group, TEXT, argument, help, .repeats = true,                  \
+        .file = FILE_INPUT)
+#define WRITE(id, name, letter, commands, group, argument, file_, help)                            \
+    ROW(id, name, letter, commands, group, TEXT, argument, help, .file = FILE_##file_)
 #define COUNT(id, name, letter, commands, group, argument, least_, most_, fallback_, help)         \
     ROW(id, name, letter, commands, group, COUNT, argument, help, .least = (least_),               \
         .most = (most_), .fallback = (fallback_))
 #define COUNTS(id, name, letter, commands, group, argument, least_, most_, fallback_, help)        \
     ROW(id, name, letter, commands, group, COUNTS, argument, help, .least = (least_),              \
         .most = (most_), .fallback = (fallback_))
+#define OPTIONAL_COUNTS(id, name, letter, commands, group, argument, least_, most_, help)          \
+    ROW(id, name, letter, commands, group, COUNTS, argument, help, .least = (least_),              \
+        .most = (most_), .optional = true)
 #define NUMBER(id, name, letter, commands, group, argument, high_, fallback_, help)                \
     ROW(id, name, letter, commands, group, NUMBER, argument, help, .high = (high_),                \
         .fallback = (fallback_))
@@ -51,21 +62,24 @@ const flag flags[FLAG_END] = {
     /* Input. */
     TEXT(PROMPT, "prompt", 'p', FOR_GENERATE, INPUT, "TEXT",
          "The text to continue. Special tokens spelled out in it are recognised."),
-    TEXT(PROMPT_FILE, "file", 'f', FOR_GENERATE, INPUT, "FILE",
+    READ(PROMPT_FILE, "file", 'f', FOR_GENERATE, INPUT, "FILE",
          "Read the prompt from a file; - is standard input."),
     TEXT(TEXT_ARGUMENT, "prompt", 'p', FOR_EVAL | FOR_COMPARE | FOR_EXPLAIN | FOR_TOKENIZE, INPUT,
          "TEXT", "The text itself."),
-    TEXT(TEXT_FILE, "file", 'f', FOR_EVAL | FOR_COMPARE | FOR_EXPLAIN, INPUT, "FILE",
+    READ(TEXT_FILE, "file", 'f', FOR_EVAL | FOR_COMPARE | FOR_EXPLAIN, INPUT, "FILE",
          "Read the text from a file; - is standard input."),
-    TEXT(TOKENS_FILE, "tokens", 0, FOR_EVAL | FOR_COMPARE | FOR_EXPLAIN, INPUT, "FILE",
+    READ(TOKENS_FILE, "tokens", 0, FOR_EVAL | FOR_COMPARE | FOR_EXPLAIN, INPUT, "FILE",
          "Read token ids, separated by white space, and use them as they are (no BOS is added). In "
          "a FILE.jsonl the \"ids\" of each line are one text, and the loss is pooled over all of "
          "them."),
-    TEXTS(CALIBRATION_FILE, "file", 'f', FOR_CALIBRATE, INPUT, "FILE",
+    TEXT(SPLIT, "split", 0, FOR_EVAL | FOR_COMPARE, INPUT, "TEXT",
+         "Split the text of --prompt or --file wherever TEXT occurs, and read each piece as a text "
+         "of its own. TEXT itself and empty pieces are left out."),
+    READS(CALIBRATION_FILE, "file", 'f', FOR_CALIBRATE, INPUT, "FILE",
           "A text to calibrate on; - is standard input. May be given several times; every file "
           "contributes the same number of pieces. Without --file or --tokens, the model writes the "
           "text itself."),
-    TEXTS(CALIBRATION_TOKENS, "tokens", 0, FOR_CALIBRATE, INPUT, "FILE",
+    READS(CALIBRATION_TOKENS, "tokens", 0, FOR_CALIBRATE, INPUT, "FILE",
           "Token ids to calibrate on, separated by white space and used as they are. In a "
           "FILE.jsonl the \"ids\" of each line are one text. May be given several times."),
     COUNT(LENGTH, "length", 0, FOR_CALIBRATE, INPUT, "N", 8, MAX_CONTEXT, NULL,
@@ -73,7 +87,7 @@ const flag flags[FLAG_END] = {
           "for the lines of --tokens, up to all of it."),
     COUNT(TEXTS, "texts", 0, FOR_CALIBRATE, INPUT, "N", 1, 65536, NULL,
           "Use at most N pieces, the first ones of every file. Default: enough for 24576 tokens."),
-    TEXT(LINES_FILE, "file", 'f', FOR_TOKENIZE, INPUT, "FILE",
+    READ(LINES_FILE, "file", 'f', FOR_TOKENIZE, INPUT, "FILE",
          "Read one text per line from a file; - is standard input."),
     SWITCH(DECODE, "decode", 0, FOR_TOKENIZE, INPUT,
            "The other way: read ids and print the text they stand for."),
@@ -83,10 +97,10 @@ const flag flags[FLAG_END] = {
     SWITCH(NO_SPECIAL, "no-special", 0, FOR_TOKENIZE, INPUT,
            "Treat special tokens spelled out in the text as plain text."),
     SWITCH(BOS, "bos", 0, FOR_TOKENIZE, INPUT, "Put the BOS token first."),
-    TEXT(TOKENIZER, "tokenizer", 0, FOR_CONVERT, INPUT, "FILE",
+    READ(TOKENIZER, "tokenizer", 0, FOR_CONVERT, INPUT, "FILE",
          "Use this tokenizer instead of MODEL's own: a tokenizer.json, tokenizer.model, "
          "vocab.json, tokenizer.bin or GGUF."),
-    TEXT(CONFIG, "config", 0, FOR_CONVERT, INPUT, "FILE.json",
+    READ(CONFIG, "config", 0, FOR_CONVERT, INPUT, "FILE.json",
          "What a PyTorch or safetensors checkpoint does not say about itself: the constructor "
          "arguments of a performer-pytorch model, or a list of the tensors (see docs/convert.md)."),
     TEXT(SHAPE, "shape", 0, FOR_BENCH, INPUT, "SHAPE",
@@ -116,10 +130,11 @@ const flag flags[FLAG_END] = {
            "Continue past an end token (BOS, EOS, end of turn)."),
     TEXT(SYSTEM, "system", 0, FOR_CHAT, INPUT, "TEXT",
          "The system prompt, in place of the default one in the model's chat template."),
-    TEXT(SAVE_STATE, "save-state", 0, FOR_GENERATE, OUTPUT, "FILE",
-         "When done, save the state of the text; --load-state continues from there as if there had "
-         "been no break. Under Performer attention its size is fixed."),
-    TEXT(LOAD_STATE, "load-state", 0, FOR_SAMPLING, INPUT, "FILE",
+    WRITE(
+        SAVE_STATE, "save-state", 0, FOR_GENERATE, OUTPUT, "FILE", STATE,
+        "When done, save the state of the text; --load-state continues from there as if there had "
+        "been no break. Under Performer attention its size is fixed."),
+    READ(LOAD_STATE, "load-state", 0, FOR_SAMPLING, INPUT, "FILE",
          "Continue from a saved state of the same model, with its attention and, without --seed, "
          "its random numbers. A prompt is appended to it."),
 
@@ -202,15 +217,15 @@ const flag flags[FLAG_END] = {
            "favor: ignore the projections and the calibration stored in the checkpoint."),
 
     /* Output. */
-    TEXT(OUTPUT, "output", 'o', FOR_CONVERT | FOR_CALIBRATE, OUTPUT, "FILE",
-         "The GGUF file to write. It is written completely or not at all."),
+    WRITE(OUTPUT, "output", 'o', FOR_CONVERT | FOR_CALIBRATE, OUTPUT, "FILE", GGUF,
+          "The GGUF file to write. It is written completely or not at all."),
     CHOICE(CONVERT_TYPE, "type", 0, FOR_CONVERT, OUTPUT, "TYPE", TYPES, NULL,
            "Store matrices as f32, f16, bf16, q8_0 or q4_0. Without it every tensor keeps its "
            "type, as does any matrix whose rows do not fill whole blocks of the new type."),
     SWITCH(NO_ECHO, "no-echo", 0, FOR_GENERATE, OUTPUT, "Do not print the prompt first."),
     SWITCH(IDS, "ids", 0, FOR_TOKENIZE, OUTPUT, "Print only ids, one line per text."),
-    TEXT(LOGITS, "logits", 0, FOR_EVAL, OUTPUT, "FILE",
-         "Write the logits after every token as little-endian float32, [tokens][vocabulary]."),
+    WRITE(LOGITS, "logits", 0, FOR_EVAL, OUTPUT, "FILE", FLOATS,
+          "Write the logits after every token as little-endian float32, [tokens][vocabulary]."),
     COUNT(BUCKET, "bucket", 0, FOR_EVAL, OUTPUT, "N", 1, UINT32_MAX, NULL,
           "Also report the loss for every N positions."),
     SWITCH(STEP, "step", 0, FOR_EXPLAIN, OUTPUT, "At a terminal, wait for Enter before each step."),
@@ -226,8 +241,12 @@ const flag flags[FLAG_END] = {
     COUNT(CONTINUE, "continue", 0, FOR_COMPARE, OUTPUT, "N", 0, 100000, "48",
           "Let every setting write N tokens, greedily, to continue the text (its first half, "
           "unless it is short or comes from -p). 0: none."),
-    TEXT(HTML, "html", 0, FOR_COMPARE, OUTPUT, "FILE",
-         "Also write a report with charts: one self-contained file for a browser."),
+    WRITE(HTML, "html", 0, FOR_COMPARE, OUTPUT, "FILE", HTML,
+          "Also write a report with charts: one self-contained file for a browser."),
+    SWITCH(FORCE, "force", 0, FOR_GENERATE | FOR_EVAL | FOR_COMPARE | FOR_CONVERT | FOR_CALIBRATE,
+           OUTPUT,
+           "Replace what is at the place of an output even if it is of another kind (a report over "
+           "a model, say), or is an input of this run that is of the output's kind."),
     SWITCH(QUIET, "quiet", 'q', FOR_ALL, OUTPUT,
            "Print no progress, statistics or warnings on standard error."),
 
@@ -244,6 +263,14 @@ const flag flags[FLAG_END] = {
            "length, for softmax and each --against (favor if there is none)."),
     COUNTS(SCALING_CONTEXTS, "contexts", 0, FOR_COMPARE, MACHINE, "LIST", 1, MAX_CONTEXT,
            "64,256,1024,4096,16384,65536", "Lengths for --scaling, separated by commas."),
+    OPTIONAL_COUNTS(
+        RECALL, "recall", 0, FOR_COMPARE, MACHINE, "[LIST]", 0, MAX_CONTEXT,
+        "Also measure how far back each setting remembers, at these distances in tokens (default: "
+        "128, 512 and 2048, or 8 and up if the trained context is below 1024). Tasks: a passage "
+        "again, a pass key, many keys, the last value. They are made from the text, or of made "
+        "sentences if none is given. KL is then measured on its first 1024 tokens."),
+    COUNT(RECALL_SEED, "seed", 's', FOR_COMPARE, MACHINE, "K", 0, UINT64_MAX, "1",
+          "Seed of the tasks of --recall: the same seed gives the same tasks."),
     COUNT(SCALING_SECONDS, "seconds", 0, FOR_COMPARE, MACHINE, "N", 1, 1000000, "240",
           "Time limit for all of --scaling, or for that part of --html (there 20 by default); "
           "lengths that would exceed it are left out."),

@@ -35,6 +35,18 @@ typedef enum flag_kind {
     FLAG_CHOICES, /* several of FLAG_CHOICE, separated by commas */
 } flag_kind;
 
+/* What a FLAG_TEXT names, if it names a file: one to read, or one to write and of which kind
+ * (outputs.h). A new kind needs a row in outputs.c. */
+typedef enum flag_file {
+    FILE_NONE,
+    FILE_INPUT,
+    FILE_GGUF,
+    FILE_STATE,
+    FILE_HTML,
+    FILE_FLOATS,
+    FILE_END
+} flag_file;
+
 /* The headings of --help, in this order. */
 typedef enum flag_group {
     GROUP_INPUT,
@@ -51,6 +63,7 @@ typedef enum flag_id {
     FLAG_TEXT_ARGUMENT,
     FLAG_TEXT_FILE,
     FLAG_TOKENS_FILE,
+    FLAG_SPLIT,
     FLAG_CALIBRATION_FILE,
     FLAG_CALIBRATION_TOKENS,
     FLAG_LENGTH,
@@ -117,6 +130,7 @@ typedef enum flag_id {
     FLAG_CSV,
     FLAG_CONTINUE,
     FLAG_HTML,
+    FLAG_FORCE,
     FLAG_QUIET,
 
     FLAG_BENCH_TYPE,
@@ -124,6 +138,8 @@ typedef enum flag_id {
     FLAG_CONTEXTS,
     FLAG_SCALING,
     FLAG_SCALING_CONTEXTS,
+    FLAG_RECALL,
+    FLAG_RECALL_SEED,
     FLAG_SCALING_SECONDS,
     FLAG_REPEAT,
     FLAG_THREADS,
@@ -139,6 +155,8 @@ typedef struct flag {
     flag_group group;
     char letter;          /* the short form, or 0 */
     bool repeats;         /* may be given several times; see options_repeats */
+    flag_file file;       /* FLAG_TEXT: whether it names a file */
+    bool optional;        /* of FLAG_COUNTS: the value may be left out; the fallback counts then */
     const char *argument; /* how --help shows the value: "N"; NULL for a switch */
     const char *choices;  /* e.g. "softmax|favor|local" */
     uint64_t least, most;

@@ -16,6 +16,12 @@ int text_sources(const options *parsed) {
 
 bool one_text_is_named(const options *parsed, const char *command) {
     int sources = text_sources(parsed);
+    const char *mark = parsed->given[FLAG_SPLIT] ? parsed->values[FLAG_SPLIT].text : "-";
+    if (!*mark || (parsed->given[FLAG_SPLIT] && parsed->given[FLAG_TOKENS_FILE])) {
+        complain_usage(command, *mark ? "--split needs the text of -p or --file, not --tokens"
+                                      : "--split is empty; say where the text is to be split");
+        return false;
+    }
     if (sources == 1) return true;
     complain_usage(command, "%s; give one with -p TEXT, --file FILE or --tokens FILE",
                    sources ? "more than one text is given" : "no text is given");
@@ -29,6 +35,30 @@ bool add_encoded_text(const pf_loaded *loaded, const char *path, const char *tex
     pf_tokens *ids = input_texts_add(texts, error);
     return ids && pf_tokenizer_encode(loaded->tokenizer, text, n, PF_ENCODE_BOS | PF_ENCODE_SPECIAL,
                                       ids, error);
+}
+
+static bool is_blank(const char *text, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (!strchr(" \t\r\n", text[i]) || !text[i]) return false;
+    return true;
+}
+
+/* Encodes each piece between two `marks`; without any, the whole text. */
+static bool add_split_text(const pf_loaded *loaded, const char *path, const char *text, size_t n,
+                           const char *mark, input_texts *texts, pf_error *error) {
+    size_t length = strlen(mark);
+    for (size_t begin = 0, at = 0; at <= n; at++) {
+        bool last = at == n, found = !last && n - at >= length && !memcmp(text + at, mark, length);
+        if (!last && !found) continue;
+        if (!is_blank(text + begin, at - begin) &&
+            !add_encoded_text(loaded, path, text + begin, at - begin, texts, error))
+            return false;
+        if (found) {
+            begin = at + length;
+            at = begin - 1;
+        }
+    }
+    return true;
 }
 
 /* The folder of the running program, ending in a slash; "" if the system does not say. */
@@ -85,7 +115,10 @@ bool read_given_texts(const options *parsed, const pf_loaded *loaded, input_text
         if (!input_read(parsed->values[FLAG_TEXT_FILE].text, &read, &n, error)) return false;
         text = read;
     }
-    bool good = add_encoded_text(loaded, parsed->model, text, n, texts, error);
+    bool good = parsed->given[FLAG_SPLIT]
+                    ? add_split_text(loaded, parsed->model, text, n,
+                                     parsed->values[FLAG_SPLIT].text, texts, error)
+                    : add_encoded_text(loaded, parsed->model, text, n, texts, error);
     pf_free(read);
     return good;
 }

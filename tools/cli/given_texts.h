@@ -12,8 +12,8 @@ int text_sources(const options *parsed);
 /* True if exactly one of the three is given; otherwise prints a usage error. */
 bool one_text_is_named(const options *parsed, const char *command);
 
-/* Reads the texts: -p and --file are encoded with BOS and special tokens, --tokens used as they
- * are. */
+/* Reads the texts: -p and --file are encoded with BOS and special tokens, split where --split says;
+ * --tokens are used as they are. */
 bool read_given_texts(const options *parsed, const pf_loaded *loaded, input_texts *texts,
                       pf_error *error);
 

@@ -205,6 +205,12 @@ static bool parse_option(options *parsed, int count, char *const *arguments, int
     if (f->kind == FLAG_SWITCH)
         return !value ||
                pf_fail(error, "--%s takes no value, but was given \"%.80s\"", f->name, value);
+    if (!value && f->optional) {
+        const char *next = *index + 1 < count ? arguments[*index + 1] : "";
+        bool is_list = *next && !next[strspn(next, "0123456789,")];
+        if (!is_list) return true;
+        value = arguments[++*index];
+    }
     if (!value) {
         if (*index + 1 >= count)
             return pf_fail(error, "--%s needs a value: --%s %s", f->name, f->name, f->argument);

@@ -35,21 +35,30 @@ static const char *volatile reading = "a file"; /* the name of the mapped file *
 
 void terminal_reading(const char *path) { reading = path; }
 
-/* Safe in a signal handler: no stdio. */
-static void say(const char *text) {
-    ssize_t ignored = write(STDERR_FILENO, text, strlen(text));
-    (void)ignored;
+/* One write per line, so that the lines of several programs do not run into each other. Safe in a
+ * signal handler: no stdio. */
+static void say(const char *text, size_t n) {
+    while (n > 0) {
+        ssize_t written = write(STDERR_FILENO, text, n);
+        if (written < 0 && errno == EINTR) continue;
+        if (written <= 0) return;
+        text += written;
+        n -= (size_t)written;
+    }
 }
 
 /* A page of the mapped file has gone: the file was truncated, or its disk has failed. */
 static void on_bus_error(int signal_number, siginfo_t *info, void *context) {
     (void)signal_number;
     (void)context;
-    say("performer: ");
-    say(info->si_code == BUS_ADRERR ? reading : "memory");
-    say(" became unreadable while in use; was it overwritten or truncated? To replace a file in "
-        "use, "
-        "rename the new version over it\n");
+    const char *parts[] = {"performer: ", info->si_code == BUS_ADRERR ? reading : "memory",
+                           " became unreadable while in use; was it overwritten or truncated? To "
+                           "replace a file in use, rename the new version over it\n"};
+    char line[4096];
+    size_t used = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        for (const char *at = parts[i]; *at && used < sizeof line; at++) line[used++] = *at;
+    say(line, used);
     pf_writer_remove_all_temporaries();
     if (remembered) tcsetattr(STDIN_FILENO, TCSANOW, &mode);
     _exit(EXIT_FAILED);
@@ -85,17 +94,39 @@ void terminal_catch_interrupt(void) { catching = 1; }
 
 bool terminal_interrupted(void) { return interrupted; }
 
+/* Says start, the message and end; what does not fit is cut, but never the end. */
+static void say_line(const char *start, const char *end, const char *format, va_list arguments) {
+    char line[16384];
+    size_t room = sizeof line - strlen(end);
+    int n = snprintf(line, room, "%s", start);
+    size_t used = n > 0 ? (size_t)n : 0;
+    if (used >= room) used = room - 1;
+    n = vsnprintf(line + used, room - used, format, arguments);
+    used = n > 0 && (size_t)n >= room - used ? room - 1 : used + (n > 0 ? (size_t)n : 0);
+    memcpy(line + used, end, strlen(end));
+    say(line, used + strlen(end));
+}
+
+static void say_message(const char *start, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static void say_message(const char *start, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    say_line(start, "\n", format, arguments);
+    va_end(arguments);
+}
+
 int complain(const pf_error *error) {
-    fprintf(stderr, "performer: %s\n", error->message);
+    say_message("performer: ", "%s", error->message);
     return EXIT_FAILED;
 }
 
 int complain_usage(const char *command, const char *format, ...) {
+    char start[64];
     va_list arguments;
+    snprintf(start, sizeof start, "performer %s: ", command);
     va_start(arguments, format);
-    fprintf(stderr, "performer %s: ", command);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
+    say_line(start, "\n", format, arguments);
     va_end(arguments);
     return EXIT_USAGE;
 }
@@ -104,18 +135,22 @@ void note(const options *parsed, const char *format, ...) {
     if (parsed->given[FLAG_QUIET]) return;
     va_list arguments;
     va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
+    say_line("", "\n", format, arguments);
     va_end(arguments);
+}
+
+void note_json(json_t *json) {
+    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    json_decref(json);
+    if (text) say_message("", "%s", text);
+    free(text);
 }
 
 void progress(const options *parsed, const char *format, ...) {
     if (parsed->given[FLAG_QUIET] || !isatty(STDERR_FILENO)) return;
     va_list arguments;
     va_start(arguments, format);
-    fputs("\r\x1b[K", stderr);
-    vfprintf(stderr, format, arguments);
-    fflush(stderr);
+    say_line("\r\x1b[K", "", format, arguments);
     va_end(arguments);
 }
 
@@ -151,7 +186,7 @@ bool output_json(output *out, json_t *json) {
 int output_finish(output *out) {
     if (fflush(stdout) != 0 && !out->failure) out->failure = errno ? errno : EIO;
     if (!out->failure || out->failure == EPIPE) return EXIT_DONE;
-    fprintf(stderr, "performer: cannot write to standard output: %s\n", strerror(out->failure));
+    say_message("performer: ", "cannot write to standard output: %s", strerror(out->failure));
     return EXIT_FAILED;
 }
 

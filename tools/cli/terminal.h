@@ -23,6 +23,8 @@ void terminal_forget_interrupt(void); /* clears the flag */
 /* Call this before changing the terminal's mode; signals that end the program then restore it. */
 void terminal_remember_mode(void);
 
+/* Every line on standard error is one write. */
+
 /* Print "performer: message" or "performer COMMAND: message" on standard error; return EXIT_FAILED
  * or EXIT_USAGE. */
 int complain(const pf_error *error);
@@ -30,6 +32,8 @@ int complain_usage(const char *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Prints a line on standard error, unless --quiet is given. */
 void note(const options *parsed, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Prints and frees `json`, as one line on standard error. NULL prints nothing. */
+void note_json(json_t *json);
 /* Prints a line that the next one overwrites, if standard error is a terminal. An empty text clears
  * it. */
 void progress(const options *parsed, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -119,18 +119,12 @@ void compare_print_csv(const comparison *c, output *out) {
 
 /* ---- the table */
 
-typedef struct style {
-    const char *bold, *dim, *plain;
-    bool colour;
-} style;
-
-/* Colours only at a terminal, and not if NO_COLOR is set (no-color.org). */
-static style choose_style(void) {
+text_style choose_style(void) {
     const char *no_colour = getenv("NO_COLOR"), *terminal = getenv("TERM");
     bool dumb = terminal && strcmp(terminal, "dumb") == 0;
     if (!output_is_terminal() || (no_colour && *no_colour) || dumb)
-        return (style){"", "", "", false};
-    return (style){"\x1b[1m", "\x1b[2m", "\x1b[0m", true};
+        return (text_style){"", "", "", false};
+    return (text_style){"\x1b[1m", "\x1b[2m", "\x1b[0m", true};
 }
 
 static int name_width(const comparison *c) {
@@ -170,7 +164,7 @@ static void print_row(const comparison *c, const compared *row, int width, outpu
                   row_prefill_ms(row), row_decode_ms(row), parts);
 }
 
-static void print_rows(const comparison *c, style s, output *out) {
+static void print_rows(const comparison *c, text_style s, output *out) {
     int width = name_width(c);
     output_printf(out, "%s%-*s %10s %7s %6s %6s %9s %7s %7s %6s%s\n", s.bold, width, "attention",
                   "perplexity", "KL", "top-1", "top-5", "state", "read", "write",
@@ -196,7 +190,7 @@ static size_t choose_layers(size_t n_layers, size_t *layers) {
     return n;
 }
 
-static void print_layers(const comparison *c, style s, bool attention, output *out) {
+static void print_layers(const comparison *c, text_style s, bool attention, output *out) {
     size_t layers[MOST_LAYERS], n = choose_layers(c->model->n_layers, layers);
     int width = name_width(c);
     output_printf(out, "\n%s%s%s\n%-*s", s.bold,
@@ -218,7 +212,7 @@ static void print_layers(const comparison *c, style s, bool attention, output *o
     }
 }
 
-static void print_z(const comparison *c, style s, output *out) {
+static void print_z(const comparison *c, text_style s, output *out) {
     size_t layers[MOST_LAYERS], n = choose_layers(c->model->n_layers, layers),
                                 H = c->model->n_heads;
     int width = name_width(c);
@@ -244,7 +238,7 @@ static void print_z(const comparison *c, style s, output *out) {
     }
 }
 
-static void print_pair(const comparison *c, const compared *row, style s, output *out) {
+static void print_pair(const comparison *c, const compared *row, text_style s, output *out) {
     const compared *reference = &c->rows[0];
     char *left = NULL, *right = NULL, title[160];
     size_t split = 0, ignored, before = row->parts_at;
@@ -261,7 +255,7 @@ static void print_pair(const comparison *c, const compared *row, style s, output
 }
 
 /* The last words of the prompt. */
-static void print_prompt_end(const comparison *c, style s, output *out) {
+static void print_prompt_end(const comparison *c, text_style s, output *out) {
     char *text = NULL;
     size_t ignored, n, first;
     if (!text_of(c->tokenizer, c->prompt, c->n_prompt, 0, &text, &ignored, NULL)) return;
@@ -279,7 +273,8 @@ static int by_kl(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static void print_texts(const comparison *c, const compare_names *names, style s, output *out) {
+static void print_texts(const comparison *c, const compare_names *names, text_style s,
+                        output *out) {
     if (!c->n_write) return;
     const compared **order = pf_calloc(c->n, sizeof *order, "the texts", NULL);
     if (!order) return;
@@ -303,7 +298,7 @@ static void print_texts(const comparison *c, const compare_names *names, style s
 }
 
 void compare_print_table(const comparison *c, const compare_names *names, output *out) {
-    style s = choose_style();
+    text_style s = choose_style();
     output_printf(out, "%s%s%s on %s: %zu tokens, %zu predicted\n\n", s.bold, names->model, s.plain,
                   names->text, names->n_tokens, c->rows[0].predicted);
     print_rows(c, s, out);

@@ -20,6 +20,14 @@ double row_top5(const compared *row);
 double row_prefill_ms(const compared *row);
 double row_decode_ms(const compared *row);
 
+/* Escape sequences, or empty texts: colours only at a terminal, and not if NO_COLOR is set
+ * (no-color.org). */
+typedef struct text_style {
+    const char *bold, *dim, *plain;
+    bool colour;
+} text_style;
+text_style choose_style(void);
+
 void compare_print_table(const comparison *c, const compare_names *names, output *out);
 json_t *compare_json(const comparison *c, const compare_names *names); /* NULL if memory runs out */
 void compare_print_csv(const comparison *c, output *out);

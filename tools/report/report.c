@@ -30,10 +30,12 @@ static void introduction(html *p, const report *r) {
              "</em>: %zu tokens. Every number and picture here comes from sessions of the engine, "
              "one for each setting.</p>\n",
              r->names->n_tokens);
-    html_add(p, "<nav aria-label=\"Sections\"><a href=\"#numbers\">Numbers</a> <a "
-                "href=\"#texts\">Texts</a> <a href=\"#attention\">Attention</a> <a "
-                "href=\"#divergence\">Divergence</a> <a href=\"#layers\">Layers</a> <a "
-                "href=\"#features\">Features</a> <a href=\"#length\">Length</a></nav>\n");
+    html_add(p,
+             "<nav aria-label=\"Sections\"><a href=\"#numbers\">Numbers</a> %s<a "
+             "href=\"#texts\">Texts</a> <a href=\"#attention\">Attention</a> <a "
+             "href=\"#divergence\">Divergence</a> <a href=\"#layers\">Layers</a> <a "
+             "href=\"#features\">Features</a> <a href=\"#length\">Length</a></nav>\n",
+             r->recall ? "<a href=\"#recall\">Recall</a> " : "");
 }
 
 bool report_write(const report *r, const char *path, pf_error *error) {
@@ -41,6 +43,7 @@ bool report_write(const report *r, const char *path, pf_error *error) {
     head(&p, r);
     introduction(&p, r);
     report_table(&p, r);
+    if (r->recall) report_recall(&p, r);
     report_texts(&p, r);
     if (r->rows) report_heads(&p, r);
     report_divergence(&p, r);

@@ -8,12 +8,14 @@
 #include "compare_print.h"
 #include "feature_error.h"
 #include "html.h"
+#include "recall.h"
 #include "scaling.h"
 
 typedef struct report {
     const comparison *c;
     const compare_names *names;
     const scaling *scaling;      /* or NULL */
+    const recall *recall;        /* or NULL */
     const qkv_rows *rows;        /* of the first tokens under softmax; or NULL */
     const feature_error *errors; /* or NULL */
     size_t shown;                /* the row whose attention is drawn next to softmax's */
@@ -31,6 +33,7 @@ void report_layers(html *p, const report *r);
 void report_z(html *p, const report *r);
 void report_features(html *p, const report *r);
 void report_scaling(html *p, const report *r);
+void report_recall(html *p, const report *r);
 void report_heads(html *p, const report *r);
 /* The colour of a row's lines (see chart_series), and whether they are dashed. */
 int report_colour(size_t row);

@@ -1,0 +1,205 @@
+/* floor 5.2 - outputs: no run overwrites what it reads, or what is of another kind. */
+#define _POSIX_C_SOURCE 200809L
+#include "outputs.h"
+
+#include "file.h"
+
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- kinds ---- */
+
+/* The beginning of a file. */
+typedef struct sample {
+    unsigned char bytes[4096];
+    size_t n;
+    off_t file_size;
+} sample;
+
+static bool is_gguf(const sample *s) { return s->n >= 4 && memcmp(s->bytes, "GGUF", 4) == 0; }
+
+static bool is_state(const sample *s) { return s->n >= 7 && memcmp(s->bytes, "PFSTATE", 7) == 0; }
+
+static bool is_html(const sample *s) {
+    static const char *const starts[] = {"<!doctype html", "<html"};
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
+        size_t n = strlen(starts[i]);
+        if (s->n >= n && strncasecmp((const char *)s->bytes, starts[i], n) == 0) return true;
+    }
+    return false;
+}
+
+/* Logits have no header, but a narrow range. Four letters, a space or a newline among them, a count
+ * in a header, a pointer or a compressed stream soon give a number outside. */
+static bool is_floats(const sample *s) {
+    if (s->file_size % (off_t)sizeof(float) != 0) return false;
+    for (size_t i = 0; i + sizeof(float) <= s->n; i += sizeof(float)) {
+        float value;
+        memcpy(&value, s->bytes + i, sizeof value);
+        float size = fabsf(value);
+        if (value != 0 && !(size > 1e-12f && size < 1e6f)) return false;
+    }
+    return true;
+}
+
+static const struct {
+    const char *name;
+    bool (*is)(const sample *s);
+} kinds[FILE_END] = {
+    [FILE_GGUF] = {"a GGUF file", is_gguf},
+    [FILE_STATE] = {"a saved state", is_state},
+    [FILE_HTML] = {"an HTML file", is_html},
+    [FILE_FLOATS] = {"a file of float32 logits", is_floats},
+};
+
+/* True if a file of this kind is at the path. */
+static bool is_of_kind(const char *path, flag_file kind) {
+    sample s = {.n = 0};
+    struct stat status;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) return false;
+    bool good = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+    s.file_size = good ? status.st_size : 0;
+    ssize_t n = good ? read(fd, s.bytes, sizeof s.bytes) : -1;
+    good = n >= 0;
+    if (good) s.n = (size_t)n;
+    close(fd);
+    return good && kinds[kind].is(&s);
+}
+
+/* Nothing is lost if there is nothing, or no bytes, or a pipe, a terminal, /dev/null. A disk would
+ * be lost. */
+static bool nothing_is_lost(const char *path) {
+    struct stat status;
+    if (stat(path, &status) != 0) return true;
+    return S_ISREG(status.st_mode) ? status.st_size == 0 : !S_ISBLK(status.st_mode);
+}
+
+/* ---- which files ---- */
+
+typedef struct wanted { /* an output, as an option names it */
+    const options *parsed;
+    const char *name; /* "--html" */
+    flag_file kind;
+    const char *path;
+} wanted;
+
+/* A folder that is read is read whole: what is in it is an input, too. */
+static bool is_inside(const char *path, const char *folder) {
+    struct stat status;
+    char parent[4096];
+    if (stat(folder, &status) != 0 || !S_ISDIR(status.st_mode) || stat(path, &status) != 0)
+        return false;
+    const char *slash = strrchr(path, '/');
+    int length = slash ? (int)(slash - path) + 1 : 0;
+    if (length >= (int)sizeof parent) return false;
+    snprintf(parent, sizeof parent, "%.*s", length, path);
+    return pf_file_is_same(length ? parent : ".", folder);
+}
+
+static bool fail_input(const wanted *out, const char *input, bool in_place, pf_error *error) {
+    return pf_fail(error, "%s %.200s is also read in this run, as %s; name another file%s",
+                   out->name, out->path, input, in_place ? ", or add --force to replace it" : "");
+}
+
+static bool check_input(const wanted *out, const char *input, const char *path, pf_error *error) {
+    if (!pf_file_is_same(out->path, path) && !is_inside(out->path, path)) return true;
+    if (nothing_is_lost(out->path)) return true; /* /dev/stdin and /dev/stdout at a terminal */
+    bool in_place = is_of_kind(out->path, out->kind);
+    return (in_place && out->parsed->given[FLAG_FORCE]) || fail_input(out, input, in_place, error);
+}
+
+static bool is_stream(const char *path, int fd) {
+    struct stat a, b;
+    return stat(path, &a) == 0 && fstat(fd, &b) == 0 && S_ISREG(a.st_mode) &&
+           a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/* /dev/stdout and /dev/fd/N ask for the stream itself. */
+static bool check_streams(const wanted *out, pf_error *error) {
+    if (strncmp(out->path, "/dev/", 5) == 0 || strncmp(out->path, "/proc/", 6) == 0) return true;
+    bool reads = out->parsed->command != FOR_CONVERT;
+    if (reads && is_stream(out->path, STDIN_FILENO))
+        return fail_input(out, "standard input", false, error);
+    if (!is_stream(out->path, STDOUT_FILENO) && !is_stream(out->path, STDERR_FILENO)) return true;
+    return pf_fail(error,
+                   "%s %.200s is also where standard output or standard error goes; name another "
+                   "file, or /dev/stdout if you mean that",
+                   out->name, out->path);
+}
+
+static bool check_inputs(const wanted *out, pf_error *error) {
+    const options *parsed = out->parsed;
+    bool in_place = parsed->command == FOR_CONVERT;
+    if (parsed->model && !in_place && !check_input(out, "MODEL", parsed->model, error))
+        return false;
+    for (int id = 0; id < FLAG_END; id++) {
+        char name[40];
+        const flag *f = &flags[id];
+        if (!parsed->given[id] || f->file != FILE_INPUT) continue;
+        snprintf(name, sizeof name, "--%s", f->name);
+        if (!f->repeats && !check_input(out, name, parsed->values[id].text, error)) return false;
+        for (size_t i = 0; i < parsed->n_repeated; i++)
+            if (parsed->repeated[i].id == (flag_id)id &&
+                !check_input(out, name, parsed->repeated[i].text, error))
+                return false;
+    }
+    return check_streams(out, error);
+}
+
+/* ---- checks ---- */
+
+static bool check(const wanted *out, pf_error *error) {
+    if (!*out->path) return pf_fail(error, "%s needs the name of a file", out->name);
+    if (strcmp(out->path, "-") == 0)
+        return pf_fail(error, "%s - names no file; for standard output give /dev/stdout",
+                       out->name);
+    if (!check_inputs(out, error)) return false;
+    pf_error reason = {""};
+    if (!pf_writer_can_open(out->path, &reason))
+        return pf_fail(error, "%s: %s", out->name, reason.message);
+    bool stream = is_stream(out->path, STDOUT_FILENO) || is_stream(out->path, STDERR_FILENO);
+    if (out->parsed->given[FLAG_FORCE] || stream || nothing_is_lost(out->path) ||
+        is_of_kind(out->path, out->kind))
+        return true;
+    return pf_fail(error,
+                   "%s %.200s would replace a file that is not %s; name another file, or add "
+                   "--force",
+                   out->name, out->path, kinds[out->kind].name);
+}
+
+bool outputs_check_path(const options *parsed, const char *name, flag_file kind, const char *path,
+                        pf_error *error) {
+    return check(&(wanted){parsed, name, kind, path}, error);
+}
+
+/* Several outputs may go to /dev/null. */
+static bool is_device(const char *path) {
+    struct stat status;
+    return stat(path, &status) == 0 && !S_ISREG(status.st_mode);
+}
+
+static bool is_output(const options *parsed, int id) {
+    return parsed->given[id] && flags[id].file > FILE_INPUT;
+}
+
+bool outputs_check(const options *parsed, pf_error *error) {
+    for (int id = 0; id < FLAG_END; id++) {
+        char name[40];
+        if (!is_output(parsed, id)) continue;
+        const char *path = parsed->values[id].text;
+        for (int other = id + 1; other < FLAG_END; other++)
+            if (is_output(parsed, other) && !is_device(path) &&
+                pf_file_is_same(path, parsed->values[other].text))
+                return pf_fail(error, "--%s and --%s name the same file; name two", flags[id].name,
+                               flags[other].name);
+        snprintf(name, sizeof name, "--%s", flags[id].name);
+        if (!outputs_check_path(parsed, name, flags[id].file, path, error)) return false;
+    }
+    return true;
+}
