@@ -63,6 +63,7 @@ static const float *norm(pf_session *s, pf_member me, const pf_norm *weights, si
                          size_t T) {
     size_t C = s->model->width;
     const float *x = s->x + first * C;
+    if (!weights->weight) return x; /* olmo2 */
     if (T == 1) {
         float *own = s->workspaces[me.index].normed;
         norm_row(s->model, weights, x, own, C);
@@ -92,16 +93,18 @@ static void add_linear(pf_session *s, pf_member me, const pf_linear *layer, cons
     show(s, me, point, index, s->delta, s->n, C);
     pf_share(me, C, PF_MATMUL_GRAIN, &begin, &end);
     for (size_t t = 0; t < s->n; t++)
-        kernels->axpy(s->x + t * C + begin, 1, s->delta + t * C + begin, end - begin);
+        kernels->axpy(s->x + t * C + begin, s->model->residual_scale, s->delta + t * C + begin,
+                      end - begin);
     pf_barrier(me);
 }
 
-/* qwen3: an RMS norm of each head of q and k, before RoPE. */
+/* An RMS norm before RoPE, of each head of q and k (qwen3), or of n_heads = 1 that is all of them
+ * (olmo2). */
 static void norm_heads(pf_session *s, pf_member me, const float *weight, float *rows,
-                       size_t n_heads) {
+                       size_t n_heads, size_t D) {
     if (!weight) return;
     const pf_kernels *kernels = pf_kernels_get();
-    size_t D = s->model->head_dim, begin, end;
+    size_t begin, end;
     pf_share(me, s->n * n_heads, 1, &begin, &end);
     for (size_t i = begin; i < end; i++)
         kernels->rms_norm(rows + i * D, rows + i * D, weight, s->model->norm_eps, D);
@@ -118,8 +121,10 @@ void pf_forward_project(pf_session *s, pf_member me, size_t index) {
     linear(s, me, &layer->v, x, s->v, s->n);
     pf_barrier(me);
     if (layer->q_norm || layer->k_norm) {
-        norm_heads(s, me, layer->q_norm, s->q, model->n_heads);
-        norm_heads(s, me, layer->k_norm, s->k, model->n_kv_heads);
+        size_t parts = layer->qk_norm_whole ? 1 : model->n_heads;
+        size_t kv_parts = layer->qk_norm_whole ? 1 : model->n_kv_heads;
+        norm_heads(s, me, layer->q_norm, s->q, parts, HD / parts);
+        norm_heads(s, me, layer->k_norm, s->k, kv_parts, kvD / kv_parts);
         pf_barrier(me);
     }
     show(s, me, PF_TAP_Q, index, s->q, s->n, HD);
@@ -147,28 +152,34 @@ static void mlp(pf_session *s, pf_member me, const pf_layer *layer, size_t index
     pf_barrier(me);
     add_linear(s, me, &layer->down, &layer->mlp_post_norm, gated ? s->gate : s->up,
                PF_TAP_MLP_OUTPUT, index);
-    show(s, me, PF_TAP_LAYER, index, s->x, s->n, model->width);
 }
 
 void pf_forward_finish(pf_session *s, pf_member me, size_t index) {
     const pf_layer *layer = &s->model->layers[index];
+    bool parallel = s->model->parallel;
     show(s, me, PF_TAP_ATTENTION_HEADS, index, s->heads, s->n,
          s->model->n_heads * s->model->head_dim);
+    if (parallel) mlp(s, me, layer, index); /* before x changes */
     add_linear(s, me, &layer->output, &layer->attention_post_norm, s->heads,
                PF_TAP_ATTENTION_OUTPUT, index);
     show(s, me, PF_TAP_ATTENTION_RESIDUAL, index, s->x, s->n, s->model->width);
-    mlp(s, me, layer, index);
+    if (!parallel) mlp(s, me, layer, index);
+    show(s, me, PF_TAP_LAYER, index, s->x, s->n, s->model->width);
 }
 
 void pf_forward_logits(pf_session *s, pf_member me) {
     const pf_model *model = s->model;
+    const pf_kernels *kernels = pf_kernels_get();
     const float *x = norm(s, me, &model->final_norm, s->n - s->n_logits, s->n_logits);
     show(s, me, PF_TAP_FINAL_NORM, model->n_layers, x, s->n_logits, model->width);
     linear(s, me, &model->logits, x, s->logits, s->n_logits);
     size_t begin, end; /* the columns that this member has just written */
     pf_share(me, model->n_vocab, PF_MATMUL_GRAIN, &begin, &end);
-    for (size_t t = 0; t < s->n_logits; t++)
-        pf_soft_cap(s->logits + t * model->n_vocab + begin, end - begin, model->logit_cap);
+    for (size_t t = 0; t < s->n_logits; t++) {
+        float *logits = s->logits + t * model->n_vocab + begin;
+        if (model->logit_scale != 1) kernels->scale(logits, model->logit_scale, end - begin);
+        pf_soft_cap(logits, end - begin, model->logit_cap);
+    }
 }
 
 void pf_forward(void *context, pf_member me) {

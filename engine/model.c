@@ -11,10 +11,13 @@ static uint64_t count_linear(pf_linear linear) {
 }
 
 static uint64_t count_layer(const pf_layer *layer, uint64_t width, uint64_t head_dim) {
+    bool shared_norm = layer->mlp_norm.weight == layer->attention_norm.weight; /* phi2 */
     return count_norm(layer->attention_norm, width) + count_linear(layer->q) +
            count_linear(layer->k) + count_linear(layer->v) + count_linear(layer->output) +
-           (layer->q_norm ? head_dim : 0) + (layer->k_norm ? head_dim : 0) +
-           count_norm(layer->attention_post_norm, width) + count_norm(layer->mlp_norm, width) +
+           (layer->q_norm ? layer->qk_norm_whole ? layer->q.weight.rows : head_dim : 0) +
+           (layer->k_norm ? layer->qk_norm_whole ? layer->k.weight.rows : head_dim : 0) +
+           count_norm(layer->attention_post_norm, width) +
+           (shared_norm ? 0 : count_norm(layer->mlp_norm, width)) +
            count_norm(layer->mlp_post_norm, width) + count_linear(layer->gate) +
            count_linear(layer->up) + count_linear(layer->down);
 }

@@ -36,7 +36,8 @@ typedef struct pf_layer {
     pf_linear q;                  /* [H * D, C] */
     pf_linear k, v;               /* [n_kv_heads * D, C] */
     pf_linear output;             /* [C, H * D] */
-    const float *q_norm, *k_norm; /* [D] RMS norm of each head before RoPE, or NULL (qwen3) */
+    const float *q_norm, *k_norm; /* [D] RMS norm of each head before RoPE, or NULL (qwen3) ... */
+    bool qk_norm_whole;           /* ... [H * D], [n_kv_heads * D]: of all heads together (olmo2) */
     pf_norm attention_post_norm;  /* [C] of what attention adds to the residual stream (gemma3) */
     pf_norm mlp_norm;             /* [C] */
     pf_linear gate;               /* [F, C]; absent for MLPs without a gate */
@@ -44,6 +45,7 @@ typedef struct pf_layer {
     pf_linear down;               /* [C, F] */
     pf_norm mlp_post_norm;        /* [C] of what the MLP adds */
     uint32_t window; /* a sliding layer sees this many tokens, itself included; 0: all */
+    bool unrotated;  /* q and k of this layer have no RoPE (some of smollm3's) */
     pf_favor_weights favor;
 } pf_layer;
 
@@ -69,6 +71,9 @@ typedef struct pf_model {
     float attention_scale; /* scores are q.k times this; 1 / sqrt(D) in most families */
     float attention_cap;   /* then cap tanh(score / cap); 0: no cap (gemma2 has one) */
     float embedding_scale; /* token embeddings are multiplied by this; 1 in most families */
+    float residual_scale;  /* what a block adds is multiplied by this; 1 in most families */
+    float logit_scale;     /* logits are multiplied by this; 1 in most families */
+    bool parallel;         /* the MLP reads the layer's input, as attention does */
     float logit_cap;       /* logits become cap tanh(logit / cap); 0: no cap */
 
     pf_matrix embedding; /* [V, C] */

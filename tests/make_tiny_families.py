@@ -9,11 +9,14 @@ papers and as plain as possible, and sharing nothing with the C code. Seeds are 
 files come out every time. Needs numpy.
 """
 
+import math
 import os
 import struct
 import sys
 
 import numpy as np
+
+from tiny_family_models import MODELS
 
 F32, F16, Q8_0, BF16 = 0, 1, 8, 30  # ggml's numbers
 U32, I32, FLOAT, BOOL, STRING, ARRAY = 4, 5, 6, 7, 8, 9  # GGUF's
@@ -128,14 +131,20 @@ def attention(m, w, layer, x):
         q, k, v = qkv[:, :heads], qkv[:, heads : heads + kv_heads], qkv[:, heads + kv_heads :]
     else:
         q, k, v = project("attn_q"), project("attn_k"), project("attn_v")
-    if m.get("qk_norm"):
+    if m.get("qk_norm") == "whole":
+        whole = lambda y, name: norm(
+            y.reshape(T, -1), w[f"{layer}.{name}.weight"], None, m["eps"], "rms"
+        ).reshape(y.shape)
+        q, k = whole(q, "attn_q_norm"), whole(k, "attn_k_norm")
+    elif m.get("qk_norm"):
         q = norm(q, w[f"{layer}.attn_q_norm.weight"], None, m["eps"], "rms")
         k = norm(k, w[f"{layer}.attn_k_norm.weight"], None, m["eps"], "rms")
     index = int(layer.split(".")[1])
     sliding = "sliding_window" in m and not (
         "pattern" in m and index % m["pattern"] == m["pattern"] - 1
     )
-    if m["rope"] != "none":
+    unrotated = m.get("unrotated_fourths") and index % 4 == 3
+    if m["rope"] != "none" and not unrotated:
         pairs = rope_pairs(m["rope"], m.get("rope_dim", D))
         factors = w.get("rope_freqs.weight", np.ones(len(pairs))) * m.get("rope_factor", 1.0)
         base = m["rope_base"]
@@ -169,6 +178,8 @@ def mlp(m, w, layer, x):
     up = x @ w[f"{layer}.ffn_up.weight"].T + w.get(f"{layer}.ffn_up.bias", 0)
     if m["mlp"] == "gelu":
         hidden = gelu_tanh(up)
+    elif m["mlp"] == "gelu_erf":
+        hidden = 0.5 * up * (1 + np.vectorize(math.erf)(up / np.sqrt(2)))
     else:
         act = {"swiglu": silu, "geglu": gelu_tanh}[m["mlp"]]
         if m.get("fused_gate"):
@@ -183,6 +194,7 @@ def forward(m, w, ids):
     x = w["token_embd.weight"][ids]
     if m.get("scaled_embedding"):
         x = x * np.sqrt(m["C"])
+    x = x * m.get("embedding_scale", 1)
     if "position_embd.weight" in w:
         x = x + w["position_embd.weight"][: len(ids)]
     normed = lambda x, name: norm(
@@ -191,231 +203,20 @@ def forward(m, w, ids):
     for i in range(m["L"]):
         layer = f"blk.{i}"
         post = lambda y, name: normed(y, f"{layer}.{name}") if m.get("post_norms") else y
-        y = attention(m, w, layer, normed(x, f"{layer}.attn_norm"))
-        x = x + post(y, "post_attention_norm")
-        y = mlp(m, w, layer, normed(x, f"{layer}.ffn_norm"))
-        x = x + post(y, "post_ffw_norm")
+        add, before = m.get("residual_scale", 1), x
+        pre = lambda x, name: normed(x, f"{layer}.{name}") if m.get("pre_norms", True) else x
+        y = attention(m, w, layer, pre(x, "attn_norm"))
+        x = x + add * post(y, "post_attention_norm")
+        mlp_norm = "attn_norm" if m.get("no_ffn_norm") else "ffn_norm"
+        y = mlp(m, w, layer, pre(before if m.get("parallel") else x, mlp_norm))
+        x = x + add * post(y, "post_ffw_norm")
     logits = normed(x, "output_norm") @ w.get("output.weight", w["token_embd.weight"]).T
+    logits = (logits + w.get("output.bias", 0)) / m.get("logit_scale", 1)
     return cap(logits, m.get("logit_cap"))
 
 
 # ---- the checkpoints ---------------------------------------------------------------------------
 
-RMS = {"norm": "rms", "eps": 1e-5, "L": 2}
-MODELS = {
-    # two query heads per KV head, adjacent pairs, an output matrix of its own
-    "llama": {
-        **RMS,
-        "arch": "llama",
-        "C": 24,
-        "F": 40,
-        "heads": 4,
-        "kv_heads": 2,
-        "D": 6,
-        "V": 96,
-        "rope": "adjacent",
-        "rope_base": 10000.0,
-        "mlp": "swiglu",
-        "untied": True,
-        "spm": True,
-        "seed": 1,
-    },
-    # Llama 3: factors per pair; a head of 12 dims of which 8 turn, more of them than the width; F16
-    "llama-scaled": {
-        **RMS,
-        "arch": "llama",
-        "C": 32,
-        "F": 40,
-        "heads": 4,
-        "kv_heads": 1,
-        "D": 12,
-        "V": 112,
-        "rope": "adjacent",
-        "rope_dim": 8,
-        "rope_base": 500000.0,
-        "rope_freqs": True,
-        "mlp": "swiglu",
-        "type": F16,
-        "seed": 2,
-    },
-    # linear scaling of all positions
-    "llama-linear": {
-        **RMS,
-        "arch": "llama",
-        "C": 16,
-        "F": 24,
-        "heads": 2,
-        "kv_heads": 2,
-        "D": 8,
-        "V": 96,
-        "rope": "adjacent",
-        "rope_base": 10000.0,
-        "rope_factor": 4.0,
-        "mlp": "swiglu",
-        "spm": True,
-        "seed": 3,
-    },
-    # biases of q, k and v, three query heads per KV head
-    "qwen2": {
-        **RMS,
-        "arch": "qwen2",
-        "C": 24,
-        "F": 40,
-        "heads": 6,
-        "kv_heads": 2,
-        "D": 4,
-        "V": 112,
-        "rope": "halves",
-        "rope_base": 1000000.0,
-        "mlp": "swiglu",
-        "qkv_bias": True,
-        "eps": 1e-6,
-        "seed": 4,
-    },
-    # norms of q and k, heads wider than width / heads
-    "qwen3": {
-        **RMS,
-        "arch": "qwen3",
-        "C": 24,
-        "F": 32,
-        "heads": 4,
-        "kv_heads": 2,
-        "D": 12,
-        "V": 112,
-        "rope": "halves",
-        "rope_base": 1000000.0,
-        "mlp": "swiglu",
-        "qk_norm": True,
-        "eps": 1e-6,
-        "seed": 5,
-    },
-    "gpt2": {
-        **RMS,
-        "norm": "layer",
-        "arch": "gpt2",
-        "C": 24,
-        "F": 64,
-        "heads": 3,
-        "kv_heads": 3,
-        "D": 8,
-        "V": 112,
-        "rope": "none",
-        "mlp": "gelu",
-        "fused_qkv": True,
-        "qkv_bias": True,
-        "biases": True,
-        "seed": 6,
-    },
-    # everything fused, grouped queries, part of a head turns; Q8_0
-    "phi3": {
-        **RMS,
-        "arch": "phi3",
-        "C": 32,
-        "F": 64,
-        "heads": 4,
-        "kv_heads": 2,
-        "D": 8,
-        "V": 96,
-        "rope": "halves",
-        "rope_dim": 6,
-        "rope_base": 10000.0,
-        "mlp": "swiglu",
-        "fused_qkv": True,
-        "fused_gate": True,
-        "untied": True,
-        "sliding_window": 64,
-        "spm": True,
-        "type": Q8_0,
-        "seed": 7,
-    },
-    # one KV head for all, a head of its own size, GELU in the gate, scaled embeddings; BF16
-    "gemma": {
-        **RMS,
-        "arch": "gemma",
-        "C": 24,
-        "F": 40,
-        "heads": 2,
-        "kv_heads": 1,
-        "D": 16,
-        "V": 96,
-        "rope": "halves",
-        "rope_base": 10000.0,
-        "mlp": "geglu",
-        "scaled_embedding": True,
-        "spm": True,
-        "eps": 1e-6,
-        "type": BF16,
-        "seed": 8,
-    },
-    # norms before and after each block, every other layer slides, scores and logits are capped
-    "gemma2": {
-        **RMS,
-        "arch": "gemma2",
-        "L": 3,
-        "C": 24,
-        "F": 32,
-        "heads": 4,
-        "kv_heads": 2,
-        "D": 8,
-        "V": 96,
-        "rope": "halves",
-        "rope_base": 10000.0,
-        "mlp": "geglu",
-        "scaled_embedding": True,
-        "post_norms": True,
-        "sliding_window": 5,
-        "pattern": 2,
-        "attention_scale": 0.25,
-        "attention_cap": 2.0,
-        "logit_cap": 3.0,
-        "spm": True,
-        "eps": 1e-6,
-        "seed": 9,
-    },
-    # norms of q and k as well, five of six layers slide, with a theta of their own; the others'
-    # positions are scaled
-    "gemma3": {
-        **RMS,
-        "arch": "gemma3",
-        "L": 7,
-        "C": 16,
-        "F": 24,
-        "heads": 2,
-        "kv_heads": 1,
-        "D": 16,
-        "V": 96,
-        "rope": "halves",
-        "rope_base": 1000000.0,
-        "rope_factor": 8.0,
-        "mlp": "geglu",
-        "scaled_embedding": True,
-        "post_norms": True,
-        "qk_norm": True,
-        "sliding_window": 6,
-        "pattern": 6,
-        "sliding_rope_base": 10000.0,
-        "spm": True,
-        "eps": 1e-6,
-        "seed": 10,
-    },
-    # Mistral 7B v0.1: every layer slides
-    "llama-sliding": {
-        **RMS,
-        "arch": "llama",
-        "C": 16,
-        "F": 24,
-        "heads": 4,
-        "kv_heads": 2,
-        "D": 4,
-        "V": 96,
-        "rope": "adjacent",
-        "rope_base": 10000.0,
-        "mlp": "swiglu",
-        "sliding_window": 7,
-        "spm": True,
-        "seed": 11,
-    },
-}
 CONTEXT, TOKENS = 64, 24
 
 
@@ -435,7 +236,7 @@ def make_weights(m):
         if m.get("biases") and "q_norm" not in name and "k_norm" not in name:
             w[f"{name}.bias"] = 0.2 * rng.standard_normal(n)
 
-    biases, qkv_bias = m.get("biases", False), m.get("qkv_bias", False)
+    biases, qkv_bias = m.get("biases", False) is True, m.get("qkv_bias", False)
     matrix("token_embd", m["V"], C, gain=np.sqrt(C) * (0.3 if m.get("scaled_embedding") else 0.8))
     if m["rope"] == "none":
         matrix("position_embd", CONTEXT, C, gain=0.5 * np.sqrt(C))
@@ -443,21 +244,25 @@ def make_weights(m):
         w["rope_freqs.weight"] = np.array([1.0, 1.0, 2.5, 8.0])
     for i in range(m["L"]):
         layer = f"blk.{i}"
-        vector(f"{layer}.attn_norm", C)
+        pre_norms = m.get("pre_norms", True)
+        if pre_norms:
+            vector(f"{layer}.attn_norm", C)
         if m.get("fused_qkv"):
             matrix(f"{layer}.attn_qkv", q + 2 * kv, C, qkv_bias)
         else:
             for name, rows in ("attn_q", q), ("attn_k", kv), ("attn_v", kv):
                 matrix(f"{layer}.{name}", rows, C, qkv_bias)
         if m.get("qk_norm"):
-            vector(f"{layer}.attn_q_norm", D)
-            vector(f"{layer}.attn_k_norm", D)
+            whole = m["qk_norm"] == "whole"
+            vector(f"{layer}.attn_q_norm", q if whole else D)
+            vector(f"{layer}.attn_k_norm", kv if whole else D)
         matrix(f"{layer}.attn_output", C, q, biases)
-        vector(f"{layer}.ffn_norm", C)
+        if pre_norms and not m.get("no_ffn_norm"):
+            vector(f"{layer}.ffn_norm", C)
         if m.get("fused_gate"):
             matrix(f"{layer}.ffn_up", 2 * F, C, biases)
         else:
-            if m["mlp"] != "gelu":
+            if "gelu" not in m["mlp"]:
                 matrix(f"{layer}.ffn_gate", F, C)
             matrix(f"{layer}.ffn_up", F, C, biases)
         matrix(f"{layer}.ffn_down", C, F, biases)
@@ -466,7 +271,7 @@ def make_weights(m):
             vector(f"{layer}.post_ffw_norm", C)
     vector("output_norm", C)
     if m.get("untied"):
-        matrix("output", m["V"], C)
+        matrix("output", m["V"], C, m.get("output_bias", False))
     return w
 
 
@@ -530,6 +335,10 @@ def bpe_vocabulary(V):
 
 KEYS = {
     "attention_scale": "attention.scale",
+    "embedding_scale": "embedding_scale",
+    "residual_scale": "residual_scale",
+    "logit_scale": "logit_scale",
+    "use_parallel_residual": "use_parallel_residual",
     "attention_cap": "attn_logit_softcapping",
     "logit_cap": "final_logit_softcapping",
 }

@@ -34,7 +34,9 @@ pf_attention_config pf_attention_configure(const pf_model *model, pf_attention_o
 
 pf_attention_config pf_attention_config_of_layer(const pf_attention_config *config, size_t layer) {
     pf_attention_config c = *config;
-    uint32_t window = c.model->layers ? c.model->layers[layer].window : 0;
+    if (!c.model->layers) return c;
+    uint32_t window = c.model->layers[layer].window;
+    if (c.model->layers[layer].unrotated) c.pairs = 0;
     if (window == 0) return c;
     c.options.kind = PF_ATTENTION_LOCAL;
     c.options.window = window;

@@ -9,16 +9,22 @@
 
 /* How a family stores its tensors, and which of them it requires. */
 enum {
-    FUSED_QKV = 1,          /* attn_qkv has the rows of q, then k, then v */
-    FUSED_GATE = 2,         /* ffn_up has the rows of gate, then up */
-    QK_NORM = 4,            /* attn_q_norm, attn_k_norm per head */
-    QKV_BIAS = 8,           /* biases of q, k and v */
-    OTHER_BIASES = 16,      /* biases of the norms and of all other matrices */
-    SCALED_EMBEDDING = 32,  /* embeddings are multiplied by sqrt(C) */
-    ACTIVATION_BY_KEY = 64, /* the file may choose another activation */
-    KINDS_BY_KEY = 128,     /* the file chooses norm and positions */
-    POST_NORMS = 256,       /* post_attention_norm and post_ffw_norm, of what a block adds */
-    GEMMA_27B = 512,        /* the largest scales queries by C / H instead of D */
+    FUSED_QKV = 1,            /* attn_qkv has the rows of q, then k, then v */
+    FUSED_GATE = 2,           /* ffn_up has the rows of gate, then up */
+    QK_NORM = 4,              /* attn_q_norm, attn_k_norm per head */
+    QKV_BIAS = 8,             /* biases of q, k and v */
+    OTHER_BIASES = 16,        /* biases of the norms and of all other matrices */
+    SCALED_EMBEDDING = 32,    /* embeddings are multiplied by sqrt(C) */
+    ACTIVATION_BY_KEY = 64,   /* the file may choose another activation */
+    KINDS_BY_KEY = 128,       /* the file chooses norm and positions */
+    POST_NORMS = 256,         /* post_attention_norm and post_ffw_norm, of what a block adds */
+    GEMMA_27B = 512,          /* the largest scales queries by C / H instead of D */
+    SCALES = 1024,            /* keys give factors of embeddings, residuals and logits */
+    PARALLEL = 2048,          /* MLP beside attention, unless use_parallel_residual says no ... */
+    NO_FFN_NORM = 4096,       /* ... and it reads attention's norm */
+    UNROTATED_FOURTHS = 8192, /* every fourth layer has no RoPE */
+    QK_NORM_WHOLE = 16384,    /* attn_q_norm, attn_k_norm of all heads together */
+    NO_PRE_NORMS = 32768,     /* neither attn_norm nor ffn_norm */
 };
 
 typedef struct {
@@ -45,6 +51,17 @@ static const family families[] = {
      SCALED_EMBEDDING | POST_NORMS | GEMMA_27B, 2, 0},
     {"gemma3", PF_NORM_RMS, PF_POSITION_ROPE_HALVES, PF_MLP_GEGLU,
      SCALED_EMBEDDING | POST_NORMS | GEMMA_27B | QK_NORM, 6, 10000},
+    {"gptneox", PF_NORM_LAYER, PF_POSITION_ROPE_HALVES, PF_MLP_GELU_ERF,
+     FUSED_QKV | QKV_BIAS | OTHER_BIASES | PARALLEL, 0, 0},
+    {"granite", PF_NORM_RMS, PF_POSITION_ROPE_ADJACENT, PF_MLP_SWIGLU, SCALES, 0, 0},
+    {"olmo2", PF_NORM_RMS, PF_POSITION_ROPE_HALVES, PF_MLP_SWIGLU,
+     POST_NORMS | NO_PRE_NORMS | QK_NORM_WHOLE, 0, 0},
+    {"phi2", PF_NORM_LAYER, PF_POSITION_ROPE_HALVES, PF_MLP_GELU_TANH,
+     QKV_BIAS | OTHER_BIASES | PARALLEL | NO_FFN_NORM, 0, 0},
+    {"smollm3", PF_NORM_RMS, PF_POSITION_ROPE_ADJACENT, PF_MLP_SWIGLU, UNROTATED_FOURTHS, 0, 0},
+    {"stablelm", PF_NORM_LAYER, PF_POSITION_ROPE_HALVES, PF_MLP_SWIGLU, 0, 0, 0},
+    {"starcoder2", PF_NORM_LAYER, PF_POSITION_ROPE_HALVES, PF_MLP_GELU_TANH,
+     QKV_BIAS | OTHER_BIASES, 0, 0},
     {"performer", PF_NORM_LAYER, PF_POSITION_NONE, PF_MLP_GELU_ERF,
      KINDS_BY_KEY | ACTIVATION_BY_KEY, 0, 0},
 };
@@ -169,6 +186,22 @@ static bool read_sizes(const loader *l) {
                                        : "attention.layer_norm_rms_epsilon",
                             &m->norm_eps) &&
            read_heads(l);
+}
+
+/* Granite divides its logits by the key. */
+static bool read_scales(const loader *l) {
+    pf_model *m = l->model;
+    float divisor = 1;
+    m->residual_scale = m->logit_scale = 1;
+    m->parallel = (l->family->traits & PARALLEL) != 0;
+    if (m->parallel && !pf_keys_bool(&l->keys, "use_parallel_residual", &m->parallel)) return false;
+    if (!(l->family->traits & SCALES)) return true;
+    if (!pf_keys_positive(&l->keys, "embedding_scale", &m->embedding_scale) ||
+        !pf_keys_positive(&l->keys, "residual_scale", &m->residual_scale) ||
+        !pf_keys_positive(&l->keys, "logit_scale", &divisor))
+        return false;
+    m->logit_scale = 1 / divisor;
+    return true;
 }
 
 /* A cap of 0, as some files have it, is none. */
@@ -366,12 +399,26 @@ static pf_linear part(pf_linear fused, size_t first, size_t count) {
                        fused.bias ? fused.bias + first : NULL};
 }
 
+static bool bind_qk_norms(const loader *l, uint32_t i, pf_layer *layer) {
+    size_t D = l->model->head_dim;
+    layer->qk_norm_whole = (l->family->traits & QK_NORM_WHOLE) != 0;
+    bool normed = layer->qk_norm_whole || l->family->traits & QK_NORM;
+    return !normed || (pf_bind_vector(l->binder, in_layer(i, "attn_q_norm", "weight").text,
+                                      layer->qk_norm_whole ? l->model->n_heads * D : D,
+                                      &layer->q_norm, l->error) &&
+                       pf_bind_vector(l->binder, in_layer(i, "attn_k_norm", "weight").text,
+                                      layer->qk_norm_whole ? l->model->n_kv_heads * D : D,
+                                      &layer->k_norm, l->error));
+}
+
 static bool bind_attention(const loader *l, uint32_t i, pf_layer *layer) {
     const pf_model *m = l->model;
     unsigned traits = l->family->traits;
     size_t C = m->width, D = m->head_dim, q = m->n_heads * D, kv = m->n_kv_heads * D;
     bool bias = (traits & QKV_BIAS) != 0;
-    if (traits & FUSED_QKV) {
+    bool fused_qkv = traits & FUSED_QKV || /* some files of phi2 */
+                     pf_bind_find(l->binder, in_layer(i, "attn_qkv", "weight").text);
+    if (fused_qkv) {
         pf_linear fused = {0};
         if (!bind_linear(l, i, "attn_qkv", q + 2 * kv, C, bias, &fused)) return false;
         layer->q = part(fused, 0, q);
@@ -382,11 +429,7 @@ static bool bind_attention(const loader *l, uint32_t i, pf_layer *layer) {
                !bind_linear(l, i, "attn_v", kv, C, bias, &layer->v)) {
         return false;
     }
-    if (traits & QK_NORM && (!pf_bind_vector(l->binder, in_layer(i, "attn_q_norm", "weight").text,
-                                             D, &layer->q_norm, l->error) ||
-                             !pf_bind_vector(l->binder, in_layer(i, "attn_k_norm", "weight").text,
-                                             D, &layer->k_norm, l->error)))
-        return false;
+    if (!bind_qk_norms(l, i, layer)) return false;
     return bind_linear(l, i, "attn_output", C, q, (traits & OTHER_BIASES) != 0, &layer->output);
 }
 
@@ -407,6 +450,14 @@ static bool bind_mlp(const loader *l, uint32_t i, pf_layer *layer) {
     return bind_linear(l, i, "ffn_down", C, F, bias, &layer->down);
 }
 
+/* The MLP of a parallel layer may read the norm that attention reads. */
+static bool bind_pre_norms(const loader *l, uint32_t i, pf_layer *layer) {
+    if (l->family->traits & NO_PRE_NORMS) return true;
+    if (!bind_norm(l, i, "attn_norm", &layer->attention_norm)) return false;
+    layer->mlp_norm = layer->attention_norm;
+    return l->family->traits & NO_FFN_NORM || bind_norm(l, i, "ffn_norm", &layer->mlp_norm);
+}
+
 static bool bind_post_norms(const loader *l, uint32_t i, pf_layer *layer) {
     return !(l->family->traits & POST_NORMS) ||
            (bind_norm(l, i, "post_attention_norm", &layer->attention_post_norm) &&
@@ -414,11 +465,11 @@ static bool bind_post_norms(const loader *l, uint32_t i, pf_layer *layer) {
 }
 
 static bool bind_layers(const loader *l, pf_layer *layers) {
+    for (uint32_t i = 3; l->family->traits & UNROTATED_FOURTHS && i < l->model->n_layers; i += 4)
+        layers[i].unrotated = true;
     for (uint32_t i = 0; i < l->model->n_layers; i++)
-        if (!bind_norm(l, i, "attn_norm", &layers[i].attention_norm) ||
-            !bind_attention(l, i, &layers[i]) ||
-            !bind_norm(l, i, "ffn_norm", &layers[i].mlp_norm) || !bind_mlp(l, i, &layers[i]) ||
-            !bind_post_norms(l, i, &layers[i]))
+        if (!bind_pre_norms(l, i, &layers[i]) || !bind_attention(l, i, &layers[i]) ||
+            !bind_mlp(l, i, &layers[i]) || !bind_post_norms(l, i, &layers[i]))
             return false;
     return true;
 }
@@ -464,7 +515,7 @@ bool pf_family_bind(pf_binder *binder, pf_model *model, pf_layer **layers, pf_er
                         .tail_rope = true};
     snprintf(model->family, sizeof model->family, "%s", l.family->name);
     if (!read_kinds(&l) || !read_sizes(&l) || !read_extensions(&l) || !bind_embedding(&l) ||
-        !read_positions(&l))
+        !read_scales(&l) || !read_positions(&l))
         return false;
     *layers = pf_checkpoint_alloc(binder->checkpoint, model->n_layers * sizeof **layers,
                                   "the layers", error);
