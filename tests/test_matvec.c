@@ -4,8 +4,8 @@
 
 enum { MAX = 4096 };
 
-static const pf_type block_types[] = {PF_Q4_0, PF_Q4_1, PF_Q5_0, PF_Q5_1, PF_Q8_0,
-                                      PF_Q2_K, PF_Q3_K, PF_Q4_K, PF_Q5_K, PF_Q6_K};
+static const pf_type block_types[] = {PF_Q4_0, PF_Q4_1, PF_Q5_0, PF_Q5_1, PF_Q8_0,   PF_Q2_K,
+                                      PF_Q3_K, PF_Q4_K, PF_Q5_K, PF_Q6_K, PF_IQ4_NL, PF_IQ4_XS};
 enum { N_BLOCK_TYPES = sizeof block_types / sizeof block_types[0] };
 
 /* ---- int8 activations ---- */
@@ -72,11 +72,11 @@ static void *random_rows(pf_type type, size_t rows, size_t cols) {
         for (size_t i = 0; i < bytes; i++) out[i] = (uint8_t)pf_rng_u64(&rng);
         for (size_t block = 0; block < bytes; block += info->block_bytes)
             for (size_t j = 0; j < 2; j++) {
-                size_t at = type == PF_Q2_K   ? 80 + 2 * j
-                            : type == PF_Q3_K ? 108
-                            : type == PF_Q6_K ? 208
-                            : type == PF_Q5_0 ? 0
-                                              : 2 * j;
+                size_t at = type == PF_Q2_K                                             ? 80 + 2 * j
+                            : type == PF_Q3_K                                           ? 108
+                            : type == PF_Q6_K                                           ? 208
+                            : type == PF_Q5_0 || type == PF_IQ4_NL || type == PF_IQ4_XS ? 0
+                                                                                        : 2 * j;
                 uint16_t half = pf_f32_to_f16(normal() * 0.05f);
                 memcpy(out + block + at, &half, sizeof half);
             }
