@@ -1,4 +1,5 @@
-/* floor 5.5 - calibrate: fits Performer attention to a softmax checkpoint. */
+/* floor 5.6 - calibrate: fits Performer attention to a softmax checkpoint. */
+#include "calibration_recall_texts.h"
 #include "calibration_texts.h"
 #include "calibration_write.h"
 #include "commands.h"
@@ -14,6 +15,7 @@ typedef struct calibrate_run {
     const options *parsed;
     pf_loaded loaded;
     input_texts texts;
+    calibration_recall_texts recall;
     pf_calibration_options settings;
     pf_calibration *calibration;
     size_t n_tokens;
@@ -50,6 +52,9 @@ static void read_settings(calibrate_run *c) {
     o->budget = !c->parsed->given[FLAG_NO_BUDGET];
     o->same_features = c->parsed->given[FLAG_SAME_FEATURES];
     o->fit = !c->parsed->given[FLAG_NO_FIT];
+    o->keep = strcmp(values[FLAG_KEEP].text, "recall") == 0 ? PF_KEEP_RECALL : PF_KEEP_CONSTANT;
+    o->recall_loss = values[FLAG_RECALL_LOSS].number;
+    pf_kv_parse(values[FLAG_BUDGET_KV].text, &o->kv);
     o->steps.steps = (size_t)values[FLAG_STEPS].count;
     o->steps.seed = values[FLAG_CALIBRATION_SEED].count;
     if (c->parsed->given[FLAG_THREADS]) o->steps.n_threads = (int)values[FLAG_THREADS].count;
@@ -66,6 +71,22 @@ static bool gather_texts(calibrate_run *c, pf_error *error) {
          "performer: no --file is given, so the model writes the text to calibrate on; real "
          "text works better");
     return write_calibration_texts(parsed, &c->loaded, &c->texts, error);
+}
+
+/* Texts that ask for something said long before, unless recall cannot be kept anyway. */
+static bool gather_recall(calibrate_run *c, pf_error *error) {
+    pf_calibration_options *o = &c->settings;
+    size_t context = c->loaded.model->context;
+    o->budget_tokens = context < o->budget_tokens ? context : o->budget_tokens;
+    if (c->parsed->given[FLAG_BUDGET_CONTEXT])
+        o->budget_tokens = (size_t)c->parsed->values[FLAG_BUDGET_CONTEXT].count;
+    if (!o->budget) return true;
+    if (!calibration_recall_texts_make(&c->loaded, &c->texts, o->budget_tokens, o->steps.seed,
+                                       &c->recall, error))
+        return false;
+    o->recall = c->recall.texts;
+    o->n_recall = c->recall.n;
+    return true;
 }
 
 static bool calibrate(calibrate_run *c, pf_error *error) {
@@ -156,6 +177,50 @@ static void print_table(calibrate_run *c) {
     }
 }
 
+/* One line for a preset: what it remembers, what it costs now and at 8,192 tokens. */
+static void tell_preset(const calibrate_run *c, pf_keep_kind keep) {
+    const pf_calibrated_recall *recall = &c->calibration->recall;
+    const pf_calibrated_preset *preset = &recall->presets[keep];
+    const char *name = keep == PF_KEEP_RECALL ? "recall" : "constant";
+    bool chosen = keep == c->settings.keep;
+    char now[16], later[16], radius[64];
+    if (preset->constant == 0) return; /* this budget does not allow it */
+    if (preset->window == PF_WINDOW_ALL)
+        snprintf(radius, sizeof radius, "the whole text");
+    else if (preset->window > 0)
+        snprintf(radius, sizeof radius, "about %u tokens back", preset->window);
+    else
+        snprintf(radius, sizeof radius, "only what is in the windows");
+    note(c->parsed, "%s --keep %s: recalls %s; KL about %.3f%s; state %s, at 8192 tokens %s",
+         chosen ? "chosen:" : "instead:", name, radius,
+         chosen ? c->calibration->nats : preset->nats, chosen ? "" : " without tails",
+         human_bytes(preset->constant, now),
+         human_bytes(preset->constant + 8192 * preset->per_token, later));
+}
+
+static void tell_recall(const calibrate_run *c) {
+    const pf_calibrated_recall *recall = &c->calibration->recall;
+    char heads[200] = "";
+    size_t used = 0;
+    if (c->settings.n_recall == 0) return;
+    if (recall->n_heads == 0) {
+        note(c->parsed, "recall: no head of this model finds what was said long before%s",
+             recall->limited > recall->exact ? ", beyond what windows do" : "");
+        return;
+    }
+    for (size_t i = 0; i < recall->n_heads && used + 16 < sizeof heads; i++)
+        used += (size_t)snprintf(heads + used, sizeof heads - used, " %u.%u",
+                                 recall->heads[i] / c->calibration->n_kv_heads,
+                                 recall->heads[i] % c->calibration->n_kv_heads);
+    note(c->parsed,
+         "recall: %zu of %u heads look far back (layer.head):%s; loss of an answer: exact %.3f, "
+         "with windows alone %.3f, with these heads free %.3f",
+         recall->n_heads, c->calibration->n_layers * c->calibration->n_kv_heads, heads,
+         recall->exact, recall->limited, recall->reached);
+    tell_preset(c, c->settings.keep);
+    tell_preset(c, c->settings.keep == PF_KEEP_RECALL ? PF_KEEP_CONSTANT : PF_KEEP_RECALL);
+}
+
 static int run(const options *parsed) {
     if (!parsed->given[FLAG_OUTPUT])
         return complain_usage("calibrate", "no output is given; add -o FILE.gguf");
@@ -165,7 +230,7 @@ static int run(const options *parsed) {
     terminal_catch_interrupt();
     read_settings(&c);
     bool good = load_model(parsed, &c.loaded, &error) && gather_texts(&c, &error) &&
-                calibrate(&c, &error) && write_result(&c, &error);
+                gather_recall(&c, &error) && calibrate(&c, &error) && write_result(&c, &error);
     if (!good && terminal_interrupted())
         pf_fail(&error, "interrupted; %s is not written", parsed->values[FLAG_OUTPUT].text);
     if (good) {
@@ -176,9 +241,11 @@ static int run(const options *parsed) {
         note(parsed, "%s: %zu texts, %zu tokens, %.0f s; state of a text: %s",
              parsed->values[FLAG_OUTPUT].text, c.texts.count, c.n_tokens, c.seconds,
              human_bytes(c.state_bytes, bytes));
+        tell_recall(&c);
     }
     pf_calibration_free(c.calibration);
     input_texts_free(&c.texts);
+    calibration_recall_texts_free(&c.recall);
     pf_loaded_close(&c.loaded);
     return good ? output_finish(&c.out) : complain(&error);
 }

@@ -33,6 +33,8 @@ struct pf_answer_probe {
     float *scratch; /* [n_threads, scratch_floats] */
     size_t scratch_floats;
     int n_threads;
+    double *losses, *exact_losses; /* [n_texts] of the last probe; exactly */
+    bool *kept;                    /* [n_texts] */
     double exact_loss;
     const uint32_t *windows; /* of the layer being computed [n_kv_heads]; NULL: no limits */
     size_t layer;
@@ -73,10 +75,13 @@ static bool allocate(pf_answer_probe *p, pf_error *error) {
     p->next = pf_calloc(p->w->n_rows, sizeof *p->next, what, error);
     p->text = pf_calloc(p->w->n_rows, sizeof *p->text, what, error);
     p->nll = pf_calloc(p->w->n_rows, sizeof *p->nll, what, error);
+    p->losses = pf_calloc(p->n_texts, sizeof *p->losses, what, error);
+    p->exact_losses = pf_calloc(p->n_texts, sizeof *p->exact_losses, what, error);
+    p->kept = pf_calloc(p->n_texts, sizeof *p->kept, what, error);
     p->scratch =
         pf_calloc((size_t)p->n_threads, p->scratch_floats * sizeof *p->scratch, what, error);
     if (!p->keys || !p->values || !p->inputs || !p->row || !p->next || !p->text || !p->nll ||
-        !p->scratch)
+        !p->losses || !p->exact_losses || !p->kept || !p->scratch)
         return false;
     for (size_t i = 0; i < p->n_texts; i++) {
         const pf_recall_text *text = &p->texts[i];
@@ -190,15 +195,33 @@ static void loss_share(void *context, pf_member me) {
     }
 }
 
-static double mean_loss(pf_answer_probe *p) {
+/* losses [n_texts] from the logits of w. */
+static void find_losses(pf_answer_probe *p) {
     pf_layerwise_logits(p->w, p->row, p->n_scored, p->logits);
     pf_parallel(p->n_threads, loss_share, p);
-    double sum = 0;
+    memset(p->losses, 0, p->n_texts * sizeof *p->losses);
     for (size_t i = 0; i < p->n_scored; i++) {
         const pf_recall_text *text = &p->texts[p->text[i]];
-        sum += p->nll[i] / (double)(text->n - text->answer);
+        p->losses[p->text[i]] += p->nll[i] / (double)(text->n - text->answer);
     }
-    return sum / (double)p->n_texts;
+}
+
+static double mean_of_kept(const pf_answer_probe *p, const double *losses) {
+    double sum = 0, n = 0;
+    for (size_t i = 0; i < p->n_texts; i++)
+        if (p->kept[i]) sum += losses[i], n++;
+    return n > 0 ? sum / n : 0;
+}
+
+size_t pf_answer_probe_select(pf_answer_probe *p, const uint32_t *windows, double least) {
+    size_t n = 0;
+    pf_answer_probe_loss(p, windows);
+    for (size_t i = 0; i < p->n_texts; i++) {
+        p->kept[i] = p->losses[i] - p->exact_losses[i] >= least;
+        n += p->kept[i];
+    }
+    p->exact_loss = mean_of_kept(p, p->exact_losses);
+    return n;
 }
 
 double pf_answer_probe_exact_loss(const pf_answer_probe *p) { return p->exact_loss; }
@@ -206,7 +229,10 @@ double pf_answer_probe_exact_loss(const pf_answer_probe *p) { return p->exact_lo
 double pf_answer_probe_loss(pf_answer_probe *p, const uint32_t *windows) {
     size_t KV = p->model->n_kv_heads, L = p->model->n_layers, first = 0;
     while (first < L * KV && windows[first] == PF_WINDOW_ALL) first++;
-    if (first == L * KV) return p->exact_loss;
+    if (first == L * KV) {
+        memcpy(p->losses, p->exact_losses, p->n_texts * sizeof *p->losses);
+        return p->exact_loss;
+    }
     first /= KV; /* the layers below are exact */
     memcpy(p->w->x, p->inputs + first * stream_floats(p), stream_floats(p) * sizeof(float));
     for (size_t layer = first; layer < L; layer++) {
@@ -216,7 +242,8 @@ double pf_answer_probe_loss(pf_answer_probe *p, const uint32_t *windows) {
         pf_parallel(p->n_threads, attend_share, p);
         pf_layerwise_finish(p->w, layer);
     }
-    return mean_loss(p);
+    find_losses(p);
+    return mean_of_kept(p, p->losses);
 }
 
 /* ---- once, exactly ---- */
@@ -249,8 +276,12 @@ static bool compute_exactly(pf_answer_probe *p, const pf_text_ids *whole, pf_err
     bool good = exact != NULL;
     pf_exact_targets_free(exact);
     pf_layerwise_free(all);
-    if (good) p->exact_loss = mean_loss(p);
-    return good;
+    if (!good) return false;
+    find_losses(p);
+    memcpy(p->exact_losses, p->losses, p->n_texts * sizeof *p->losses);
+    for (size_t i = 0; i < p->n_texts; i++) p->kept[i] = true;
+    p->exact_loss = mean_of_kept(p, p->losses);
+    return true;
 }
 
 static bool compute_angles(pf_answer_probe *p, pf_error *error) {
@@ -309,6 +340,9 @@ void pf_answer_probe_free(pf_answer_probe *p) {
     pf_free(p->text);
     pf_free(p->logits);
     pf_free(p->nll);
+    pf_free(p->losses);
+    pf_free(p->exact_losses);
+    pf_free(p->kept);
     pf_free(p->scratch);
     pf_free(p);
 }

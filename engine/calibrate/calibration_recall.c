@@ -7,6 +7,8 @@
 /* PF_KEEP_CONSTANT: the set of recall heads is one that loses at most so many nats; and their long
  * windows take at most this share of the budget. */
 static const double CONSTANT_LOSS = 0.3, CONSTANT_SHARE = 0.5;
+/* A recall text counts if its answer costs so many nats per token more without memory than with it. */
+static const double WORTH_KEEPING = 0.25;
 enum { LEAST_WINDOW = 128, MOST_SHARE = 4 }; /* at most a quarter of all heads */
 
 static bool show_search(void *context, double done) {
@@ -27,8 +29,9 @@ static bool search(pf_calibration_run *r, pf_recall_heads *heads, pf_error *erro
                                        .context = r};
     pf_answer_probe *probe =
         pf_answer_probe_new(r->model, o->recall, o->n_recall, o->sinks, o->steps.n_threads, error);
-    bool good =
-        probe && pf_recall_heads_choose(probe, n, r->result->windows, &options, heads, error);
+    bool good = probe != NULL;
+    if (good && pf_answer_probe_select(probe, r->result->windows, WORTH_KEEPING) > 0)
+        good = pf_recall_heads_choose(probe, n, r->result->windows, &options, heads, error);
     pf_answer_probe_free(probe);
     return good;
 }

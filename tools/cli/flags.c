@@ -195,6 +195,18 @@ const flag flags[FLAG_END] = {
     COUNT(STATE_BYTES, "state-bytes", 0, FOR_CALIBRATE, ATTENTION, "N", 1, UINT64_MAX / 2, NULL,
           "Let the state of a text under the calibrated attention take at most N bytes. Default: "
           "what it takes if every head has --window and --features."),
+    CHOICE(KEEP, "keep", 0, FOR_CALIBRATE, ATTENTION, "WHAT", "constant|recall", "constant",
+           "What the few heads get that look far back for an answer. constant: one long window, as "
+           "the budget allows, so that the state never grows. recall: the whole text, so that the "
+           "model finds what softmax would find, with a state that grows by these heads' share."),
+    NUMBER(RECALL_LOSS, "recall-loss", 0, FOR_CALIBRATE, ATTENTION, "X", 10, "0.05",
+           "With --keep recall: how many nats per token an answer may lose against softmax. Fewer "
+           "heads stay exact if it is larger."),
+    COUNT(BUDGET_CONTEXT, "context", 'c', FOR_CALIBRATE, ATTENTION, "N", 1, MAX_CONTEXT, NULL,
+          "Tokens of a text for which --state-bytes counts heads that stay exact, and the farthest "
+          "that recall is looked at. Default: the trained context, at most 8192."),
+    CHOICE(BUDGET_KV, "kv", 0, FOR_CALIBRATE, ATTENTION, "TYPE", "f32|f16|q8_0", "f32",
+           "Type of keys and values that --state-bytes counts. Run the result with the same --kv."),
     COUNT(MEAN_WINDOW, "window", 0, FOR_CALIBRATE, ATTENTION, "W", 0, MAX_CONTEXT, "64",
           "Attend to the last W tokens exactly, on average over the heads."),
     COUNT(MEAN_FEATURES, "features", 0, FOR_CALIBRATE, ATTENTION, "M", 0, 4096, "64",

@@ -21,7 +21,7 @@ static const char place[] = "PLACEHOLDER"; /* of a user's text in a rendered cha
 /* ---- the template */
 
 /* Splits what the chat template writes around a user's text. False if there is no template. */
-static bool read_template(const pf_loaded *loaded, recall_setup *setup) {
+bool recall_setup_read_template(const pf_loaded *loaded, recall_setup *setup) {
     pf_text jinja = {0};
     pf_chat_template chat;
     pf_error ignored = {""};
@@ -43,6 +43,8 @@ static bool read_template(const pf_loaded *loaded, recall_setup *setup) {
     pf_free(text);
     pf_free(whole);
     setup->from_template = setup->before && setup->after;
+    setup->source.before = setup->from_template ? setup->before : NULL;
+    setup->source.after = setup->from_template ? setup->after : NULL;
     return setup->from_template;
 }
 
@@ -133,10 +135,7 @@ bool recall_setup_make(const options *parsed, const pf_loaded *loaded, const inp
     if (setup->n_distances < asked)
         note(parsed, "performer: the text has %zu tokens, enough for distances up to %zu", s->n,
              setup->distances[setup->n_distances - 1]);
-    if (loaded->tokenizer && read_template(loaded, setup)) {
-        s->before = setup->before;
-        s->after = setup->after;
-    }
+    if (loaded->tokenizer) recall_setup_read_template(loaded, setup);
     size_t needed = setup->distances[setup->n_distances - 1] + 3 * s->passage + AROUND;
     bool bound = parsed->given[FLAG_CONTEXT] || model->position_embedding ||
                  !parsed->values[FLAG_RECALL].text;

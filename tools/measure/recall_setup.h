@@ -25,4 +25,8 @@ bool recall_setup_make(const options *parsed, const pf_loaded *loaded, const inp
                        recall_setup *setup, pf_error *error);
 void recall_setup_free(recall_setup *setup);
 
+/* Sets what the model's chat template writes around a question. False if there is no template, and
+ * questions then complete a sentence. */
+bool recall_setup_read_template(const pf_loaded *loaded, recall_setup *setup);
+
 #endif

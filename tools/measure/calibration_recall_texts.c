@@ -1,0 +1,79 @@
+/* floor 5.5 - calibration recall texts: texts that ask for what was said long before, for calibrate. */
+#include "calibration_recall_texts.h"
+
+#include "memory.h"
+#include "recall_setup.h"
+
+/* What is asked, and how far back as a share of the farthest distance. The heads that find an answer
+ * at one distance find it at others too, so a few distances do, and none need be very far. */
+static const struct {
+    recall_task task;
+    double share;
+} asked[] = {
+    {RECALL_COPY, 0.15},     {RECALL_COPY, 0.45},     {RECALL_COPY, 1},
+    {RECALL_PASS_KEY, 0.3},  {RECALL_PASS_KEY, 0.6},  {RECALL_PASS_KEY, 0.9},
+    {RECALL_MANY_KEYS, 0.2}, {RECALL_MANY_KEYS, 0.7}, {RECALL_LAST_SEEN, 0.4},
+};
+enum { N_ASKED = sizeof asked / sizeof asked[0], FARTHEST = 1280, PASSAGE = 96 };
+
+/* All calibration texts as one. */
+static bool join(const input_texts *texts, pf_tokens *all, pf_error *error) {
+    for (size_t i = 0; i < texts->count; i++)
+        for (size_t k = 0; k < texts->texts[i].count; k++)
+            if (!pf_tokens_push(all, texts->texts[i].ids[k], error)) return false;
+    return true;
+}
+
+/* Case `number` as a text; nothing is added if the model has no room for it. */
+static bool add(const recall_source *source, recall_task task, size_t number, size_t distance,
+                size_t context, calibration_recall_texts *recall, pf_error *error) {
+    recall_case c = {0};
+    size_t answer, n_answer;
+    pf_tokens *ids = NULL;
+    bool good = recall_case_make(source, task, number, distance, &c, error);
+    if (good && recall_case_length(&c, distance) <= context) {
+        ids = input_texts_add(&recall->ids, error);
+        good = ids && recall_case_text(&c, number % c.n_questions, distance, ids, &answer,
+                                       &n_answer, error);
+    }
+    if (good && ids) {
+        size_t question = c.start.count + distance;
+        if (question >= answer) question = answer - 1;
+        recall->texts[recall->n++] = (pf_recall_text){NULL, answer + n_answer, question, answer};
+    }
+    recall_case_free(&c);
+    return good;
+}
+
+bool calibration_recall_texts_make(const pf_loaded *loaded, const input_texts *texts,
+                                   size_t farthest, uint64_t seed, calibration_recall_texts *recall,
+                                   pf_error *error) {
+    recall_setup setup = {0};
+    size_t context = loaded->model->context;
+    recall->texts = pf_calloc(N_ASKED, sizeof *recall->texts, "the recall texts", error);
+    bool good = recall->texts && join(texts, &setup.text, error);
+    if (good && loaded->tokenizer) recall_setup_read_template(loaded, &setup);
+    setup.source.tokenizer = loaded->tokenizer;
+    setup.source.ids = setup.text.ids;
+    setup.source.n = setup.text.count;
+    setup.source.passage = context / 8 < PASSAGE ? context / 8 : PASSAGE;
+    setup.source.seed = seed;
+    size_t most = recall_longest_gap(&setup.source);
+    if (farthest > FARTHEST) farthest = FARTHEST;
+    if (farthest > context / 2) farthest = context / 2;
+    if (farthest > most) farthest = most;
+    bool possible = setup.source.passage > 2 * RECALL_HINT && farthest >= 16;
+    for (size_t i = 0; good && possible && i < N_ASKED; i++)
+        if (loaded->tokenizer || asked[i].task == RECALL_COPY)
+            good = add(&setup.source, asked[i].task, i, (size_t)(asked[i].share * (double)farthest),
+                       context, recall, error);
+    for (size_t i = 0; i < recall->n; i++) recall->texts[i].ids = recall->ids.texts[i].ids;
+    recall_setup_free(&setup);
+    return good;
+}
+
+void calibration_recall_texts_free(calibration_recall_texts *recall) {
+    input_texts_free(&recall->ids);
+    pf_free(recall->texts);
+    *recall = (calibration_recall_texts){0};
+}
