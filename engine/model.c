@@ -24,6 +24,14 @@ static uint64_t count_layer(const pf_model *model, const pf_layer *layer) {
            count_linear(layer->up) + count_linear(layer->down);
 }
 
+pf_rotary pf_model_rotary(const pf_model *model, size_t layer) {
+    const pf_layer *l = &model->layers[layer];
+    bool rotates = pf_position_rotates(model->position) && !l->unrotated;
+    if (l->window > 0 && model->sliding_rope_base > 0)
+        return (pf_rotary){model->sliding_rope_base, NULL, rotates ? model->rope_dim : 0};
+    return (pf_rotary){model->rope_base, model->rope_factors, rotates ? model->rope_dim : 0};
+}
+
 uint64_t pf_model_parameters(const pf_model *model) {
     uint64_t C = model->width,
              count = (uint64_t)model->n_vocab * C + count_norm(model->final_norm, C);

@@ -98,6 +98,14 @@ static inline pf_score pf_model_score(const pf_model *model) {
     return (pf_score){model->attention_scale, model->attention_cap};
 }
 
+/* How one layer rotates q and k: rope_frequencies of these; dim 0: it does not. */
+typedef struct pf_rotary {
+    float base;
+    const float *factors;
+    uint32_t dim;
+} pf_rotary;
+pf_rotary pf_model_rotary(const pf_model *model, size_t layer);
+
 /* Number of weights (embedding counted once if tied). */
 uint64_t pf_model_parameters(const pf_model *model);
 
