@@ -228,8 +228,8 @@ docs-check: $(PROGRAM)
 evidence: $(PROGRAM)
 	scripts/evidence
 
-smollm2:
-	@scripts/smollm2
+smollm2 gemma3 qwen-coder:
+	@scripts/fetch-model $@
 
 # Beside llama.cpp, which it builds, in minutes: not part of CI. FILES="a.gguf b.gguf" runs these.
 peers: $(PROGRAM)
@@ -291,6 +291,8 @@ help:
 	@echo 'make docs-check run the commands that README.md and docs/ show'
 	@echo 'make format     let clang-format rewrite the sources'
 	@echo 'make smollm2    fetch a real language model (94 MiB) to models/downloads/'
+	@echo 'make gemma3     the same: Gemma 3 270M (241 MiB; Gemma Terms of Use)'
+	@echo 'make qwen-coder the same: Qwen2.5-Coder-0.5B-Instruct (469 MiB)'
 	@echo 'make peers      speed and memory beside llama.cpp, which it builds: FILES="a.gguf ..."'
 	@echo 'make deps       install everything that any of these needs (Debian)'
 	@echo 'make install    program, library, header, manuals to $$PREFIX (/usr/local) below $$DESTDIR'
@@ -298,5 +300,6 @@ help:
 	@echo 'make clean      remove what was built'
 
 .PHONY: all tests check deps demo test lint format asan docs-check evidence tsan tsan-check neon \
-    neon-check valgrind fuzz fuzzers smollm2 peers install uninstall clean help FORCE
+    neon-check valgrind fuzz fuzzers smollm2 gemma3 qwen-coder peers install uninstall clean \
+    help FORCE
 -include $(LIB_OBJ:.o=.d) $(TOOL_SRC:%.c=$(BUILD)/%.d) $(TESTS:=.d) $(FUZZERS:=.d)

@@ -54,9 +54,13 @@ static void add_layer(uint64_t *sum, const pf_model *model, const pf_layer *laye
     add_linear(sum, &layer->k);
     add_linear(sum, &layer->v);
     add_linear(sum, &layer->output);
-    add_floats(sum, layer->q_norm, model->head_dim);
-    add_floats(sum, layer->k_norm, model->head_dim);
+    add_floats(sum, layer->q_norm, layer->qk_norm_whole ? layer->q.weight.rows : model->head_dim);
+    add_floats(sum, layer->k_norm, layer->qk_norm_whole ? layer->k.weight.rows : model->head_dim);
+    add_norm(sum, layer->attention_post_norm, model->width);
     add_norm(sum, layer->mlp_norm, model->width);
+    add_norm(sum, layer->mlp_post_norm, model->width);
+    add_number(sum, layer->window);
+    add_number(sum, layer->unrotated);
     add_linear(sum, &layer->gate);
     add_linear(sum, &layer->up);
     add_linear(sum, &layer->down);
@@ -74,8 +78,14 @@ static void add_numbers(uint64_t *sum, const pf_model *model) {
     add(sum, numbers, sizeof numbers);
     add_float(sum, model->norm_eps);
     add_float(sum, model->rope_base);
+    add_float(sum, model->sliding_rope_base);
     add_float(sum, model->attention_scale);
+    add_float(sum, model->attention_cap);
     add_float(sum, model->embedding_scale);
+    add_float(sum, model->residual_scale);
+    add_float(sum, model->logit_scale);
+    add_number(sum, model->parallel);
+    add_float(sum, model->logit_cap);
     add_floats(sum, model->rope_factors, model->rope_dim / 2);
 }
 

@@ -11,7 +11,8 @@
  */
 #include "forward.h"
 
-#include <math.h>
+#include "activation.h"
+#include "soft_cap.h"
 
 /* Shows rows to the tap, if there is one, while the team waits. */
 static void show(pf_session *s, pf_member me, pf_tap_point point, size_t layer, const float *rows,
@@ -48,21 +49,27 @@ static void norm_row(const pf_model *model, const pf_norm *norm, const float *x,
         kernels->layer_norm(y, x, norm->weight, norm->bias, model->norm_eps, n);
 }
 
+static void norm_rows(pf_session *s, pf_member me, const pf_norm *weights, const float *x, float *y,
+                      size_t T) {
+    size_t C = s->model->width, begin, end;
+    pf_share(me, T, 1, &begin, &end);
+    for (size_t t = begin; t < end; t++) norm_row(s->model, weights, x + t * C, y + t * C, C);
+    pf_barrier(me);
+}
+
 /* norm of the residual rows first ... first + T - 1. For one token every member computes it all:
  * that is cheaper than a barrier. */
 static const float *norm(pf_session *s, pf_member me, const pf_norm *weights, size_t first,
                          size_t T) {
-    size_t C = s->model->width, begin, end;
+    size_t C = s->model->width;
     const float *x = s->x + first * C;
+    if (!weights->weight) return x; /* olmo2 */
     if (T == 1) {
         float *own = s->workspaces[me.index].normed;
         norm_row(s->model, weights, x, own, C);
         return own;
     }
-    pf_share(me, T, 1, &begin, &end);
-    for (size_t t = begin; t < end; t++)
-        norm_row(s->model, weights, x + t * C, s->normed + t * C, C);
-    pf_barrier(me);
+    norm_rows(s, me, weights, x, s->normed, T);
     return s->normed;
 }
 
@@ -73,25 +80,31 @@ static void linear(pf_session *s, pf_member me, const pf_linear *layer, const fl
               layer->weight, layer->bias);
 }
 
-/* x += layer(input): this member's columns. */
-static void add_linear(pf_session *s, pf_member me, const pf_linear *layer, const float *input,
-                       pf_tap_point point, size_t index) {
+/* x += layer(input), with a norm of its own in some families: this member's columns. */
+static void add_linear(pf_session *s, pf_member me, const pf_linear *layer, const pf_norm *post,
+                       const float *input, pf_tap_point point, size_t index) {
     const pf_kernels *kernels = pf_kernels_get();
     size_t C = s->model->width, begin, end;
     linear(s, me, layer, input, s->delta, s->n);
+    if (post->weight) {
+        pf_barrier(me);
+        norm_rows(s, me, post, s->delta, s->delta, s->n);
+    }
     show(s, me, point, index, s->delta, s->n, C);
     pf_share(me, C, PF_MATMUL_GRAIN, &begin, &end);
     for (size_t t = 0; t < s->n; t++)
-        kernels->axpy(s->x + t * C + begin, 1, s->delta + t * C + begin, end - begin);
+        kernels->axpy(s->x + t * C + begin, s->model->residual_scale, s->delta + t * C + begin,
+                      end - begin);
     pf_barrier(me);
 }
 
-/* qwen3: an RMS norm of each head of q and k, before RoPE. */
+/* An RMS norm before RoPE, of each head of q and k (qwen3), or of n_heads = 1 that is all of them
+ * (olmo2). */
 static void norm_heads(pf_session *s, pf_member me, const float *weight, float *rows,
-                       size_t n_heads) {
+                       size_t n_heads, size_t D) {
     if (!weight) return;
     const pf_kernels *kernels = pf_kernels_get();
-    size_t D = s->model->head_dim, begin, end;
+    size_t begin, end;
     pf_share(me, s->n * n_heads, 1, &begin, &end);
     for (size_t i = begin; i < end; i++)
         kernels->rms_norm(rows + i * D, rows + i * D, weight, s->model->norm_eps, D);
@@ -108,8 +121,10 @@ void pf_forward_project(pf_session *s, pf_member me, size_t index) {
     linear(s, me, &layer->v, x, s->v, s->n);
     pf_barrier(me);
     if (layer->q_norm || layer->k_norm) {
-        norm_heads(s, me, layer->q_norm, s->q, model->n_heads);
-        norm_heads(s, me, layer->k_norm, s->k, model->n_kv_heads);
+        size_t parts = layer->qk_norm_whole ? 1 : model->n_heads;
+        size_t kv_parts = layer->qk_norm_whole ? 1 : model->n_kv_heads;
+        norm_heads(s, me, layer->q_norm, s->q, parts, HD / parts);
+        norm_heads(s, me, layer->k_norm, s->k, kv_parts, kvD / kv_parts);
         pf_barrier(me);
     }
     show(s, me, PF_TAP_Q, index, s->q, s->n, HD);
@@ -123,29 +138,6 @@ static void attend(pf_session *s, pf_member me, size_t index) {
     pf_barrier(me);
 }
 
-/* The MLP's nonlinearity on n values. The result is in `gate` where the model has one, else in
- * `up`. */
-static void activate(pf_mlp_kind kind, float *gate, float *up, size_t n) {
-    switch (kind) {
-    case PF_MLP_SWIGLU:
-        pf_kernels_get()->swiglu(gate, up, n);
-        break;
-    case PF_MLP_GEGLU:
-        pf_kernels_get()->gelu_tanh(gate, n);
-        for (size_t i = 0; i < n; i++) gate[i] *= up[i];
-        break;
-    case PF_MLP_GELU_TANH:
-        pf_kernels_get()->gelu_tanh(up, n);
-        break;
-    case PF_MLP_GELU_ERF:
-        pf_kernels_get()->gelu_erf(up, n);
-        break;
-    case PF_MLP_RELU:
-        for (size_t i = 0; i < n; i++) up[i] = up[i] > 0 ? up[i] : 0;
-        break;
-    }
-}
-
 static void mlp(pf_session *s, pf_member me, const pf_layer *layer, size_t index) {
     const pf_model *model = s->model;
     size_t F = model->hidden, begin, end;
@@ -156,26 +148,38 @@ static void mlp(pf_session *s, pf_member me, const pf_layer *layer, size_t index
     /* the columns that this member has just written */
     pf_share(me, F, PF_MATMUL_GRAIN, &begin, &end);
     for (size_t t = 0; t < s->n; t++)
-        activate(model->mlp, s->gate + t * F + begin, s->up + t * F + begin, end - begin);
+        pf_activate(model->mlp, s->gate + t * F + begin, s->up + t * F + begin, end - begin);
     pf_barrier(me);
-    add_linear(s, me, &layer->down, gated ? s->gate : s->up, PF_TAP_MLP_OUTPUT, index);
-    show(s, me, PF_TAP_LAYER, index, s->x, s->n, model->width);
+    add_linear(s, me, &layer->down, &layer->mlp_post_norm, gated ? s->gate : s->up,
+               PF_TAP_MLP_OUTPUT, index);
 }
 
 void pf_forward_finish(pf_session *s, pf_member me, size_t index) {
     const pf_layer *layer = &s->model->layers[index];
+    bool parallel = s->model->parallel;
     show(s, me, PF_TAP_ATTENTION_HEADS, index, s->heads, s->n,
          s->model->n_heads * s->model->head_dim);
-    add_linear(s, me, &layer->output, s->heads, PF_TAP_ATTENTION_OUTPUT, index);
+    if (parallel) mlp(s, me, layer, index); /* before x changes */
+    add_linear(s, me, &layer->output, &layer->attention_post_norm, s->heads,
+               PF_TAP_ATTENTION_OUTPUT, index);
     show(s, me, PF_TAP_ATTENTION_RESIDUAL, index, s->x, s->n, s->model->width);
-    mlp(s, me, layer, index);
+    if (!parallel) mlp(s, me, layer, index);
+    show(s, me, PF_TAP_LAYER, index, s->x, s->n, s->model->width);
 }
 
 void pf_forward_logits(pf_session *s, pf_member me) {
     const pf_model *model = s->model;
+    const pf_kernels *kernels = pf_kernels_get();
     const float *x = norm(s, me, &model->final_norm, s->n - s->n_logits, s->n_logits);
     show(s, me, PF_TAP_FINAL_NORM, model->n_layers, x, s->n_logits, model->width);
     linear(s, me, &model->logits, x, s->logits, s->n_logits);
+    size_t begin, end; /* the columns that this member has just written */
+    pf_share(me, model->n_vocab, PF_MATMUL_GRAIN, &begin, &end);
+    for (size_t t = 0; t < s->n_logits; t++) {
+        float *logits = s->logits + t * model->n_vocab + begin;
+        if (model->logit_scale != 1) kernels->scale(logits, model->logit_scale, end - begin);
+        pf_soft_cap(logits, end - begin, model->logit_cap);
+    }
 }
 
 void pf_forward(void *context, pf_member me) {

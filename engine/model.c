@@ -10,12 +10,26 @@ static uint64_t count_linear(pf_linear linear) {
     return rows * linear.weight.cols + (linear.bias ? rows : 0);
 }
 
-static uint64_t count_layer(const pf_layer *layer, uint64_t width, uint64_t head_dim) {
+static uint64_t count_layer(const pf_model *model, const pf_layer *layer) {
+    uint64_t width = model->width, head_dim = model->head_dim;
+    bool shared_norm = /* phi2 */
+        model->parallel && layer->mlp_norm.weight == layer->attention_norm.weight;
     return count_norm(layer->attention_norm, width) + count_linear(layer->q) +
            count_linear(layer->k) + count_linear(layer->v) + count_linear(layer->output) +
-           (layer->q_norm ? head_dim : 0) + (layer->k_norm ? head_dim : 0) +
-           count_norm(layer->mlp_norm, width) + count_linear(layer->gate) +
+           (layer->q_norm ? layer->qk_norm_whole ? layer->q.weight.rows : head_dim : 0) +
+           (layer->k_norm ? layer->qk_norm_whole ? layer->k.weight.rows : head_dim : 0) +
+           count_norm(layer->attention_post_norm, width) +
+           (shared_norm ? 0 : count_norm(layer->mlp_norm, width)) +
+           count_norm(layer->mlp_post_norm, width) + count_linear(layer->gate) +
            count_linear(layer->up) + count_linear(layer->down);
+}
+
+pf_rotary pf_model_rotary(const pf_model *model, size_t layer) {
+    const pf_layer *l = &model->layers[layer];
+    bool rotates = pf_position_rotates(model->position) && !l->unrotated;
+    if (l->window > 0 && model->sliding_rope_base > 0)
+        return (pf_rotary){model->sliding_rope_base, NULL, rotates ? model->rope_dim : 0};
+    return (pf_rotary){model->rope_base, model->rope_factors, rotates ? model->rope_dim : 0};
 }
 
 uint64_t pf_model_parameters(const pf_model *model) {
@@ -26,7 +40,6 @@ uint64_t pf_model_parameters(const pf_model *model) {
         count += count_linear(model->logits);
     else if (model->logits.bias)
         count += model->n_vocab;
-    for (uint32_t i = 0; i < model->n_layers; i++)
-        count += count_layer(&model->layers[i], C, model->head_dim);
+    for (uint32_t i = 0; i < model->n_layers; i++) count += count_layer(model, &model->layers[i]);
     return count;
 }

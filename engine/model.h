@@ -36,11 +36,16 @@ typedef struct pf_layer {
     pf_linear q;                  /* [H * D, C] */
     pf_linear k, v;               /* [n_kv_heads * D, C] */
     pf_linear output;             /* [C, H * D] */
-    const float *q_norm, *k_norm; /* [D] RMS norm of each head before RoPE, or NULL (qwen3) */
+    const float *q_norm, *k_norm; /* [D] RMS norm of each head before RoPE, or NULL (qwen3) ... */
+    bool qk_norm_whole;           /* ... [H * D], [n_kv_heads * D]: of all heads together (olmo2) */
+    pf_norm attention_post_norm;  /* [C] of what attention adds to the residual stream (gemma3) */
     pf_norm mlp_norm;             /* [C] */
     pf_linear gate;               /* [F, C]; absent for MLPs without a gate */
     pf_linear up;                 /* [F, C] */
     pf_linear down;               /* [C, F] */
+    pf_norm mlp_post_norm;        /* [C] of what the MLP adds */
+    uint32_t window; /* a sliding layer sees this many tokens, itself included; 0: all */
+    bool unrotated;  /* q and k of this layer have no RoPE (some of smollm3's) */
     pf_favor_weights favor;
 } pf_layer;
 
@@ -61,9 +66,15 @@ typedef struct pf_model {
     uint32_t rope_dim;         /* leading dims of a head that rotate; even, <= D */
     float rope_base;           /* theta: pair i rotates by position * theta^(-2i / rope_dim) ... */
     const float *rope_factors; /* ... divided by rope_factors[i] [rope_dim / 2], if not NULL */
+    float sliding_rope_base;   /* theta in sliding layers, without factors; 0: as everywhere */
     pf_mlp_kind mlp;
     float attention_scale; /* scores are q.k times this; 1 / sqrt(D) in most families */
+    float attention_cap;   /* then cap tanh(score / cap); 0: no cap (gemma2 has one) */
     float embedding_scale; /* token embeddings are multiplied by this; 1 in most families */
+    float residual_scale;  /* what a block adds is multiplied by this; 1 in most families */
+    float logit_scale;     /* logits are multiplied by this; 1 in most families */
+    bool parallel;         /* the MLP reads the layer's input, as attention does */
+    float logit_cap;       /* logits become cap tanh(logit / cap); 0: no cap */
 
     pf_matrix embedding; /* [V, C] */
     /* [context, C] or NULL: learned positions, added to the tokens' embeddings, so that no text can
@@ -78,6 +89,22 @@ typedef struct pf_model {
     const uint32_t *head_features;  /* [L, n_kv_heads] instead of attention.features, or NULL */
     bool tail_rope;                 /* features read q and k after RoPE (true) or before */
 } pf_model;
+
+/* How attention scores q and k: q.k scale, then cap tanh(score / cap) unless cap is 0. */
+typedef struct pf_score {
+    float scale, cap;
+} pf_score;
+static inline pf_score pf_model_score(const pf_model *model) {
+    return (pf_score){model->attention_scale, model->attention_cap};
+}
+
+/* How one layer rotates q and k: rope_frequencies of these; dim 0: it does not. */
+typedef struct pf_rotary {
+    float base;
+    const float *factors;
+    uint32_t dim;
+} pf_rotary;
+pf_rotary pf_model_rotary(const pf_model *model, size_t layer);
 
 /* Number of weights (embedding counted once if tied). */
 uint64_t pf_model_parameters(const pf_model *model);

@@ -58,6 +58,7 @@ static bool add_layer(const pf_calibration *c, const pf_model *model, size_t lay
     const pf_favor_weights *f = &c->layers[layer].favor;
     uint64_t D = model->head_dim, KV = model->n_kv_heads, H = model->n_heads;
     uint64_t rows = f->fitted_features + 1;
+    if (!f->q_center) return true; /* a sliding layer */
     return add(out, layer, "q_center", D, KV, 0, f->q_center, error) &&
            add(out, layer, "k_center", D, KV, 0, f->k_center, error) &&
            add(out, layer, "proposal", D, KV, 0, f->proposal, error) &&

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes tests/fixtures/quant: blocks and their values where the project's data has none.
 
-For Q5_1, Q5_K and Q3_K: random blocks with finite scales (zero, negative and subnormal ones too)
+For Q5_1, Q5_K, Q3_K, IQ4_NL and IQ4_XS: random blocks with finite scales (zero, negative and subnormal ones too)
 and what gguf-py (pip install gguf numpy) makes of them. For Q8_0 and Q4_0: values and the blocks
 that gguf-py quantises them to. Run from the repository's root; the result is committed.
 """
@@ -13,7 +13,7 @@ import numpy as np
 from gguf import GGMLQuantizationType as Type
 
 OUT = pathlib.Path("tests/fixtures/quant")
-HALVES = {"q5_1": [0, 2], "q5_k": [0, 2], "q3_k": [108]}  # offsets of fp16 numbers in a block
+HALVES = {"q5_1": [0, 2], "q5_k": [0, 2], "q3_k": [108], "iq4_nl": [0], "iq4_xs": [0]}  # offsets of fp16 numbers in a block
 
 
 def random_blocks(rng, name, count):
@@ -29,8 +29,9 @@ def random_blocks(rng, name, count):
 def main():
     rng = np.random.default_rng(5)
     OUT.mkdir(parents=True, exist_ok=True)
+    later = np.random.default_rng(6)  # types that came later: the others' fixtures stay as they are
     for name in HALVES:
-        blocks = random_blocks(rng, name, 16)
+        blocks = random_blocks(later if name.startswith("iq4") else rng, name, 16)
         values = gguf.quants.dequantize(blocks, Type[name.upper()])
         blocks.tofile(OUT / f"{name}.blocks")
         values.astype("<f4").tofile(OUT / f"{name}.f32")

@@ -9,11 +9,14 @@ papers and as plain as possible, and sharing nothing with the C code. Seeds are 
 files come out every time. Needs numpy.
 """
 
+import math
 import os
 import struct
 import sys
 
 import numpy as np
+
+from tiny_family_models import MODELS
 
 F32, F16, Q8_0, BF16 = 0, 1, 8, 30  # ggml's numbers
 U32, I32, FLOAT, BOOL, STRING, ARRAY = 4, 5, 6, 7, 8, 9  # GGUF's
@@ -111,6 +114,10 @@ def softmax(x):
     return e / e.sum()
 
 
+def cap(x, limit):
+    return x if limit is None else limit * np.tanh(x / limit)
+
+
 def attention(m, w, layer, x):
     """x [T, C] -> [T, C]; every query head by itself, every token by itself."""
     heads, kv_heads, D, T = m["heads"], m["kv_heads"], m["D"], len(x)
@@ -124,22 +131,36 @@ def attention(m, w, layer, x):
         q, k, v = qkv[:, :heads], qkv[:, heads : heads + kv_heads], qkv[:, heads + kv_heads :]
     else:
         q, k, v = project("attn_q"), project("attn_k"), project("attn_v")
-    if m.get("qk_norm"):
+    if m.get("qk_norm") == "whole":
+        whole = lambda y, name: norm(
+            y.reshape(T, -1), w[f"{layer}.{name}.weight"], None, m["eps"], "rms"
+        ).reshape(y.shape)
+        q, k = whole(q, "attn_q_norm"), whole(k, "attn_k_norm")
+    elif m.get("qk_norm"):
         q = norm(q, w[f"{layer}.attn_q_norm.weight"], None, m["eps"], "rms")
         k = norm(k, w[f"{layer}.attn_k_norm.weight"], None, m["eps"], "rms")
-    if m["rope"] != "none":
+    index = int(layer.split(".")[1])
+    sliding = "sliding_window" in m and not (
+        "pattern" in m and index % m["pattern"] == m["pattern"] - 1
+    )
+    unrotated = m.get("unrotated_fourths") and index % 4 == 3
+    if m["rope"] != "none" and not unrotated:
         pairs = rope_pairs(m["rope"], m.get("rope_dim", D))
         factors = w.get("rope_freqs.weight", np.ones(len(pairs))) * m.get("rope_factor", 1.0)
+        base = m["rope_base"]
+        if sliding and "sliding_rope_base" in m:
+            base, factors = m["sliding_rope_base"], np.ones(len(pairs))
         turn = lambda y: np.array(
-            [[rotate(head, t, pairs, m["rope_base"], factors) for head in y[t]] for t in range(T)]
+            [[rotate(head, t, pairs, base, factors) for head in y[t]] for t in range(T)]
         )
         q, k = turn(q), turn(k)
     out = np.zeros((T, heads, D))
     for t in range(T):
+        first = max(0, t + 1 - m["sliding_window"]) if sliding else 0
         for h in range(heads):
             g = h // (heads // kv_heads)
-            scores = k[: t + 1, g] @ q[t, h] / np.sqrt(D)
-            out[t, h] = softmax(scores) @ v[: t + 1, g]
+            scores = k[first : t + 1, g] @ q[t, h] * m.get("attention_scale", 1 / np.sqrt(D))
+            out[t, h] = softmax(cap(scores, m.get("attention_cap"))) @ v[first : t + 1, g]
     return out.reshape(T, -1) @ w[f"{layer}.attn_output.weight"].T + w.get(
         f"{layer}.attn_output.bias", 0
     )
@@ -157,6 +178,8 @@ def mlp(m, w, layer, x):
     up = x @ w[f"{layer}.ffn_up.weight"].T + w.get(f"{layer}.ffn_up.bias", 0)
     if m["mlp"] == "gelu":
         hidden = gelu_tanh(up)
+    elif m["mlp"] == "gelu_erf":
+        hidden = 0.5 * up * (1 + np.vectorize(math.erf)(up / np.sqrt(2)))
     else:
         act = {"swiglu": silu, "geglu": gelu_tanh}[m["mlp"]]
         if m.get("fused_gate"):
@@ -171,6 +194,7 @@ def forward(m, w, ids):
     x = w["token_embd.weight"][ids]
     if m.get("scaled_embedding"):
         x = x * np.sqrt(m["C"])
+    x = x * m.get("embedding_scale", 1)
     if "position_embd.weight" in w:
         x = x + w["position_embd.weight"][: len(ids)]
     normed = lambda x, name: norm(
@@ -178,160 +202,21 @@ def forward(m, w, ids):
     )
     for i in range(m["L"]):
         layer = f"blk.{i}"
-        x = x + attention(m, w, layer, normed(x, f"{layer}.attn_norm"))
-        x = x + mlp(m, w, layer, normed(x, f"{layer}.ffn_norm"))
-    return normed(x, "output_norm") @ w.get("output.weight", w["token_embd.weight"]).T
+        post = lambda y, name: normed(y, f"{layer}.{name}") if m.get("post_norms") else y
+        add, before = m.get("residual_scale", 1), x
+        pre = lambda x, name: normed(x, f"{layer}.{name}") if m.get("pre_norms", True) else x
+        y = attention(m, w, layer, pre(x, "attn_norm"))
+        x = x + add * post(y, "post_attention_norm")
+        mlp_norm = "attn_norm" if m.get("no_ffn_norm") else "ffn_norm"
+        y = mlp(m, w, layer, pre(before if m.get("parallel") else x, mlp_norm))
+        x = x + add * post(y, "post_ffw_norm")
+    logits = normed(x, "output_norm") @ w.get("output.weight", w["token_embd.weight"]).T
+    logits = (logits + w.get("output.bias", 0)) / m.get("logit_scale", 1)
+    return cap(logits, m.get("logit_cap"))
 
 
 # ---- the checkpoints ---------------------------------------------------------------------------
 
-RMS = {"norm": "rms", "eps": 1e-5, "L": 2}
-MODELS = {
-    # two query heads per KV head, adjacent pairs, an output matrix of its own
-    "llama": {
-        **RMS,
-        "arch": "llama",
-        "C": 24,
-        "F": 40,
-        "heads": 4,
-        "kv_heads": 2,
-        "D": 6,
-        "V": 96,
-        "rope": "adjacent",
-        "rope_base": 10000.0,
-        "mlp": "swiglu",
-        "untied": True,
-        "spm": True,
-        "seed": 1,
-    },
-    # Llama 3: factors per pair; a head of 12 dims of which 8 turn, more of them than the width; F16
-    "llama-scaled": {
-        **RMS,
-        "arch": "llama",
-        "C": 32,
-        "F": 40,
-        "heads": 4,
-        "kv_heads": 1,
-        "D": 12,
-        "V": 112,
-        "rope": "adjacent",
-        "rope_dim": 8,
-        "rope_base": 500000.0,
-        "rope_freqs": True,
-        "mlp": "swiglu",
-        "type": F16,
-        "seed": 2,
-    },
-    # linear scaling of all positions
-    "llama-linear": {
-        **RMS,
-        "arch": "llama",
-        "C": 16,
-        "F": 24,
-        "heads": 2,
-        "kv_heads": 2,
-        "D": 8,
-        "V": 96,
-        "rope": "adjacent",
-        "rope_base": 10000.0,
-        "rope_factor": 4.0,
-        "mlp": "swiglu",
-        "spm": True,
-        "seed": 3,
-    },
-    # biases of q, k and v, three query heads per KV head
-    "qwen2": {
-        **RMS,
-        "arch": "qwen2",
-        "C": 24,
-        "F": 40,
-        "heads": 6,
-        "kv_heads": 2,
-        "D": 4,
-        "V": 112,
-        "rope": "halves",
-        "rope_base": 1000000.0,
-        "mlp": "swiglu",
-        "qkv_bias": True,
-        "eps": 1e-6,
-        "seed": 4,
-    },
-    # norms of q and k, heads wider than width / heads
-    "qwen3": {
-        **RMS,
-        "arch": "qwen3",
-        "C": 24,
-        "F": 32,
-        "heads": 4,
-        "kv_heads": 2,
-        "D": 12,
-        "V": 112,
-        "rope": "halves",
-        "rope_base": 1000000.0,
-        "mlp": "swiglu",
-        "qk_norm": True,
-        "eps": 1e-6,
-        "seed": 5,
-    },
-    "gpt2": {
-        **RMS,
-        "norm": "layer",
-        "arch": "gpt2",
-        "C": 24,
-        "F": 64,
-        "heads": 3,
-        "kv_heads": 3,
-        "D": 8,
-        "V": 112,
-        "rope": "none",
-        "mlp": "gelu",
-        "fused_qkv": True,
-        "qkv_bias": True,
-        "biases": True,
-        "seed": 6,
-    },
-    # everything fused, grouped queries, part of a head turns; Q8_0
-    "phi3": {
-        **RMS,
-        "arch": "phi3",
-        "C": 32,
-        "F": 64,
-        "heads": 4,
-        "kv_heads": 2,
-        "D": 8,
-        "V": 96,
-        "rope": "halves",
-        "rope_dim": 6,
-        "rope_base": 10000.0,
-        "mlp": "swiglu",
-        "fused_qkv": True,
-        "fused_gate": True,
-        "untied": True,
-        "sliding_window": 64,
-        "spm": True,
-        "type": Q8_0,
-        "seed": 7,
-    },
-    # one KV head for all, a head of its own size, GELU in the gate, scaled embeddings; BF16
-    "gemma": {
-        **RMS,
-        "arch": "gemma",
-        "C": 24,
-        "F": 40,
-        "heads": 2,
-        "kv_heads": 1,
-        "D": 16,
-        "V": 96,
-        "rope": "halves",
-        "rope_base": 10000.0,
-        "mlp": "geglu",
-        "scaled_embedding": True,
-        "spm": True,
-        "eps": 1e-6,
-        "type": BF16,
-        "seed": 8,
-    },
-}
 CONTEXT, TOKENS = 64, 24
 
 
@@ -351,7 +236,7 @@ def make_weights(m):
         if m.get("biases") and "q_norm" not in name and "k_norm" not in name:
             w[f"{name}.bias"] = 0.2 * rng.standard_normal(n)
 
-    biases, qkv_bias = m.get("biases", False), m.get("qkv_bias", False)
+    biases, qkv_bias = m.get("biases", False) is True, m.get("qkv_bias", False)
     matrix("token_embd", m["V"], C, gain=np.sqrt(C) * (0.3 if m.get("scaled_embedding") else 0.8))
     if m["rope"] == "none":
         matrix("position_embd", CONTEXT, C, gain=0.5 * np.sqrt(C))
@@ -359,27 +244,34 @@ def make_weights(m):
         w["rope_freqs.weight"] = np.array([1.0, 1.0, 2.5, 8.0])
     for i in range(m["L"]):
         layer = f"blk.{i}"
-        vector(f"{layer}.attn_norm", C)
+        pre_norms = m.get("pre_norms", True)
+        if pre_norms:
+            vector(f"{layer}.attn_norm", C)
         if m.get("fused_qkv"):
             matrix(f"{layer}.attn_qkv", q + 2 * kv, C, qkv_bias)
         else:
             for name, rows in ("attn_q", q), ("attn_k", kv), ("attn_v", kv):
                 matrix(f"{layer}.{name}", rows, C, qkv_bias)
         if m.get("qk_norm"):
-            vector(f"{layer}.attn_q_norm", D)
-            vector(f"{layer}.attn_k_norm", D)
+            whole = m["qk_norm"] == "whole"
+            vector(f"{layer}.attn_q_norm", q if whole else D)
+            vector(f"{layer}.attn_k_norm", kv if whole else D)
         matrix(f"{layer}.attn_output", C, q, biases)
-        vector(f"{layer}.ffn_norm", C)
+        if pre_norms and not m.get("no_ffn_norm"):
+            vector(f"{layer}.ffn_norm", C)
         if m.get("fused_gate"):
             matrix(f"{layer}.ffn_up", 2 * F, C, biases)
         else:
-            if m["mlp"] != "gelu":
+            if "gelu" not in m["mlp"]:
                 matrix(f"{layer}.ffn_gate", F, C)
             matrix(f"{layer}.ffn_up", F, C, biases)
         matrix(f"{layer}.ffn_down", C, F, biases)
+        if m.get("post_norms"):
+            vector(f"{layer}.post_attention_norm", C)
+            vector(f"{layer}.post_ffw_norm", C)
     vector("output_norm", C)
     if m.get("untied"):
-        matrix("output", m["V"], C)
+        matrix("output", m["V"], C, m.get("output_bias", False))
     return w
 
 
@@ -441,6 +333,17 @@ def bpe_vocabulary(V):
     }
 
 
+KEYS = {
+    "attention_scale": "attention.scale",
+    "embedding_scale": "embedding_scale",
+    "residual_scale": "residual_scale",
+    "logit_scale": "logit_scale",
+    "use_parallel_residual": "use_parallel_residual",
+    "attention_cap": "attn_logit_softcapping",
+    "logit_cap": "final_logit_softcapping",
+}
+
+
 def make_keys(name, m):
     a = m["arch"]
     eps = "layer_norm_epsilon" if m["norm"] == "layer" else "layer_norm_rms_epsilon"
@@ -467,6 +370,9 @@ def make_keys(name, m):
         keys[f"{a}.rope.scaling.factor"] = m["rope_factor"]
     if "sliding_window" in m:
         keys[f"{a}.attention.sliding_window"] = m["sliding_window"]
+    for key, name in KEYS.items():
+        if key in m:
+            keys[f"{a}.{name}"] = m[key]
     return {**keys, **(spm_vocabulary if m.get("spm") else bpe_vocabulary)(m["V"])}
 
 

@@ -164,9 +164,29 @@ static void test_shared_family(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        FIXTURE("llama"), FIXTURE("llama-scaled"), FIXTURE("llama-linear"), FIXTURE("qwen2"),
-        FIXTURE("qwen3"), FIXTURE("gpt2"),         FIXTURE("phi3"),         FIXTURE("gemma"),
-        FAMILY("llama"),  FAMILY("qwen2"),         FAMILY("gpt2"),          FAMILY("phi3"),
+        FIXTURE("llama"),
+        FIXTURE("llama-scaled"),
+        FIXTURE("llama-linear"),
+        FIXTURE("qwen2"),
+        FIXTURE("qwen3"),
+        FIXTURE("gpt2"),
+        FIXTURE("phi3"),
+        FIXTURE("gemma"),
+        FIXTURE("gemma2"),
+        FIXTURE("gemma3"),
+        FIXTURE("llama-sliding"),
+        FIXTURE("gptneox"),
+        FIXTURE("gptneox-serial"),
+        FIXTURE("phi2"),
+        FIXTURE("starcoder2"),
+        FIXTURE("stablelm"),
+        FIXTURE("granite"),
+        FIXTURE("smollm3"),
+        FIXTURE("olmo2"),
+        FAMILY("llama"),
+        FAMILY("qwen2"),
+        FAMILY("gpt2"),
+        FAMILY("phi3"),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

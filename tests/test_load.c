@@ -221,7 +221,7 @@ static void test_rope_scaling(void **state) {
     assert_refused(c, "\"yarn\" is not supported");
 }
 
-static void test_longrope_and_sliding_windows_shrink_the_context(void **state) {
+static void test_longrope_shrinks_the_context(void **state) {
     (void)state;
     pf_error error;
     pf_loaded loaded;
@@ -242,14 +242,75 @@ static void test_longrope_and_sliding_windows_shrink_the_context(void **state) {
     assert_memory_equal(loaded.model->rope_factors, shorter, sizeof shorter);
     assert_float_equal(loaded.model->attention_scale, 2.25f / sqrtf(D), 1e-6f);
     pf_loaded_close(&loaded);
+}
 
+/* A window that is no smaller than the context changes nothing. */
+static void test_sliding_windows(void **state) {
+    (void)state;
+    pf_error error;
+    pf_loaded loaded;
     for (uint32_t window = 0; window < 2 * T; window += 16) {
-        c = whole();
+        pf_checkpoint *c = whole();
         assert_true(pf_checkpoint_set_u32(c, "llama.attention.sliding_window", window, &error));
         assert_binds(c, &loaded);
-        assert_int_equal(loaded.model->context, window == 16 ? 16 : T);
+        assert_int_equal(loaded.model->context, T);
+        for (uint32_t i = 0; i < L; i++)
+            assert_int_equal(loaded.model->layers[i].window, window == 16 ? 16 : 0);
         pf_loaded_close(&loaded);
     }
+}
+
+/* Which layers slide: by number, by list, or not at all. */
+static void test_pattern_of_sliding_layers(void **state) {
+    (void)state;
+    static const char key[] = "llama.attention.sliding_window_pattern";
+    pf_error error;
+    pf_loaded loaded;
+    for (uint32_t pattern = 0; pattern <= 2; pattern++) {
+        pf_checkpoint *c = whole();
+        assert_true(pf_checkpoint_set_u32(c, "llama.attention.sliding_window", 4, &error));
+        assert_true(pf_checkpoint_set_u32(c, key, pattern, &error));
+        if (pattern == 0) {
+            assert_refused(c, key);
+            continue;
+        }
+        assert_binds(c, &loaded);
+        assert_int_equal(loaded.model->layers[0].window, pattern == 2 ? 4 : 0);
+        assert_int_equal(loaded.model->layers[1].window, 0);
+        pf_loaded_close(&loaded);
+    }
+    const uint8_t second[L] = {0, 1};
+    pf_checkpoint *c = whole();
+    assert_true(pf_checkpoint_set_u32(c, "llama.attention.sliding_window", 4, &error));
+    assert_true(pf_checkpoint_set_array(c, key, PF_META_BOOL, second, L, &error));
+    assert_binds(c, &loaded);
+    assert_int_equal(loaded.model->layers[0].window, 0);
+    assert_int_equal(loaded.model->layers[1].window, 4);
+    pf_loaded_close(&loaded);
+    c = whole();
+    assert_true(pf_checkpoint_set_u32(c, "llama.attention.sliding_window", 4, &error));
+    assert_true(pf_checkpoint_set_array(c, key, PF_META_BOOL, second, 1, &error));
+    assert_refused(c, "has 1 values for 2 layers");
+    c = whole();
+    assert_true(pf_checkpoint_set_u32(c, "llama.attention.sliding_window", 4, &error));
+    assert_true(pf_checkpoint_set_f32(c, "llama.rope.freq_base_swa", -1, &error));
+    assert_refused(c, "llama.rope.freq_base_swa");
+}
+
+static void test_soft_caps(void **state) {
+    (void)state;
+    pf_error error;
+    pf_loaded loaded;
+    pf_checkpoint *c = whole();
+    assert_true(pf_checkpoint_set_f32(c, "llama.attn_logit_softcapping", 50, &error));
+    assert_true(pf_checkpoint_set_f32(c, "llama.final_logit_softcapping", 0, &error));
+    assert_binds(c, &loaded);
+    assert_float_equal(loaded.model->attention_cap, 50, 0);
+    assert_float_equal(loaded.model->logit_cap, 0, 0);
+    pf_loaded_close(&loaded);
+    c = whole();
+    assert_true(pf_checkpoint_set_f32(c, "llama.attn_logit_softcapping", -50, &error));
+    assert_refused(c, "llama.attn_logit_softcapping is -50");
 }
 
 /* ---- tokenizers ---- */
@@ -337,7 +398,10 @@ int main(void) {
         cmocka_unit_test(test_vectors_of_other_types_and_places),
         cmocka_unit_test(test_optional_tensors),
         cmocka_unit_test(test_rope_scaling),
-        cmocka_unit_test(test_longrope_and_sliding_windows_shrink_the_context),
+        cmocka_unit_test(test_longrope_shrinks_the_context),
+        cmocka_unit_test(test_sliding_windows),
+        cmocka_unit_test(test_pattern_of_sliding_layers),
+        cmocka_unit_test(test_soft_caps),
         cmocka_unit_test(test_tokenizer_larger_than_the_embedding),
         cmocka_unit_test(test_vocabulary_only),
         cmocka_unit_test(test_a_check_makes_no_matrices),

@@ -31,11 +31,11 @@ static pf_matrix matrix_new(pf_type type, size_t rows, size_t cols) {
         for (size_t i = 0; i < bytes; i++) data[i] = (uint8_t)pf_rng_u64(&rng);
         for (size_t block = 0; block < bytes; block += info->block_bytes)
             for (size_t j = 0; j < 2; j++) {
-                size_t at = type == PF_Q2_K   ? 80 + 2 * j
-                            : type == PF_Q3_K ? 108
-                            : type == PF_Q6_K ? 208
-                            : type == PF_Q5_0 ? 0
-                                              : 2 * j;
+                size_t at = type == PF_Q2_K                                             ? 80 + 2 * j
+                            : type == PF_Q3_K                                           ? 108
+                            : type == PF_Q6_K                                           ? 208
+                            : type == PF_Q5_0 || type == PF_IQ4_NL || type == PF_IQ4_XS ? 0
+                                                                                        : 2 * j;
                 uint16_t half = pf_f32_to_f16((float)pf_rng_normal(&rng) * 0.02f);
                 memcpy(data + block + at, &half, sizeof half);
             }

@@ -4,8 +4,8 @@
 
 enum { MAX = 4096 };
 
-static const pf_type block_types[] = {PF_Q4_0, PF_Q4_1, PF_Q5_0, PF_Q5_1, PF_Q8_0,
-                                      PF_Q2_K, PF_Q3_K, PF_Q4_K, PF_Q5_K, PF_Q6_K};
+static const pf_type block_types[] = {PF_Q4_0, PF_Q4_1, PF_Q5_0, PF_Q5_1, PF_Q8_0,   PF_Q2_K,
+                                      PF_Q3_K, PF_Q4_K, PF_Q5_K, PF_Q6_K, PF_IQ4_NL, PF_IQ4_XS};
 enum { N_BLOCK_TYPES = sizeof block_types / sizeof block_types[0] };
 
 /* ---- int8 activations ---- */

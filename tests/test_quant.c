@@ -52,7 +52,7 @@ static void test_golden_blocks_of_ggml(void **state) {
 
 static void test_golden_blocks_of_gguf_py(void **state) {
     (void)state;
-    const char *const names[] = {"q5_1", "q5_k", "q3_k"};
+    const char *const names[] = {"q5_1", "q5_k", "q3_k", "iq4_nl", "iq4_xs"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) check_golden(FIXTURES, names[i]);
 }
 

@@ -23,7 +23,7 @@ bool pf_attention_begin(pf_attention *a, size_t position, size_t T, pf_error *er
 /* One head over T tokens, or those of them that come before the next redraw. */
 static void append_head(pf_attention *a, pf_member me, size_t index, size_t position, size_t T,
                         const float *q, const float *k, const float *v, float *out) {
-    const pf_attention_config *c = &a->config;
+    const pf_attention_config *c = &a->layers[index / a->config.model->n_kv_heads];
     size_t stride_q = pf_attention_stride_q(c), stride_kv = pf_attention_stride_kv(c);
     pf_head *head = &a->heads[index];
     pf_head_scratch *scratch = &a->scratch[me.index];
@@ -43,7 +43,7 @@ static void append_head(pf_attention *a, pf_member me, size_t index, size_t posi
 
 void pf_attention_append(pf_attention *a, pf_member me, uint32_t layer, size_t position, size_t T,
                          const float *q, const float *k, const float *v, float *out) {
-    const pf_attention_config *c = &a->config;
+    const pf_attention_config *c = &a->layers[layer];
     size_t D = c->model->head_dim, GD = pf_attention_group(c) * D, n = c->model->n_kv_heads;
     size_t first = layer * n, begin, end;
     pf_shared_layer shared = {c, a->heads + first, &a->scratch[me.index], a->parts};

@@ -42,12 +42,12 @@ void pf_head_read(const pf_attention_config *c, const pf_head *head, pf_head_scr
                   size_t T, size_t g, const float *q, const float *v, float *out) {
     size_t D = c->model->head_dim, S = smaller(head->sinks, p + T);
     ptrdiff_t position = (ptrdiff_t)p;
-    float scale = c->model->attention_scale;
+    pf_score score = pf_model_score(c->model);
     place_rows(c, s, p, T, g, q);
     pf_partial_clear(s->exact, T, D);
     pf_partial_clear(s->tail, T, D);
-    pf_cached_rows(&head->cache, 0, S, s->q_sink, T, position + 1, scale, s->scores, s->exact);
-    pf_cached_rows(&head->cache, S, p + T, s->q, T, position + 1 - (ptrdiff_t)S, scale, s->scores,
+    pf_cached_rows(&head->cache, 0, S, s->q_sink, T, position + 1, score, s->scores, s->exact);
+    pf_cached_rows(&head->cache, S, p + T, s->q, T, position + 1 - (ptrdiff_t)S, score, s->scores,
                    s->exact);
     finish_rows(c, s, T, g, 0, v, out);
 }
@@ -113,12 +113,12 @@ static void append_steady_query(const pf_attention_config *c, const pf_head *hea
     place_rows(c, s, p, T, g, q);
     pf_partial_clear(s->exact, T, D);
     pf_partial_clear(s->tail, T, D);
-    pf_cached_rows(&head->cache, 0, S, s->q_sink, T, (ptrdiff_t)S, c->model->attention_scale,
+    pf_cached_rows(&head->cache, 0, S, s->q_sink, T, (ptrdiff_t)S, pf_model_score(c->model),
                    s->scores, s->exact);
     if (W > 0) /* query t sees rows t + 1 ... t + W */
         pf_exact_rows(s->q, T, (pf_matrix){PF_F32, W + T, D, s->K},
                       (pf_matrix){PF_F32, W + T, D, s->V}, 1, (ptrdiff_t)W + 1,
-                      c->model->attention_scale, s->scores, s->exact);
+                      pf_model_score(c->model), s->scores, s->exact);
     if (tail) {
         pf_features_apply(&head->features.q[g], s->q_features, D, T, s->phi_q, s->tail.scale,
                           s->features);

@@ -31,3 +31,17 @@ pf_attention_config pf_attention_configure(const pf_model *model, pf_attention_o
         .pairs = pf_position_rotates(model->position) ? model->rope_dim / 2 : 0,
     };
 }
+
+pf_attention_config pf_attention_config_of_layer(const pf_attention_config *config, size_t layer) {
+    pf_attention_config c = *config;
+    if (!c.model->layers) return c;
+    uint32_t window = c.model->layers[layer].window;
+    if (c.model->layers[layer].unrotated) c.pairs = 0;
+    if (window == 0) return c;
+    c.options.kind = PF_ATTENTION_LOCAL;
+    c.options.window = window;
+    c.options.sinks = 0;
+    c.windows = NULL;
+    if (c.angles) c.angles += (pf_attention_angle_sets(&c) - 1) * c.angle_rows * 2 * c.pairs;
+    return c;
+}

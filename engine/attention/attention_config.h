@@ -20,7 +20,7 @@ typedef struct pf_attention_config {
     /* Rotary angles, kept up to date by pf_attention: cosines and sines of all pairs (rope.h). */
     size_t pairs;             /* dims of a head that rotate / 2; 0: none */
     size_t angle_rows;        /* of the ring below: position p is in row p mod angle_rows */
-    const float *angles;      /* [angle_rows, 2 pairs] */
+    const float *angles;      /* [sets, angle_rows, 2 pairs], of which a layer has one */
     const float *sink_angles; /* [2 pairs] of position sink_context - 1 */
 } pf_attention_config;
 
@@ -32,6 +32,16 @@ typedef struct pf_attention_config {
  * far. */
 pf_attention_config pf_attention_configure(const pf_model *model, pf_attention_options options,
                                            size_t context);
+
+/* The same for one layer. A sliding layer attends to its own window and nothing else, whatever the
+ * options ask for: no sinks, no tail. Sliding layers with a theta of their own have their own
+ * angles, the rows after those of the others. */
+pf_attention_config pf_attention_config_of_layer(const pf_attention_config *config, size_t layer);
+
+/* Sets of angles: 2 if sliding layers rotate by another theta than the others. */
+static inline size_t pf_attention_angle_sets(const pf_attention_config *c) {
+    return c->model->sliding_rope_base > 0 ? 2 : 1;
+}
 
 /* G, the query heads that share one KV head. */
 static inline size_t pf_attention_group(const pf_attention_config *c) {

@@ -2,17 +2,19 @@
 #include "attention_exact.h"
 
 #include "kernels.h"
+#include "soft_cap.h"
 
-#include <math.h>
 #include <string.h>
 
 void pf_exact_token(const float *q, const float *q_sink, size_t G, pf_matrix K, pf_matrix V,
-                    size_t n_sinks, float scale, float *scores, pf_partial part) {
+                    size_t n_sinks, pf_score score, float *scores, pf_partial part) {
     const pf_kernels *kernels = pf_kernels_get();
     size_t n = K.rows;
     if (n_sinks > n) n_sinks = n;
-    kernels->scores(q_sink, G, pf_matrix_rows(K, 0, n_sinks), scale, scores, n);
-    kernels->scores(q, G, pf_matrix_rows(K, n_sinks, n - n_sinks), scale, scores + n_sinks, n);
+    kernels->scores(q_sink, G, pf_matrix_rows(K, 0, n_sinks), score.scale, scores, n);
+    kernels->scores(q, G, pf_matrix_rows(K, n_sinks, n - n_sinks), score.scale, scores + n_sinks,
+                    n);
+    pf_soft_cap(scores, G * n, score.cap);
     for (size_t g = 0; g < G; g++) {
         float *row = scores + g * n;
         part.scale[g] = kernels->max(row, n);
@@ -80,17 +82,38 @@ static const float *as_floats(pf_matrix rows, ptrdiff_t begin, ptrdiff_t end, fl
     return room;
 }
 
+/* pf_exact_rows for scores with a cap, which the tiles do not know: query by query. */
+static void capped_rows(const float *q, size_t T, pf_matrix K, pf_matrix V, ptrdiff_t first,
+                        ptrdiff_t last, pf_score score, float *scratch, pf_partial part) {
+    size_t D = K.cols;
+    ptrdiff_t keys = (ptrdiff_t)K.rows;
+    pf_partial more = {scratch, scratch + D, scratch + D + 1};
+    for (size_t t = 0; t < T; t++, q += D, first++, last++) {
+        size_t begin = (size_t)clamp(first, 0, keys), end = (size_t)clamp(last, 0, keys);
+        for (size_t n; begin < end; begin += n) {
+            n = end - begin < PF_TILE_KEYS ? end - begin : PF_TILE_KEYS;
+            pf_exact_token(q, q, 1, pf_matrix_rows(K, begin, n), pf_matrix_rows(V, begin, n), 0,
+                           score, scratch + D + 2, more);
+            pf_partial_add(pf_partial_row(part, t, D), more, D);
+        }
+    }
+}
+
 /* A block of keys stays in the processor's cache while all tiles of queries read it. */
 void pf_exact_rows(const float *q, size_t T, pf_matrix K, pf_matrix V, ptrdiff_t first,
-                   ptrdiff_t last, float scale, float *scratch, pf_partial part) {
+                   ptrdiff_t last, pf_score score, float *scratch, pf_partial part) {
     const pf_kernels *kernels = pf_kernels_get();
     size_t D = K.cols;
     float *room = scratch + PF_TILE_KEYS * TILE;
     ptrdiff_t keys = (ptrdiff_t)K.rows;
     ptrdiff_t begin = clamp(first, 0, keys), end = clamp(last + (ptrdiff_t)T - 1, 0, keys);
     if (begin >= end) return;
+    if (score.cap > 0) {
+        capped_rows(q, T, K, V, first, last, score, scratch, part);
+        return;
+    }
     for (size_t t = 0; t < T; t += TILE)
-        load_tile(tile_at(scratch, t / TILE, T, D), q + t * D, D, scale,
+        load_tile(tile_at(scratch, t / TILE, T, D), q + t * D, D, score.scale,
                   pf_partial_row(part, t, D));
     for (ptrdiff_t block = begin; block < end; block += PF_TILE_KEYS) {
         ptrdiff_t block_end = clamp(end, block, block + PF_TILE_KEYS);

@@ -7,6 +7,7 @@
 #ifndef PF_ATTENTION_EXACT_H
 #define PF_ATTENTION_EXACT_H
 
+#include "model.h"
 #include "partial_softmax.h"
 #include "tensor.h"
 
@@ -14,9 +15,9 @@
 
 /* One token, G queries q [G, D] that share keys: row g of part over all n keys (n >= 1; order does
  * not matter). The first n_sinks keys are met by q_sink [G, D] instead (the same queries rotated to
- * another position). Scores are q.k * scale. scores: scratch [G, n]. */
+ * another position). scores: scratch [G, n]. */
 void pf_exact_token(const float *q, const float *q_sink, size_t G, pf_matrix K, pf_matrix V,
-                    size_t n_sinks, float scale, float *scores, pf_partial part);
+                    size_t n_sinks, pf_score score, float *scores, pf_partial part);
 
 /* Floats of scratch for up to T queries in pf_exact_rows. */
 size_t pf_exact_scratch(size_t T, size_t D);
@@ -24,6 +25,6 @@ size_t pf_exact_scratch(size_t T, size_t D);
 /* Adds to part what the T queries q [T, D] see of n keys: query t sees those from
  * max(0, first + t) to min(n, last + t) (exclusive). */
 void pf_exact_rows(const float *q, size_t T, pf_matrix K, pf_matrix V, ptrdiff_t first,
-                   ptrdiff_t last, float scale, float *scratch, pf_partial part);
+                   ptrdiff_t last, pf_score score, float *scratch, pf_partial part);
 
 #endif

@@ -101,7 +101,7 @@ void pf_head_token_read(const pf_attention_config *c, const pf_head *head, pf_he
                         size_t first, size_t end, pf_partial part) {
     size_t S = head->sinks, n_sinks = S > first ? S - first : 0;
     pf_cached_token(&head->cache, first, end, n_sinks, s->q, s->q_sink, pf_attention_group(c),
-                    c->model->attention_scale, s->scores, part);
+                    pf_model_score(c->model), s->scores, part);
 }
 
 float pf_head_denominator_floor(const pf_head *head) {

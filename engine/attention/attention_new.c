@@ -65,17 +65,18 @@ static bool allocate(pf_attention *a, size_t max_tokens, pf_error *error) {
     sizes all = measure(c);
     size_t heads = pf_attention_n_heads(c), D = c->model->head_dim, members = (size_t)a->n_members;
     size_t scratch_floats = lay_out_scratch(&(pf_head_scratch){0}, NULL, c, all);
-    size_t row = 2 * c->pairs * sizeof(float);
+    size_t row = 2 * c->pairs * sizeof(float), sets = pf_attention_angle_sets(c);
     c->angle_rows = (c->options.kind == PF_ATTENTION_SOFTMAX ? 0 : all.window) + max_tokens;
     a->state_floats = all.state_floats;
     a->token_bytes = all.token_bytes;
     a->pool.chunk_bytes = all.token_bytes * PF_KV_CHUNK;
+    a->layers = pf_calloc(c->model->n_layers, sizeof *a->layers, "the attention state", error);
     a->heads = pf_calloc(heads, sizeof *a->heads, "the attention state", error);
     a->draws = pf_calloc(heads, sizeof *a->draws, "the attention state", error);
     a->tails = pf_calloc(all.n_tails, sizeof *a->tails, "the attention state", error);
     a->state = pf_calloc(all.state_floats, sizeof *a->state, "the attention state", error);
-    a->frequency = pf_calloc(c->pairs, sizeof *a->frequency, "rotary angles", error);
-    a->angles = pf_calloc(c->angle_rows, row, "rotary angles", error);
+    a->frequency = pf_calloc(sets * c->pairs, sizeof *a->frequency, "rotary angles", error);
+    a->angles = pf_calloc(sets * c->angle_rows, row, "rotary angles", error);
     a->sink_angles = pf_calloc(1, row, "rotary angles", error);
     a->scratch = pf_calloc(members, sizeof *a->scratch, "working memory", error);
     a->scratch_memory = pf_calloc(members * scratch_floats, sizeof(float), "working memory", error);
@@ -83,9 +84,9 @@ static bool allocate(pf_attention *a, size_t max_tokens, pf_error *error) {
         pf_calloc(pf_shared_parts_floats(c, members), sizeof *a->parts, "working memory", error);
     a->draw_scratch = pf_calloc(members * D, D * sizeof(double), "working memory", error);
     a->redraws = pf_calloc(members * PF_ALIGN, 1, "working memory", error);
-    if (!a->heads || !a->draws || !a->tails || !a->state || !a->frequency || !a->angles ||
-        !a->sink_angles || !a->scratch || !a->scratch_memory || !a->parts || !a->draw_scratch ||
-        !a->redraws)
+    if (!a->layers || !a->heads || !a->draws || !a->tails || !a->state || !a->frequency ||
+        !a->angles || !a->sink_angles || !a->scratch || !a->scratch_memory || !a->parts ||
+        !a->draw_scratch || !a->redraws)
         return false;
     for (size_t m = 0; m < members; m++)
         lay_out_scratch(&a->scratch[m], a->scratch_memory + m * scratch_floats, c, all);
@@ -98,18 +99,21 @@ static void set_up_angles(pf_attention *a) {
     c->angles = a->angles;
     c->sink_angles = a->sink_angles;
     pf_rope_frequencies(model->rope_base, model->rope_factors, 2 * c->pairs, a->frequency);
+    if (pf_attention_angle_sets(c) > 1)
+        pf_rope_frequencies(model->sliding_rope_base, NULL, 2 * c->pairs, a->frequency + c->pairs);
     pf_rope_angles(a->frequency, c->pairs, c->sink_context > 0 ? c->sink_context - 1 : 0,
                    a->sink_angles);
+    for (size_t i = 0; i < model->n_layers; i++) a->layers[i] = pf_attention_config_of_layer(c, i);
 }
 
 /* Points head i into its state (its cache in a chunk of the pool, if it grows, at `offset`) and
  * makes its features, drawn. */
 static bool set_up_head(pf_attention *a, size_t i, pf_head_plan plan, float *state, size_t offset,
                         pf_favor_state *tails, pf_error *error) {
-    const pf_attention_config *c = &a->config;
+    size_t n = a->config.model->n_kv_heads, D = a->config.model->head_dim;
+    const pf_attention_config *c = &a->layers[i / n];
     const pf_attention_options *options = &c->options;
     pf_head *head = &a->heads[i];
-    size_t D = c->model->head_dim, n = c->model->n_kv_heads;
     head->sinks = plan.sinks;
     head->window = plan.window;
     head->cache = plan.token_bytes > 0 ? pf_kv_cache_growing(&a->pool, offset, options->kv, D)
@@ -162,6 +166,7 @@ void pf_attention_free(pf_attention *a) {
         pf_head_features_free(&a->heads[i].features);
         pf_history_free(&a->heads[i].history);
     }
+    pf_free(a->layers);
     pf_free(a->heads);
     pf_free(a->draws);
     pf_free(a->tails);
@@ -184,7 +189,7 @@ void pf_attention_rewind(pf_attention *a) {
         pf_head *head = &a->heads[i];
         pf_kv_cache *cache = &head->cache;
         head->history.count = 0;
-        if (a->config.options.kind != PF_ATTENTION_SOFTMAX && !cache->pool) /* saved as zeros */
+        if (!pf_attention_saves_part(a, i)) /* all of it is saved: as zeros */
             memset(cache->keys, 0, 2 * cache->count * pf_kv_cache_row_bytes(cache));
         if (!head->tails) continue;
         if (redrawn) pf_attention_draw_head(a, i, a->draw, a->draw_scratch);
@@ -204,7 +209,7 @@ void pf_attention_reset(pf_attention *a) {
 
 pf_head_view pf_attention_view(const pf_attention *a, uint32_t layer, uint32_t kv_head) {
     size_t index = (size_t)layer * a->config.model->n_kv_heads + kv_head;
-    return (pf_head_view){&a->config, &a->heads[index]};
+    return (pf_head_view){&a->layers[layer], &a->heads[index]};
 }
 
 size_t pf_attention_state_bytes(const pf_attention *a, size_t position) {

@@ -17,7 +17,9 @@ static size_t bytes_to_floats(size_t bytes) {
     return pf_cache_line_floats((bytes + sizeof(float) - 1) / sizeof(float));
 }
 
-pf_head_plan pf_head_plan_of(const pf_attention_config *c, size_t index) {
+pf_head_plan pf_head_plan_of(const pf_attention_config *config, size_t index) {
+    size_t layer = index / config->model->n_kv_heads;
+    pf_attention_config of_layer = pf_attention_config_of_layer(config, layer), *c = &of_layer;
     const pf_attention_options *options = &c->options;
     size_t D = c->model->head_dim;
     pf_head_plan plan = {0};
@@ -40,7 +42,7 @@ pf_head_plan pf_head_plan_of(const pf_attention_config *c, size_t index) {
     plan.M = pf_map_whole_features(options->map, plan.M);
     if (options->map == PF_MAP_ELU) plan.M = D;
     if (plan.M == 0) return plan; /* this head has a window only */
-    plan.n_tails = pf_head_n_tails(c, (uint32_t)(index / c->model->n_kv_heads));
+    plan.n_tails = pf_head_n_tails(c, (uint32_t)layer);
     plan.floats += plan.n_tails *
                    pf_cache_line_floats(pf_favor_state_floats(plan.M, D, tail_epsilon(options)));
     return plan;

@@ -6,13 +6,14 @@
 
 struct pf_attention {
     pf_attention_config config;
-    pf_head *heads;        /* [L, n_kv_heads] */
-    pf_favor_state *tails; /* of all heads */
-    float *state;          /* all that is kept of a text, except histories */
+    pf_attention_config *layers; /* [L] the same for each layer: pf_attention_config_of_layer */
+    pf_head *heads;              /* [L, n_kv_heads] */
+    pf_favor_state *tails;       /* of all heads */
+    float *state;                /* all that is kept of a text, except histories */
     size_t state_floats;
     size_t token_bytes; /* by which the pool's part in use grows with every token */
     pf_kv_pool pool;    /* keys and values of exact heads */
-    double *frequency;  /* [pairs] */
+    double *frequency;  /* [angle sets, pairs] */
     float *angles, *sink_angles;
     int n_members;
     pf_head_scratch *scratch; /* [n_members] */

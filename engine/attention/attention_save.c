@@ -55,7 +55,7 @@ static size_t history_count(const pf_attention *a, const pf_head *head, size_t p
 
 /* Slots of a cache that are saved. */
 static size_t saved_slots(const pf_attention *a, const pf_head *head, size_t position) {
-    bool grows = head->cache.pool || a->config.options.kind == PF_ATTENTION_SOFTMAX;
+    bool grows = pf_attention_saves_part(a, (size_t)(head - a->heads));
     return grows ? position : head->cache.count;
 }
 

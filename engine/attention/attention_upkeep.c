@@ -9,8 +9,10 @@ static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
 void pf_attention_compute_angles(pf_attention *a, size_t position, size_t T) {
     const pf_attention_config *c = &a->config;
-    for (size_t p = position; c->pairs > 0 && p < position + T; p++)
-        pf_rope_angles(a->frequency, c->pairs, p, a->angles + p % c->angle_rows * 2 * c->pairs);
+    for (size_t set = 0; set < pf_attention_angle_sets(c); set++)
+        for (size_t p = position; c->pairs > 0 && p < position + T; p++)
+            pf_rope_angles(a->frequency + set * c->pairs, c->pairs, p,
+                           a->angles + (set * c->angle_rows + p % c->angle_rows) * 2 * c->pairs);
 }
 
 void pf_attention_draw_head(pf_attention *a, size_t index, uint32_t draw, double *scratch) {
@@ -19,6 +21,11 @@ void pf_attention_draw_head(pf_attention *a, size_t index, uint32_t draw, double
     a->draws[index] = draw;
     pf_head_features_draw(&a->heads[index].features, &a->config, (uint32_t)(index / n),
                           (uint32_t)(index % n), draw, scratch);
+}
+
+bool pf_attention_saves_part(const pf_attention *a, size_t index) {
+    size_t layer = index / a->config.model->n_kv_heads;
+    return a->heads[index].cache.pool || a->layers[layer].options.kind == PF_ATTENTION_SOFTMAX;
 }
 
 bool pf_attention_redraws_in_text(const pf_attention *a) {

@@ -10,6 +10,9 @@ void pf_attention_compute_angles(pf_attention *attention, size_t position, size_
 /* Features of draw number `draw` for head `index`; scratch: [D, D]. */
 void pf_attention_draw_head(pf_attention *attention, size_t index, uint32_t draw, double *scratch);
 
+/* Whether a snapshot has only the part in use of the head's cache: that grows with the text. */
+bool pf_attention_saves_part(const pf_attention *attention, size_t index);
+
 /* Whether features are drawn anew every so many tokens of a text. */
 bool pf_attention_redraws_in_text(const pf_attention *attention);
 

@@ -10,7 +10,7 @@ static const struct {
 } scales[PF_TYPE_COUNT] = {
     [PF_Q4_0] = {0, -1}, [PF_Q4_1] = {0, 2},    [PF_Q5_0] = {0, -1},   [PF_Q5_1] = {0, 2},
     [PF_Q8_0] = {0, -1}, [PF_Q2_K] = {80, 82},  [PF_Q3_K] = {108, -1}, [PF_Q4_K] = {0, 2},
-    [PF_Q5_K] = {0, 2},  [PF_Q6_K] = {208, -1},
+    [PF_Q5_K] = {0, 2},  [PF_Q6_K] = {208, -1}, [PF_IQ4_NL] = {0, -1}, [PF_IQ4_XS] = {0, -1},
 };
 
 /* NaN and infinity are exactly the values whose exponent bits are all set. */

@@ -198,13 +198,41 @@ static void q6_k(const uint8_t *block, float *w) {
     }
 }
 
+/* ---- nibbles that are places in a table ---- */
+
+/* Unevenly spaced: closer around 0. */
+static const int8_t iq4_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                      1,    13,   25,  38,  53,  69,  89,  113};
+
+/* 16 bytes of nibbles: w = scale table[q] */
+static void iq4_part(const uint8_t *q, float scale, float *w) {
+    for (int j = 0; j < 16; j++) {
+        w[j] = scale * (float)iq4_values[q[j] & 15];
+        w[j + 16] = scale * (float)iq4_values[q[j] >> 4];
+    }
+}
+
+static void iq4_nl(const uint8_t *block, float *w) { iq4_part(block + 2, load_half(block), w); }
+
+/* d, 2 upper bits of each of 8 scales, their lower 4 bits, 8 parts of 16 bytes: w = d (scale - 32)
+ * table[q] */
+static void iq4_xs(const uint8_t *block, float *w) {
+    float d = load_half(block);
+    int high = load16(block + 2);
+    for (int b = 0; b < 8; b++) {
+        int scale = (block[4 + b / 2] >> (b % 2 * 4) & 15) | (high >> (2 * b) & 3) << 4;
+        iq4_part(block + 8 + 16 * b, d * (float)(scale - 32), w + 32 * b);
+    }
+}
+
 /* ---- rows ---- */
 
 typedef void (*dequantize_block)(const uint8_t *block, float *w);
 
 static const dequantize_block block_functions[PF_TYPE_COUNT] = {
-    [PF_Q4_0] = q4_0, [PF_Q4_1] = q4_1, [PF_Q5_0] = q5_0, [PF_Q5_1] = q5_1, [PF_Q8_0] = q8_0,
-    [PF_Q2_K] = q2_k, [PF_Q3_K] = q3_k, [PF_Q4_K] = q4_k, [PF_Q5_K] = q5_k, [PF_Q6_K] = q6_k,
+    [PF_Q4_0] = q4_0, [PF_Q4_1] = q4_1,     [PF_Q5_0] = q5_0,     [PF_Q5_1] = q5_1,
+    [PF_Q8_0] = q8_0, [PF_IQ4_NL] = iq4_nl, [PF_IQ4_XS] = iq4_xs, [PF_Q2_K] = q2_k,
+    [PF_Q3_K] = q3_k, [PF_Q4_K] = q4_k,     [PF_Q5_K] = q5_k,     [PF_Q6_K] = q6_k,
 };
 
 void pf_dequantize_row(pf_type type, const void *row, float *values, size_t n) {

@@ -25,6 +25,8 @@ typedef enum pf_type {
     PF_Q4_K = 12,
     PF_Q5_K = 13,
     PF_Q6_K = 14,
+    PF_IQ4_NL = 20,
+    PF_IQ4_XS = 23,
     PF_BF16 = 30,
     PF_TYPE_COUNT = 31
 } pf_type;

@@ -142,7 +142,7 @@ static void attend_block(const pf_answer_probe *p, size_t text, size_t kv_head, 
     size_t row = p->w->first[text] + at - t->question, S = window == SIZE_MAX ? 0 : p->sinks;
     size_t context = p->model->context;
     float *keys = cached(p, p->keys, text, kv_head), *values = cached(p, p->values, text, kv_head);
-    float scale = p->model->attention_scale;
+    pf_score score = pf_model_score(p->model);
     for (size_t i = 0; i < n; i++) {
         const float *q = p->w->q + (row + i) * stride + head * D;
         memcpy(b->q + i * D, q, D * sizeof *q);
@@ -154,10 +154,10 @@ static void attend_block(const pf_answer_probe *p, size_t text, size_t kv_head, 
     if (S > at) S = at;
     if (S > 0)
         pf_exact_rows(b->q_sink, n, rows_from(keys, 0, S, D), rows_from(values, 0, S, D),
-                      -(ptrdiff_t)n, (ptrdiff_t)S, scale, b->scores, b->part);
+                      -(ptrdiff_t)n, (ptrdiff_t)S, score, b->scores, b->part);
     ptrdiff_t last = (ptrdiff_t)(at + 1 - S), reach = window < end ? (ptrdiff_t)window : last;
     pf_exact_rows(b->q, n, rows_from(keys, S, end, D), rows_from(values, S, end, D), last - reach,
-                  last, scale, b->scores, b->part);
+                  last, score, b->scores, b->part);
     for (size_t i = 0; i < n; i++) {
         float *out = p->w->heads + (row + i) * stride + head * D;
         memcpy(out, b->part.out + i * D, D * sizeof *out);

@@ -3,6 +3,7 @@
 
 #include "calibration_result.h"
 #include "memory.h"
+#include "sliding_layers.h"
 
 #include <math.h>
 #include <string.h>
@@ -53,6 +54,13 @@ static void take_sizes(pf_calibration_run *r, size_t layer) {
         r->exact->windows[k] = window == PF_WINDOW_ALL ? SIZE_MAX : window;
         r->M[k] = r->result->head_features[layer * KV + k];
     }
+}
+
+static bool sliding_layer(pf_calibration_run *r, size_t layer, pf_error *error) {
+    pf_layerwise_project(r->w, layer);
+    if (!pf_sliding_layer_attend(r->w, layer, error)) return false;
+    pf_layerwise_finish(r->w, layer);
+    return true;
 }
 
 static bool survey_layer(pf_calibration_run *r, size_t layer, pf_error *error) {
@@ -156,8 +164,11 @@ static bool all_layers(pf_calibration_run *r, const pf_text_ids *texts, double w
                        pf_error *error) {
     double start = now();
     pf_layerwise_embed(r->w, texts);
-    for (size_t layer = 0; layer < r->model->n_layers; layer++)
-        if (!layer_pass(r, layer, error) || !advance(r, work, error)) return false;
+    for (size_t layer = 0; layer < r->model->n_layers; layer++) {
+        bool slides = pf_layer_slides(r->model, layer);
+        if (!(slides ? sliding_layer : layer_pass)(r, layer, error) || !advance(r, work, error))
+            return false;
+    }
     *seconds = now() - start;
     return true;
 }

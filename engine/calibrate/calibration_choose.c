@@ -6,6 +6,7 @@
 #include "head_sensitivity.h"
 #include "kv_cache.h"
 #include "memory.h"
+#include "sliding_layers.h"
 
 /* Windows that a head may get, and numbers of features; a head may also get no features at all.
  * Larger tails are hardly ever worth their bytes. */
@@ -32,6 +33,24 @@ static double state_bytes(const pf_calibration_run *r, size_t window, size_t fea
                                      pf_cache_line_floats(tail)));
 }
 
+/* Sliding layers keep the windows that the model gives them. */
+static bool slides(const pf_calibration_run *r, size_t head) {
+    return pf_layer_slides(r->model, head / r->model->n_kv_heads);
+}
+
+static size_t sliding_heads(const pf_calibration_run *r) {
+    size_t n = 0;
+    for (size_t i = 0; i < pf_calibration_heads(r); i++) n += slides(r, i);
+    return n;
+}
+
+static double sliding_bytes(const pf_calibration_run *r) {
+    size_t bytes = 0, D = r->model->head_dim, KV = r->model->n_kv_heads;
+    for (size_t i = 0; i < pf_calibration_heads(r); i++)
+        bytes += pf_kv_bytes(r->options->kv, r->model->layers[i / KV].window, D);
+    return (double)bytes;
+}
+
 static size_t exact_heads(const pf_calibration_run *r) {
     size_t n = 0;
     for (size_t i = 0; r->long_window && i < pf_calibration_heads(r); i++)
@@ -42,9 +61,10 @@ static size_t exact_heads(const pf_calibration_run *r) {
 double pf_calibration_budget_bytes(const pf_calibration_run *r) {
     const pf_calibration_options *o = r->options;
     if (o->state_bytes > 0)
-        return (double)o->state_bytes -
+        return (double)o->state_bytes - sliding_bytes(r) -
                (double)exact_heads(r) * pf_calibration_slot_bytes(r) * (double)o->budget_tokens;
-    return (double)pf_calibration_heads(r) * state_bytes(r, o->window, o->features);
+    return (double)(pf_calibration_heads(r) - sliding_heads(r)) *
+           state_bytes(r, o->window, o->features);
 }
 
 /* A head's error at its current window, without a tail. */
@@ -169,6 +189,7 @@ bool pf_calibration_choose(pf_calibration_run *r, bool tails, pf_error *error) {
     if (!heads) return false;
     r->result->nats = 0;
     for (size_t i = 0; i < pf_calibration_heads(r); i++) {
+        if (slides(r, i)) continue;
         if (r->long_window[i] != PF_WINDOW_ALL) {
             heads[n++] = i;
             continue;
@@ -208,13 +229,17 @@ static void list_choices(pf_calibration_run *r) {
 
 static bool check_budget(const pf_calibration_run *r, pf_error *error) {
     const pf_calibration_options *o = r->options;
-    double least =
-        (double)pf_calibration_heads(r) * state_bytes(r, r->windows[0], o->fit ? 0 : o->features);
-    if (!o->budget || pf_calibration_budget_bytes(r) >= least) return true;
+    size_t n = pf_calibration_heads(r) - sliding_heads(r);
+    if (n == 0)
+        return pf_fail(error, "every layer of this model slides: its state is constant as it is, "
+                              "and there is nothing to calibrate");
+    double budget = pf_calibration_budget_bytes(r), sliding = sliding_bytes(r);
+    double least = (double)n * state_bytes(r, r->windows[0], o->fit ? 0 : o->features);
+    if (!o->budget || budget >= least) return true;
     return pf_fail(error,
                    "a state of %.0f bytes is too small: %zu sinks and the smallest window in %zu "
-                   "heads take %.0f",
-                   pf_calibration_budget_bytes(r), o->sinks, pf_calibration_heads(r), least);
+                   "heads, and the windows of sliding layers, take %.0f",
+                   budget + sliding, o->sinks, n, least + sliding);
 }
 
 bool pf_calibration_plan(pf_calibration_run *r, pf_error *error) {

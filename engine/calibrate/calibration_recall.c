@@ -2,6 +2,7 @@
 #include "calibration_state.h"
 
 #include "memory.h"
+#include "sliding_layers.h"
 
 /* PF_KEEP_CONSTANT: the set of recall heads is one that loses at most so many nats; and their long
  * windows take at most this share of the budget. */
@@ -77,8 +78,19 @@ static bool choose_preset(pf_calibration_run *r, pf_keep_kind keep, pf_error *er
     return true;
 }
 
+/* The probe (answer_probe.h) computes global layers only. */
+static bool has_sliding_layers(const pf_model *model) {
+    for (size_t i = 0; i < model->n_layers; i++)
+        if (pf_layer_slides(model, i)) return true;
+    return false;
+}
+
 bool pf_calibration_find_recall(pf_calibration_run *r, pf_error *error) {
     if (r->options->n_recall == 0) return true;
+    if (has_sliding_layers(r->model))
+        return r->options->keep == PF_KEEP_CONSTANT ||
+               pf_fail(error, "recall heads of a model with sliding layers cannot be searched for "
+                              "yet: use --keep constant");
     pf_calibrated_recall *recall = &r->result->recall;
     pf_recall_heads heads = {0};
     bool good = search(r, &heads, error);

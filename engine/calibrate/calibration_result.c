@@ -40,8 +40,9 @@ pf_calibration *pf_calibration_new(const pf_model *model, const pf_calibration_o
         return NULL;
     }
     for (size_t i = 0; i < n; i++) {
-        c->windows[i] = (uint32_t)options->window;
-        c->head_features[i] = (uint32_t)options->features;
+        uint32_t sliding = model->layers[i / model->n_kv_heads].window;
+        c->windows[i] = sliding > 0 ? sliding : (uint32_t)options->window;
+        c->head_features[i] = sliding > 0 ? 0 : (uint32_t)options->features;
     }
     bool tails = options->features > 0;
     c->tail_rope = !options->fit;

@@ -176,7 +176,7 @@ static void add_band(const pf_exact_targets *e, block *b, size_t from, size_t to
     if (from >= to) return;
     ptrdiff_t origin = (ptrdiff_t)b->p + 1 - (ptrdiff_t)S;
     pf_exact_rows(b->q, b->n, rows_between(b->k, S, end, e->D), rows_between(b->v, S, end, e->D),
-                  origin - (ptrdiff_t)to, origin - (ptrdiff_t)from, e->w->model->attention_scale,
+                  origin - (ptrdiff_t)to, origin - (ptrdiff_t)from, pf_model_score(e->w->model),
                   b->scores, b->part);
 }
 
@@ -228,8 +228,8 @@ static double walk_block(const pf_exact_targets *e, block *b) {
             rotate(e, b->p + t < context ? b->p + t : context - 1, b->q_sink + t * D);
         size_t end = b->p + b->n < S ? b->p + b->n : S;
         pf_exact_rows(b->q_sink, b->n, rows_between(b->k, 0, end, D), rows_between(b->v, 0, end, D),
-                      -(ptrdiff_t)b->n, (ptrdiff_t)b->p + 1, e->w->model->attention_scale,
-                      b->scores, b->part);
+                      -(ptrdiff_t)b->n, (ptrdiff_t)b->p + 1, pf_model_score(e->w->model), b->scores,
+                      b->part);
     }
     /* the measured windows and the head's own one, in ascending order */
     for (bool window_is_done = false; i < e->measure.n_windows || !window_is_done;) {

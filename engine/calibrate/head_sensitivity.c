@@ -1,8 +1,9 @@
-/* floor 2.6 - head sensitivity: how much an error of one KV head changes the predictions. */
+/* floor 2.7 - head sensitivity: how much an error of one KV head changes the predictions. */
 #include "head_sensitivity.h"
 
 #include "memory.h"
 #include "probability.h"
+#include "sliding_layers.h"
 #include "threads.h"
 
 #include <string.h>
@@ -34,12 +35,17 @@ static void set_windows(const probe *p, const uint32_t *windows) {
         p->exact->windows[k] = windows ? windows[k] : p->w->longest;
 }
 
-static void exact_layer(const probe *p, size_t layer) {
+static bool exact_layer(const probe *p, size_t layer, pf_error *error) {
     pf_layerwise_project(p->w, layer);
-    set_windows(p, NULL);
-    pf_exact_targets_walk(p->exact);
-    attend_exactly(p);
+    if (pf_layer_slides(p->model, layer)) {
+        if (!pf_sliding_layer_attend(p->w, layer, error)) return false;
+    } else {
+        set_windows(p, NULL);
+        pf_exact_targets_walk(p->exact);
+        attend_exactly(p);
+    }
     pf_layerwise_finish(p->w, layer);
+    return true;
 }
 
 /* Reduces KV heads [first, first + n) of w->heads to their sinks and windows. */
@@ -70,8 +76,9 @@ static void divergence_share(void *context, pf_member me) {
 
 /* ---- the probe ---- */
 
-/* The mean divergence if n KV heads of a layer lose their tails. */
-static double probe_heads(probe *p, size_t layer, size_t first, size_t n) {
+/* *kl = the mean divergence if n KV heads of a layer lose their tails. */
+static bool probe_heads(probe *p, size_t layer, size_t first, size_t n, double *kl,
+                        pf_error *error) {
     memcpy(p->w->x, p->inputs + layer * stream_floats(p), stream_floats(p) * sizeof(float));
     pf_layerwise_project(p->w, layer);
     set_windows(p, p->options->windows + layer * p->exact->KV);
@@ -79,12 +86,14 @@ static double probe_heads(probe *p, size_t layer, size_t first, size_t n) {
     attend_exactly(p);
     drop_tails(p, first, n);
     pf_layerwise_finish(p->w, layer);
-    for (size_t i = layer + 1; i < p->model->n_layers; i++) exact_layer(p, i);
+    for (size_t i = layer + 1; i < p->model->n_layers; i++)
+        if (!exact_layer(p, i, error)) return false;
     pf_layerwise_logits(p->w, p->row, p->n_predicted, p->logits);
     pf_parallel(p->options->n_threads, divergence_share, p);
     double sum = 0;
     for (size_t i = 0; i < p->n_predicted; i++) sum += p->kl[i];
-    return sum > 0 ? sum / (double)p->n_predicted : 0;
+    *kl = sum > 0 ? sum / (double)p->n_predicted : 0;
+    return true;
 }
 
 static bool probe_all(probe *p, double *result, pf_error *error) {
@@ -92,12 +101,13 @@ static bool probe_all(probe *p, double *result, pf_error *error) {
     double total = (double)L * (double)(L + 1), done = 0;
     for (size_t layer = 0; layer < L; layer++) {
         memcpy(p->inputs + layer * stream_floats(p), p->w->x, stream_floats(p) * sizeof(float));
-        exact_layer(p, layer);
+        if (!exact_layer(p, layer, error)) return false;
     }
     pf_layerwise_logits(p->w, p->row, p->n_predicted, p->reference);
     for (size_t layer = 0; layer < L; layer++) {
-        for (size_t k = 0; k < KV; k += n) {
-            double kl = probe_heads(p, layer, k, n);
+        for (size_t k = 0; k < KV && !pf_layer_slides(p->model, layer); k += n) {
+            double kl;
+            if (!probe_heads(p, layer, k, n, &kl, error)) return false;
             for (size_t i = k; i < k + n; i++) result[layer * KV + i] = kl / (double)n;
         }
         done += 2 * (double)(L - layer);

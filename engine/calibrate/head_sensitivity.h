@@ -22,7 +22,8 @@ typedef struct pf_sensitivity_options {
 } pf_sensitivity_options;
 
 /* divergence [L, n_kv_heads]: the mean over rows of KL(exact || without the head's tail). If a
- * layer's heads are probed together, each gets an equal part of the layer's divergence. */
+ * layer's heads are probed together, each gets an equal part of the layer's divergence. Heads of
+ * sliding layers have no tail, and get 0. */
 bool pf_head_sensitivity(const pf_model *model, const pf_text_ids *texts, size_t n_texts,
                          const pf_sensitivity_options *options, double *divergence,
                          pf_error *error);

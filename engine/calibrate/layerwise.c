@@ -27,12 +27,14 @@ static bool check(const pf_model *model, const pf_text_ids *texts, size_t n_text
     return n_texts > 0 || pf_fail(error, "there is no text to calibrate on");
 }
 
-/* A session whose attention is never used: it takes little more than the activations of a chunk. */
+/* A session of which only sliding layers use the attention (sliding_layers.h): it takes little more
+ * than the activations of a chunk. */
 static pf_session *helper(const pf_model *model, int n_threads, pf_error *error) {
-    pf_session_options options = {.attention = pf_attention_options_default(),
-                                  .context = 1,
-                                  .n_threads = n_threads,
-                                  .chunk = CHUNK};
+    pf_session_options options = {
+        .attention = {.kind = PF_ATTENTION_LOCAL, .features = 1, .window = 1, .uncalibrated = true},
+        .context = 1,
+        .n_threads = n_threads,
+        .chunk = CHUNK};
     return pf_session_new(model, &options, error);
 }
 

@@ -1,7 +1,7 @@
 /* floor 1.0 - block formats in AVX2 registers: 32 weights of a block as 32 small integers.
  *
  * What quant.c does value by value, here for a whole block: w = d q (+ m). The integers come in
- * the order of the values. q is unsigned (0 ... 63) unless the name says signed, so that one
+ * the order of the values. q is unsigned (0 ... 63) unless a comment says signed, so that one
  * multiply of unsigned by signed bytes is enough for all types; the caller subtracts the type's
  * centre (8 for Q4_0). Included by the x86 kernels only. */
 #ifndef PF_BLOCKS_X86_H
@@ -56,6 +56,24 @@ INLINE __m256i pf_q5_1(const uint8_t *block) {
     return _mm256_or_si256(pf_nibbles(block + 8), pf_fifth_bits(block + 4));
 }
 INLINE __m256i pf_q8_0_signed(const uint8_t *block) { return pf_load32(block + 2); }
+
+/* 32 nibbles in 16 bytes, as the signed numbers that IQ4_NL and IQ4_XS mean by them. */
+INLINE __m256i pf_iq4(const uint8_t *bytes) {
+    const __m128i table = _mm_setr_epi8(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53,
+                                        69, 89, 113); /* quant.c */
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table), pf_nibbles(bytes));
+}
+INLINE __m256i pf_iq4_nl(const uint8_t *block) { return pf_iq4(block + 2); }
+INLINE __m256i pf_iq4_xs(const uint8_t *block, int b) { return pf_iq4(block + 8 + 16 * b); }
+
+/* d times the 8 scales of a block of IQ4_XS. */
+INLINE void pf_iq4_xs_scales(const uint8_t *block, float *scale) {
+    int high = block[2] | block[3] << 8;
+    for (int b = 0; b < 8; b++) {
+        int s = (block[4 + b / 2] >> (b % 2 * 4) & 15) | (high >> (2 * b) & 3) << 4;
+        scale[b] = pf_half(block) * (float)(s - 32);
+    }
+}
 
 /* Nibbles 32 i ... 32 i + 31 of Q4_K and Q5_K. */
 INLINE __m256i pf_k_nibbles(const uint8_t *q, int i) {

@@ -115,6 +115,9 @@ void pf_dequantize_row_avx2(pf_type type, const void *row, float *values, size_t
     case PF_Q4_0:
         centred_row(row, 18, pf_q4_0, 8, values, n);
         break;
+    case PF_IQ4_NL:
+        centred_row(row, 18, pf_iq4_nl, 0, values, n);
+        break;
     case PF_Q5_0:
         centred_row(row, 22, pf_q5_0, 16, values, n);
         break;

@@ -108,6 +108,11 @@ INLINE __m256i q8_0_plus_128(const uint8_t *block) {
     return _mm256_xor_si256(pf_q8_0_signed(block), _mm256_set1_epi8((char)0x80));
 }
 
+/* Signed weights are stored as unsigned ones, 128 above. */
+INLINE __m256i plus_128(__m256i q) { return _mm256_xor_si256(q, _mm256_set1_epi8((char)0x80)); }
+
+INLINE __m256i iq4_nl_plus_128(const uint8_t *block) { return plus_128(pf_iq4_nl(block)); }
+
 /* n columns of a row in blocks of 32; with has_min, m follows d. */
 INLINE void put_row_of_32(weight_chunk *chunk, size_t r, const uint8_t *block, size_t n,
                           const size_t bytes, pf_unpack q, const bool has_min) {
@@ -152,6 +157,16 @@ static void put_row_of_q3_k(weight_chunk *chunk, size_t r, const uint8_t *block)
     for (int b = 0; b < BLOCKS; b++) put_weights(chunk, r, (size_t)b, pf_q3_k(block, b));
 }
 
+static void put_row_of_iq4_xs(weight_chunk *chunk, size_t r, const uint8_t *block) {
+    float scales[BLOCKS];
+    pf_iq4_xs_scales(block, scales);
+#pragma GCC unroll 8
+    for (int b = 0; b < BLOCKS; b++) {
+        put_weights(chunk, r, (size_t)b, plus_128(pf_iq4_xs(block, b)));
+        chunk->d[r][2 * b] = scales[b];
+    }
+}
+
 /* n <= 256 columns of one row, of any type. */
 static void put_row(weight_chunk *chunk, size_t r, pf_type type, const uint8_t *blocks, size_t n) {
     switch (type) {
@@ -160,6 +175,12 @@ static void put_row(weight_chunk *chunk, size_t r, pf_type type, const uint8_t *
         break;
     case PF_Q4_0:
         put_row_of_32(chunk, r, blocks, n, 18, pf_q4_0, false);
+        break;
+    case PF_IQ4_NL:
+        put_row_of_32(chunk, r, blocks, n, 18, iq4_nl_plus_128, false);
+        break;
+    case PF_IQ4_XS:
+        put_row_of_iq4_xs(chunk, r, blocks);
         break;
     case PF_Q5_0:
         put_row_of_32(chunk, r, blocks, n, 22, pf_q5_0, false);
@@ -277,6 +298,8 @@ static const type_traits q8_0 = {1, false, 7}, q5_0 = {1, false, 4}, q4_0 = {1, 
 static type_traits traits_of(pf_type type) {
     switch (type) {
     case PF_Q8_0:
+    case PF_IQ4_NL:
+    case PF_IQ4_XS:
         return q8_0;
     case PF_Q5_0:
         return q5_0;
@@ -297,6 +320,8 @@ static void multiply(pf_type type, const token_block *block, const weight_chunk 
                      size_t n_blocks, float (*sums)[TILE_TOKENS], size_t tokens) {
     switch (type) {
     case PF_Q8_0:
+    case PF_IQ4_NL:
+    case PF_IQ4_XS:
         multiply_typed(block, chunk, rows, n_blocks, sums, tokens, q8_0);
         break;
     case PF_Q5_0:

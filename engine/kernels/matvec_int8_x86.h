@@ -139,6 +139,21 @@ INLINE float pf_row_of_q2_k(const uint8_t *block, size_t n_blocks, pf_activation
     return pf_sum8(_mm256_add_ps(total[0], total[1]));
 }
 
+INLINE float pf_row_of_iq4_xs(const uint8_t *block, size_t n_blocks, pf_activation a) {
+    __m256 total[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
+    for (size_t b = 0; b < 8 * n_blocks; b += 8, block += 136) {
+        float scales[8];
+        pf_iq4_xs_scales(block, scales);
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; i++) {
+            __m256 dot = pf_dot_signed(pf_iq4_xs(block, i), pf_load32(a.q + 32 * (b + (size_t)i)));
+            __m256 scale = _mm256_set1_ps(scales[i] * a.scale[b + (size_t)i]);
+            total[i % 2] = _mm256_fmadd_ps(dot, scale, total[i % 2]);
+        }
+    }
+    return pf_sum8(_mm256_add_ps(total[0], total[1]));
+}
+
 INLINE void pf_matrix_of_32(pf_matrix W, pf_activation a, float *y, size_t begin, size_t end,
                             const size_t bytes, pf_unpack unpack, const pf_offset_kind kind,
                             const float centre, const pf_maker maker) {
@@ -159,6 +174,13 @@ INLINE bool pf_matvec_int8(pf_matrix W, pf_activation a, float *y, size_t begin,
         return true;
     case PF_Q4_0:
         pf_matrix_of_32(W, a, y, begin, end, 18, pf_q4_0, PF_CENTRE, 8, maker);
+        return true;
+    case PF_IQ4_NL:
+        pf_matrix_of_32(W, a, y, begin, end, 18, pf_iq4_nl, PF_SIGNED, 0);
+        return true;
+    case PF_IQ4_XS:
+        for (size_t r = begin; r < end; r++)
+            y[r] = pf_row_of_iq4_xs(data + r * row_bytes, supers, a);
         return true;
     case PF_Q5_0:
         pf_matrix_of_32(W, a, y, begin, end, 22, pf_q5_0, PF_CENTRE, 16, maker);

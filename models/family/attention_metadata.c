@@ -159,6 +159,7 @@ static bool bind_fitted(const place *p, pf_favor_weights *favor) {
 
 /* The largest number of features that any head of the layer uses. */
 static uint32_t layer_features(const pf_model *model, uint32_t layer) {
+    if (model->layers[layer].window > 0) return 0; /* a sliding layer has no tail */
     if (!model->head_features) return model->attention.features;
     uint32_t most = 0;
     const uint32_t *heads = model->head_features + (size_t)layer * model->n_kv_heads;

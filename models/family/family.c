@@ -9,14 +9,22 @@
 
 /* How a family stores its tensors, and which of them it requires. */
 enum {
-    FUSED_QKV = 1,          /* attn_qkv has the rows of q, then k, then v */
-    FUSED_GATE = 2,         /* ffn_up has the rows of gate, then up */
-    QK_NORM = 4,            /* attn_q_norm, attn_k_norm per head */
-    QKV_BIAS = 8,           /* biases of q, k and v */
-    OTHER_BIASES = 16,      /* biases of the norms and of all other matrices */
-    SCALED_EMBEDDING = 32,  /* embeddings are multiplied by sqrt(C) */
-    ACTIVATION_BY_KEY = 64, /* the file may choose another activation */
-    KINDS_BY_KEY = 128,     /* the file chooses norm and positions */
+    FUSED_QKV = 1,            /* attn_qkv has the rows of q, then k, then v */
+    FUSED_GATE = 2,           /* ffn_up has the rows of gate, then up */
+    QK_NORM = 4,              /* attn_q_norm, attn_k_norm per head */
+    QKV_BIAS = 8,             /* biases of q, k and v */
+    OTHER_BIASES = 16,        /* biases of the norms and of all other matrices */
+    SCALED_EMBEDDING = 32,    /* embeddings are multiplied by sqrt(C) */
+    ACTIVATION_BY_KEY = 64,   /* the file may choose another activation */
+    KINDS_BY_KEY = 128,       /* the file chooses norm and positions */
+    POST_NORMS = 256,         /* post_attention_norm and post_ffw_norm, of what a block adds */
+    GEMMA_27B = 512,          /* the largest scales queries by C / H instead of D */
+    SCALES = 1024,            /* keys give factors of embeddings, residuals and logits */
+    PARALLEL = 2048,          /* MLP beside attention, unless use_parallel_residual says no ... */
+    NO_FFN_NORM = 4096,       /* ... and it reads attention's norm */
+    UNROTATED_FOURTHS = 8192, /* every fourth layer has no RoPE */
+    QK_NORM_WHOLE = 16384,    /* attn_q_norm, attn_k_norm of all heads together */
+    NO_PRE_NORMS = 32768,     /* neither attn_norm nor ffn_norm */
 };
 
 typedef struct {
@@ -25,18 +33,37 @@ typedef struct {
     pf_position_kind position;
     pf_mlp_kind mlp;
     unsigned traits;
+    /* of every `pattern` layers all but the last see only a window; 0: no layer, or all of them,
+     * as attention.sliding_window says */
+    uint32_t pattern;
+    float sliding_rope_base; /* of those layers; 0: rope.freq_base */
 } family;
 
 static const family families[] = {
-    {"llama", PF_NORM_RMS, PF_POSITION_ROPE_ADJACENT, PF_MLP_SWIGLU, 0},
-    {"qwen2", PF_NORM_RMS, PF_POSITION_ROPE_HALVES, PF_MLP_SWIGLU, QKV_BIAS},
-    {"qwen3", PF_NORM_RMS, PF_POSITION_ROPE_HALVES, PF_MLP_SWIGLU, QK_NORM},
+    {"llama", PF_NORM_RMS, PF_POSITION_ROPE_ADJACENT, PF_MLP_SWIGLU, 0, 0, 0},
+    {"qwen2", PF_NORM_RMS, PF_POSITION_ROPE_HALVES, PF_MLP_SWIGLU, QKV_BIAS, 0, 0},
+    {"qwen3", PF_NORM_RMS, PF_POSITION_ROPE_HALVES, PF_MLP_SWIGLU, QK_NORM, 0, 0},
     {"gpt2", PF_NORM_LAYER, PF_POSITION_LEARNED, PF_MLP_GELU_TANH,
-     FUSED_QKV | QKV_BIAS | OTHER_BIASES | ACTIVATION_BY_KEY},
-    {"phi3", PF_NORM_RMS, PF_POSITION_ROPE_HALVES, PF_MLP_SWIGLU, FUSED_QKV | FUSED_GATE},
-    {"gemma", PF_NORM_RMS, PF_POSITION_ROPE_HALVES, PF_MLP_GEGLU, SCALED_EMBEDDING},
+     FUSED_QKV | QKV_BIAS | OTHER_BIASES | ACTIVATION_BY_KEY, 0, 0},
+    {"phi3", PF_NORM_RMS, PF_POSITION_ROPE_HALVES, PF_MLP_SWIGLU, FUSED_QKV | FUSED_GATE, 0, 0},
+    {"gemma", PF_NORM_RMS, PF_POSITION_ROPE_HALVES, PF_MLP_GEGLU, SCALED_EMBEDDING, 0, 0},
+    {"gemma2", PF_NORM_RMS, PF_POSITION_ROPE_HALVES, PF_MLP_GEGLU,
+     SCALED_EMBEDDING | POST_NORMS | GEMMA_27B, 2, 0},
+    {"gemma3", PF_NORM_RMS, PF_POSITION_ROPE_HALVES, PF_MLP_GEGLU,
+     SCALED_EMBEDDING | POST_NORMS | GEMMA_27B | QK_NORM, 6, 10000},
+    {"gptneox", PF_NORM_LAYER, PF_POSITION_ROPE_HALVES, PF_MLP_GELU_ERF,
+     FUSED_QKV | QKV_BIAS | OTHER_BIASES | PARALLEL, 0, 0},
+    {"granite", PF_NORM_RMS, PF_POSITION_ROPE_ADJACENT, PF_MLP_SWIGLU, SCALES, 0, 0},
+    {"olmo2", PF_NORM_RMS, PF_POSITION_ROPE_HALVES, PF_MLP_SWIGLU,
+     POST_NORMS | NO_PRE_NORMS | QK_NORM_WHOLE, 0, 0},
+    {"phi2", PF_NORM_LAYER, PF_POSITION_ROPE_HALVES, PF_MLP_GELU_TANH,
+     QKV_BIAS | OTHER_BIASES | PARALLEL | NO_FFN_NORM, 0, 0},
+    {"smollm3", PF_NORM_RMS, PF_POSITION_ROPE_ADJACENT, PF_MLP_SWIGLU, UNROTATED_FOURTHS, 0, 0},
+    {"stablelm", PF_NORM_LAYER, PF_POSITION_ROPE_HALVES, PF_MLP_SWIGLU, 0, 0, 0},
+    {"starcoder2", PF_NORM_LAYER, PF_POSITION_ROPE_HALVES, PF_MLP_GELU_TANH,
+     QKV_BIAS | OTHER_BIASES, 0, 0},
     {"performer", PF_NORM_LAYER, PF_POSITION_NONE, PF_MLP_GELU_ERF,
-     KINDS_BY_KEY | ACTIVATION_BY_KEY},
+     KINDS_BY_KEY | ACTIVATION_BY_KEY, 0, 0},
 };
 #define N_FAMILIES (sizeof families / sizeof *families)
 
@@ -141,6 +168,9 @@ static bool read_heads(const loader *l) {
         return pf_fail(l->error, "%u heads of size %u are more than any known model has",
                        m->n_heads, m->head_dim);
     m->attention_scale = (float)(1.0 / sqrt(m->head_dim));
+    bool gemma_27b = m->n_layers == 46 || m->n_layers == 62; /* no key says so */
+    if (l->family->traits & GEMMA_27B && gemma_27b)
+        m->attention_scale = sqrtf((float)m->n_heads / (float)m->width);
     return pf_keys_positive(&l->keys, "attention.scale", &m->attention_scale);
 }
 
@@ -158,16 +188,39 @@ static bool read_sizes(const loader *l) {
            read_heads(l);
 }
 
-/* Refuses what would change the result but is not supported. */
-static bool refuse_extensions(const loader *l) {
-    uint32_t experts = 0;
-    float cap = 0;
-    if (!pf_keys_u32(&l->keys, "expert_count", &experts) ||
-        !pf_keys_f32(&l->keys, "attn_logit_softcapping", &cap))
+/* Granite divides its logits by the key. */
+static bool read_scales(const loader *l) {
+    pf_model *m = l->model;
+    float divisor = 1;
+    m->residual_scale = m->logit_scale = 1;
+    m->parallel = (l->family->traits & PARALLEL) != 0;
+    if (m->parallel && !pf_keys_bool(&l->keys, "use_parallel_residual", &m->parallel)) return false;
+    if (!(l->family->traits & SCALES)) return true;
+    if (!pf_keys_positive(&l->keys, "embedding_scale", &m->embedding_scale) ||
+        !pf_keys_positive(&l->keys, "residual_scale", &m->residual_scale) ||
+        !pf_keys_positive(&l->keys, "logit_scale", &divisor))
         return false;
-    if (experts > 0) return pf_fail(l->error, "a mixture of %u experts is not supported", experts);
-    if (cap != 0) return pf_fail(l->error, "soft-capped attention logits are not supported");
+    m->logit_scale = 1 / divisor;
     return true;
+}
+
+/* A cap of 0, as some files have it, is none. */
+static bool read_cap(const loader *l, const char *key, float *cap) {
+    float value = 0;
+    if (!pf_keys_f32(&l->keys, key, &value)) return false;
+    *cap = 0;
+    if (value == 0) return true;
+    *cap = value;
+    return pf_keys_positive(&l->keys, key, cap);
+}
+
+/* Also refuses what would change the result but is not supported. */
+static bool read_extensions(const loader *l) {
+    uint32_t experts = 0;
+    if (!pf_keys_u32(&l->keys, "expert_count", &experts)) return false;
+    if (experts > 0) return pf_fail(l->error, "a mixture of %u experts is not supported", experts);
+    return read_cap(l, "attn_logit_softcapping", &l->model->attention_cap) &&
+           read_cap(l, "final_logit_softcapping", &l->model->logit_cap);
 }
 
 /* ---- positions ---- */
@@ -256,7 +309,6 @@ static bool read_rope(const loader *l) {
 
 static bool read_positions(const loader *l) {
     pf_model *m = l->model;
-    uint32_t window = 0;
     bool by_key = l->family->traits & KINDS_BY_KEY;
     if (m->position == PF_POSITION_LEARNED ||
         (by_key && pf_bind_find(l->binder, "position_embd.weight"))) {
@@ -265,10 +317,44 @@ static bool read_positions(const loader *l) {
                             l->error))
             return false;
     }
-    if (pf_position_rotates(m->position) && !read_rope(l)) return false;
+    return !pf_position_rotates(m->position) || read_rope(l);
+}
+
+/* Which layers slide: a list of truth values, or a number as in the family's table. */
+static bool read_pattern(const loader *l, const uint8_t **list, uint32_t *pattern) {
+    char key[64];
+    const void *values = NULL;
+    size_t count = 0;
+    snprintf(key, sizeof key, "%s.attention.sliding_window_pattern", l->keys.prefix);
+    const pf_meta *meta = pf_checkpoint_find_meta(l->binder->checkpoint, key);
+    *list = NULL;
+    *pattern = l->family->pattern;
+    if (!meta) return true;
+    if (meta->type != PF_META_ARRAY)
+        return pf_keys_size(&l->keys, "attention.sliding_window_pattern", MAX_LAYERS, pattern);
+    if (!pf_checkpoint_get_array(l->binder->checkpoint, key, PF_META_BOOL, &values, &count,
+                                 l->error))
+        return false;
+    *list = values;
+    return count == l->model->n_layers ||
+           pf_fail(l->error, "%s has %zu values for %u layers", key, count, l->model->n_layers);
+}
+
+static bool read_windows(const loader *l, pf_layer *layers) {
+    pf_model *m = l->model;
+    const uint8_t *list;
+    uint32_t window = 0, pattern;
     if (!pf_keys_u32(&l->keys, "attention.sliding_window", &window)) return false;
-    if (window > 0 && window < m->context) m->context = window;
-    return true;
+    if (window == 0 || window >= m->context) return true;
+    if (!read_pattern(l, &list, &pattern)) return false;
+    for (uint32_t i = 0; i < m->n_layers; i++) {
+        bool global = list ? !list[i] : pattern > 0 && i % pattern == pattern - 1;
+        layers[i].window = global ? 0 : window;
+    }
+    m->sliding_rope_base = l->family->sliding_rope_base;
+    return pf_keys_f32(&l->keys, "rope.freq_base_swa", &m->sliding_rope_base) &&
+           (m->sliding_rope_base == 0 ||
+            pf_keys_positive(&l->keys, "rope.freq_base_swa", &m->sliding_rope_base));
 }
 
 /* ---- tensors ---- */
@@ -313,12 +399,26 @@ static pf_linear part(pf_linear fused, size_t first, size_t count) {
                        fused.bias ? fused.bias + first : NULL};
 }
 
+static bool bind_qk_norms(const loader *l, uint32_t i, pf_layer *layer) {
+    size_t D = l->model->head_dim;
+    layer->qk_norm_whole = (l->family->traits & QK_NORM_WHOLE) != 0;
+    bool normed = layer->qk_norm_whole || l->family->traits & QK_NORM;
+    return !normed || (pf_bind_vector(l->binder, in_layer(i, "attn_q_norm", "weight").text,
+                                      layer->qk_norm_whole ? l->model->n_heads * D : D,
+                                      &layer->q_norm, l->error) &&
+                       pf_bind_vector(l->binder, in_layer(i, "attn_k_norm", "weight").text,
+                                      layer->qk_norm_whole ? l->model->n_kv_heads * D : D,
+                                      &layer->k_norm, l->error));
+}
+
 static bool bind_attention(const loader *l, uint32_t i, pf_layer *layer) {
     const pf_model *m = l->model;
     unsigned traits = l->family->traits;
     size_t C = m->width, D = m->head_dim, q = m->n_heads * D, kv = m->n_kv_heads * D;
     bool bias = (traits & QKV_BIAS) != 0;
-    if (traits & FUSED_QKV) {
+    bool fused_qkv = traits & FUSED_QKV || /* some files of phi2 */
+                     pf_bind_find(l->binder, in_layer(i, "attn_qkv", "weight").text);
+    if (fused_qkv) {
         pf_linear fused = {0};
         if (!bind_linear(l, i, "attn_qkv", q + 2 * kv, C, bias, &fused)) return false;
         layer->q = part(fused, 0, q);
@@ -329,11 +429,7 @@ static bool bind_attention(const loader *l, uint32_t i, pf_layer *layer) {
                !bind_linear(l, i, "attn_v", kv, C, bias, &layer->v)) {
         return false;
     }
-    if (traits & QK_NORM && (!pf_bind_vector(l->binder, in_layer(i, "attn_q_norm", "weight").text,
-                                             D, &layer->q_norm, l->error) ||
-                             !pf_bind_vector(l->binder, in_layer(i, "attn_k_norm", "weight").text,
-                                             D, &layer->k_norm, l->error)))
-        return false;
+    if (!bind_qk_norms(l, i, layer)) return false;
     return bind_linear(l, i, "attn_output", C, q, (traits & OTHER_BIASES) != 0, &layer->output);
 }
 
@@ -354,11 +450,26 @@ static bool bind_mlp(const loader *l, uint32_t i, pf_layer *layer) {
     return bind_linear(l, i, "ffn_down", C, F, bias, &layer->down);
 }
 
+/* The MLP of a parallel layer may read the norm that attention reads. */
+static bool bind_pre_norms(const loader *l, uint32_t i, pf_layer *layer) {
+    if (l->family->traits & NO_PRE_NORMS) return true;
+    if (!bind_norm(l, i, "attn_norm", &layer->attention_norm)) return false;
+    layer->mlp_norm = layer->attention_norm;
+    return l->family->traits & NO_FFN_NORM || bind_norm(l, i, "ffn_norm", &layer->mlp_norm);
+}
+
+static bool bind_post_norms(const loader *l, uint32_t i, pf_layer *layer) {
+    return !(l->family->traits & POST_NORMS) ||
+           (bind_norm(l, i, "post_attention_norm", &layer->attention_post_norm) &&
+            bind_norm(l, i, "post_ffw_norm", &layer->mlp_post_norm));
+}
+
 static bool bind_layers(const loader *l, pf_layer *layers) {
+    for (uint32_t i = 3; l->family->traits & UNROTATED_FOURTHS && i < l->model->n_layers; i += 4)
+        layers[i].unrotated = true;
     for (uint32_t i = 0; i < l->model->n_layers; i++)
-        if (!bind_norm(l, i, "attn_norm", &layers[i].attention_norm) ||
-            !bind_attention(l, i, &layers[i]) ||
-            !bind_norm(l, i, "ffn_norm", &layers[i].mlp_norm) || !bind_mlp(l, i, &layers[i]))
+        if (!bind_pre_norms(l, i, &layers[i]) || !bind_attention(l, i, &layers[i]) ||
+            !bind_mlp(l, i, &layers[i]) || !bind_post_norms(l, i, &layers[i]))
             return false;
     return true;
 }
@@ -403,12 +514,12 @@ bool pf_family_bind(pf_binder *binder, pf_model *model, pf_layer **layers, pf_er
                         .mlp = l.family->mlp,
                         .tail_rope = true};
     snprintf(model->family, sizeof model->family, "%s", l.family->name);
-    if (!read_kinds(&l) || !read_sizes(&l) || !refuse_extensions(&l) || !bind_embedding(&l) ||
-        !read_positions(&l))
+    if (!read_kinds(&l) || !read_sizes(&l) || !read_extensions(&l) || !bind_embedding(&l) ||
+        !read_scales(&l) || !read_positions(&l))
         return false;
     *layers = pf_checkpoint_alloc(binder->checkpoint, model->n_layers * sizeof **layers,
                                   "the layers", error);
     if (!*layers) return false;
     model->layers = *layers;
-    return bind_layers(&l, *layers) && bind_output(&l);
+    return read_windows(&l, *layers) && bind_layers(&l, *layers) && bind_output(&l);
 }

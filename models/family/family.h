@@ -13,8 +13,12 @@
  *   X.attention.head_count_kv            head_count if absent
  *   X.attention.key_length               head_dim; embedding_length / head_count if absent
  *   X.attention.scale                    1 / sqrt(head_dim) if absent
- *   X.attention.sliding_window           limits the context: up to there, our attention is the
- *                                        same as the model's
+ *   X.attention.sliding_window           tokens that a sliding layer sees; no such layers if absent
+ *   X.attention.sliding_window_pattern   N: every Nth layer does not slide; or a truth value per
+ *                                        layer. If absent, all slide, but gemma2: 2, gemma3: 6
+ *   X.rope.freq_base_swa                 theta of sliding layers; freq_base if absent, but gemma3:
+ *                                        10000
+ *   X.attn_logit_softcapping, .final_logit_softcapping   no caps if absent or 0
  *   X.rope.dimension_count               head_dim if absent
  *   X.rope.freq_base                     10000 if absent
  *   X.rope.scaling.type, .factor, .original_context_length, .attn_factor

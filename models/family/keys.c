@@ -24,6 +24,11 @@ bool pf_keys_u32(const pf_keys *keys, const char *name, uint32_t *value) {
                                  keys->error);
 }
 
+bool pf_keys_bool(const pf_keys *keys, const char *name, bool *value) {
+    return pf_checkpoint_get_bool(keys->checkpoint, with_prefix(keys, name).text, value,
+                                  keys->error);
+}
+
 bool pf_keys_f32(const pf_keys *keys, const char *name, float *value) {
     return pf_checkpoint_get_f32(keys->checkpoint, with_prefix(keys, name).text, value,
                                  keys->error);

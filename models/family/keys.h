@@ -13,6 +13,7 @@ typedef struct pf_keys {
 
 /* As pf_checkpoint_get_u32 and its kind: *value is unchanged if the key is absent. */
 bool pf_keys_u32(const pf_keys *keys, const char *name, uint32_t *value);
+bool pf_keys_bool(const pf_keys *keys, const char *name, bool *value);
 bool pf_keys_f32(const pf_keys *keys, const char *name, float *value);
 bool pf_keys_text(const pf_keys *keys, const char *name, pf_text *value);
 

@@ -108,6 +108,8 @@ static bool read_pieces(const pf_checkpoint *checkpoint, pf_vocabulary *vocabula
             type = PF_TOKEN_BYTE;
         /* ggml's 0, "undefined", and types that later versions may add are normal text. */
         if (type < PF_TOKEN_NORMAL || type > PF_TOKEN_BYTE) type = PF_TOKEN_NORMAL;
+        /* As in llama.cpp: it ends texts, so it is no word, whatever the file (Gemma's) says. */
+        if (type == PF_TOKEN_USER_DEFINED && piece_is(&pieces[i], "</s>")) type = PF_TOKEN_CONTROL;
         pieces[i].type = (pf_token_type)type;
         vocabulary->byte_fallback |= type == PF_TOKEN_BYTE;
     }

@@ -115,6 +115,7 @@ static void positions(const explain_run *run, text_page *p) {
         return;
     }
     const head_trace *trace = &run->softmax.trace;
+    pf_rotary rotary = pf_model_rotary(m, run->settings.layer);
     text_page_paragraph(
         p, "RoPE rotates pair i of the dimensions of q and k by the angle position * "
            "theta^(-2i/n): the first pairs turn fast, the last ones slowly. The dot product of a "
@@ -123,7 +124,10 @@ static void positions(const explain_run *run, text_page *p) {
     text_page_line(p, "pairs %s, theta = %g, n = %u",
                    m->position == PF_POSITION_ROPE_ADJACENT ? "(x[2i], x[2i+1])"
                                                             : "(x[i], x[i+n/2])",
-                   (double)m->rope_base, m->rope_dim);
+                   (double)rotary.base, rotary.dim);
+    if (m->layers[run->settings.layer].window > 0)
+        text_page_line(p, "this layer slides: each token sees the last %u tokens, itself included",
+                       m->layers[run->settings.layer].window);
     text_page_numbers(p, "q before", explain_run_q(run), m->head_dim);
     text_page_numbers(p, "q rotated", trace->q + run->last * m->head_dim, m->head_dim);
     text_page_numbers(p, "k rotated", trace->k + run->last * m->head_dim, m->head_dim);

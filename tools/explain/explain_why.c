@@ -51,13 +51,17 @@ static bool measure_signs(explain_why *l, const explain_run *run, pf_error *erro
 static void measure_lengths(explain_why *l, const explain_run *run) {
     pf_session_options softmax = run->settings.softmax, favor = run->settings.favor;
     softmax.context = 4096; /* so that rounding to cache lines does not show */
-    l->softmax_bytes_per_token = pf_state_bytes(run->model, &softmax) / softmax.context;
+    size_t at_4096 = pf_state_bytes(run->model, &softmax);
+    softmax.context = 8192;
+    size_t per_token = (pf_state_bytes(run->model, &softmax) - at_4096) / 4096;
+    size_t sliding = at_4096 - 4096 * per_token; /* the windows of sliding layers */
+    l->softmax_bytes_per_token = per_token;
     l->favor_bytes = pf_state_bytes(run->model, &favor);
-    l->break_even = (double)l->favor_bytes / (double)l->softmax_bytes_per_token;
+    if (per_token > 0) l->break_even = (double)(l->favor_bytes - sliding) / (double)per_token;
     for (size_t i = 0; i < EXPLAIN_WHY_LENGTHS; i++) {
         size_t n = (size_t)64 << (2 * i);
         l->lengths[i].n = n;
-        l->lengths[i].softmax_bytes = n * l->softmax_bytes_per_token;
+        l->lengths[i].softmax_bytes = sliding + n * per_token;
         l->lengths[i].favor_bytes = l->favor_bytes;
         l->lengths[i].softmax_flops = flop_count_attention(run->model, &softmax.attention, n);
         l->lengths[i].favor_flops = flop_count_attention(run->model, &favor.attention, n);

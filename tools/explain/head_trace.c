@@ -4,6 +4,7 @@
 #include "attention_exact.h"
 #include "kernels.h"
 #include "memory.h"
+#include "soft_cap.h"
 
 #include <math.h>
 #include <string.h>
@@ -27,12 +28,15 @@ static void trace_exact(head_trace *trace, const pf_head_view *view, size_t t, f
     const pf_kernels *kernels = pf_kernels_get();
     size_t D = trace->D, T = trace->T;
     const float *q = trace->q + t * D;
-    for (size_t j = 0; j <= t; j++)
-        trace->scores[t * T + j] =
-            view->config->model->attention_scale * kernels->dot(q, trace->k + j * D, D);
+    pf_score score = pf_model_score(view->config->model);
+    for (size_t j = 0; j <= t; j++) {
+        float *of_pair = &trace->scores[t * T + j];
+        *of_pair = score.scale * kernels->dot(q, trace->k + j * D, D);
+        pf_soft_cap(of_pair, 1, score.cap);
+    }
     pf_partial part = {scratch, trace->exact_den + t, trace->exact_scale + t};
     pf_matrix keys = {PF_F32, t + 1, D, trace->k};
-    pf_exact_token(q, q, 1, keys, keys, 0, view->config->model->attention_scale, scratch + D, part);
+    pf_exact_token(q, q, 1, keys, keys, 0, pf_model_score(view->config->model), scratch + D, part);
 }
 
 static void trace_features(observer *o, const pf_head_view *view, size_t t, const float *q,

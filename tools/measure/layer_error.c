@@ -40,7 +40,6 @@ bool head_z_new(head_z *z, const pf_model *model, size_t capacity, pf_error *err
     z->y_squares = z->y_sum + kv * D;
     z->z_sum = z->y_squares + kv;
     z->pairs = z->z_sum + L * model->n_heads;
-    pf_rope_frequencies(model->rope_base, model->rope_factors, 2 * rotary, z->frequency);
     return true;
 }
 
@@ -67,11 +66,10 @@ static double dot(const float *a, const float *b, size_t n) {
 }
 
 /* Rotates the heads of one token to its position. */
-static void rotate_heads(const head_z *z, float *heads, size_t n_heads) {
+static void rotate_heads(const head_z *z, pf_rotary rotary, float *heads, size_t n_heads) {
     const pf_model *m = z->model;
-    if (!pf_position_rotates(m->position)) return;
-    for (size_t h = 0; h < n_heads; h++)
-        pf_rope_turn(m->position, m->rope_dim / 2, z->angles, heads + h * m->head_dim, false);
+    for (size_t h = 0; h < n_heads && rotary.dim > 0; h++)
+        pf_rope_turn(m->position, rotary.dim / 2, z->angles, heads + h * m->head_dim, false);
 }
 
 /* Adds the key of one KV head to the sums. */
@@ -95,14 +93,15 @@ static void add_tokens(head_z *z, uint32_t layer, size_t first, const float *k, 
     size_t D = m->head_dim, H = m->n_heads, KV = m->n_kv_heads;
     float key[1024];
     if (D > sizeof key / sizeof key[0]) return;
+    pf_rotary rotary = pf_model_rotary(m, layer);
+    pf_rope_frequencies(rotary.base, rotary.factors, rotary.dim, z->frequency);
     for (size_t t = 0; t < n; t++) {
         float *q = z->q + t * H * D;
-        if (pf_position_rotates(m->position))
-            pf_rope_angles(z->frequency, m->rope_dim / 2, first + t, z->angles);
-        rotate_heads(z, q, H);
+        pf_rope_angles(z->frequency, rotary.dim / 2, first + t, z->angles);
+        rotate_heads(z, rotary, q, H);
         for (size_t h = 0; h < KV; h++) {
             memcpy(key, k + (t * KV + h) * D, D * sizeof *key);
-            rotate_heads(z, key, 1);
+            rotate_heads(z, rotary, key, 1);
             add_key(z, layer * KV + h, key);
         }
         double seen = (double)(first + t + 1);

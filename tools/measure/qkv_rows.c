@@ -56,23 +56,26 @@ const float *qkv_rows_v(const qkv_rows *r, uint32_t layer) {
     return r->v + layer * r->T * width_kv(r);
 }
 
-static void place(const pf_model *m, const float *from, size_t t, float *out) {
+static void place(const pf_model *m, uint32_t layer, const float *from, size_t t, float *out) {
     size_t D = m->head_dim;
     memcpy(out, from, D * sizeof *out);
-    if (pf_position_rotates(m->position) && m->rope_dim <= MOST_DIMS) {
+    pf_rotary rotary = pf_model_rotary(m, layer);
+    if (rotary.dim > 0 && rotary.dim <= MOST_DIMS) {
         double frequency[MOST_DIMS / 2];
         float angles[MOST_DIMS];
-        pf_rope_frequencies(m->rope_base, m->rope_factors, m->rope_dim, frequency);
-        pf_rope_angles(frequency, m->rope_dim / 2, t, angles);
-        pf_rope_turn(m->position, m->rope_dim / 2, angles, out, false);
+        pf_rope_frequencies(rotary.base, rotary.factors, rotary.dim, frequency);
+        pf_rope_angles(frequency, rotary.dim / 2, t, angles);
+        pf_rope_turn(m->position, rotary.dim / 2, angles, out, false);
     }
     for (size_t d = 0; d < D; d++) out[d] *= sqrtf(m->attention_scale);
 }
 
 void qkv_rows_x(const qkv_rows *r, uint32_t layer, uint32_t head, size_t t, float *out) {
-    place(r->model, qkv_rows_q(r, layer) + t * width_q(r) + head * r->model->head_dim, t, out);
+    place(r->model, layer, qkv_rows_q(r, layer) + t * width_q(r) + head * r->model->head_dim, t,
+          out);
 }
 
 void qkv_rows_y(const qkv_rows *r, uint32_t layer, uint32_t kv_head, size_t t, float *out) {
-    place(r->model, qkv_rows_k(r, layer) + t * width_kv(r) + kv_head * r->model->head_dim, t, out);
+    place(r->model, layer, qkv_rows_k(r, layer) + t * width_kv(r) + kv_head * r->model->head_dim, t,
+          out);
 }

@@ -225,6 +225,8 @@ random_model *random_model_new(const shape *wanted, pf_type type, uint32_t conte
         .mlp = wanted->gpt2 ? PF_MLP_GELU_TANH : PF_MLP_SWIGLU,
         .attention_scale = 1 / sqrtf((float)D),
         .embedding_scale = 1,
+        .residual_scale = 1,
+        .logit_scale = 1,
         .attention = pf_attention_options_default(),
         .tail_rope = true,
     };
