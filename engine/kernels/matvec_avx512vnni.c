@@ -348,7 +348,7 @@ bool pf_matvec_int8_avx512vnni(pf_matrix W, pf_activation a, float *y, size_t be
         wide_matrix_of_32(W, a, y, begin, end, 24, pf_q5_1, PF_MIN, 0, true);
         return true;
     default:
-        if (pf_type_get(W.type)->block_size != 256 || W.cols > MOST_COLS)
+        if (pf_type_get(W.type)->block_size != 256 || W.type == PF_IQ4_XS || W.cols > MOST_COLS)
             return pf_matvec_int8(W, a, y, begin, end, PF_INTEL);
         wide_matrix_of_256(W, a, y, begin, end);
         return true;

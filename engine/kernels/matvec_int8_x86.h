@@ -139,10 +139,12 @@ INLINE float pf_row_of_q2_k(const uint8_t *block, size_t n_blocks, pf_activation
     return pf_sum8(_mm256_add_ps(total[0], total[1]));
 }
 
-INLINE float pf_row_of_iq4_xs(const uint8_t *block, size_t n_blocks, pf_activation a) {
+INLINE float pf_row_of_iq4_xs(const uint8_t *block, size_t n_blocks, pf_activation a,
+                              const pf_maker maker) {
     __m256 total[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
     for (size_t b = 0; b < 8 * n_blocks; b += 8, block += 136) {
         float scales[8];
+        pf_fetch_weights(block, 136, maker);
         pf_iq4_xs_scales(block, scales);
 #pragma GCC unroll 8
         for (int i = 0; i < 8; i++) {
@@ -176,11 +178,11 @@ INLINE bool pf_matvec_int8(pf_matrix W, pf_activation a, float *y, size_t begin,
         pf_matrix_of_32(W, a, y, begin, end, 18, pf_q4_0, PF_CENTRE, 8, maker);
         return true;
     case PF_IQ4_NL:
-        pf_matrix_of_32(W, a, y, begin, end, 18, pf_iq4_nl, PF_SIGNED, 0);
+        pf_matrix_of_32(W, a, y, begin, end, 18, pf_iq4_nl, PF_SIGNED, 0, maker);
         return true;
     case PF_IQ4_XS:
         for (size_t r = begin; r < end; r++)
-            y[r] = pf_row_of_iq4_xs(data + r * row_bytes, supers, a);
+            y[r] = pf_row_of_iq4_xs(data + r * row_bytes, supers, a, maker);
         return true;
     case PF_Q5_0:
         pf_matrix_of_32(W, a, y, begin, end, 22, pf_q5_0, PF_CENTRE, 16, maker);
