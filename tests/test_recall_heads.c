@@ -96,7 +96,8 @@ static void a_probe_is_a_session_with_limited_heads(void **state) {
         double exact = session_loss(windows);
         assert_true(fabs(pf_answer_probe_exact_loss(probe) - exact) < 1e-4);
         assert_true(fabs(pf_answer_probe_loss(probe, windows) - exact) < 1e-4);
-        for (size_t k = 0; k < KV; k++) windows[n_heads - 1 - k] = (uint32_t)(3 + 4 * k);
+        windows[n_heads - 1] = 3; /* beside heads without a limit */
+        assert_true(KV > 1);
         double limited = session_loss(windows);
         assert_true(fabs(limited - exact) > 1e-3); /* or the test would prove nothing */
         assert_true(fabs(pf_answer_probe_loss(probe, windows) - limited) < 1e-4);

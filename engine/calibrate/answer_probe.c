@@ -155,9 +155,11 @@ static void attend_block(const pf_answer_probe *p, size_t text, size_t kv_head, 
     if (S > 0)
         pf_exact_rows(b->q_sink, n, rows_from(keys, 0, S, D), rows_from(values, 0, S, D),
                       -(ptrdiff_t)n, (ptrdiff_t)S, score, b->scores, b->part);
-    ptrdiff_t last = (ptrdiff_t)(at + 1 - S), reach = window < end ? (ptrdiff_t)window : last;
-    pf_exact_rows(b->q, n, rows_from(keys, S, end, D), rows_from(values, S, end, D), last - reach,
-                  last, score, b->scores, b->part);
+    /* query t sees the keys from first + t on */
+    ptrdiff_t last = (ptrdiff_t)(at + 1 - S), reach = (ptrdiff_t)window;
+    ptrdiff_t first = window < end ? last - reach : -(ptrdiff_t)n;
+    pf_exact_rows(b->q, n, rows_from(keys, S, end, D), rows_from(values, S, end, D), first, last,
+                  score, b->scores, b->part);
     for (size_t i = 0; i < n; i++) {
         float *out = p->w->heads + (row + i) * stride + head * D;
         memcpy(out, b->part.out + i * D, D * sizeof *out);
