@@ -1,4 +1,5 @@
 /* floor 5.8 - chat: a dialogue at a terminal or through a pipe. */
+#include "choose_template.h"
 #include "commands.h"
 #include "dialogue.h"
 #include "line_input.h"
@@ -52,13 +53,15 @@ static bool open_chat(chat *c, pf_error *error) {
     pf_sampler_options sampling = sampling_of(parsed);
     const char *system = parsed->given[FLAG_SYSTEM] ? parsed->values[FLAG_SYSTEM].text : NULL;
     if (!session_options_from(parsed, c->loaded.model, &session, error) ||
-        !dialogue_open(&c->d, &c->loaded, &session, &sampling, system, error))
+        !dialogue_open(&c->d, &c->loaded, &session, &sampling, system, error) ||
+        !choose_template(parsed, &c->loaded, &c->d.template, &c->d.has_template, error))
         return false;
     warn_of_favor(parsed, c->loaded.model, &session);
     warn_beyond_training(parsed, c->loaded.model, &session, 0);
-    if (!c->d.has_template)
+    if (!c->d.has_template && !parsed->given[FLAG_RAW])
         note(parsed,
-             "performer: %s has no known chat template, so the model just continues your text",
+             "performer: %s has no chat template, so the model just continues your text; choose "
+             "one with --template NAME|FILE",
              parsed->model);
     if (parsed->given[FLAG_LOAD_STATE] &&
         !dialogue_load(&c->d, parsed->values[FLAG_LOAD_STATE].text, parsed->given[FLAG_SEED],
@@ -215,9 +218,9 @@ const command command_chat = {
         "Reads a line, answers it, and remembers the whole dialogue; each turn reads only what is "
         "new. At a terminal you can edit the line and recall earlier ones. From a pipe, every line "
         "is a turn, and only the answers go to standard output.\n\n"
-        "Turns are wrapped in the model's own chat template, if it is one of ChatML, Llama 2, "
-        "Llama 3, Mistral, Zephyr, Gemma or Phi-3; otherwise the model continues your text. An "
-        "answer ends at the model's end of turn, after --tokens tokens, or at Ctrl-C.\n\n"
+        "Turns are wrapped in the model's own chat template, or in another that you choose with "
+        "--template; without one, or with --raw, the model continues your text. An answer ends at "
+        "the model's end of turn, after --tokens tokens, or at Ctrl-C.\n\n"
         "Lines that begin with a slash are commands: /attention favor switches to another "
         "attention, which reads the dialogue again; /reset forgets the dialogue; /save FILE saves "
         "it; /state shows its size; /text and /ids show what the model has read, markers included; "

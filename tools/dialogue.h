@@ -13,9 +13,9 @@
 
 typedef struct dialogue {
     const pf_loaded *loaded;
-    bool has_template; /* false: the model simply continues the text */
+    bool has_template; /* false: the model simply continues the text, as after dialogue_open */
     pf_chat_template template;
-    const char *system; /* the system prompt; NULL: the template's default */
+    const char *system; /* the system prompt; NULL: the template's default, if any */
     pf_session *session;
     pf_sampler *sampler;
     float *logits; /* [V] after the last token read */
@@ -27,7 +27,8 @@ typedef struct dialogue {
     size_t n_unread; /* tokens of the last turn's text that Ctrl-C kept from being read */
 } dialogue;
 
-/* Uses the checkpoint's chat template; *loaded and system must outlive the dialogue. */
+/* Without a template; give it one in d->template, which it then owns. *loaded and system must
+ * outlive the dialogue. */
 bool dialogue_open(dialogue *d, const pf_loaded *loaded, const pf_session_options *session,
                    const pf_sampler_options *sampling, const char *system, pf_error *error);
 void dialogue_close(dialogue *d); /* may be zeroed */

@@ -87,6 +87,8 @@ typedef enum flag_id {
     FLAG_SEED,
     FLAG_IGNORE_EOS,
     FLAG_SYSTEM,
+    FLAG_TEMPLATE,
+    FLAG_RAW,
     FLAG_SAVE_STATE,
     FLAG_LOAD_STATE,
 
