@@ -61,7 +61,8 @@ $(LIB): $(LIB_OBJ)
 SO_NAME := libperformer.so.0
 SHARED  := $(BUILD)/$(SO_NAME).1.0
 API     := scripts/api $(foreach room,$(call rooms,engine models tokenizer),$(wildcard $(room)/*.h))
-MADE    := $(BUILD)/performer.h $(BUILD)/performer.pc $(BUILD)/performer.1 $(BUILD)/libperformer.3
+MADE    := $(BUILD)/performer.h $(BUILD)/performer.pc $(BUILD)/performer.1 $(BUILD)/libperformer.3 \
+    $(BUILD)/performer.bash $(BUILD)/performer.zsh
 
 $(BUILD)/performer.map: $(API) | $(LIB)
 	$(call RUN,API,CC="$(CC)" scripts/api symbols >$@)
@@ -78,6 +79,9 @@ $(BUILD)/libperformer.3: $(API) docs/man/libperformer.3 | $(LIB)
 
 $(BUILD)/performer.1: $(PROGRAM) scripts/manual
 	$(call RUN,MAN,scripts/manual ./$(PROGRAM) >$@)
+
+$(BUILD)/performer.bash $(BUILD)/performer.zsh: $(PROGRAM)
+	$(call RUN,MADE,./$(PROGRAM) --completion $(patsubst .%,%,$(suffix $@)) >$@)
 
 $(BUILD)/performer.pc: FORCE | $(LIB)
 	$(call RUN,PC,printf '%s\n' 'prefix=$(PREFIX)' 'Name: performer' \
@@ -122,7 +126,7 @@ $(BUILD)/tests/%: tests/%.c $(LIB)
 # A test of parts of the program, which the library does not have.
 $(BUILD)/tests/test_recall: $(patsubst %,$(BUILD)/tools/%.o,measure/divergence \
     measure/recall_texts measure/recall_story measure/recall_answer cli/terminal cli/options \
-    cli/flags)
+    cli/flags cli/aliases)
 
 # Only with clang, and CFLAGS as `make fuzz` sets them.
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(LIB)
@@ -236,7 +240,9 @@ install: all $(SHARED) $(MADE)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/performer
 	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig \
 	    $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man3 \
-	    $(DESTDIR)$(PREFIX)/share/doc/performer/examples
+	    $(DESTDIR)$(PREFIX)/share/doc/performer/examples \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 	install -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/performer
 	install -m 644 $(LIB) $(DESTDIR)$(PREFIX)/lib
 	install -m 755 $(SHARED) $(DESTDIR)$(PREFIX)/lib
@@ -246,6 +252,9 @@ install: all $(SHARED) $(MADE)
 	install -m 644 $(BUILD)/performer.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig
 	install -m 644 $(BUILD)/performer.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 $(BUILD)/libperformer.3 $(DESTDIR)$(PREFIX)/share/man/man3
+	install -m 644 $(BUILD)/performer.bash \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/performer
+	install -m 644 $(BUILD)/performer.zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_performer
 	install -m 644 $(wildcard examples/*.c) $(DESTDIR)$(PREFIX)/share/doc/performer/examples
 	install -m 644 $(INSTALLED_WEIGHTS) $(DESTDIR)$(PREFIX)/share/performer
 
@@ -257,6 +266,8 @@ uninstall:
 	    $(DESTDIR)$(PREFIX)/include/performer.h \
 	    $(DESTDIR)$(PREFIX)/share/man/man1/performer.1 \
 	    $(DESTDIR)$(PREFIX)/share/man/man3/libperformer.3 \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/performer \
+	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_performer \
 	    $(addprefix $(DESTDIR)$(PREFIX)/share/doc/performer/,$(wildcard examples/*.c)) \
 	    $(addprefix $(DESTDIR)$(PREFIX)/share/performer/,$(notdir $(INSTALLED_WEIGHTS)))
 	for folder in doc/performer/examples doc/performer performer; do \

@@ -1,4 +1,4 @@
-/* floor 2.0 - sampler: logits -> the next token, greedy or random, seeded and reproducible.
+/* floor 2.2 - sampler: logits -> the next token, greedy or random, seeded and reproducible.
  *
  * A candidate's weight is its probability up to a common factor: exp((logit - max) / temperature),
  * so that of the best is exactly 1. Filters that need an order take candidates one by one from a
@@ -7,6 +7,7 @@
 #include "sampler.h"
 
 #include "memory.h"
+#include "penalties.h"
 
 #include <math.h>
 
@@ -19,7 +20,8 @@ struct pf_sampler {
     pf_sampler_options options;
     pf_rng rng;
     size_t n_vocab;
-    candidate *candidates; /* [n_vocab] */
+    candidate *candidates;   /* [n_vocab] */
+    pf_penalties *penalties; /* NULL: none */
 };
 
 pf_sampler_options pf_sampler_options_default(void) {
@@ -48,7 +50,10 @@ pf_sampler *pf_sampler_new(const pf_sampler_options *options, size_t n_vocab, pf
     sampler->options = *options;
     sampler->n_vocab = n_vocab;
     sampler->candidates = pf_calloc(n_vocab, sizeof(candidate), "the sampler", error);
-    if (!sampler->candidates) {
+    bool penalised = pf_penalties_wanted(&options->penalties);
+    if (sampler->candidates && penalised)
+        sampler->penalties = pf_penalties_new(&options->penalties, n_vocab, error);
+    if (!sampler->candidates || (penalised && !sampler->penalties)) {
         pf_sampler_free(sampler);
         return NULL;
     }
@@ -58,6 +63,7 @@ pf_sampler *pf_sampler_new(const pf_sampler_options *options, size_t n_vocab, pf
 
 void pf_sampler_free(pf_sampler *sampler) {
     if (!sampler) return;
+    pf_penalties_free(sampler->penalties);
     pf_free(sampler->candidates);
     pf_free(sampler);
 }
@@ -158,6 +164,7 @@ static size_t weigh(pf_sampler *sampler, const float *logits, float max) {
 
 int32_t pf_sampler_next(pf_sampler *sampler, const float *logits) {
     const pf_sampler_options *options = &sampler->options;
+    if (sampler->penalties) logits = pf_penalties_apply(sampler->penalties, logits);
     int32_t best = greedy(logits, sampler->n_vocab);
     if (best < 0 || options->temperature == 0 || isinf(logits[best])) return best;
 
@@ -178,6 +185,18 @@ int32_t pf_sampler_next(pf_sampler *sampler, const float *logits) {
     }
     if (options->min_p > 0) n = keep_heavier(kept, n, options->min_p);
     return draw(&sampler->rng, kept, n);
+}
+
+void pf_sampler_accept(pf_sampler *sampler, int32_t id) {
+    if (sampler->penalties) pf_penalties_push(sampler->penalties, id);
+}
+
+void pf_sampler_forget(pf_sampler *sampler) {
+    if (sampler->penalties) pf_penalties_clear(sampler->penalties);
+}
+
+size_t pf_sampler_recent(const pf_sampler *sampler, int32_t *ids, size_t most) {
+    return sampler->penalties ? pf_penalties_recent(sampler->penalties, ids, most) : 0;
 }
 
 pf_rng *pf_sampler_rng(pf_sampler *sampler) { return &sampler->rng; }

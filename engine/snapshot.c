@@ -13,7 +13,7 @@
 #include <string.h>
 
 static const char magic[8] = {'P', 'F', 'S', 'T', 'A', 'T', 'E', '\n'};
-enum { VERSION = 1, CHECKED = 1 << 16 }; /* CHECKED: bytes per call of pf_checksum */
+enum { VERSION = 2, CHECKED = 1 << 16 }; /* CHECKED: bytes per call of pf_checksum */
 
 /* No text is longer. A hostile file may say so, and sums of its positions could then overflow. */
 static const uint64_t MAX_POSITION = UINT64_C(1) << 40;
@@ -21,7 +21,7 @@ static const uint64_t MAX_POSITION = UINT64_C(1) << 40;
 /* The start of the file, byte for byte. There is no padding, which _Static_assert checks. */
 typedef struct snapshot_head {
     char magic[8];
-    uint32_t version, reserved;
+    uint32_t version, n_recent;
     uint64_t file_bytes, fingerprint;
     uint32_t kind, features, map, projection, redraw, window, sinks, forget;
     uint64_t attention_seed;
@@ -122,6 +122,7 @@ static bool write_all(pf_session *s, sink *to, snapshot_head *head, const pf_con
     size_t n_logits = rest->logits ? s->model->n_vocab : 0;
     return sink_put(to, head, sizeof *head, error) &&
            sink_put(to, rest->pending, rest->n_pending * sizeof *rest->pending, error) &&
+           sink_put(to, rest->recent, rest->n_recent * sizeof *rest->recent, error) &&
            sink_put(to, rest->logits, n_logits * sizeof *rest->logits, error) &&
            pf_attention_visit(s->attention, s->position, sink_put, to, error) &&
            sink_flush(to, error) && pf_writer_write(to->writer, &to->sum, sizeof to->sum, error);
@@ -131,7 +132,11 @@ bool pf_session_save(pf_session *s, const pf_continuation *rest, const char *pat
                      pf_error *error) {
     static const pf_continuation nothing = {0};
     if (!rest) rest = &nothing;
-    snapshot_head head = {.version = VERSION,
+    if (rest->n_recent > PF_RECENT_MOST)
+        return pf_fail(error, "%zu recent ids are too many to save; give at most %d",
+                       rest->n_recent, PF_RECENT_MOST);
+    snapshot_head head = {.version = rest->n_recent > 0 ? VERSION : 1,
+                          .n_recent = (uint32_t)rest->n_recent,
                           .fingerprint = pf_model_fingerprint(s->model),
                           .has_rng = rest->has_rng,
                           .has_spare = rest->rng.has_spare != 0,
@@ -144,6 +149,7 @@ bool pf_session_save(pf_session *s, const pf_continuation *rest, const char *pat
     memcpy(head.note, rest->note, sizeof head.note);
     head_set_attention(&head, &s->options.attention);
     head.file_bytes = sizeof head + rest->n_pending * sizeof *rest->pending +
+                      rest->n_recent * sizeof *rest->recent +
                       (rest->logits ? s->model->n_vocab * sizeof *rest->logits : 0) +
                       state_bytes(s, s->position) + sizeof(uint64_t);
     sink *to = pf_calloc(1, sizeof *to, "a snapshot", error);
@@ -171,7 +177,7 @@ static bool read_head(pf_slice bytes, snapshot_head *head, pf_error *error) {
     if (!pf_slice_part(bytes, 0, sizeof *head, &part))
         return pf_fail(error, "the saved state is truncated; save it again");
     memcpy(head, part.data, sizeof *head);
-    if (head->version != VERSION)
+    if (head->version < 1 || head->version > VERSION)
         return pf_fail(error,
                        "the saved state has version %u, and this program reads %d; save it again",
                        head->version, VERSION);
@@ -226,6 +232,18 @@ static bool take(void *context, void *bytes, size_t size, pf_error *error) {
     return true;
 }
 
+/* Reads n ids into a new array *ids. */
+static bool take_ids(pf_slice *left, uint64_t n, size_t V, int32_t **ids, pf_error *error) {
+    if (n > left->size / sizeof **ids)
+        return pf_fail(error, "the saved state is too short; save it again");
+    *ids = pf_calloc((size_t)n, sizeof **ids, "a saved state", error);
+    if (!*ids || !take(left, *ids, (size_t)n * sizeof **ids, error)) return false;
+    for (size_t i = 0; i < n; i++)
+        if ((*ids)[i] < 0 || (size_t)(*ids)[i] >= V)
+            return pf_fail(error, "the saved state has a token id outside the vocabulary");
+    return true;
+}
+
 static bool read_rest(const pf_session *s, const snapshot_head *head, pf_slice *left,
                       pf_continuation *rest, pf_error *error) {
     rest->has_rng = head->has_rng != 0;
@@ -234,19 +252,15 @@ static bool read_rest(const pf_session *s, const snapshot_head *head, pf_slice *
     rest->rng.spare_normal = head->spare_normal;
     memcpy(rest->note, head->note, sizeof rest->note);
     size_t V = s->model->n_vocab;
-    if (head->n_pending > left->size / sizeof *rest->pending)
-        return pf_fail(error, "the saved state is too short; save it again");
-    rest->n_pending = (size_t)head->n_pending;
-    rest->pending = pf_calloc(rest->n_pending, sizeof *rest->pending, "a saved state", error);
-    if (head->has_logits) rest->logits = pf_calloc(V, sizeof *rest->logits, "a saved state", error);
-    if (!rest->pending || (head->has_logits && !rest->logits) ||
-        !take(left, rest->pending, rest->n_pending * sizeof *rest->pending, error) ||
-        (rest->logits && !take(left, rest->logits, V * sizeof *rest->logits, error)))
+    uint32_t n_recent = head->version > 1 ? head->n_recent : 0;
+    if (!take_ids(left, head->n_pending, V, &rest->pending, error) ||
+        !take_ids(left, n_recent, V, &rest->recent, error))
         return false;
-    for (size_t i = 0; i < rest->n_pending; i++)
-        if (rest->pending[i] < 0 || (size_t)rest->pending[i] >= V)
-            return pf_fail(error, "the saved state has a token id outside the vocabulary");
-    return true;
+    rest->n_pending = (size_t)head->n_pending;
+    rest->n_recent = n_recent;
+    if (!head->has_logits) return true;
+    rest->logits = pf_calloc(V, sizeof *rest->logits, "a saved state", error);
+    return rest->logits && take(left, rest->logits, V * sizeof *rest->logits, error);
 }
 
 static bool load(pf_session *s, pf_slice bytes, pf_continuation *rest, pf_error *error) {
@@ -307,6 +321,7 @@ bool pf_snapshot_attention(const char *path, pf_attention_options *attention, pf
 
 void pf_continuation_free(pf_continuation *rest) {
     pf_free(rest->pending);
+    pf_free(rest->recent);
     pf_free(rest->logits);
     *rest = (pf_continuation){0};
 }

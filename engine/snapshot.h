@@ -11,9 +11,9 @@
  *
  * A file, little-endian:
  *
- *   "PFSTATE\n", u32 version, u32 0, u64 file size, u64 fingerprint of the model
+ *   "PFSTATE\n", u32 version, u32 count of recent[], u64 file size, u64 fingerprint of the model
  *   attention options, random numbers, u64 tokens read, counts of what follows, u8 note[]
- *   i32 pending[], f32 logits[]
+ *   i32 pending[], i32 recent[] (version 2; without them the version is 1), f32 logits[]
  *   the attention's state (pf_attention_visit): the used part of a KV cache, otherwise a fixed size
  *   u64 checksum of everything before it
  *
@@ -27,7 +27,7 @@
 #include "rng.h"
 #include "session.h"
 
-enum { PF_NOTE_BYTES = 64 };
+enum { PF_NOTE_BYTES = 64, PF_RECENT_MOST = 1 << 24 };
 
 /* What to save with a session so that its text continues exactly. Leave fields that you do not
  * need zero. */
@@ -36,11 +36,13 @@ typedef struct pf_continuation {
     bool has_rng;
     int32_t *pending; /* [n_pending] ids not read yet, e.g. the one sampled last */
     size_t n_pending;
-    float *logits;                     /* [V] after the last token read; NULL if not needed */
+    int32_t *recent; /* [n_recent] the last ids of the text, for a sampler with penalties */
+    size_t n_recent; /* at most PF_RECENT_MOST */
+    float *logits;   /* [V] after the last token read; NULL if not needed */
     unsigned char note[PF_NOTE_BYTES]; /* for the caller, e.g. a decoder's incomplete character */
 } pf_continuation;
 
-/* Frees pending and logits, as filled in by pf_session_load. */
+/* Frees pending, recent and logits, as filled in by pf_session_load. */
 void pf_continuation_free(pf_continuation *rest);
 
 /* The file appears complete or not at all. rest may be NULL. */

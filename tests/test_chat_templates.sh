@@ -77,6 +77,17 @@ refused "a template of no known name" 1 'nosuch.* is not one of the names chatml
 chat "$tmp/refusing.gguf" 'Hi there.\n/text\n' --system 'Be brief.'
 match "a template without a system role gets the prompt before the message" \
     '^<.im_start.>user~Be brief\.~~Hi there\.<.im_end.>' "$(tr '\n' '~' <<<"$err")"
+chat "$tmp/refusing.gguf" 'Hi there.\n/system Be brief.\nHi there.\n/text\n'
+match "... also that of /system" \
+    '^<.im_start.>user~Be brief\.~~Hi there\.<.im_end.>' "$(tr '\n' '~' <<<"$err")"
+chat "$model" 'Hi there.\n/system Be brief.\nHi there.\n/ids\n/system\n'
+equal "/system where the template has a place for it" \
+    "$(whole "$talk.system")~the system prompt is: Be brief.~" "$(tr '\n' '~' <<<"$err")"
+chat "$model" '/system\n'
+match "/system alone, without one" 'the chat template may have its own' "$err"
+chat "$tmp/broken.gguf" \
+    "Hi there.\n/save $tmp/kept\n/load $tmp/kept\n/reset\nHi there.\n/ids\n" --template chatml
+match "/load keeps the template" "$(whole "$talk.first")$" "$err"
 chat "$tmp/never.gguf" 'Hi there.\n'
 match "a template that refuses says why" \
     'the chat template refuses this conversation, line 1: Never: 1' "$err"

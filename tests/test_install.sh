@@ -61,6 +61,16 @@ if command -v groff >/dev/null; then
     equal "the manuals have no errors" "" \
         "$(groff -man -ww -z "$man/man1/performer.1" "$man/man3/libperformer.3" 2>&1)"
 fi
+share=$root$prefix/share
+equal "bash completes the installed program" _performer \
+    "$(bash --norc -c ". '$share/bash-completion/completions/performer'; complete -p performer" |
+        grep -o _performer)"
+check "zsh has its completion" grep -q '^#compdef performer' \
+    "$share/zsh/site-functions/_performer"
+if command -v nroff >/dev/null; then
+    equal "performer(1) fits 80 columns" "" "$(nroff -man -rLL=80n "$man/man1/performer.1" |
+        col -bx | LC_ALL=C.UTF-8 grep -E '^.{81}')"
+fi
 
 # uninstall removes all of that and nothing else
 echo mine >"$root$prefix/share/performer/mine"

@@ -7,8 +7,8 @@ model=tests/fixtures/families/llama.gguf
 refused "unknown option names the nearest" 2 'unknown option --temprature.*--temperature' \
     generate $model --temprature 1
 refused "swapped letters are near" 2 'nearest is --tokens' generate $model --tokesn 5
-refused "the beginning of a name comes first" 2 '--tempe; the nearest is --temperature ' \
-    generate $model --tempe 1
+refused "the beginning of a name comes first" 2 '--tempera; the nearest is --temperature ' \
+    generate $model --tempera 1
 refused "several names with this beginning" 2 'the nearest are --top-k and --top-p ' \
     generate $model --top 1
 refused "nothing is near" 2 'unknown option --foo \(see --help\)$' generate $model --foo 1

@@ -109,3 +109,37 @@ dump "$tmp/plain.html" >"$tmp/dom"
 match "without script: the links, and the first head" 'data-said="links l0h0"' "$(cat "$tmp/dom")"
 dump "$tmp/plain.html#l1h3" >"$tmp/dom"
 match "without script: a link shows its head" 'data-said="links l1h3"' "$(cat "$tmp/dom")"
+
+# on a phone: in a frame of 400 pixels, labels can be read and what is wider shows that it scrolls
+cat >"$tmp/narrow" <<'JS'
+<script>
+addEventListener('load', function () {
+  var hinted = 0, scrolling = 0;
+  document.querySelectorAll('.scroll, .chart').forEach(function (e) {
+    var says = e.matches('.scroll') ? getComputedStyle(e, '::before').content
+      : getComputedStyle(e.querySelector('figcaption'), '::after').content;
+    if (e.scrollWidth <= e.clientWidth + 1) return;
+    scrolling++;
+    hinted += /scrolls sideways/.test(says) && getComputedStyle(e).overflowX === 'auto';
+  });
+  var page = document.documentElement;
+  var heights = [].map.call(document.querySelectorAll('.tick'), function (e) {
+    return e.getBoundingClientRect().height; });
+  parent.postMessage('label ' + Math.min.apply(null, heights).toFixed(1) + '; hinted ' + hinted +
+    ' of ' + scrolling + '; page ' + (page.scrollWidth <= page.clientWidth), '*');
+});
+</script>
+JS
+sed "/<\/main>/r $tmp/narrow" "$report" >"$tmp/narrow.html"
+cat >"$tmp/frame.html" <<'JS'
+<body><script>
+addEventListener('message', function (e) { document.body.dataset.said = e.data; });
+</script><iframe src="narrow.html" width="400" height="900"></iframe></body>
+JS
+dump "$tmp/frame.html" >"$tmp/dom"
+said=$(grep -oE 'data-said="[^"]*"' "$tmp/dom")
+height=$(grep -oE 'label [0-9.]+' <<<"$said" | cut -d' ' -f2)
+check "400 pixels: the smallest label is ${height:-?} pixels high" \
+    awk -v h="${height:-0}" 'BEGIN { exit !(h >= 10) }'
+match "... what is wider than the screen says that it scrolls" 'hinted ([2-9]) of \1;' "$said"
+match "... and the page itself does not" 'page true' "$said"

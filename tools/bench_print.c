@@ -137,14 +137,14 @@ static const char *types_text(const bench_report *report, char text[TYPES_TEXT])
 
 void bench_print_table(const bench_report *report, output *out) {
     char types[TYPES_TEXT];
-    output_printf(out, "%s, %s, %llu parameters; %d thread%s, %s kernels, OpenBLAS %s\n",
+    output_printf(out, "%s, %s, %llu parameters;\n  %d thread%s, %s kernels, OpenBLAS %s\n",
                   report->name, types_text(report, types),
                   (unsigned long long)pf_model_parameters(report->model), report->session.n_threads,
                   plural((uint64_t)report->session.n_threads), pf_kernels_get()->name,
                   pf_blas_name());
     output_printf(out,
-                  "limits, median (best): reads %.1f (%.1f) GB/s, sgemm %.0f (%.0f) GFLOP/s, int8 "
-                  "%.0f (%.0f) GOP/s by %s\n\n",
+                  "limits, median (best): reads %.1f (%.1f) GB/s, sgemm %.0f (%.0f) GFLOP/s,\n"
+                  "  int8 %.0f (%.0f) GOP/s by %s\n\n",
                   roofline_at(report, ROOFLINE_READ, 0.5), roofline_at(report, ROOFLINE_READ, 1),
                   roofline_at(report, ROOFLINE_SGEMM, 0.5), roofline_at(report, ROOFLINE_SGEMM, 1),
                   roofline_at(report, ROOFLINE_INT8, 0.5), roofline_at(report, ROOFLINE_INT8, 1),

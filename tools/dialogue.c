@@ -10,11 +10,11 @@
 #include <string.h>
 
 bool dialogue_open(dialogue *d, const pf_loaded *loaded, const pf_session_options *session,
-                   const pf_sampler_options *sampling, const char *system, pf_error *error) {
-    *d = (dialogue){.loaded = loaded, .system = system, .whole = true};
+                   pf_sampler *sampler, const char *system, pf_stop_texts *stops, pf_error *error) {
+    *d = (dialogue){
+        .loaded = loaded, .system = system, .sampler = sampler, .stops = stops, .whole = true};
     size_t V = loaded->model->n_vocab;
-    d->sampler = pf_sampler_new(sampling, V, error);
-    d->session = d->sampler ? pf_session_new(loaded->model, session, error) : NULL;
+    d->session = pf_session_new(loaded->model, session, error);
     d->logits = d->session ? pf_calloc(V, sizeof *d->logits, "the logits", error) : NULL;
     size_t room = pf_tokenizer_max_bytes(loaded->tokenizer) + 16;
     d->piece = d->logits ? pf_calloc(room, 1, "a token", error) : NULL;
@@ -30,6 +30,7 @@ void dialogue_close(dialogue *d) {
     pf_free(d->logits);
     pf_free(d->piece);
     pf_tokens_free(&d->read);
+    pf_free(d->last.text);
     *d = (dialogue){0};
 }
 
@@ -100,20 +101,56 @@ static bool read_ids(dialogue *d, const int32_t *ids, size_t n, pf_error *error)
     return true;
 }
 
-static bool answer(dialogue *d, size_t most_tokens, dialogue_listener listener, void *context,
-                   pf_error *error) {
+/* Who hears an answer, and whether it goes on. */
+typedef struct audience {
+    dialogue_listener listener;
+    void *context;
+    bool leaves; /* wants to hear no more */
+} audience;
+
+/* Tells what can be told of d->piece [n], up to a stop text. */
+static bool tell(dialogue *d, audience *to, size_t n, pf_error *error) {
+    const char *told;
+    size_t n_told;
+    if (!pf_stop_texts_add(d->stops, d->piece, n, &told, &n_told, error)) return false;
+    to->leaves = !to->listener(to->context, told, n_told) || d->stops->found;
+    return true;
+}
+
+static bool tell_rest(dialogue *d, audience *to, pf_error *error) {
+    const char *told;
+    size_t n_told;
+    if (to->leaves) return true;
+    if (!tell(d, to, pf_decoder_finish(&d->decoder, d->piece), error)) return false;
+    pf_stop_texts_end(d->stops, &told, &n_told);
+    to->listener(to->context, told, n_told);
+    return true;
+}
+
+static bool answer(dialogue *d, size_t most_tokens, audience *to, pf_error *error) {
     const pf_tokenizer *tokenizer = d->loaded->tokenizer;
-    bool heard = true;
-    for (size_t i = 0; i < most_tokens && heard && !terminal_interrupted(); i++) {
+    pf_stop_texts_again(d->stops);
+    pf_sampler_forget(d->sampler);
+    for (size_t i = 0; i < most_tokens && !to->leaves && !terminal_interrupted(); i++) {
         int32_t id = pf_sampler_next(d->sampler, d->logits);
         if (id < 0) return pf_fail(error, "the logits are no longer finite; /reset starts over");
         if (pf_tokenizer_is_end(tokenizer, id)) break;
         size_t n = pf_decoder_push(tokenizer, &d->decoder, id, d->piece);
-        heard = listener(context, d->piece, n);
+        if (!tell(d, to, n, error)) return false;
         if (!check_dialogue_room(d, 1, error) || !read_ids(d, &id, 1, error)) return false;
+        pf_sampler_accept(d->sampler, id);
     }
-    size_t n = pf_decoder_finish(&d->decoder, d->piece);
-    if (heard) listener(context, d->piece, n);
+    return tell_rest(d, to, error);
+}
+
+/* Remembers a turn that is about to begin, for dialogue_retry. */
+static bool remember_turn(dialogue *d, const char *text, pf_error *error) {
+    char *copy = pf_strndup(text, strlen(text), error);
+    if (!copy) return false;
+    pf_free(d->last.text);
+    d->last.text = copy;
+    d->last.n_read = d->read.count;
+    d->last.answered = d->answered;
     return true;
 }
 
@@ -124,13 +161,13 @@ bool dialogue_turn(dialogue *d, const char *text, size_t most_tokens, dialogue_l
     if (good && ids.count == 0)
         good = pf_fail(error, "there is nothing to continue from; say something");
     size_t before = d->read.count;
-    good = good && read_ids(d, ids.ids, ids.count, error);
+    good = good && remember_turn(d, text, error) && read_ids(d, ids.ids, ids.count, error);
     d->n_unread = good ? before + ids.count - d->read.count : 0;
     pf_tokens_free(&ids);
     if (!good) return false;
     d->answered = true;
     d->decoder = (pf_decoder){.started = !d->has_template};
-    return answer(d, most_tokens, listener, context, error);
+    return answer(d, most_tokens, &(audience){listener, context, false}, error);
 }
 
 void dialogue_reset(dialogue *d) {
@@ -138,17 +175,31 @@ void dialogue_reset(dialogue *d) {
     d->read.count = 0;
     d->answered = false;
     d->whole = true;
+    pf_free(d->last.text);
+    d->last.text = NULL;
 }
 
-/* Feeds everything read so far to another session. */
-static bool read_again(const dialogue *d, pf_session *other, pf_error *error) {
-    size_t chunk = pf_session_get_options(other)->chunk, n = d->read.count;
+void dialogue_take_template(dialogue *d, dialogue *from) {
+    pf_chat_template_free(&d->template);
+    d->template = from->template;
+    d->has_template = from->has_template;
+    from->template = (pf_chat_template){0};
+    from->has_template = false;
+}
+
+void dialogue_set_sampler(dialogue *d, pf_sampler *sampler) {
+    pf_sampler_free(d->sampler);
+    d->sampler = sampler;
+}
+
+/* Feeds the first n tokens read so far to another session. */
+static bool read_again(const dialogue *d, pf_session *other, size_t n, pf_error *error) {
+    size_t chunk = pf_session_get_options(other)->chunk;
     if (!check_room(other, n, error)) return false;
     for (size_t done = 0; done < n;) {
         size_t part = n - done < chunk ? n - done : chunk;
         bool last = done + part == n;
-        if (terminal_interrupted())
-            return pf_fail(error, "interrupted; the attention is unchanged");
+        if (terminal_interrupted()) return pf_fail(error, "interrupted; the dialogue is as it was");
         if (!pf_session_append(other, d->read.ids + done, part, d->logits, last, error))
             return false;
         done += part;
@@ -156,19 +207,43 @@ static bool read_again(const dialogue *d, pf_session *other, pf_error *error) {
     return true;
 }
 
-bool dialogue_switch(dialogue *d, const pf_session_options *session, pf_error *error) {
-    if (!d->whole)
-        return pf_fail(error, "this dialogue began with a saved state, which another kind of "
-                              "attention cannot read; /reset first");
+/* Replaces the session by another one that has read the first n tokens. */
+static bool replace_session(dialogue *d, const pf_session_options *session, size_t n,
+                            pf_error *error) {
     pf_session *other = pf_session_new(d->loaded->model, session, error);
     if (!other) return false;
-    if (!read_again(d, other, error)) {
+    if (!read_again(d, other, n, error)) {
         pf_session_free(other);
         return false;
     }
     pf_session_free(d->session);
     d->session = other;
     return true;
+}
+
+bool dialogue_switch(dialogue *d, const pf_session_options *session, pf_error *error) {
+    if (!d->whole)
+        return pf_fail(error, "this dialogue began with a saved state, which another kind of "
+                              "attention cannot read; /reset first");
+    return replace_session(d, session, d->read.count, error);
+}
+
+bool dialogue_retry(dialogue *d, size_t most_tokens, dialogue_listener listener, void *context,
+                    pf_error *error) {
+    if (!d->last.text) return pf_fail(error, "there is no answer to try again yet");
+    if (!d->whole)
+        return pf_fail(error, "this dialogue began with a saved state, so it cannot go back; "
+                              "/load reads that state again");
+    pf_session_options session = *pf_session_get_options(d->session);
+    char *text = pf_strndup(d->last.text, strlen(d->last.text), error);
+    bool good = text && replace_session(d, &session, d->last.n_read, error);
+    if (good) {
+        d->read.count = d->last.n_read;
+        d->answered = d->last.answered;
+        good = dialogue_turn(d, text, most_tokens, listener, context, error);
+    }
+    pf_free(text);
+    return good;
 }
 
 static saved_state state_of(const dialogue *d, pf_decoder *decoder) {

@@ -6,9 +6,10 @@
 #include "memory.h"
 #include "open_model.h"
 #include "resources.h"
-#include "sampler.h"
+#include "sampling_flags.h"
 #include "saved_state.h"
 #include "session_flags.h"
+#include "stop_texts.h"
 #include "terminal.h"
 
 #include <stdio.h>
@@ -18,17 +19,21 @@
 typedef enum stop_reason {
     STOP_TOKENS,
     STOP_END,
+    STOP_TEXT,
     STOP_CONTEXT,
     STOP_INTERRUPT,
     STOP_OUTPUT
 } stop_reason;
-static const char *const stop_names[] = {"tokens", "end", "context", "interrupt", "output"};
+static const char *const stop_names[] = {"tokens", "end", "stop", "context", "interrupt", "output"};
 
 typedef struct generation {
     const options *parsed;
     pf_loaded loaded;
     pf_session *session;
     pf_sampler *sampler;
+    unsigned char *breaks; /* see sampler_from */
+    const char *stop_list[OPTIONS_MAX_REPEATS];
+    pf_stop_texts stops;
     uint64_t seed;
     char *prompt; /* [prompt_size] */
     size_t prompt_size;
@@ -64,17 +69,10 @@ static uint64_t choose_seed(const options *parsed) {
     return ((uint64_t)now.tv_sec * 1000003u + (uint64_t)now.tv_nsec) % 1000000000u;
 }
 
-static bool open_sampler(generation *g, pf_error *error) {
-    const option_value *values = g->parsed->values;
+static bool open_sampler(generation *g, size_t context, pf_error *error) {
     g->seed = choose_seed(g->parsed);
-    pf_sampler_options sampling = {
-        .temperature = (float)values[FLAG_TEMPERATURE].number,
-        .top_k = (size_t)values[FLAG_TOP_K].count,
-        .top_p = (float)values[FLAG_TOP_P].number,
-        .min_p = (float)values[FLAG_MIN_P].number,
-        .seed = g->seed,
-    };
-    g->sampler = pf_sampler_new(&sampling, g->loaded.model->n_vocab, error);
+    g->sampler = sampler_from(g->parsed, g->loaded.tokenizer, g->loaded.model->n_vocab, context,
+                              g->seed, &g->breaks, error);
     return g->sampler != NULL;
 }
 
@@ -86,7 +84,7 @@ static bool open_all(generation *g, pf_error *error) {
             error, "%s has no tokenizer; add one with `performer convert --tokenizer FILE`", path);
     pf_session_options session;
     if (!session_options_from(g->parsed, g->loaded.model, &session, error) ||
-        !open_sampler(g, error))
+        !open_sampler(g, session.context, error))
         return false;
     g->session = pf_session_new(g->loaded.model, &session, error);
     g->logits = pf_calloc(g->loaded.model->n_vocab, sizeof(float), "the logits", error);
@@ -198,9 +196,11 @@ static bool echo_prompt(generation *g) {
 static bool read_ids(generation *g, size_t n, pf_error *error) {
     const int32_t *ids = g->prompt_ids.ids + g->n_read;
     if (!pf_session_append(g->session, ids, n, g->logits, 1, error)) return false;
-    for (size_t i = 0; i < n; i++, g->n_read++)
+    for (size_t i = 0; i < n; i++, g->n_read++) {
+        pf_sampler_accept(g->sampler, ids[i]);
         if (g->n_read >= g->n_loaded && !g->parsed->given[FLAG_TEMPLATE])
             pf_decoder_push(g->loaded.tokenizer, &g->decoder, ids[i], g->piece);
+    }
     return true;
 }
 
@@ -217,6 +217,27 @@ static bool prefill(generation *g, pf_error *error) {
     if (n > chunk) progress(g->parsed, "%s", "");
     g->prefill_seconds = seconds_now() - start;
     return true;
+}
+
+/* Lets a piece of the text through, up to a stop text. */
+static bool let_through(generation *g, size_t n, pf_error *error) {
+    const char *shown;
+    size_t n_shown;
+    if (!pf_stop_texts_add(&g->stops, g->piece, n, &shown, &n_shown, error)) return false;
+    if (g->stops.found) g->stop = STOP_TEXT;
+    return emit(g, shown, n_shown, error);
+}
+
+/* The last bytes of the text: an incomplete character, unless a saved state will complete it, and
+ * what was held back because it might have begun a stop text. */
+static bool let_out_rest(generation *g, pf_error *error) {
+    const char *shown;
+    size_t n_shown;
+    if (g->stop == STOP_TEXT) return true;
+    size_t n = g->parsed->given[FLAG_SAVE_STATE] ? 0 : pf_decoder_finish(&g->decoder, g->piece);
+    if (!let_through(g, n, error)) return false;
+    pf_stop_texts_end(&g->stops, &shown, &n_shown);
+    return emit(g, shown, n_shown, error);
 }
 
 /* Generates one more token; sets *again to false if the text ends here. */
@@ -238,21 +259,22 @@ static bool step(generation *g, size_t wanted, bool *again, pf_error *error) {
     /* A model may have more ids than its tokenizer; the extra ones print nothing. */
     if ((size_t)id < pf_tokenizer_size(tokenizer)) {
         size_t n = pf_decoder_push(tokenizer, &g->decoder, id, g->piece);
-        if (!emit(g, g->piece, n, error)) return false;
+        if (!let_through(g, n, error)) return false;
     }
-    if (g->stop == STOP_OUTPUT || g->ids.count == wanted) return true;
+    if (g->stop == STOP_OUTPUT || g->stop == STOP_TEXT || g->ids.count == wanted) return true;
     if (pf_session_room(g->session) == 0) {
         g->stop = STOP_CONTEXT;
         return true;
     }
     if (!pf_session_append(g->session, &id, 1, g->logits, 1, error)) return false;
+    pf_sampler_accept(g->sampler, id);
     g->decoded++;
     *again = true;
     return true;
 }
 
 static bool decode(generation *g, pf_error *error) {
-    size_t wanted = (size_t)g->parsed->values[FLAG_N_TOKENS].count;
+    size_t wanted = tokens_wanted(g->parsed);
     double start = seconds_now();
     bool again = wanted > 0 && g->stop != STOP_INTERRUPT, good = true;
     while (good && again) {
@@ -263,9 +285,7 @@ static bool decode(generation *g, pf_error *error) {
         good = step(g, wanted, &again, error);
     }
     g->decode_seconds = seconds_now() - start;
-    if (!good || g->parsed->given[FLAG_SAVE_STATE]) return good;
-    size_t n = pf_decoder_finish(&g->decoder, g->piece);
-    return emit(g, g->piece, n, error);
+    return good && let_out_rest(g, error);
 }
 
 static double rate(size_t n, double seconds) { return seconds > 0 ? (double)n / seconds : 0; }
@@ -378,6 +398,8 @@ static bool generate(generation *g, pf_error *error) {
 static void close_all(generation *g) {
     pf_session_free(g->session);
     pf_sampler_free(g->sampler);
+    pf_free(g->breaks);
+    pf_stop_texts_free(&g->stops);
     pf_loaded_close(&g->loaded);
     pf_free(g->prompt);
     pf_tokens_free(&g->prompt_ids);
@@ -390,6 +412,11 @@ static void close_all(generation *g) {
 static int run(const options *parsed) {
     generation g = {.parsed = parsed};
     pf_error error = {0};
+    if (!pf_stop_texts_start(&g.stops, g.stop_list, options_repeats(parsed, FLAG_STOP, g.stop_list),
+                             &error)) {
+        pf_stop_texts_free(&g.stops);
+        return complain_usage("generate", "--stop: %s", error.message);
+    }
     bool good = generate(&g, &error);
     int status = output_finish(&g.out);
     if (!good) {
@@ -421,8 +448,12 @@ const command command_generate = {
         "the one saved with the state. A state that is damaged or belongs to another model is "
         "refused.\n\n"
         "The next token is sampled from softmax(logits / temperature), restricted by --top-k, "
-        "--top-p and --min-p, in this order; -t 0 takes the most probable token. Tiny models write "
-        "best at the defaults.",
+        "--top-p and --min-p, in this order; -t 0 takes the most probable token. Before all that, "
+        "--repeat-penalty, --presence-penalty, --frequency-penalty and --dry-multiplier make what "
+        "the text already has less probable: for models that run in circles. Tiny models write "
+        "best at the defaults.\n\n"
+        "--stop TEXT ends the text before the first TEXT that the model writes, however it is cut "
+        "into tokens.",
     .examples = "performer generate models/weights/tales-favor.gguf -p \"Once upon a time\"\n"
                 "performer generate model.gguf -f prompt.txt -n 1000 -t 0 --attention favor "
                 "--features 256",

@@ -1,5 +1,7 @@
 /* floor 5.9 - main: finds the command, checks its options, runs it. */
 #include "address_space.h"
+#include "aliases.h"
+#include "completion.h"
 #include "given_texts.h"
 #include "help.h"
 #include "outputs.h"
@@ -54,6 +56,11 @@ int main(int argc, char **argv) {
         puts("performer " PF_VERSION);
         return finish();
     }
+    if (strcmp(argv[1], "--completion") == 0) {
+        if (argc == 3 && completion_print(stdout, argv[2], commands, COMMANDS)) return finish();
+        fputs("performer: --completion takes the name of a shell: bash or zsh\n", stderr);
+        return EXIT_USAGE;
+    }
     bool manual = strcmp(argv[1], "help") == 0;
     const char *name = manual ? argv[2] : argv[1];
     const command *chosen = find_command(name);
@@ -71,6 +78,8 @@ int main(int argc, char **argv) {
         return complain_usage(chosen->name, "no model is given; usage: performer %s %s",
                               chosen->name, chosen->usage);
     if (!outputs_check(&parsed, &error)) return complain(&error);
+    if (parsed.ignored)
+        note(&parsed, "performer: %s %s", parsed.ignored->typed, parsed.ignored->why);
     take_standard_input(&parsed);
     if (parsed.model) terminal_reading(parsed.model);
     return chosen->run(&parsed);

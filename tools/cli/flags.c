@@ -48,6 +48,10 @@ enum {
 #define NUMBER(id, name, letter, commands, group, argument, high_, fallback_, help)                \
     ROW(id, name, letter, commands, group, NUMBER, argument, help, .high = (high_),                \
         .fallback = (fallback_))
+#define NUMBER_FROM(id, name, letter, commands, group, argument, low_, high_, fallback_, chat_,    \
+                    help)                                                                          \
+    ROW(id, name, letter, commands, group, NUMBER, argument, help, .low = (low_), .high = (high_), \
+        .fallback = (fallback_), .chat_fallback = (chat_))
 #define CHOICE(id, name, letter, commands, group, argument, choices_, fallback_, help)             \
     ROW(id, name, letter, commands, group, CHOICE, argument, help, .choices = (choices_),          \
         .fallback = (fallback_))
@@ -61,6 +65,7 @@ enum {
 
 const flag flags[FLAG_END] = {
     /* Input. */
+    TEXT(MODEL, "model", 'm', FOR_ALL, INPUT, "MODEL", "The same as MODEL without -m."),
     TEXT(PROMPT, "prompt", 'p', FOR_GENERATE, INPUT, "TEXT",
          "The text to continue. Special tokens spelled out in it are recognised."),
     READ(PROMPT_FILE, "file", 'f', FOR_GENERATE, INPUT, "FILE",
@@ -115,8 +120,9 @@ const flag flags[FLAG_END] = {
           "The query head to look at, counted from 0."),
 
     /* Choosing the next token. */
-    COUNT(N_TOKENS, "tokens", 'n', FOR_SAMPLING, SAMPLING, "N", 0, UINT32_MAX, "256",
-          "Generate at most N new tokens."),
+    ROW(N_TOKENS, "tokens", 'n', FOR_SAMPLING, SAMPLING, COUNT, "N",
+        "Generate at most N new tokens; -1 means until the end of the text or of the context.",
+        .most = UINT32_MAX, .fallback = "256", .no_limit = "no limit"),
     NUMBER(TEMPERATURE, "temperature", 't', FOR_SAMPLING, SAMPLING, "X", 1e30, "0.8",
            "Divide the logits by X. 0 always takes the most probable token; 1 samples from the "
            "model's own distribution."),
@@ -129,6 +135,32 @@ const flag flags[FLAG_END] = {
     COUNT(SEED, "seed", 's', FOR_SAMPLING, SAMPLING, "K", 0, INT64_MAX, NULL,
           "Seed for sampling: the same seed gives the same text. By default each run picks its "
           "own; `generate` reports it."),
+    NUMBER_FROM(REPEAT_PENALTY, "repeat-penalty", 0, FOR_SAMPLING, SAMPLING, "X", 0, 1e3, "1", NULL,
+                "Make the tokens of the last --repeat-last-n less probable: divide their logits by "
+                "X, or multiply them if they are negative. 1: off. The prompt counts."),
+    ROW(REPEAT_LAST_N, "repeat-last-n", 0, FOR_SAMPLING, SAMPLING, COUNT, "N",
+        "How many tokens the three penalties look back; 0: none, -1: the whole context.",
+        .most = 1 << 24, .fallback = "64", .no_limit = "the whole context"),
+    NUMBER_FROM(PRESENCE_PENALTY, "presence-penalty", 0, FOR_SAMPLING, SAMPLING, "X", -1e3, 1e3,
+                "0", NULL, "Subtract X from the logits of tokens among them."),
+    NUMBER_FROM(FREQUENCY_PENALTY, "frequency-penalty", 0, FOR_SAMPLING, SAMPLING, "X", -1e3, 1e3,
+                "0", NULL, "Subtract X for each time that a token is among them."),
+    NUMBER_FROM(DRY_MULTIPLIER, "dry-multiplier", 0, FOR_SAMPLING, SAMPLING, "X", 0, 1e3, "0",
+                "0.8",
+                "DRY, against loops: subtract X * base^(L - allowed length) from the logit of a "
+                "token that would repeat a run of more than L tokens. 0: off."),
+    NUMBER_FROM(DRY_BASE, "dry-base", 0, FOR_SAMPLING, SAMPLING, "X", 1, 1e3, "1.75", NULL,
+                "The base of DRY."),
+    ROW(DRY_ALLOWED_LENGTH, "dry-allowed-length", 0, FOR_SAMPLING, SAMPLING, COUNT, "N",
+        "Repeated runs of fewer tokens than N cost nothing.", .least = 1, .most = 1 << 24,
+        .fallback = "2", .chat_fallback = "16"),
+    ROW(DRY_LAST_N, "dry-penalty-last-n", 0, FOR_SAMPLING, SAMPLING, COUNT, "N",
+        "How many tokens DRY looks back; 0: none, -1: the whole context. Line breaks, colons, "
+        "quotes and asterisks end a run.",
+        .most = 1 << 24, .fallback = "-1", .no_limit = "the whole context"),
+    TEXTS(STOP, "stop", 0, FOR_SAMPLING, SAMPLING, "TEXT",
+          "End the text before the first TEXT in it, which is not printed. May be given several "
+          "times."),
     SWITCH(IGNORE_EOS, "ignore-eos", 0, FOR_GENERATE, SAMPLING,
            "Continue past an end token (BOS, EOS, end of turn)."),
     TEXT(SYSTEM, "system", 0, FOR_CHAT, INPUT, "TEXT",
@@ -140,6 +172,8 @@ const flag flags[FLAG_END] = {
          "the prompt becomes a user's message in it."),
     SWITCH(RAW, "raw", 0, FOR_CHAT, INPUT,
            "Use no chat template: the model continues your text as it is."),
+    SWITCH(NO_HISTORY, "no-history", 0, FOR_CHAT, INPUT,
+           "At a terminal, do not read or write the file of lines typed in earlier chats."),
     WRITE(
         SAVE_STATE, "save-state", 0, FOR_GENERATE, OUTPUT, "FILE", STATE,
         "When done, save the state of the text; --load-state continues from there as if there had "
@@ -289,8 +323,9 @@ const flag flags[FLAG_END] = {
     COUNT(REPEAT, "repeat", 'r', FOR_BENCH, MACHINE, "N", 1, 1000, "5",
           "Measure N times and report the median. A measurement that takes more than a few seconds "
           "is repeated less often."),
-    COUNT(THREADS, "threads", 0, FOR_SESSIONS | FOR_BENCH | FOR_EXPLAIN | FOR_CALIBRATE, MACHINE,
-          "N", 1, 1024, NULL, "Number of threads. Default: one per physical core."),
+    ROW(THREADS, "threads", 0, FOR_SESSIONS | FOR_BENCH | FOR_EXPLAIN | FOR_CALIBRATE, MACHINE,
+        COUNT, "N", "Number of threads. Default, also with 0: one per physical core.", .most = 1024,
+        .zero_is_default = true),
     SWITCH(FLOAT_ACTIVATIONS, "float-activations", 0, FOR_SESSIONS | FOR_BENCH | FOR_EXPLAIN,
            MACHINE,
            "Multiply quantised weights by float32 activations instead of int8: slower, but the "
@@ -327,3 +362,7 @@ const flag_rule flag_rules[] = {
     USELESS_WITH(FOR_CALIBRATE, NO_BUDGET, FLAG_SAME_FEATURES),
 };
 const size_t n_flag_rules = sizeof flag_rules / sizeof flag_rules[0];
+
+const char *flag_fallback(const flag *f, int command) {
+    return command == FOR_CHAT && f->chat_fallback ? f->chat_fallback : f->fallback;
+}

@@ -58,6 +58,7 @@ typedef enum flag_group {
 } flag_group;
 
 typedef enum flag_id {
+    FLAG_MODEL,
     FLAG_PROMPT,
     FLAG_PROMPT_FILE,
     FLAG_TEXT_ARGUMENT,
@@ -85,10 +86,20 @@ typedef enum flag_id {
     FLAG_TOP_P,
     FLAG_MIN_P,
     FLAG_SEED,
+    FLAG_REPEAT_PENALTY,
+    FLAG_REPEAT_LAST_N,
+    FLAG_PRESENCE_PENALTY,
+    FLAG_FREQUENCY_PENALTY,
+    FLAG_DRY_MULTIPLIER,
+    FLAG_DRY_BASE,
+    FLAG_DRY_ALLOWED_LENGTH,
+    FLAG_DRY_LAST_N,
+    FLAG_STOP,
     FLAG_IGNORE_EOS,
     FLAG_SYSTEM,
     FLAG_TEMPLATE,
     FLAG_RAW,
+    FLAG_NO_HISTORY,
     FLAG_SAVE_STATE,
     FLAG_LOAD_STATE,
 
@@ -158,17 +169,23 @@ typedef struct flag {
     flag_group group;
     char letter;          /* the short form, or 0 */
     bool repeats;         /* may be given several times; see options_repeats */
+    bool zero_is_default; /* 0 is as if the option was not given */
     bool optional;        /* of FLAG_COUNTS: the value may be left out; the fallback counts then */
     flag_file file;       /* FLAG_TEXT: whether it names a file */
     const char *argument; /* how --help shows the value: "N"; NULL for a switch */
     const char *choices;  /* e.g. "softmax|favor|local" */
     uint64_t least, most;
     double low, high;
+    const char *no_limit; /* what -1 means, for a count that takes it (as UINT64_MAX); or NULL */
     const char *fallback; /* the default, as it would be typed; or NULL */
-    const char *help;     /* full sentences, wrapped when printed */
+    const char *chat_fallback; /* the default of `chat`, if it has its own; or NULL */
+    const char *help;          /* full sentences, wrapped when printed */
 } flag;
 
 extern const flag flags[FLAG_END];
+
+/* The default of an option of this command, or NULL. */
+const char *flag_fallback(const flag *f, int command);
 
 /* What makes an option useless. Such a command line is refused, and --help says so. */
 typedef struct flag_rule {

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { WIDTH = 80, COLUMN = 28 };
+enum { WIDTH = 80, COLUMN = 28, EXAMPLE = 72 }; /* an example is indented in the man page */
 
 static const char *const headings[GROUP_COUNT] = {"Input", "Choosing the next token", "Attention",
                                                   "Output", "Measurement and machine"};
@@ -59,6 +59,7 @@ static void add_rules(char *text, size_t size, int bit, flag_id id) {
 
 static void print_flag(FILE *out, int bit, flag_id id) {
     const flag *f = &flags[id];
+    const char *fallback = flag_fallback(f, bit);
     char left[64], text[768];
     char letter[8] = "    ";
     if (f->letter) snprintf(letter, sizeof letter, "-%c, ", f->letter);
@@ -69,8 +70,8 @@ static void print_flag(FILE *out, int bit, flag_id id) {
         fputc('\n', out);
         n = 0;
     }
-    snprintf(text, sizeof text, "%s%s%s%s", f->help, f->fallback ? " Default: " : "",
-             f->fallback ? f->fallback : "", f->fallback ? "." : "");
+    snprintf(text, sizeof text, "%s%s%s%s", f->help, fallback ? " Default: " : "",
+             fallback ? fallback : "", fallback ? "." : "");
     add_rules(text, sizeof text, bit, id);
     fprintf(out, "%*s", COLUMN - n, "");
     print_wrapped(out, text, COLUMN, COLUMN);
@@ -87,12 +88,35 @@ static void print_group(FILE *out, int bit, flag_group group) {
     }
 }
 
-static void print_lines(FILE *out, const char *lines) {
-    while (*lines) {
-        int length = (int)strcspn(lines, "\n");
-        fprintf(out, "  %.*s\n", length, lines);
-        lines += length + (lines[length] == '\n');
+/* The length of the first argument of a command line, quotes included; an option has its value. */
+static int argument_length(const char *line) {
+    bool quoted = false, option = *line == '-';
+    int length = 0;
+    for (; line[length] && line[length] != '\n'; length++) {
+        if (line[length] == '"') quoted = !quoted;
+        if (line[length] != ' ' || quoted) continue;
+        if (!option || line[length + 1] == '-') break;
+        option = false;
     }
+    return length;
+}
+
+/* Prints command lines. One that is too long goes on in the next line, as a shell would read it. */
+static void print_lines(FILE *out, const char *lines) {
+    int column = 0;
+    while (*lines) {
+        int length = argument_length(lines);
+        if (column > 0 && column + 1 + length > EXAMPLE - 2)
+            column = fprintf(out, " \\\n     ") - 3;
+        column += fprintf(out, "%s%.*s", column > 0 ? " " : "  ", length, lines);
+        lines += length;
+        if (*lines == '\n') {
+            fputc('\n', out);
+            column = 0;
+        }
+        if (*lines) lines++;
+    }
+    fputc('\n', out);
 }
 
 static void print_exit_status(FILE *out) {
@@ -117,7 +141,8 @@ void help_program(FILE *out, const command *const *commands, size_t n) {
     fputs("\n", out);
     print_wrapped(out,
                   "`performer COMMAND --help` prints a command's manual, `performer --version` the "
-                  "version.",
+                  "version, `performer --completion bash` (or zsh) a script that lets your shell "
+                  "complete commands and options.",
                   0, 0);
     fputs("\nExamples:\n", out);
     print_lines(out, "performer generate models/weights/tales-favor.gguf -p \"Once upon a time\"\n"
@@ -127,8 +152,10 @@ void help_program(FILE *out, const command *const *commands, size_t n) {
 }
 
 void help_command(FILE *out, const command *shown) {
-    fprintf(out, "performer %s - %s\n\nUsage: performer %s %s\n\n", shown->name, shown->summary,
-            shown->name, shown->usage);
+    char title[256];
+    snprintf(title, sizeof title, "performer %s - %s", shown->name, shown->summary);
+    print_wrapped(out, title, 0, 0);
+    fprintf(out, "\nUsage: performer %s %s\n\n", shown->name, shown->usage);
     print_wrapped(out, shown->manual, 0, 0);
     for (int group = 0; group < GROUP_COUNT; group++)
         print_group(out, shown->bit, (flag_group)group);

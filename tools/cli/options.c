@@ -1,6 +1,8 @@
 /* floor 5.1 - options: a command line, checked against the table of flags. */
 #include "options.h"
 
+#include "aliases.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -116,10 +118,12 @@ static void describe_allowed(const flag *f, char *out, size_t size) {
     switch (f->kind) {
     case FLAG_COUNT:
     case FLAG_COUNTS:
-        snprintf(out, size, "%s from %llu to %llu%s",
+        snprintf(out, size, "%s from %llu to %llu%s%s%s%s",
                  f->kind == FLAG_COUNT ? "a whole number" : "whole numbers",
                  (unsigned long long)f->least, (unsigned long long)f->most,
-                 f->kind == FLAG_COUNT ? "" : " separated by commas");
+                 f->kind == FLAG_COUNT ? "" : " separated by commas",
+                 f->no_limit ? ", or -1 (" : "", f->no_limit ? f->no_limit : "",
+                 f->no_limit ? ")" : "");
         break;
     case FLAG_NUMBER:
         snprintf(out, size, "a number from %g to %g", f->low, f->high);
@@ -130,6 +134,10 @@ static void describe_allowed(const flag *f, char *out, size_t size) {
 }
 
 static bool fits_count(const flag *f, const char *text, uint64_t *value) {
+    if (f->no_limit && strcmp(text, "-1") == 0) {
+        *value = UINT64_MAX;
+        return true;
+    }
     return parse_count(text, value) && *value >= f->least && *value <= f->most;
 }
 
@@ -220,12 +228,53 @@ static bool add_repeat(options *parsed, flag_id id, const char *text, pf_error *
     return true;
 }
 
+/* Sets a value that has been found for the option `id`. */
+static bool give(options *parsed, flag_id id, const char *value, pf_error *error) {
+    const flag *f = &flags[id];
+    if (!set_value(f, value, &parsed->values[id], error)) return false;
+    parsed->given[id] = !(f->zero_is_default && parsed->values[id].count == 0);
+    return !f->repeats || add_repeat(parsed, id, value, error);
+}
+
+/* Looks an argument up among the aliases. NULL with a message if its option is not one of this
+ * command; otherwise *id, which is FLAG_END if the alias is to be ignored. */
+static const alias *find_alias(options *parsed, const char *argument, flag_id *id,
+                               pf_error *error) {
+    const alias *found = alias_find(argument);
+    if (!found) return NULL;
+    *id = found->name ? find_flag(parsed->command, found->name, strlen(found->name), 0) : FLAG_END;
+    if (found->name && *id == FLAG_END) {
+        pf_fail(error, "%s (here --%s) is not an option of this command; see --help", found->typed,
+                found->name);
+        return NULL;
+    }
+    if (!found->name) parsed->ignored = found;
+    return found;
+}
+
+/* Keys and values have one type here, so -ctk and -ctv must agree. */
+static bool check_kv_alias(options *parsed, const alias *used, const char *value, pf_error *error) {
+    if (!used || !used->name || strcmp(used->name, "kv") != 0) return true;
+    if (parsed->kv_alias && strcmp(parsed->kv_alias, value) != 0)
+        return pf_fail(error,
+                       "keys and values have the same type here, so %s %s and %s do not go "
+                       "together; give one --kv",
+                       used->typed, value, parsed->kv_alias);
+    parsed->kv_alias = value;
+    return true;
+}
+
 /* Reads the option at arguments[*index] and moves *index to its last argument. */
 static bool parse_option(options *parsed, int count, char *const *arguments, int *index,
                          pf_error *error) {
     const char *argument = arguments[*index], *value = NULL;
     flag_id id;
-    if (argument[1] == '-') {
+    pf_error reason = {""};
+    const alias *used = find_alias(parsed, argument, &id, &reason);
+    if (*reason.message) return pf_fail(error, "%s", reason.message);
+    if (used) {
+        if (strchr(argument, '=')) value = strchr(argument, '=') + 1;
+    } else if (argument[1] == '-') {
         size_t length = strcspn(argument + 2, "=");
         id = length ? find_flag(parsed->command, argument + 2, length, 0) : FLAG_END;
         if (argument[2 + length]) value = argument + 2 + length + 1;
@@ -233,25 +282,40 @@ static bool parse_option(options *parsed, int count, char *const *arguments, int
         id = find_flag(parsed->command, NULL, 0, argument[1]);
         if (argument[2]) value = argument + 2;
     }
-    if (id == FLAG_END) return fail_unknown(parsed->command, argument, error);
-    const flag *f = &flags[id];
-    parsed->given[id] = true;
-    if (f->kind == FLAG_SWITCH)
+    if (id == FLAG_END && !used) return fail_unknown(parsed->command, argument, error);
+    const flag *f = id == FLAG_END ? NULL : &flags[id];
+    if (f && f->kind == FLAG_SWITCH) {
+        parsed->given[id] = true;
         return !value ||
                pf_fail(error, "--%s takes no value, but was given \"%.80s\"", f->name, value);
-    if (!value && f->optional) {
+    }
+    if (!value && f && f->optional) {
         const char *next = *index + 1 < count ? arguments[*index + 1] : "";
         bool is_list = *next && !next[strspn(next, "0123456789,")];
-        if (!is_list) return true;
+        if (!is_list) {
+            parsed->given[id] = true;
+            return true;
+        }
         value = arguments[++*index];
     }
     if (!value) {
         if (*index + 1 >= count)
-            return pf_fail(error, "--%s needs a value: --%s %s", f->name, f->name, f->argument);
+            return f ? pf_fail(error, "--%s needs a value: --%s %s", f->name, f->name, f->argument)
+                     : pf_fail(error, "%s needs a value", argument);
         value = arguments[++*index];
     }
-    if (!set_value(f, value, &parsed->values[id], error)) return false;
-    return !f->repeats || add_repeat(parsed, id, value, error);
+    if (!f) return true;
+    return check_kv_alias(parsed, used, value, error) && give(parsed, id, value, error);
+}
+
+/* MODEL may also be given as -m MODEL. */
+static bool take_model(options *parsed, pf_error *error) {
+    if (!parsed->given[FLAG_MODEL]) return true;
+    const char *model = parsed->values[FLAG_MODEL].text;
+    if (parsed->model)
+        return pf_fail(error, "the model is given twice: %.80s and -m %.80s", parsed->model, model);
+    parsed->model = model;
+    return true;
 }
 
 /* "--scaling or --html" */
@@ -280,8 +344,8 @@ bool options_parse(int command, int count, char *const *arguments, options *pars
                    pf_error *error) {
     *parsed = (options){.command = command};
     for (int id = 0; id < FLAG_END; id++)
-        if (takes(&flags[id], command) && flags[id].fallback &&
-            !set_value(&flags[id], flags[id].fallback, &parsed->values[id], error))
+        if (takes(&flags[id], command) && flag_fallback(&flags[id], command) &&
+            !set_value(&flags[id], flag_fallback(&flags[id], command), &parsed->values[id], error))
             return false;
     bool ended = false;
     for (int i = 0; i < count; i++) {
@@ -299,6 +363,7 @@ bool options_parse(int command, int count, char *const *arguments, options *pars
             parsed->model = argument;
         }
     }
+    if (!take_model(parsed, error)) return false;
     for (size_t i = 0; !parsed->given[FLAG_HELP] && i < n_flag_rules; i++)
         if (!check_rule(parsed, &flag_rules[i], error)) return false;
     return true;
@@ -335,6 +400,23 @@ size_t options_repeats(const options *parsed, flag_id id, const char **texts) {
     return n;
 }
 
+bool options_set(options *parsed, flag_group group, const char *name, const char *value,
+                 pf_error *error) {
+    char dashed[64];
+    snprintf(dashed, sizeof dashed, "--%.60s", name);
+    const alias *other = alias_find(dashed);
+    if (other && other->name) name = other->name;
+    flag_id id = *name ? find_flag(parsed->command, name, strlen(name), 0) : FLAG_END;
+    const flag *f = id == FLAG_END ? NULL : &flags[id];
+    if (!f || f->group != group || f->repeats || f->kind == FLAG_SWITCH)
+        return pf_fail(error, "%.40s cannot be set", *name ? name : "nothing");
+    option_value given = parsed->values[id];
+    if (!set_value(f, value, &given, error)) return false;
+    parsed->values[id] = given;
+    parsed->given[id] = true;
+    return true;
+}
+
 /* One "name=value" or "switch" of a setting. */
 static bool set_item(options *parsed, char *item, pf_error *error) {
     size_t length = strcspn(item, "=");
@@ -345,12 +427,13 @@ static bool set_item(options *parsed, char *item, pf_error *error) {
         return length ? fail_unknown(parsed->command, name, error)
                       : pf_fail(error, "an option has no name");
     }
-    parsed->given[id] = true;
     bool has_value = item[length] == '=';
     if (has_value != (flags[id].kind != FLAG_SWITCH))
         return pf_fail(error, has_value ? "%s takes no value" : "%s needs a value: %s=...",
                        flags[id].name, flags[id].name);
-    return !has_value || set_value(&flags[id], item + length + 1, &parsed->values[id], error);
+    if (has_value) return give(parsed, id, item + length + 1, error);
+    parsed->given[id] = true;
+    return true;
 }
 
 bool options_parse_setting(options *parsed, flag_id head, char *setting, pf_error *error) {

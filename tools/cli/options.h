@@ -26,6 +26,8 @@ typedef struct options {
         const char *text;
     } repeated[OPTIONS_MAX_REPEATS]; /* every value of the flags that repeat, in order */
     size_t n_repeated;
+    const struct alias *ignored; /* an option of another program that has no effect here; or NULL */
+    const char *kv_alias;        /* the value of -ctk or -ctv, which must agree */
 } options;
 
 /* Parses arguments [count], those after the command's name; texts are borrowed from them. Fails
@@ -48,6 +50,11 @@ size_t options_repeats(const options *parsed, flag_id id, const char **texts);
  * others are long names of the command's flags with their values. Copies nothing: splits `setting`
  * in place, which must outlive *parsed. */
 bool options_parse_setting(options *parsed, flag_id head, char *setting, pf_error *error);
+
+/* Sets the option with this long name. False, and nothing changes, if the command has no such
+ * option in `group`, it takes no value or may repeat, or the value is not allowed. */
+bool options_set(options *parsed, flag_group group, const char *name, const char *value,
+                 pf_error *error);
 
 /* Strict parsers: all of the text must be digits, or a plain decimal number; otherwise false. */
 bool parse_count(const char *text, uint64_t *value);

@@ -1,6 +1,7 @@
 /* floor 5.3 - saved state: session, sampler and decoder, for --save-state and --load-state. */
 #include "saved_state.h"
 
+#include "memory.h"
 #include "snapshot.h"
 
 #include <string.h>
@@ -30,7 +31,13 @@ bool saved_state_save(const saved_state *state, const int32_t *pending, size_t n
                             .n_pending = n_pending,
                             .logits = n_pending ? NULL : state->logits};
     decoder_to_note(state->decoder, rest.note);
-    return pf_session_save(state->session, &rest, path, error);
+    rest.n_recent = pf_sampler_recent(state->sampler, NULL, PF_RECENT_MOST);
+    rest.recent = pf_calloc(rest.n_recent, sizeof *rest.recent, "the state", error);
+    if (!rest.recent) return false;
+    pf_sampler_recent(state->sampler, rest.recent, rest.n_recent);
+    bool done = pf_session_save(state->session, &rest, path, error);
+    pf_free(rest.recent);
+    return done;
 }
 
 bool saved_state_load(const saved_state *state, pf_tokens *pending, bool keep_seed,
@@ -48,6 +55,9 @@ bool saved_state_load(const saved_state *state, pf_tokens *pending, bool keep_se
     if (done && rest.logits)
         memcpy(state->logits, rest.logits,
                pf_session_model(state->session)->n_vocab * sizeof *rest.logits);
+    pf_sampler_forget(state->sampler);
+    for (size_t i = 0; done && i < rest.n_recent; i++)
+        pf_sampler_accept(state->sampler, rest.recent[i]);
     if (done && rest.has_rng && !keep_seed) *pf_sampler_rng(state->sampler) = rest.rng;
     pf_continuation_free(&rest);
     return done;

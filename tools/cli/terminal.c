@@ -14,12 +14,40 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/time.h>
 #include <termios.h>
 #include <unistd.h>
 
 static volatile sig_atomic_t catching, keeping, interrupted, remembered;
+static volatile sig_atomic_t resumed, resized, marking;
 static struct termios mode; /* of the terminal, if `remembered` */
+
+/* One write per line, so that the lines of several programs do not run into each other. Safe in a
+ * signal handler: no stdio. */
+static void say_to(int descriptor, const char *text, size_t n) {
+    while (n > 0) {
+        ssize_t written = write(descriptor, text, n);
+        if (written < 0 && errno == EINTR) continue;
+        if (written <= 0) return;
+        text += written;
+        n -= (size_t)written;
+    }
+}
+
+static void say(const char *text, size_t n) { say_to(STDERR_FILENO, text, n); }
+
+/* The terminal is to mark what is pasted, or no longer. */
+static void say_marks(bool on) {
+    const char *text = on ? "\x1b[?2004h" : "\x1b[?2004l";
+    say_to(STDOUT_FILENO, text, strlen(text));
+}
+
+/* Gives the terminal back as it was. */
+static void restore_mode(void) {
+    if (marking) say_marks(false);
+    if (remembered) tcsetattr(STDIN_FILENO, TCSANOW, &mode);
+}
 
 static void on_signal(int signal_number) {
     if (signal_number == SIGINT && (keeping || (catching && !interrupted))) {
@@ -27,7 +55,7 @@ static void on_signal(int signal_number) {
         return;
     }
     pf_writer_remove_all_temporaries();
-    if (remembered) tcsetattr(STDIN_FILENO, TCSANOW, &mode);
+    restore_mode();
     signal(signal_number, SIG_DFL);
     raise(signal_number);
 }
@@ -35,18 +63,6 @@ static void on_signal(int signal_number) {
 static const char *volatile reading = "a file"; /* the name of the mapped file */
 
 void terminal_reading(const char *path) { reading = path; }
-
-/* One write per line, so that the lines of several programs do not run into each other. Safe in a
- * signal handler: no stdio. */
-static void say(const char *text, size_t n) {
-    while (n > 0) {
-        ssize_t written = write(STDERR_FILENO, text, n);
-        if (written < 0 && errno == EINTR) continue;
-        if (written <= 0) return;
-        text += written;
-        n -= (size_t)written;
-    }
-}
 
 /* A page of the mapped file has gone: the file was truncated, or its disk has failed. */
 static void on_bus_error(int signal_number, siginfo_t *info, void *context) {
@@ -61,7 +77,7 @@ static void on_bus_error(int signal_number, siginfo_t *info, void *context) {
         for (const char *at = parts[i]; *at && used < sizeof line; at++) line[used++] = *at;
     say(line, used);
     pf_writer_remove_all_temporaries();
-    if (remembered) tcsetattr(STDIN_FILENO, TCSANOW, &mode);
+    restore_mode();
     _exit(EXIT_FAILED);
 }
 
@@ -87,8 +103,55 @@ void terminal_keep_interrupts(void) {
 
 void terminal_forget_interrupt(void) { interrupted = 0; }
 
+/* Ctrl-Z: stops here, as it would without a handler, but with the terminal restored. */
+static void on_stop(int signal_number) {
+    int kept = errno;
+    restore_mode();
+    signal(signal_number, SIG_DFL);
+    raise(signal_number);
+    struct sigaction action = {.sa_handler = on_stop, .sa_flags = SA_NODEFER};
+    sigemptyset(&action.sa_mask);
+    sigaction(signal_number, &action, NULL);
+    resumed = 1;
+    errno = kept;
+}
+
+static void on_change(int signal_number) {
+    if (signal_number == SIGCONT) resumed = 1;
+    if (signal_number == SIGWINCH) resized = 1;
+}
+
 void terminal_remember_mode(void) {
-    if (tcgetattr(STDIN_FILENO, &mode) == 0) remembered = 1;
+    if (tcgetattr(STDIN_FILENO, &mode) != 0) return;
+    remembered = 1;
+    struct sigaction stop = {.sa_handler = on_stop, .sa_flags = SA_NODEFER};
+    sigemptyset(&stop.sa_mask);
+    sigaction(SIGTSTP, &stop, NULL);
+    struct sigaction change = {.sa_handler = on_change};
+    sigemptyset(&change.sa_mask);
+    sigaction(SIGCONT, &change, NULL);
+    sigaction(SIGWINCH, &change, NULL);
+}
+
+static bool take(volatile sig_atomic_t *signalled) {
+    bool was = *signalled;
+    *signalled = 0;
+    return was;
+}
+
+bool terminal_resumed(void) { return take(&resumed); }
+bool terminal_resized(void) { return take(&resized); }
+
+void terminal_mark_pastes(bool on) {
+    marking = on;
+    fflush(stdout);
+    say_marks(on);
+}
+
+size_t terminal_columns(void) {
+    struct winsize size;
+    if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return 0;
+    return size.ws_col;
 }
 
 void terminal_catch_interrupt(void) { catching = 1; }

@@ -21,8 +21,15 @@ bool terminal_interrupted(void);
 /* From now on every Ctrl-C only sets the flag, and interrupts a blocked read. */
 void terminal_keep_interrupts(void);
 void terminal_forget_interrupt(void); /* clears the flag */
-/* Call this before changing the terminal's mode; signals that end the program then restore it. */
+/* Call this before changing the terminal's mode; signals that end or stop the program then restore
+ * it. From now on Ctrl-Z, fg and a change of the terminal's size interrupt a blocked read, too. */
 void terminal_remember_mode(void);
+/* True once after the program was stopped and goes on; after the terminal's size has changed. */
+bool terminal_resumed(void);
+bool terminal_resized(void);
+/* The terminal marks what is pasted (bracketed paste): on while lines are edited. */
+void terminal_mark_pastes(bool on);
+size_t terminal_columns(void); /* of standard output; 0 if it is no terminal or does not say */
 
 /* Every line on standard error is one write. */
 

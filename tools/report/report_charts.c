@@ -137,7 +137,8 @@ void report_z(html *p, const report *r) {
                 "|x + y|² over all pairs of a query and a key that it sees, scaled like the "
                 "scores. The relative variance of an estimate from M positive features is "
                 "(e<sup>Z</sup> − 1) / M, so no number of them is enough for a head with a large "
-                "Z.</p>\n<div class=\"scroll\"><table class=\"zmap\"><caption>Z by layer and "
+                "Z.</p>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Z by "
+                "layer and head\"><table class=\"zmap\"><caption>Z by layer and "
                 "head</caption><thead><tr><th scope=\"col\">layer</th>");
     for (uint32_t h = 0; h < m->n_heads; h++) html_add(p, "<th scope=\"col\">head %u</th>", h);
     html_add(p, "</tr></thead><tbody>\n");

@@ -38,7 +38,8 @@ void report_table(html *p, const report *r) {
            "predictions from softmax's, in nats per token. Top-1, top-5: how many of softmax's 1 "
            "and 5 most probable tokens agree. State: the bytes kept for this text. Read and write: "
            "ms per token. Bad rows: attention rows whose denominator was not positive.</p>\n"
-           "<div class=\"scroll\"><table><thead><tr><th scope=\"col\">attention</th><th "
+           "<div class=\"scroll\" tabindex=\"0\" role=\"region\" "
+           "aria-label=\"Numbers\"><table><thead><tr><th scope=\"col\">attention</th><th "
            "scope=\"col\">perplexity</th><th scope=\"col\">KL</th><th scope=\"col\">top-1</th>"
            "<th scope=\"col\">top-5</th><th scope=\"col\">state</th><th scope=\"col\">read</th>"
            "<th scope=\"col\">write</th><th scope=\"col\">bad rows</th></tr></thead><tbody>\n");

@@ -203,7 +203,7 @@ static void draw_legend(html *p, const chart *c) {
 
 void svg_chart(html *p, const chart *c) {
     frame f = make_frame(c);
-    html_add(p, "<figure class=\"chart\" id=\"%s\"><figcaption>", c->id);
+    html_add(p, "<figure class=\"chart%s\" id=\"%s\"><figcaption>", c->wide ? " wide" : "", c->id);
     html_string(p, c->title);
     html_add(p, "</figcaption>");
     if (c->n > 1) draw_legend(p, c);
