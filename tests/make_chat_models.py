@@ -10,7 +10,8 @@ it must have read when it answers: the first message; a second one after its ans
 after a system prompt. NAME.answer is what it then writes. All of this is written by hand here.
 Where jinja2 is installed, it renders the template in the file as transformers would, and
 NAME.oracle holds "same" or what differs. larger.gguf is a ChatML model with 7 tokens more than its
-tokenizer has. Needs only python3.
+tokenizer has; the template of broken.gguf cannot be read, that of refusing.gguf refuses a system
+prompt, and that of never.gguf everything. Needs only python3.
 """
 
 import os
@@ -343,6 +344,9 @@ def render(form, pieces, turns):
     )
 
 
+CHATML = FORMS["chatml"]["jinja"]
+
+
 def main():
     folder = sys.argv[1]
     first, answer = [("user", SAID)], [("assistant", ANSWER)]
@@ -372,6 +376,11 @@ def main():
                 file.write(oracle)
         print(name)
     make("larger", {**FORMS["chatml"], "more": 7}, folder)
+    make("broken", {**FORMS["chatml"], "jinja": "a\nb {% if messages %}"}, folder)
+    refusal = "{% if messages[0].role == 'system' %}{{ raise_exception('No system, please') }}"
+    make("refusing", {**FORMS["chatml"], "jinja": refusal + "{% endif %}" + CHATML}, folder)
+    alternate = "{{ raise_exception('Never: ' ~ messages|length) }}"
+    make("never", {**FORMS["chatml"], "jinja": alternate}, folder)
 
 
 if __name__ == "__main__":

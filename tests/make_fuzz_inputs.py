@@ -119,6 +119,35 @@ CONFIG = {
 }
 
 INPUTS = {
+    "jinja": {
+        "brackets": b"{{ " + b"(" * 5000,
+        "nots": b"{{ " + b"not " * 5000 + b"1 }}",
+        "minuses": b"{{ " + b"-" * 5000 + b"1 }}",
+        "elifs": b"{% if 0 %}" + b"{% elif 0 %}" * 3000 + b"{% endif %}",
+        "sum-of-5000": b"{{ " + b"1 + " * 5000 + b"1 }}",
+        "attributes": b"{% set x = {} %}{{ x" + b".a" * 5000 + b" }}",
+        "filters": b"{{ 1" + b"|string" * 5000 + b" }}",
+        "macro-in-itself": b"{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+        "doubling": b"{% set ns = namespace(s='ab') %}{% for i in range(64) %}"
+        b"{% set ns.s = ns.s + ns.s %}{% endfor %}",
+        "loops-in-loops": b"{% for i in range(99999) %}" * 8 + b"x" + b"{% endfor %}" * 8,
+        "list-in-itself": b"{% set ns = namespace(s=[]) %}{% for i in range(2000) %}"
+        b"{% set ns.s = [ns.s] %}{% endfor %}{{ ns.s }}{{ ns.s|tojson }}{{ ns.s == [ns.s] }}",
+        "namespace-in-itself": b"{% set a = namespace() %}{% set a.a = a %}{{ a }}{{ a == a }}",
+        "maps-in-maps": b"{% set ns = namespace(s=[]) %}{% for i in range(2000) %}"
+        b"{% set ns.s = [ns.s] %}{% endfor %}{{ ns.s|map(*(['map'] * 1999 + ['list'])) }}",
+        "least-integer": b"{{ -9223372036854775807 - 1 }}{{ (-9223372036854775807 - 1) // -1 }}"
+        b"{{ (-9223372036854775807 - 1) % -1 }}{{ (-9223372036854775807 - 1)|abs }}"
+        b"{{ -(-9223372036854775807 - 1) }}{{ 'abc'[-9223372036854775807:9223372036854775807:"
+        b"9223372036854775807] }}{{ range(9223372036854775807) }}",
+        "wide": b"{{ 'a'.center(9223372036854775807) }}",
+        "wider": b"{{ 'a' * 9223372036854775807 }}",
+        "indent": b"{{ 'a\n' * 9999|indent(9999) }}",
+        "no-end": b"{% raw %}{{",
+        "cut-escape": b"{{ '\\",
+        "half-a-character": b"{{ '\xe6\x97'[::-1] | title | tojson }}",
+        "time-without-end": b"{{ strftime_now('%c' * 100) }}",
+    },
     "gguf": {
         "tensors-without-end": gguf(n_tensors=2**63),
         "key-longer-than-the-file": gguf(string("general.architecture", BIG), 1),

@@ -397,6 +397,7 @@ make(
     chat_template__jinja="<|start|>",
     tokenizer_config__json={
         "eos_token": "<|end|>",
+        "chat_template": "the file wins",
         "added_tokens_decoder": {
             str(vocab["<|mask|>"]): {"content": "<|mask|>", "special": True, "lstrip": True}
         },

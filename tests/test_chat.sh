@@ -17,7 +17,7 @@ text=$("$performer" generate $model -p "hello hat" -n 12 -t 0 -q --no-echo)
 say 'hello hat\n' $model -n 12 -t 0 -q
 equal "the text is continued" "0 $text" "$code $out"
 say 'hello hat\n' $model -n 12 -t 0
-match "... with a note about the missing template" 'no known chat template' "$err"
+match "... with a note about the missing template" 'has no chat template' "$err"
 say 'hello hat\nand\n/reset\nhello hat\n' $model -n 12 -t 0 -q
 equal "three turns, three answers" 3 "$(wc -l <<<"$out")"
 equal "/reset forgets" "$text" "$(tail -1 <<<"$out")"

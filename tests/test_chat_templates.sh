@@ -48,6 +48,66 @@ while read -r name; do
 done <"$tmp/names"
 equal "all forms" 7 "$(wc -l <"$tmp/names")"
 
+# Templates that are chosen, fail or refuse.
+talk=$tmp/chatml
+chat "$tmp/broken.gguf" 'Hi there.\n'
+equal "a template that cannot be read: exit 1" "1 " "$code $out"
+match "... and the message says where, and what to do" \
+    'broken.gguf: the chat template cannot be read: line 2: .* --template NAME.FILE.* --raw' "$err"
+chat "$tmp/broken.gguf" 'Hi there.\n/ids\n' --template chatml
+model=$tmp/chatml.gguf
+equal "--template NAME takes its place" "0 Hey! $(whole "$talk.first")" "$code $out $err"
+printf '%s' "{% for m in messages %}<|im_start|>{{ m.role }}
+{{ m.content }}<|im_end|>
+{% endfor %}<|im_start|>assistant
+" >"$tmp/own.jinja"
+printf '\n' >>"$tmp/own.jinja" # jinja2 drops one newline at the end
+chat "$tmp/broken.gguf" 'Hi there.\n/ids\n' --template "$tmp/own.jinja"
+equal "--template FILE" "0 Hey! $(whole "$talk.first")" "$code $out $err"
+run generate "$tmp/broken.gguf" -p 'Hi there.' --template chatml -t 0 -q -n 40
+equal "generate --template answers a message" "0 Hey!" "$code $out"
+chat "$tmp/broken.gguf" 'Hi there.\n/text\n' --raw -n 1
+match "--raw: the text as it is" '^Hi there\.' "$err"
+chat "$tmp/broken.gguf" 'Hi there.\n/text\nAnd\n/text\n' --raw -n 1 --system 'Be brief.'
+match "... behind the system prompt, once" \
+    '^Be brief\.~~Hi there\..~Be brief\.~~Hi there\..And.~?$' "$(tr '\n' '~' <<<"$err")"
+refused "--raw and --template" 1 'give only one' chat "$model" --raw --template chatml
+refused "a template of no known name" 1 'nosuch.* is not one of the names chatml, llama-2' \
+    chat "$tmp/broken.gguf" --template nosuch
+chat "$tmp/refusing.gguf" 'Hi there.\n/text\n' --system 'Be brief.'
+match "a template without a system role gets the prompt before the message" \
+    '^<.im_start.>user~Be brief\.~~Hi there\.<.im_end.>' "$(tr '\n' '~' <<<"$err")"
+chat "$tmp/refusing.gguf" 'Hi there.\n/system Be brief.\nHi there.\n/text\n'
+match "... also that of /system" \
+    '^<.im_start.>user~Be brief\.~~Hi there\.<.im_end.>' "$(tr '\n' '~' <<<"$err")"
+chat "$model" 'Hi there.\n/system Be brief.\nHi there.\n/ids\n/system\n'
+equal "/system where the template has a place for it" \
+    "$(whole "$talk.system")~the system prompt is: Be brief.~" "$(tr '\n' '~' <<<"$err")"
+chat "$model" '/system\n'
+match "/system alone, without one" 'the chat template may have its own' "$err"
+chat "$tmp/broken.gguf" \
+    "Hi there.\n/save $tmp/kept\n/load $tmp/kept\n/reset\nHi there.\n/ids\n" --template chatml
+match "/load keeps the template" "$(whole "$talk.first")$" "$err"
+chat "$tmp/never.gguf" 'Hi there.\n'
+match "a template that refuses says why" \
+    'the chat template refuses this conversation, line 1: Never: 1' "$err"
+run generate "$model" -p x -n 1 --save-state "$tmp/begun" -q
+run generate "$model" -p x --template chatml --load-state "$tmp/begun" -q
+match "--template with --load-state" 'begins a dialogue' "$err"
+
+# A template that opens the model's thoughts.
+cat >"$tmp/thinks.jinja" <<'JINJA'
+{% for m in messages %}{{'<|im_start|>' + m.role + '
+' + m.content + '<|im_end|>
+'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant
+<think>
+' }}{% endif %}
+JINJA
+chat "$model" 'Hello there\n/text\n' --template "$tmp/thinks.jinja" -n 1
+match "a template that opens the thoughts" \
+    '^<.im_start.>user~Hello there<.im_end.>~<.im_start.>assistant~<think>~' \
+    "$(tr '\n' '~' <<<"$err")"
+
 # The text that was read, and a dialogue continued in another process.
 model=$tmp/chatml.gguf talk=$tmp/chatml
 chat "$model" "Hi there.\n/text\n/save $tmp/state\n"

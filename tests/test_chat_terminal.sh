@@ -60,8 +60,12 @@ say "hello hat\n/save $tmp/model.gguf\n" "$tmp/model.gguf" -n 3 -q
 check "/save does not overwrite the model" cmp $model "$tmp/model.gguf"
 say "and\n/save $tmp/s\n" $tales -n 3 -q --load-state "$tmp/s"
 equal "... but the state that was loaded" "0 " "$code $err"
-say '/system Be brief.\n' $model -q
-match "/system without a template: told, not dropped" 'no known chat template' "$err"
+say '/system Be brief.\nhello\n/text\n/system\n' $model -n 1 -q
+match "/system without a template: before the first text, not dropped" 'Be brief\.~~hello' \
+    "$(tr '\n' '~' <<<"$err")"
+match "/system alone shows it" 'the system prompt is: Be brief\.$' "$err"
+say '/system\n' $model -q
+match "... or that there is none" 'there is no system prompt' "$err"
 say 'hello hat\n' $model -n 40 -t 0 -q --stop "${greedy:3:2}"
 equal "--stop ends an answer" "${greedy%%"${greedy:3:2}"*}" "$out"
 

@@ -56,7 +56,7 @@ mux send-keys -t zsh "fpath=($tmp/functions \$fpath); autoload -U compinit" \
 await shows '^ready'
 mux send-keys -t zsh "performer gen" Tab
 seen "zsh: a command" 'performer generate'
-mux send-keys -t zsh -- --temp Tab
+mux send-keys -t zsh -- --tempe Tab
 seen "... an option" 'performer generate --temperature'
 mux send-keys -t zsh C-u "performer chat --attention l" Tab
 seen "... a value" 'performer chat --attention local'

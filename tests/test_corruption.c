@@ -7,6 +7,7 @@
 #define _XOPEN_SOURCE 700 /* mkdtemp */
 #include "testing.h"
 
+#include "chat_template.h"
 #include "fuzzing.h"
 #include "samples.h"
 
@@ -276,6 +277,40 @@ static void snapshot(void **state) {
     rmdir(folder);
 }
 
+/* A template with most of the language in it. */
+static bool read_template(pf_slice bytes, pf_error *error) {
+    static const pf_piece pieces[] = {{.bytes = "<s>", .size = 3}};
+    static const pf_vocabulary vocabulary = {.pieces = pieces, .n_pieces = 1, .eos = -1};
+    static const pf_chat_message talk[] = {{"system", "Be brief."}, {"user", "Hi."}};
+    pf_chat_template chat;
+    char *text = NULL;
+    size_t size = 0;
+    if (!pf_chat_template_find((const char *)bytes.data, bytes.size, &vocabulary, &chat, error))
+        return false;
+    bool good = pf_chat_render(&chat, talk, 2, 0, &text, &size, error);
+    pf_free(text);
+    pf_chat_template_free(&chat);
+    return good;
+}
+
+static void chat_template(void **state) {
+    (void)state;
+    static const char source[] =
+        "{#- all of it -#}{%- set ns = namespace(n=0, text='') -%}\n"
+        "{% macro mark(role, end='|') %}<{{ role | upper }}{{ end }}{% endmacro %}\n"
+        "{%- for m in messages if m.content is string -%}{% set ns.n = ns.n + 1 %}"
+        "{% if m['role'] == 'system' and not loop.last %}{{ mark(m.role) ~ m.content.strip() }}"
+        "{% elif loop.index0 % 2 == 1 or [1, 2][-1] > 3 %}{{ mark('u', end='>') + m.content[:2] }}"
+        "{% else %}{{ raise_exception('no ' + m.role) }}{% endif %}{% endfor %}\n"
+        "{% set text %}{{ {'a': [1, 2.5, none]} | tojson(indent=2) }}{% endset %}{{ text | trim }}"
+        "{{ messages | map(attribute='role') | join(', ') if messages else 'none' }}"
+        "{{ messages | selectattr('role', 'equalto', 'user') | list | length }}"
+        "{{ strftime_now('%Y') | length }}{% raw %}{{ x }}{% endraw %}"
+        "{% if add_generation_prompt %}{{ '<assistant>\\n' }}{% endif %}";
+    corrupt("a chat template", read_template,
+            (pf_slice){(const uint8_t *)source, sizeof source - 1});
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gguf),
@@ -287,6 +322,7 @@ int main(void) {
         cmocka_unit_test(tokenizer_model),
         cmocka_unit_test(tokenizer_json),
         cmocka_unit_test(snapshot),
+        cmocka_unit_test(chat_template),
     };
     return cmocka_run_group_tests_name("corruption", tests, NULL, NULL);
 }

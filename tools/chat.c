@@ -1,5 +1,6 @@
 /* floor 5.8 - chat: a dialogue at a terminal or through a pipe. */
 #include "chat_commands.h"
+#include "choose_template.h"
 #include "commands.h"
 #include "history_file.h"
 #include "memory.h"
@@ -16,7 +17,9 @@ static bool open_dialogue(chat *c, pf_error *error) {
     const char *system = parsed->given[FLAG_SYSTEM] ? parsed->values[FLAG_SYSTEM].text : NULL;
     if (!session_options_from(parsed, c->loaded.model, &session, error)) return false;
     pf_sampler *sampler = chat_sampler(c, session.context, error);
-    if (!sampler || !dialogue_open(&c->d, &c->loaded, &session, sampler, system, &c->stops, error))
+    if (!sampler ||
+        !dialogue_open(&c->d, &c->loaded, &session, sampler, system, &c->stops, error) ||
+        !choose_template(parsed, &c->loaded, &c->d.template, &c->d.has_template, error))
         return false;
     warn_of_favor(parsed, c->loaded.model, &session);
     warn_beyond_training(parsed, c->loaded.model, &session, 0);
@@ -45,9 +48,10 @@ static bool open_chat(chat *c, pf_error *error) {
                        "%s has no tokenizer; add one with `performer convert --tokenizer FILE`",
                        parsed->model);
     if (!open_dialogue(c, error)) return false;
-    if (!c->d.has_template)
+    if (!c->d.has_template && !parsed->given[FLAG_RAW])
         note(parsed,
-             "performer: %s has no known chat template, so the model just continues your text",
+             "performer: %s has no chat template, so the model just continues your text; choose "
+             "one with --template NAME|FILE",
              parsed->model);
     return open_input(c, error);
 }
@@ -137,10 +141,10 @@ const command command_chat = {
         "pipe, every line is a turn, and only the answers go to standard output.\n\n"
         "For a turn of many lines, paste them, end lines with a backslash, or begin and end the "
         "text with three quotes (\"\"\").\n\n"
-        "Turns are wrapped in the model's own chat template, if it is one of ChatML, Llama 2, "
-        "Llama 3, Mistral, Zephyr, Gemma or Phi-3; otherwise the model continues your text. An "
-        "answer ends at the model's end of turn, before a --stop text, after --tokens tokens, or "
-        "at Ctrl-C.\n\n"
+        "Turns are wrapped in the model's own chat template, whatever it is, or in another that "
+        "you choose with --template; without one, or with --raw, the model continues your text. "
+        "An answer ends at the model's end of turn, before a --stop text, after --tokens tokens, "
+        "or at Ctrl-C.\n\n"
         "Lines that begin with a slash are commands: /attention favor switches to another "
         "attention, which reads the dialogue again; /reset (or /clear) forgets the dialogue; "
         "/retry writes another answer; /system TEXT starts anew with a system prompt; "

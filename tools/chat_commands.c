@@ -123,16 +123,22 @@ static bool obey_retry(chat *c, const char *argument, pf_error *error) {
     return chat_retry(c, error);
 }
 
+static void show_system(const dialogue *d) {
+    if (d->system && *d->system)
+        fprintf(stderr, "the system prompt is: %s\n", d->system);
+    else if (d->system || !d->has_template)
+        fputs("there is no system prompt\n", stderr);
+    else
+        fputs("no system prompt is given; the chat template may have its own, which /text shows\n",
+              stderr);
+}
+
+/* Where the template has no place for it, or there is none, it goes before the first message. */
 static bool obey_system(chat *c, const char *text, pf_error *error) {
     if (!*text) {
-        const char *kept = c->d.system ? c->d.system : c->d.template.system;
-        fprintf(stderr, *kept ? "the system prompt is: %s\n" : "there is no system prompt%s\n",
-                kept);
+        show_system(&c->d);
         return true;
     }
-    if (!c->d.has_template)
-        return pf_fail(error, "this model has no known chat template, so a system prompt has no "
-                              "place; just say it");
     char *copy = pf_strndup(text, strlen(text), error);
     if (!copy) return false;
     pf_free(c->system);
@@ -172,6 +178,7 @@ static bool obey_load(chat *c, const char *path, pf_error *error) {
         dialogue_close(&other);
         return false;
     }
+    dialogue_take_template(&other, &c->d);
     dialogue_close(&c->d);
     c->d = other;
     return show_state(c);

@@ -1,6 +1,7 @@
 /* floor 5.6 - dialogue: turns of a person and a model in one session. */
 #include "dialogue.h"
 
+#include "buffer.h"
 #include "memory.h"
 #include "saved_state.h"
 #include "session_flags.h"
@@ -8,23 +9,11 @@
 
 #include <string.h>
 
-static void find_template(dialogue *d) {
-    pf_text jinja = {0};
-    pf_error ignored = {""};
-    d->has_template = pf_checkpoint_get_text(d->loaded->checkpoint, "tokenizer.chat_template",
-                                             &jinja, &ignored) &&
-                      jinja.size > 0 &&
-                      pf_chat_template_find(jinja.bytes, jinja.size,
-                                            pf_tokenizer_vocabulary(d->loaded->tokenizer),
-                                            &d->template, &ignored);
-}
-
 bool dialogue_open(dialogue *d, const pf_loaded *loaded, const pf_session_options *session,
                    pf_sampler *sampler, const char *system, pf_stop_texts *stops, pf_error *error) {
     *d = (dialogue){
         .loaded = loaded, .system = system, .sampler = sampler, .stops = stops, .whole = true};
     size_t V = loaded->model->n_vocab;
-    find_template(d);
     d->session = pf_session_new(loaded->model, session, error);
     d->logits = d->session ? pf_calloc(V, sizeof *d->logits, "the logits", error) : NULL;
     size_t room = pf_tokenizer_max_bytes(loaded->tokenizer) + 16;
@@ -35,6 +24,7 @@ bool dialogue_open(dialogue *d, const pf_loaded *loaded, const pf_session_option
 }
 
 void dialogue_close(dialogue *d) {
+    pf_chat_template_free(&d->template);
     pf_session_free(d->session);
     pf_sampler_free(d->sampler);
     pf_free(d->logits);
@@ -44,13 +34,25 @@ void dialogue_close(dialogue *d) {
     *d = (dialogue){0};
 }
 
+/* Text that the model continues as it is. A system prompt goes before the first. */
+static bool encode_plain(const dialogue *d, const char *text, pf_tokens *ids, pf_error *error) {
+    unsigned how = d->answered ? PF_ENCODE_CONTINUED : PF_ENCODE_BOS;
+    pf_buffer all = {0};
+    if (d->answered || !d->system)
+        return pf_tokenizer_encode(d->loaded->tokenizer, text, strlen(text), how, ids, error);
+    bool good = pf_buffer_put(&all, d->system, strlen(d->system), error) &&
+                pf_buffer_put(&all, "\n\n", 2, error) &&
+                pf_buffer_put(&all, text, strlen(text), error) &&
+                pf_tokenizer_encode(d->loaded->tokenizer, all.bytes, all.n, how, ids, error);
+    pf_free(all.bytes);
+    return good;
+}
+
 /* The ids to read before the model answers. Earlier turns are already in the session, so one dummy
  * turn stands for all of them, and only what follows it is rendered. */
 static bool render(const dialogue *d, const char *text, pf_tokens *ids, pf_error *error) {
     const pf_tokenizer *tokenizer = d->loaded->tokenizer;
-    if (!d->has_template)
-        return pf_tokenizer_encode(tokenizer, text, strlen(text),
-                                   d->answered ? PF_ENCODE_CONTINUED : PF_ENCODE_BOS, ids, error);
+    if (!d->has_template) return encode_plain(d, text, ids, error);
     pf_chat_message messages[4];
     size_t n = 0, known = 0, size = 0;
     char *rendered = NULL;
@@ -175,6 +177,14 @@ void dialogue_reset(dialogue *d) {
     d->whole = true;
     pf_free(d->last.text);
     d->last.text = NULL;
+}
+
+void dialogue_take_template(dialogue *d, dialogue *from) {
+    pf_chat_template_free(&d->template);
+    d->template = from->template;
+    d->has_template = from->has_template;
+    from->template = (pf_chat_template){0};
+    from->has_template = false;
 }
 
 void dialogue_set_sampler(dialogue *d, pf_sampler *sampler) {

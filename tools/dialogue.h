@@ -14,9 +14,9 @@
 
 typedef struct dialogue {
     const pf_loaded *loaded;
-    bool has_template; /* false: the model simply continues the text */
+    bool has_template; /* false: the model simply continues the text, as after dialogue_open */
     pf_chat_template template;
-    const char *system; /* the system prompt; NULL: the template's default */
+    const char *system; /* the system prompt; NULL: the template's default, if any */
     pf_session *session;
     pf_sampler *sampler;  /* owned; its penalties see only the answer that it writes */
     pf_stop_texts *stops; /* borrowed; end an answer */
@@ -34,8 +34,8 @@ typedef struct dialogue {
     } last;
 } dialogue;
 
-/* Uses the checkpoint's chat template; *loaded, system and stops must outlive the dialogue. The
- * sampler is its own from now on, also on failure. */
+/* Without a template; give it one in d->template, which it then owns. *loaded, system and stops
+ * must outlive the dialogue. The sampler is its own from now on, also on failure. */
 bool dialogue_open(dialogue *d, const pf_loaded *loaded, const pf_session_options *session,
                    pf_sampler *sampler, const char *system, pf_stop_texts *stops, pf_error *error);
 void dialogue_close(dialogue *d); /* may be zeroed */
@@ -54,6 +54,8 @@ bool dialogue_turn(dialogue *d, const char *text, size_t most_tokens, dialogue_l
 bool dialogue_retry(dialogue *d, size_t most_tokens, dialogue_listener listener, void *context,
                     pf_error *error);
 
+/* Moves the template of a dialogue, which is left without one, to another. */
+void dialogue_take_template(dialogue *d, dialogue *from);
 /* Goes on with another sampler, which the dialogue owns from now on. */
 void dialogue_set_sampler(dialogue *d, pf_sampler *sampler);
 void dialogue_reset(dialogue *d);

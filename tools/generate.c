@@ -1,4 +1,5 @@
 /* floor 5.5 - generate: text from a prompt, token by token. */
+#include "choose_template.h"
 #include "commands.h"
 #include "input.h"
 #include "load.h"
@@ -113,7 +114,30 @@ static bool save_state(generation *g, pf_error *error) {
                             g->parsed->values[FLAG_SAVE_STATE].text, error);
 }
 
-static bool encode_prompt(generation *g, pf_error *error) {
+/* --template: the prompt as a user's message. */
+static bool encode_message(generation *g, pf_error *error) {
+    pf_chat_template chat;
+    bool found;
+    char *text = NULL;
+    size_t size = 0;
+    const pf_vocabulary *vocabulary = pf_tokenizer_vocabulary(g->loaded.tokenizer);
+    const pf_chat_message message = {"user", g->prompt};
+    if (g->parsed->given[FLAG_LOAD_STATE])
+        return pf_fail(error, "--template begins a dialogue, so it cannot follow --load-state; "
+                              "`performer chat --load-state FILE` continues one");
+    if (strlen(g->prompt) != g->prompt_size)
+        return pf_fail(error, "the prompt has a NUL byte, which --template cannot take");
+    bool good =
+        choose_template(g->parsed, &g->loaded, &chat, &found, error) &&
+        pf_chat_render(&chat, &message, 1, 0, &text, &size, error) &&
+        pf_tokenizer_encode(g->loaded.tokenizer, text, size,
+                            pf_chat_encode_flags(&chat, vocabulary, 0), &g->prompt_ids, error);
+    pf_free(text);
+    pf_chat_template_free(&chat);
+    return good;
+}
+
+static bool encode_plain(generation *g, pf_error *error) {
     bool loaded = g->parsed->given[FLAG_LOAD_STATE];
     unsigned how = loaded ? PF_ENCODE_CONTINUED : PF_ENCODE_BOS;
     if (!pf_tokenizer_encode(g->loaded.tokenizer, g->prompt, g->prompt_size,
@@ -122,7 +146,14 @@ static bool encode_prompt(generation *g, pf_error *error) {
     if (g->prompt_ids.count == 0 && !loaded)
         return pf_fail(error, "the prompt is empty and this model adds no BOS token, so there is "
                               "nothing to continue; give a prompt with -p");
-    if (!check_room(g->session, g->prompt_ids.count, error)) return false;
+    return true;
+}
+
+static bool encode_prompt(generation *g, pf_error *error) {
+    bool message = g->parsed->given[FLAG_TEMPLATE];
+    if (!(message ? encode_message(g, error) : encode_plain(g, error)) ||
+        !check_room(g->session, g->prompt_ids.count, error))
+        return false;
     const pf_session_options *session = pf_session_get_options(g->session);
     size_t n = pf_session_position(g->session) + g->prompt_ids.count;
     warn_of_favor(g->parsed, g->loaded.model, session);
@@ -151,6 +182,7 @@ static bool emit(generation *g, const char *bytes, size_t n, pf_error *error) {
 /* Prints the prompt as it was typed. An incomplete character at the end is left to the decoder, to
  * come out once the next token completes it. */
 static bool echo_prompt(generation *g) {
+    if (g->parsed->given[FLAG_TEMPLATE]) return true; /* the answer begins a text of its own */
     if (g->parsed->given[FLAG_NO_ECHO] || g->parsed->given[FLAG_JSON]) return true;
     pf_decoder decoder = g->decoder;
     for (size_t i = g->n_loaded; i < g->prompt_ids.count; i++)
@@ -166,7 +198,7 @@ static bool read_ids(generation *g, size_t n, pf_error *error) {
     if (!pf_session_append(g->session, ids, n, g->logits, 1, error)) return false;
     for (size_t i = 0; i < n; i++, g->n_read++) {
         pf_sampler_accept(g->sampler, ids[i]);
-        if (g->n_read >= g->n_loaded)
+        if (g->n_read >= g->n_loaded && !g->parsed->given[FLAG_TEMPLATE])
             pf_decoder_push(g->loaded.tokenizer, &g->decoder, ids[i], g->piece);
     }
     return true;

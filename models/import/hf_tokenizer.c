@@ -131,14 +131,15 @@ static bool set_template(pf_checkpoint *checkpoint, const char *text, size_t siz
     return pf_checkpoint_set_text(checkpoint, "tokenizer.chat_template", text, size, error);
 }
 
+/* The file wins, as in transformers. */
 static bool take_template(const char *folder, const json_t *config, pf_checkpoint *checkpoint,
                           pf_error *error) {
     const json_t *text = find_template(config);
     path_text path = {""};
     pf_file file;
-    if (text)
-        return set_template(checkpoint, json_string_value(text), json_string_length(text), error);
-    if (!find_file(folder, "chat_template.jinja", &path)) return true;
+    if (!find_file(folder, "chat_template.jinja", &path))
+        return !text ||
+               set_template(checkpoint, json_string_value(text), json_string_length(text), error);
     if (!pf_file_open(path.text, &file, error)) return false;
     bool good =
         file.bytes.size <= MAX_TEMPLATE

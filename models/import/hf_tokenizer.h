@@ -4,7 +4,7 @@
  *                            added_tokens_decoder, chat_template
  *   generation_config.json   bos_token_id, eos_token_id (an id or a list); if this file is missing,
  *                            those of config.json
- *   chat_template.jinja      the template, if tokenizer_config.json has none
+ *   chat_template.jinja      the template, before that of tokenizer_config.json
  *
  * All of these are optional.
  */

@@ -10,6 +10,7 @@
 #define PF_FUZZING_H
 
 #include "formats.h"
+#include "jinja.h"
 #include "llama2c_tokenizer.h"
 #include "load.h"
 #include "memory.h"
@@ -295,6 +296,33 @@ static inline int fuzz_prompt(const uint8_t *data, size_t size) {
     return 0;
 }
 
+/* A template, rendered for a short dialogue. */
+static inline int fuzz_jinja(const uint8_t *data, size_t size) {
+    static const pf_jinja_variable system[] = {
+        {.name = "role", .kind = PF_JINJA_TEXT, .text = "system", .size = 6},
+        {.name = "content", .kind = PF_JINJA_TEXT, .text = "Be\nbrief.", .size = 9}};
+    static const pf_jinja_variable user[] = {
+        {.name = "role", .kind = PF_JINJA_TEXT, .text = "user", .size = 4},
+        {.name = "content", .kind = PF_JINJA_TEXT, .text = " \xE6\x97\xA5 \xFF?", .size = 7}};
+    static const pf_jinja_variable messages[] = {
+        {.kind = PF_JINJA_DICT, .parts = system, .n_parts = 2},
+        {.kind = PF_JINJA_DICT, .parts = user, .n_parts = 2}};
+    static const pf_jinja_variable variables[] = {
+        {.name = "messages", .kind = PF_JINJA_LIST, .parts = messages, .n_parts = 2},
+        {.name = "add_generation_prompt", .kind = PF_JINJA_TRUE},
+        {.name = "tools", .kind = PF_JINJA_NONE},
+        {.name = "bos_token", .kind = PF_JINJA_TEXT, .text = "<s>", .size = 3}};
+    const pf_jinja_limits limits = {
+        .memory = 1 << 24, .output = 1 << 20, .steps = 200000, .now = 1721995200};
+    pf_error error = {""};
+    pf_buffer text = {0};
+    pf_jinja *jinja = pf_jinja_parse((const char *)data, size, &error);
+    if (jinja) pf_jinja_render(jinja, variables, 4, &limits, &text, NULL, &error);
+    pf_free(text.bytes);
+    pf_jinja_free(jinja);
+    return 0;
+}
+
 static const struct {
     const char *name;
     int (*run)(const uint8_t *data, size_t size);
@@ -310,6 +338,7 @@ static const struct {
     {"tokenizer_json", fuzz_tokenizer_json},
     {"snapshot", fuzz_snapshot},
     {"prompt", fuzz_prompt},
+    {"jinja", fuzz_jinja},
 };
 enum { FUZZ_TARGETS = sizeof fuzz_targets / sizeof fuzz_targets[0] };
 

@@ -8,6 +8,7 @@
 #include "gguf_write.h"
 #include "samples.h"
 
+#include <glob.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -247,6 +248,30 @@ static void prompt_seeds(void) {
     }
 }
 
+/* The snippets and real templates of tests/test_jinja.c. */
+static void jinja_seeds(void) {
+    size_t i;
+    char name[32];
+    json_t *one,
+        *cases = json_load_file("tests/fixtures/jinja_constructs.json", JSON_ALLOW_NUL, NULL);
+    json_array_foreach(cases, i, one) {
+        const json_t *text = json_object_get(one, "template");
+        snprintf(name, sizeof name, "construct%zu", i);
+        write_seed("jinja", name, json_string_value(text), json_string_length(text));
+    }
+    json_decref(cases);
+    glob_t found;
+    if (glob("tests/fixtures/chat_templates/*.json", 0, NULL, &found) != 0) die("no templates");
+    for (i = 0; i < found.gl_pathc; i++) {
+        json_t *fixture = json_load_file(found.gl_pathv[i], 0, NULL);
+        const json_t *text = json_object_get(fixture, "template");
+        snprintf(name, sizeof name, "template%zu", i);
+        write_seed("jinja", name, json_string_value(text), json_string_length(text));
+        json_decref(fixture);
+    }
+    globfree(&found);
+}
+
 int main(int argc, char **argv) {
     if (argc != 2) die("usage: make_seeds FOLDER");
     folder = argv[1];
@@ -258,5 +283,6 @@ int main(int argc, char **argv) {
     hf_seeds();
     snapshot_seeds();
     prompt_seeds();
+    jinja_seeds();
     return 0;
 }

@@ -164,7 +164,14 @@ const flag flags[FLAG_END] = {
     SWITCH(IGNORE_EOS, "ignore-eos", 0, FOR_GENERATE, SAMPLING,
            "Continue past an end token (BOS, EOS, end of turn)."),
     TEXT(SYSTEM, "system", 0, FOR_CHAT, INPUT, "TEXT",
-         "The system prompt, in place of the default one in the model's chat template."),
+         "The system prompt, in place of the default one in the model's chat template. It is never "
+         "dropped: if the template has no place for it, it goes before your first message."),
+    READ(TEMPLATE, "template", 0, FOR_SAMPLING, INPUT, "NAME|FILE",
+         "The chat template, in place of the model's own: chatml, llama-2, mistral, llama-3, "
+         "zephyr, gemma or phi-3, or a file in Jinja such as chat_template.jinja. With `generate`, "
+         "the prompt becomes a user's message in it."),
+    SWITCH(RAW, "raw", 0, FOR_CHAT, INPUT,
+           "Use no chat template: the model continues your text as it is."),
     SWITCH(NO_HISTORY, "no-history", 0, FOR_CHAT, INPUT,
            "At a terminal, do not read or write the file of lines typed in earlier chats."),
     WRITE(

@@ -97,6 +97,8 @@ typedef enum flag_id {
     FLAG_STOP,
     FLAG_IGNORE_EOS,
     FLAG_SYSTEM,
+    FLAG_TEMPLATE,
+    FLAG_RAW,
     FLAG_NO_HISTORY,
     FLAG_SAVE_STATE,
     FLAG_LOAD_STATE,
