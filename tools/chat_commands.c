@@ -38,6 +38,7 @@ static bool take_turn(chat *c, const char *text, pf_error *error) {
     word_wrap_start(&c->wrap, terminal_columns());
     bool good = text ? dialogue_turn(&c->d, text, most, print_answer, c, error)
                      : dialogue_retry(&c->d, most, print_answer, c, error);
+    if (good) tell_reach(&c->settings, c->d.session, &c->told_reach);
     output_write(&c->out, "\n", 1);
     if (good && c->d.n_unread)
         note(&c->settings, "performer: interrupted; the last %zu tokens of your text were not read",

@@ -16,8 +16,9 @@ typedef struct chat {
     pf_stop_texts stops;
     char history[4096]; /* the path of the history file */
     pf_buffer completions;
-    char *system; /* owned: what /system has set, or NULL */
-    bool ended;   /* by /exit */
+    char *system;    /* owned: what /system has set, or NULL */
+    bool ended;      /* by /exit */
+    bool told_reach; /* see tell_reach */
     output out;
     word_wrap wrap;
 } chat;

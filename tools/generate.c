@@ -50,6 +50,7 @@ typedef struct generation {
     double prefill_seconds, decode_seconds;
     size_t decoded; /* tokens appended one at a time */
     stop_reason stop;
+    bool told_reach; /* see tell_reach */
 } generation;
 
 static bool read_prompt(generation *g, pf_error *error) {
@@ -196,6 +197,7 @@ static bool echo_prompt(generation *g) {
 static bool read_ids(generation *g, size_t n, pf_error *error) {
     const int32_t *ids = g->prompt_ids.ids + g->n_read;
     if (!pf_session_append(g->session, ids, n, g->logits, 1, error)) return false;
+    tell_reach(g->parsed, g->session, &g->told_reach);
     for (size_t i = 0; i < n; i++, g->n_read++) {
         pf_sampler_accept(g->sampler, ids[i]);
         if (g->n_read >= g->n_loaded && !g->parsed->given[FLAG_TEMPLATE])
@@ -267,6 +269,7 @@ static bool step(generation *g, size_t wanted, bool *again, pf_error *error) {
         return true;
     }
     if (!pf_session_append(g->session, &id, 1, g->logits, 1, error)) return false;
+    tell_reach(g->parsed, g->session, &g->told_reach);
     pf_sampler_accept(g->sampler, id);
     g->decoded++;
     *again = true;

@@ -116,6 +116,29 @@ const char *endless_attention(const pf_model *model, bool as_setting, char *text
     return text;
 }
 
+/* The longest window of a calibrated model's heads. */
+static size_t longest_window(const pf_model *model) {
+    size_t longest = 0, n = (size_t)model->n_layers * model->n_kv_heads;
+    for (size_t i = 0; i < n; i++)
+        if (model->windows[i] > longest) longest = model->windows[i];
+    return longest;
+}
+
+void tell_reach(const options *parsed, const pf_session *session, bool *told) {
+    const pf_model *model = pf_session_model(session);
+    const pf_attention_options *attention = &pf_session_get_options(session)->attention;
+    if (*told || attention->kind == PF_ATTENTION_SOFTMAX || !model->windows ||
+        attention->window != model->attention.window || attention->uncalibrated)
+        return;
+    size_t reach = longest_window(model);
+    if (pf_session_position(session) <= reach) return;
+    *told = true;
+    note(parsed,
+         "performer: the text is longer than %zu tokens, which is as far back as this state is "
+         "exact; what came before is remembered in outline only",
+         reach);
+}
+
 void warn_of_favor(const options *parsed, const pf_model *model,
                    const pf_session_options *session) {
     char other[ENDLESS_SIZE];

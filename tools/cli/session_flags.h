@@ -19,6 +19,11 @@ bool session_options_from(const options *parsed, const pf_model *model, pf_sessi
 /* Warns on standard error if the session runs under favor, but the model was neither trained nor
  * calibrated for it. A loaded state has had its warning. */
 void warn_of_favor(const options *parsed, const pf_model *model, const pf_session_options *session);
+
+/* Says how far back a calibrated model with a constant state is exact, as soon as the session's text
+ * is longer, and sets *told so that it says so once. Nothing under softmax, or if any head is exact
+ * over the whole text. */
+void tell_reach(const options *parsed, const pf_session *session, bool *told);
 /* Warns if a text of n tokens, or else --context, is longer than the trained context, under
  * softmax. n is 0 where the text is not known yet. */
 void warn_beyond_training(const options *parsed, const pf_model *model,
