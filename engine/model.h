@@ -98,7 +98,7 @@ static inline pf_score pf_model_score(const pf_model *model) {
     return (pf_score){model->attention_scale, model->attention_cap};
 }
 
-/* How one layer rotates q and k: rope_frequencies of these; dim 0: it does not. */
+/* How one layer rotates q and k: pf_rope_frequencies of these; dim 0: it does not. */
 typedef struct pf_rotary {
     float base;
     const float *factors;

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Makes tests/fixtures/quant: blocks and their values where the project's data has none.
 
-For Q5_1, Q5_K, Q3_K, IQ4_NL and IQ4_XS: random blocks with finite scales (zero, negative and subnormal ones too)
-and what gguf-py (pip install gguf numpy) makes of them. For Q8_0 and Q4_0: values and the blocks
-that gguf-py quantises them to. Run from the repository's root; the result is committed.
+For Q5_1, Q5_K, Q3_K, IQ4_NL and IQ4_XS: random blocks with finite scales (zero, negative and
+subnormal ones too) and what gguf-py (pip install gguf numpy) makes of them. For Q8_0 and Q4_0:
+values and the blocks that gguf-py quantises them to.
+Run from the repository's root; the result is committed.
 """
 
 import pathlib
@@ -13,7 +14,8 @@ import numpy as np
 from gguf import GGMLQuantizationType as Type
 
 OUT = pathlib.Path("tests/fixtures/quant")
-HALVES = {"q5_1": [0, 2], "q5_k": [0, 2], "q3_k": [108], "iq4_nl": [0], "iq4_xs": [0]}  # offsets of fp16 numbers in a block
+# Offsets of the fp16 numbers in a block.
+HALVES = {"q5_1": [0, 2], "q5_k": [0, 2], "q3_k": [108], "iq4_nl": [0], "iq4_xs": [0]}
 
 
 def random_blocks(rng, name, count):

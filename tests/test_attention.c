@@ -1,106 +1,6 @@
 /* floor 6.1 - tests of attention: exact cases, chunks and teams, parts of the past, redraws. */
-#include "testing.h"
-
-#include "attention.h"
+#include "attention_testing.h"
 #include "memory.h"
-#include "rng.h"
-
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
-enum { T_MAX = 300 };
-
-/* One layer over random (or given) q, k, v. */
-typedef struct problem {
-    pf_model model;
-    pf_layer layer;
-    pf_attention_config config; /* without its model and options */
-    pf_attention_options options;
-    size_t T, chunk;
-    int threads;
-    float *q, *k, *v, *out; /* [T, H, D], [T, n_kv_heads, D] x 2, [T, H, D] */
-} problem;
-
-static problem make_problem(size_t T, uint32_t H, uint32_t kv, uint32_t D, float size) {
-    problem p = {.T = T, .chunk = 1, .threads = 1, .options = pf_attention_options_default()};
-    p.options.kind = PF_ATTENTION_FAVOR;
-    p.options.features = 32;
-    p.model = (pf_model){.n_layers = 1,
-                         .n_heads = H,
-                         .n_kv_heads = kv,
-                         .head_dim = D,
-                         .attention_scale = (float)(1 / sqrt(D)),
-                         .position = PF_POSITION_ROPE_ADJACENT,
-                         .rope_dim = D,
-                         .rope_base = 10000};
-    p.config = (pf_attention_config){.sink_context = 4096, .tail_rope = true, .pairs = D / 2};
-    size_t q = T * H * D, k = T * kv * D;
-    p.q = malloc((2 * q + 2 * k) * sizeof *p.q);
-    p.k = p.q + q;
-    p.v = p.k + k;
-    p.out = p.v + k;
-    pf_rng rng;
-    pf_rng_seed(&rng, 3, 0);
-    for (size_t i = 0; i < q + 2 * k; i++) p.q[i] = size * (float)pf_rng_normal(&rng);
-    return p;
-}
-
-static void free_problem(problem *p) { free(p->q); }
-
-/* The config of a problem, which must stay where it is. */
-static pf_attention_config config_of(problem *p) {
-    pf_attention_config config = p->config;
-    p->model.layers = &p->layer;
-    config.model = &p->model;
-    config.options = p->options;
-    config.context = p->T;
-    if (!pf_position_rotates(p->model.position)) config.pairs = 0;
-    return config;
-}
-
-typedef struct step {
-    problem *p;
-    pf_attention *attention;
-    size_t position, n;
-    float *out;
-} step;
-
-static void work(void *context, pf_member me) {
-    step *s = context;
-    const problem *p = s->p;
-    size_t q = (size_t)p->model.n_heads * p->model.head_dim;
-    size_t k = (size_t)p->model.n_kv_heads * p->model.head_dim;
-    pf_attention_append(s->attention, me, 0, s->position, s->n, p->q + s->position * q,
-                        p->k + s->position * k, p->v + s->position * k, s->out + s->position * q);
-}
-
-static pf_attention *solve_keeping(problem *p, float *out) {
-    pf_error error = {""};
-    pf_attention_config config = config_of(p);
-    pf_attention *a = pf_attention_new(&config, p->chunk, p->threads, &error);
-    if (!a) print_message("%s\n", error.message);
-    assert_non_null(a);
-    for (size_t t = 0; t < p->T; t += p->chunk) {
-        step s = {p, a, t, p->T - t < p->chunk ? p->T - t : p->chunk, out};
-        assert_true(pf_attention_begin(a, t, s.n, &error));
-        pf_parallel(p->threads, work, &s);
-    }
-    return a;
-}
-
-static void solve(problem *p, float *out) { pf_attention_free(solve_keeping(p, out)); }
-
-static size_t out_size(const problem *p) { return p->T * p->model.n_heads * p->model.head_dim; }
-
-static float largest_difference(const float *a, const float *b, size_t n) {
-    float largest = 0;
-    for (size_t i = 0; i < n; i++) {
-        float d = fabsf(a[i] - b[i]);
-        if (!(d <= largest)) largest = d;
-    }
-    return largest;
-}
 
 /* d = 1, q = k = 1: all keys have the same weight in every draw: rows are running means of v. */
 static void equal_keys_give_running_means(void **state) {
@@ -147,16 +47,6 @@ static void weights_are_causal_and_sum_to_one(void **state) {
     free_problem(&p);
 }
 
-typedef struct variant {
-    pf_attention_kind kind;
-    pf_map_kind map;
-    uint32_t window, sinks;
-    float epsilon;
-    uint32_t redraw;
-    bool tail_rope;
-    uint32_t forget;
-} variant;
-
 static const variant variants[] = {
     {PF_ATTENTION_SOFTMAX, PF_MAP_POSITIVE, 0, 0, 0, 0, true, 0},
     {PF_ATTENTION_LOCAL, PF_MAP_POSITIVE, 16, 2, 0, 0, true, 0},
@@ -176,17 +66,6 @@ static const variant variants[] = {
     {PF_ATTENTION_FAVOR, PF_MAP_POSITIVE, 8, 1, 1e-2f, 40, true, 50},
 };
 enum { N_VARIANTS = sizeof variants / sizeof variants[0] };
-
-static void apply_variant(problem *p, const variant *v) {
-    p->options.kind = v->kind;
-    p->options.map = v->map;
-    p->options.window = v->window;
-    p->options.sinks = v->sinks;
-    p->options.epsilon = v->epsilon;
-    p->options.redraw = v->redraw;
-    p->options.forget = v->forget;
-    p->config.tail_rope = v->tail_rope;
-}
 
 static void chunks_and_teams_agree_with_single_tokens(void **state) {
     (void)state;
@@ -210,32 +89,6 @@ static void chunks_and_teams_agree_with_single_tokens(void **state) {
     }
     free(want);
     free_problem(&p);
-}
-
-/* Three KV heads and a text long enough that a team cuts the slots of a token, and the queries of a
- * prompt, across heads. */
-static void check_sharing(problem *p, int threads, const float *want, float *again) {
-    const size_t chunks[] = {1, 100, T_MAX};
-    p->threads = threads;
-    for (size_t c = 0; c < 3; c++) {
-        p->chunk = chunks[c];
-        solve(p, p->out);
-        float most = p->chunk == 1 ? 1e-5f : 2e-4f;
-        float difference = largest_difference(p->out, want, out_size(p));
-        if (difference > most)
-            print_message("kind %d, kv %s, %d threads, chunk %zu: %g\n", p->options.kind,
-                          pf_kv_name(p->options.kv), p->threads, p->chunk, (double)difference);
-        assert_true(difference <= most);
-        if (p->chunk == 1 && threads > 2) continue; /* they wait long where cores are few */
-        solve(p, again);
-        assert_memory_equal(p->out, again, out_size(p) * sizeof *again);
-    }
-}
-
-static void solve_alone(problem *p, pf_kv_kind kv, float *out) {
-    p->options.kv = kv;
-    p->chunk = 1, p->threads = 1;
-    solve(p, out);
 }
 
 static void teams_share_heads_that_do_not_come_out_even(void **state) {
@@ -344,82 +197,6 @@ static void an_endless_window_is_softmax(void **state) {
         solve(&p, p.out);
         assert_true(largest_difference(p.out, want, out_size(&p)) < 1e-5f);
     }
-    free(want);
-    free_problem(&p);
-}
-
-/* Heads with a window over the whole text, beside one that folds and one that forgets: their rows are
- * softmax's, whatever the chunks and threads, also beyond the chunks of the cache and the trained
- * context; the others are as without them. */
-static void exact_heads_are_softmax(void **state) {
-    (void)state;
-    enum { T = 2 * PF_KV_CHUNK + 40, H = 6, D = 32 };
-    const uint32_t windows[] = {PF_WINDOW_ALL, 9, PF_WINDOW_ALL}, features[] = {16, 16, 0};
-    const size_t chunks[] = {1, 7, 300, T};
-    problem p = make_problem(T, H, 3, D, 0.7f);
-    size_t n = out_size(&p);
-    float *softmax = malloc(n * sizeof *softmax), *alone = malloc(n * sizeof *alone);
-    p.config.sink_context = 64;
-    p.chunk = 64;
-    p.options.kind = PF_ATTENTION_SOFTMAX;
-    solve(&p, softmax);
-    p.options.sinks = 2, p.options.window = 9, p.options.features = 16;
-    for (int kind = 0; kind < 2; kind++) {
-        p.options.kind = kind ? PF_ATTENTION_FAVOR : PF_ATTENTION_LOCAL;
-        p.config.windows = NULL, p.config.head_features = NULL;
-        p.chunk = 64, p.threads = 1;
-        solve(&p, alone);
-        p.config.windows = windows, p.config.head_features = features;
-        for (size_t c = 0; c < 4; c++) {
-            for (p.threads = 1; p.threads <= 2; p.threads++) {
-                p.chunk = chunks[c];
-                pf_attention *a = solve_keeping(&p, p.out);
-                pf_attention_config config = config_of(&p);
-                pf_attention_bytes bytes = pf_attention_planned_bytes(&config);
-                assert_int_equal(bytes.per_token, 2 * 2 * D * sizeof(float));
-                assert_int_equal(pf_attention_state_bytes(a, T),
-                                 bytes.constant + T * bytes.per_token);
-                pf_attention_free(a);
-                for (size_t t = 0; t < T; t++)
-                    for (size_t h = 0; h < H; h++) {
-                        const float *want = h / 2 == 1 ? alone : softmax;
-                        size_t at = (t * H + h) * D;
-                        assert_true(largest_difference(p.out + at, want + at, D) < 1e-4f);
-                    }
-            }
-        }
-    }
-    free(softmax);
-    free(alone);
-    free_problem(&p);
-}
-
-/* Keys and values in blocks of 8 bits: near float's rows, and the same rows for any chunks. */
-static void q8_0_rounds_keys_and_values(void **state) {
-    (void)state;
-    problem p = make_problem(T_MAX, 4, 2, 64, 0.7f);
-    float *full = malloc(out_size(&p) * sizeof *full), *want = malloc(out_size(&p) * sizeof *want);
-    const variant shared[] = {
-        {PF_ATTENTION_SOFTMAX, PF_MAP_POSITIVE, 0, 0, 0, 0, true, 0},
-        {PF_ATTENTION_FAVOR, PF_MAP_POSITIVE, 65, 2, 0, 0, false, 0},
-        {PF_ATTENTION_LOCAL, PF_MAP_POSITIVE, PF_WINDOW_ALL, 2, 0, 0, false, 0},
-    };
-    for (size_t i = 0; i < 3; i++) {
-        apply_variant(&p, &shared[i]);
-        solve_alone(&p, PF_KV_F32, full);
-        solve_alone(&p, PF_KV_Q8_0, want);
-        float rounding = largest_difference(want, full, out_size(&p));
-        assert_true(rounding > 1e-4f && rounding < 3e-2f);
-        check_sharing(&p, 2, want, full);
-    }
-    pf_error error = {""};
-    free_problem(&p);
-    p = make_problem(4, 1, 1, 48, 1);
-    p.options.kv = PF_KV_Q8_0;
-    pf_attention_config config = config_of(&p);
-    assert_null(pf_attention_new(&config, 4, 1, &error));
-    assert_non_null(strstr(error.message, "multiple of 32"));
-    free(full);
     free(want);
     free_problem(&p);
 }
@@ -644,8 +421,6 @@ int main(void) {
         cmocka_unit_test(a_sudden_large_key_does_not_disturb_the_past),
         cmocka_unit_test(streaming_equals_the_quadratic_definition),
         cmocka_unit_test(an_endless_window_is_softmax),
-        cmocka_unit_test(exact_heads_are_softmax),
-        cmocka_unit_test(q8_0_rounds_keys_and_values),
         cmocka_unit_test(many_features_converge_to_softmax),
         cmocka_unit_test(redraws_leave_softmax_alone_and_change_favor),
         cmocka_unit_test(a_redraw_rebuilds_the_whole_past),

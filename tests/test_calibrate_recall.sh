@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tests/test_calibrate_recall.sh - calibrate --keep: the heads that look far back, and what they get.
+# tests/test_calibrate_recall.sh - calibrate --keep: which heads look far back, what they get.
 . tests/lib.sh
 
 # A model that copies by an induction circuit: head 0 of layer 0 looks one token back, head 0 of

@@ -31,9 +31,9 @@ typedef struct pf_calibration_options {
     size_t sinks;            /* default 4 */
     uint64_t state_bytes; /* the budget; 0: as much as `window` and `features` in all heads take */
     bool budget;          /* false: the same window and features for all heads */
-    size_t
-        budget_tokens; /* tokens of the text for which the budget counts exact heads; default 8192 */
-    pf_kv_kind kv;     /* the type of keys and values for which the budget counts slots */
+    /* Tokens of the text for which the budget counts exact heads; default 8192. */
+    size_t budget_tokens;
+    pf_kv_kind kv; /* the type of keys and values for which the budget counts slots */
     pf_keep_kind keep;
     double recall_loss; /* PF_KEEP_RECALL: nats per token that answers may lose; default 0.05 */
     const pf_recall_text *recall; /* [n_recall] texts that ask; none: recall is not looked at */

@@ -20,9 +20,9 @@ bool session_options_from(const options *parsed, const pf_model *model, pf_sessi
  * calibrated for it. A loaded state has had its warning. */
 void warn_of_favor(const options *parsed, const pf_model *model, const pf_session_options *session);
 
-/* Says how far back a calibrated model with a constant state is exact, as soon as the session's text
- * is longer, and sets *told so that it says so once. Nothing under softmax, or if any head is exact
- * over the whole text. */
+/* Says how far back a calibrated model with a constant state is exact, as soon as the session's
+ * text is longer, and sets *told so that it says so once. Nothing under softmax, or if any head is
+ * exact over the whole text. */
 void tell_reach(const options *parsed, const pf_session *session, bool *told);
 /* Warns if a text of n tokens, or else --context, is longer than the trained context, under
  * softmax. n is 0 where the text is not known yet. */

@@ -1,11 +1,11 @@
-/* floor 5.5 - calibration recall texts: texts that ask for what was said long before, for calibrate. */
+/* floor 5.5 - calibration recall texts: for calibrate, texts that ask for what was said before. */
 #include "calibration_recall_texts.h"
 
 #include "memory.h"
 #include "recall_setup.h"
 
-/* What is asked. The heads that find an answer a few hundred tokens back find it farther back, too, so
- * short texts do. */
+/* What is asked. The heads that find an answer a few hundred tokens back find it farther back, too,
+ * so short texts do. */
 static const recall_task asked[] = {RECALL_COPY, RECALL_PASS_KEY, RECALL_COPY, RECALL_PASS_KEY,
                                     RECALL_MANY_KEYS};
 enum { N_ASKED = sizeof asked / sizeof asked[0], DISTANCE = 224, PASSAGE = 64 };
