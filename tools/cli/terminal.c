@@ -50,8 +50,9 @@ static void restore_mode(void) {
 }
 
 static void on_signal(int signal_number) {
-    if (signal_number == SIGINT && (keeping || (catching && !interrupted))) {
-        interrupted = 1;
+    bool first = catching && !interrupted;
+    if (first || (signal_number == SIGINT && keeping)) {
+        interrupted = signal_number;
         return;
     }
     pf_writer_remove_all_temporaries();
@@ -85,6 +86,7 @@ void terminal_start(void) {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
+    action.sa_flags = 0; /* whoever asks a program to end asks once: what blocks returns */
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
@@ -158,6 +160,22 @@ void terminal_catch_interrupt(void) { catching = 1; }
 
 bool terminal_interrupted(void) { return interrupted; }
 
+int terminal_status(int status) {
+    bool ended = interrupted == SIGTERM || interrupted == SIGHUP;
+    return ended ? 128 + interrupted : status;
+}
+
+/* A message may quote a file, whose bytes are not to command the terminal: ESC and its like, also
+ * those of two bytes (U+0080 to U+009F), become question marks. */
+static void make_plain(char *text, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)text[i], next = i + 1 < n ? (unsigned char)text[i + 1] : 0;
+        bool two = c == 0xC2 && next >= 0x80 && next < 0xA0;
+        if (two || (c < 0x20 && c != '\n' && c != '\t') || c == 0x7F) text[i] = '?';
+        if (two) text[++i] = '?';
+    }
+}
+
 /* Says start, the message and end; what does not fit is cut, but never the end. */
 static void say_line(const char *start, const char *end, const char *format, va_list arguments) {
     char line[16384];
@@ -166,7 +184,9 @@ static void say_line(const char *start, const char *end, const char *format, va_
     size_t used = n > 0 ? (size_t)n : 0;
     if (used >= room) used = room - 1;
     n = vsnprintf(line + used, room - used, format, arguments);
+    size_t begin = used;
     used = n > 0 && (size_t)n >= room - used ? room - 1 : used + (n > 0 ? (size_t)n : 0);
+    make_plain(line + begin, used - begin);
     memcpy(line + used, end, strlen(end));
     say(line, used + strlen(end));
 }
@@ -326,6 +346,7 @@ bool output_json(output *out, json_t *json) {
 int output_finish(output *out) {
     if (fflush(stdout) != 0 && !out->failure) out->failure = errno ? errno : EIO;
     if (!out->failure || out->failure == EPIPE) return EXIT_DONE;
+    if (out->failure == EINTR && interrupted) return EXIT_INTERRUPTED;
     say_message("performer: ", "cannot write to standard output: %s", strerror(out->failure));
     return EXIT_FAILED;
 }

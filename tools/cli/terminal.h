@@ -15,9 +15,12 @@ void terminal_start(void);
 /* Names the file that stays mapped while the program runs, for the message that ends it if the file
  * is truncated meanwhile. Borrowed. */
 void terminal_reading(const char *path);
-/* From now on the first Ctrl-C only sets a flag: for commands that can stop half-way. */
+/* From now on the first Ctrl-C, SIGTERM or SIGHUP only sets a flag: for commands that can stop
+ * half-way and print or save what they have. */
 void terminal_catch_interrupt(void);
 bool terminal_interrupted(void);
+/* The status to exit with: `status`, or 128 + the signal if SIGTERM or SIGHUP set the flag. */
+int terminal_status(int status);
 /* From now on every Ctrl-C only sets the flag, and interrupts a blocked read. */
 void terminal_keep_interrupts(void);
 void terminal_forget_interrupt(void); /* clears the flag */
