@@ -86,16 +86,10 @@ written=$(number tokens "$(cat "$tmp/out")")
 check "... and the JSON has what was written" test "${written:-0}" -gt 0
 run generate $model --load-state "$tmp/s2" -n 1 -t 0 --no-echo
 equal "... as has the state" 0 $code
-gone() { ! cpu_time "$1" >/dev/null 2>&1; }
 mkfifo "$tmp/never"
 exec 9<>"$tmp/never"
-"$performer" calibrate $model -f "$tmp/never" -o "$tmp/x.gguf" >"$tmp/out" 2>"$tmp/err" &
-pid=$!
-await worked $pid 1
-sleep 0.3
-kill -TERM $pid
-await gone $pid
-wait $pid
+timeout --preserve-status -k 20 -s TERM 0.5 "$performer" calibrate $model -f "$tmp/never" \
+    -o "$tmp/x.gguf" >"$tmp/out" 2>"$tmp/err"
 equal "SIGTERM while a text is waited for: exit 143" 143 $?
 exec 9>&-
 interrupted TERM eval $model --tokens "$tmp/long.ids" --json
