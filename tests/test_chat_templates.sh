@@ -72,7 +72,8 @@ chat "$tmp/broken.gguf" 'Hi there.\n/text\nAnd\n/text\n' --raw -n 1 --system 'Be
 match "... behind the system prompt, once" \
     '^Be brief\.~~Hi there\..~Be brief\.~~Hi there\..And.~?$' "$(tr '\n' '~' <<<"$err")"
 refused "--raw and --template" 1 'give only one' chat "$model" --raw --template chatml
-refused "a template of no known name" 1 'names neither a template .chatml, llama-2.* nor a file to read: .*nosuch' \
+refused "a template of no known name" 1 \
+    'names neither a template .chatml, llama-2.* nor a file to read: .*nosuch' \
     chat "$tmp/broken.gguf" --template nosuch
 chat "$tmp/refusing.gguf" 'Hi there.\n/text\n' --system 'Be brief.'
 match "a template without a system role gets the prompt before the message" \

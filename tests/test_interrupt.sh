@@ -29,7 +29,7 @@ interrupted() {
     set +m
     await reading "$1" $pid
     await worked $pid $(($(cpu_time $pid) + 30))
-    kill -$signal $pid
+    kill "-$signal" $pid
     wait $pid 2>/dev/null
     code=$?
     out=$(tail -c 2000 "$tmp/out")
@@ -67,8 +67,8 @@ equal "... which is what the figures are of" \
 # Whoever ends a program by SIGTERM or by closing its terminal gets as much as by Ctrl-C.
 words 150000 >"$tmp/middle.txt"
 for signal in TERM:143 HUP:129; do
-    interrupted "${signal%:*}" generate $model -f "$tmp/middle.txt" -n 5 -t 0 --save-state "$tmp/s" \
-        --stats-json
+    interrupted "${signal%:*}" generate $model -f "$tmp/middle.txt" -n 5 -t 0 --stats-json \
+        --save-state "$tmp/s"
     equal "SIG${signal%:*} in a prompt: exit ${signal#*:}" "${signal#*:}" $code
     read=$(number prompt_tokens "$err")
     run generate $model --load-state "$tmp/s" -n 1 -t 0 --no-echo --stats-json

@@ -87,7 +87,8 @@ match "--window all beyond the trained context" "${beyond%;} .*exact|$beyond" "$
 
 # Under a loaded state only a longer context helps.
 run generate $softmax -p "cat" -n 3 -q --save-state "$tmp/state"
-refused "a loaded state: no advice that it cannot follow" 1 'the context is 256; give --context [0-9]+$' \
+refused "a loaded state: no advice that it cannot follow" 1 \
+    'the context is 256; give --context [0-9]+$' \
     generate $softmax -f "$tmp/long.txt" --load-state "$tmp/state"
 run generate $softmax -n 300 --ignore-eos -t 0 --load-state "$tmp/state"
 match "... nor when the context is full" 'full; for more, give --context N$' "$err"

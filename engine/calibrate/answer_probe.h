@@ -28,8 +28,8 @@ void pf_answer_probe_free(pf_answer_probe *probe); /* NULL is allowed */
 
 /* Keeps only texts whose answers cost at least `least` nats per token more under these windows than
  * exactly, and exactly less than a blind guess, the logarithm of the vocabulary: others need no
- * memory, or the model cannot answer them at all. Returns how many are left; if none are, the losses
- * below are 0. */
+ * memory, or the model cannot answer them at all. Returns how many are left; if none are, the
+ * losses below are 0. */
 size_t pf_answer_probe_select(pf_answer_probe *probe, const uint32_t *windows, double least);
 
 /* The mean over the texts kept of the answer's loss per token, in nats, if KV head i sees sinks and

@@ -1,4 +1,4 @@
-/* floor 5.5 - speed: how fast a text was written, in terms that a machine's limit is measured in. */
+/* floor 5.5 - speed: how fast a text was written, in terms of a machine's limit. */
 #include "speed.h"
 
 #include "flop_count.h"
