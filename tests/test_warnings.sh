@@ -94,7 +94,7 @@ run generate $softmax -n 300 --ignore-eos -t 0 --load-state "$tmp/state"
 match "... nor when the context is full" 'full; for more, give --context N$' "$err"
 
 # What is calibrated on, and what recall asks over.
-few=(calibrate $softmax --no-fit --no-budget --features 8 -o "$tmp/few.gguf")
+few=(calibrate "$softmax" --no-fit --no-budget --features 8 -o "$tmp/few.gguf")
 run "${few[@]}" -f <(echo "The purple robot") --window 8
 match "calibrate: few tokens" 'warning: [0-9]+ tokens are little to calibrate on' "$err"
 run "${few[@]}" -f "$tmp/long.txt" --length 400 --window 8
