@@ -198,3 +198,10 @@ match "/state: the part in use, and the speed of the last answer" \
 match "... with the time to its first token" \
     '^last answer: first token after [0-9.]+ m?s; [1-5] tokens?, [0-9.]+ tokens/s, [0-9.]+ GB/s$' \
     "$err"
+
+echo "my notes" >"$tmp/notes.txt"
+printf 'the hat\n/save %s\n' "$tmp/notes.txt" >"$tmp/in"
+run chat tests/fixtures/families/llama.gguf --raw -n 5 -t 0 -q <"$tmp/in"
+match "/save over another kind of file: no advice that chat cannot follow" \
+    'is not a saved state; name another file$' "$err"
+equal "... and the file is as it was" "my notes" "$(cat "$tmp/notes.txt")"

@@ -390,6 +390,8 @@ static int run_compare(const options *parsed) {
         if (good && parsed->given[FLAG_HTML]) good = write_report(&run, &error);
     }
     int status = good ? output_finish(&out) : complain(&error);
+    if (good && parsed->given[FLAG_SCALING] && terminal_interrupted())
+        status = note_partly(parsed, status);
     recall_free(&run.recall);
     recall_setup_free(&run.setup);
     comparison_free(&run.c);

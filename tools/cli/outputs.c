@@ -135,9 +135,15 @@ static bool is_beside(const char *path, const char *input) {
     return found;
 }
 
+/* chat has no --force. */
+static bool can_force(const wanted *out) {
+    return (flags[FLAG_FORCE].commands & out->parsed->command) != 0;
+}
+
 static bool fail_input(const wanted *out, const char *input, bool in_place, pf_error *error) {
     return pf_fail(error, "%s %.200s is also read in this run, as %s; name another file%s",
-                   out->name, out->path, input, in_place ? ", or add --force to replace it" : "");
+                   out->name, out->path, input,
+                   in_place && can_force(out) ? ", or add --force to replace it" : "");
 }
 
 static bool check_input(const wanted *out, const char *input, const char *path, pf_error *error) {
@@ -203,10 +209,9 @@ static bool check(const wanted *out, pf_error *error) {
     if (out->parsed->given[FLAG_FORCE] || stream || nothing_is_lost(out->path) ||
         is_of_kind(out->path, out->kind))
         return true;
-    return pf_fail(error,
-                   "%s %.200s would replace a file that is not %s; name another file, or add "
-                   "--force",
-                   out->name, out->path, kinds[out->kind].name);
+    return pf_fail(error, "%s %.200s would replace a file that is not %s; name another file%s",
+                   out->name, out->path, kinds[out->kind].name,
+                   can_force(out) ? ", or add --force" : "");
 }
 
 bool outputs_check_path(const options *parsed, const char *name, flag_file kind, const char *path,

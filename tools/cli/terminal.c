@@ -223,6 +223,11 @@ void note(const options *parsed, const char *format, ...) {
     va_end(arguments);
 }
 
+int note_partly(const options *parsed, int status) {
+    note(parsed, "performer: interrupted; only what was measured before is shown");
+    return status == EXIT_DONE ? EXIT_INTERRUPTED : status;
+}
+
 void note_json(json_t *json) {
     char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);

@@ -6,7 +6,8 @@
 
 #include <jansson.h>
 
-/* EXIT_INTERRUPTED: Ctrl-C came before the input was read; as a shell reports it. */
+/* EXIT_INTERRUPTED: Ctrl-C came before the input was read, or all was measured; as a shell reports
+ * it. */
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
 /* Call this once, before anything else. From then on a closed pipe is a write error, not a signal,
@@ -43,6 +44,9 @@ int complain_usage(const char *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Prints a line on standard error, unless --quiet is given. */
 void note(const options *parsed, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Says that Ctrl-C came before all was measured; returns EXIT_INTERRUPTED unless `status` is a
+ * failure. */
+int note_partly(const options *parsed, int status);
 /* Prints and frees `json`, as one line on standard error. NULL prints nothing. */
 void note_json(json_t *json);
 /* Says what long work is at. On a terminal the text is a line that the next one overwrites. In a
