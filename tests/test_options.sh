@@ -61,7 +61,6 @@ both tokenize --decode --ids $model --decode --ids
 both compare --scaling --split $model --scaling --split x
 both compare --scaling --recall $model --scaling --recall
 both explain --estimate --to $model --estimate --to favor
-both calibrate --no-fit --steps $model --no-fit --steps 5 -o "$tmp/x.gguf"
 both calibrate --no-budget --keep $model --no-budget --keep recall -o "$tmp/x.gguf"
 both calibrate --no-budget --kv $model --no-budget --kv f16 -o "$tmp/x.gguf"
 refused "calibrate: --recall-loss without --keep recall" 2 'no effect without --keep' \
