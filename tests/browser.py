@@ -93,8 +93,8 @@ class Browser:
 class Page:
     def __init__(self, browser, path, width, height, dark, script, media):
         self.browser = browser
-        target = browser.call("Target.createTarget", url="about:blank")["targetId"]
-        self.session = browser.call("Target.attachToTarget", targetId=target,
+        self.target = browser.call("Target.createTarget", url="about:blank")["targetId"]
+        self.session = browser.call("Target.attachToTarget", targetId=self.target,
                                     flatten=True)["sessionId"]
         for domain in "Page", "Runtime", "Log", "Accessibility":
             self.call(domain + ".enable")
@@ -118,6 +118,11 @@ class Page:
         self.browser.events = [e for e in self.browser.events
                                if e.get("method") != "Page.loadEventFired"]
 
+    def close(self):
+        self.browser.call("Target.closeTarget", targetId=self.target)
+        self.browser.events = [e for e in self.browser.events
+                               if e.get("sessionId") != self.session]
+
     def evaluate(self, expression):
         """The value of a JavaScript expression; a promise is awaited."""
         answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True,
@@ -129,9 +134,10 @@ class Page:
 
     def press(self, key):
         """A key as a user presses it, where the focus is."""
-        for kind in "rawKeyDown", "keyUp":
+        text = {"text": "\r"} if key == "Enter" else {}
+        for kind in "keyDown", "keyUp":
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key,
-                      windowsVirtualKeyCode=KEYS[key])
+                      windowsVirtualKeyCode=KEYS[key], **text)
         self.settle()
 
     def point(self, x, y, click=False):

@@ -179,7 +179,7 @@ var PerformerDraw = (function () {
             var lift = sign * (y1 === y2 ? Math.min(34, 8 + Math.abs(x2 - x1) / 6) : 26);
             make('path', {
                 'class': above ? 'softmax' : 'favor', 'stroke-width': (1 + 7 * weight).toFixed(2),
-                'stroke-opacity': Math.min(1, 0.25 + 1.5 * weight).toFixed(2),
+                'stroke-opacity': Math.min(0.85, 0.25 + 1.5 * weight).toFixed(2),
                 'd': 'M' + x1 + ' ' + y1 + 'C' + x1 + ' ' + (y1 + lift) + ' ' + x2 + ' ' +
                     (y2 + lift) + ' ' + x2 + ' ' + y2
             }, drawing);

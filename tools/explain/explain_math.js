@@ -212,14 +212,15 @@ var PerformerMath = (function () {
         return all;
     }
 
-    // weights [T, T]
-    function softmax(T, all) {
+    // weights [T, T]; a sliding layer sees its window alone
+    function softmax(T, all, window) {
         var weights = new Float64Array(T * T);
         for (var t = 0; t < T; t++) {
-            var most = -Infinity, sum = 0, j;
-            for (j = 0; j <= t; j++) most = Math.max(most, all[t * T + j]);
-            for (j = 0; j <= t; j++) sum += weights[t * T + j] = Math.exp(all[t * T + j] - most);
-            for (j = 0; j <= t; j++) weights[t * T + j] /= sum;
+            var most = -Infinity, sum = 0, first = Math.max(0, t - window + 1), j;
+            for (j = first; j <= t; j++) most = Math.max(most, all[t * T + j]);
+            for (j = first; j <= t; j++)
+                sum += weights[t * T + j] = Math.exp(all[t * T + j] - most);
+            for (j = first; j <= t; j++) weights[t * T + j] /= sum;
         }
         return weights;
     }

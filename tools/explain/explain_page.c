@@ -58,21 +58,57 @@ bool explain_page_shows(const explain_page *e, uint32_t layer) {
     return layer % e->step == 0 || layer == e->run->settings.layer;
 }
 
+/* White space must be seen: a token of one or more spaces alone, too. */
+static const char *sign_of(char c, bool blank) {
+    switch (c) {
+    case '\n':
+        return "\xE2\x86\xB5"; /* U+21B5 */
+    case '\t':
+        return "\xE2\x87\xA5"; /* U+21E5 */
+    case ' ':
+        return blank ? "\xE2\x90\xA3" : NULL; /* U+2423 */
+    default:
+        return NULL;
+    }
+}
+
 static void token_of(html *p, const explain_run *run, int32_t id, size_t most) {
     size_t n = 0;
-    const char *bytes =
-        run->loaded->tokenizer ? pf_tokenizer_bytes(run->loaded->tokenizer, id, true, &n) : NULL;
-    size_t used = 0;
-    while (used < n && used + pf_utf8_next(bytes + used, n - used).size <= most)
-        used += pf_utf8_next(bytes + used, n - used).size;
-    if (bytes && n > 0)
-        html_text(p, bytes, used);
-    else
+    const pf_tokenizer *tokenizer = run->loaded->tokenizer;
+    const char *bytes = tokenizer ? pf_tokenizer_bytes(tokenizer, id, true, &n) : NULL;
+    if (!bytes || n == 0) {
         html_add(p, "#%d", (int)id);
+        return;
+    }
+    bool blank = true;
+    for (size_t i = 0; i < n; i++) blank = blank && bytes[i] == ' ';
+    for (size_t i = 0; i < n;) {
+        size_t size = pf_utf8_next(bytes + i, n - i).size;
+        if (i + size > most) return;
+        const char *sign = sign_of(bytes[i], blank);
+        if (sign)
+            html_string(p, sign);
+        else
+            html_text(p, bytes + i, size);
+        i += size;
+    }
 }
 
 void explain_page_token(html *p, const explain_page *e, size_t t, size_t most) {
     token_of(p, e->run, e->run->ids[t], most);
+}
+
+/* The text as it was, lines and all. */
+static void whole_text(html *p, const explain_run *run) {
+    const pf_tokenizer *tokenizer = run->loaded->tokenizer;
+    for (size_t t = 0; t < run->T; t++) {
+        size_t n = 0;
+        const char *bytes = tokenizer ? pf_tokenizer_bytes(tokenizer, run->ids[t], true, &n) : NULL;
+        if (bytes && n > 0)
+            html_text(p, bytes, n);
+        else
+            html_add(p, "#%d ", (int)run->ids[t]);
+    }
 }
 
 static uint8_t colour_of(float weight) {
@@ -98,7 +134,7 @@ static void introduction(html *p, const explain_page *e) {
              "the model under %s; both kinds of attention get the same ones.</p>\n<blockquote>",
              m->family, m->n_layers, m->n_heads, m->head_dim, run->T,
              run->settings.favor_leads ? "Performer attention" : "softmax");
-    for (size_t t = 0; t < run->T; t++) explain_page_token(p, e, t, SIZE_MAX);
+    whole_text(p, run);
     html_add(p, "</blockquote>\n<nav aria-label=\"Sections\"><a href=\"#next\">Next token</a> <a "
                 "href=\"#heads\">Every head</a> <a href=\"#one\">One head</a> <a "
                 "href=\"#state\">Its state</a></nav>\n<noscript><p>This page does more with "

@@ -34,7 +34,7 @@ typedef struct explain_page {
 } explain_page;
 
 bool explain_page_shows(const explain_page *e, uint32_t layer);
-/* The text of a token, up to `most` bytes of it, in whole characters. */
+/* A token so that it can be seen, up to `most` bytes of it, in whole characters. */
 void explain_page_token(html *p, const explain_page *e, size_t t, size_t most);
 /* A map of weights [T, T] as an <img>'s or <image>'s address. Colour 0 to 239 stands for a weight of
  * (colour / 239)^2, 240 to 255 for -((colour - 239) / 16)^2. */

@@ -66,7 +66,7 @@
             h.own = {q: storedFeatures(stored.own.q, stored.map, stored.features),
                 k: storedFeatures(stored.own.k, stored.map, stored.features)};
         h.scores = M.scores(h);
-        h.softmax = M.softmax(T, h.scores);
+        h.softmax = M.softmax(T, h.scores, stored.sliding || T);
         return opened[name] = h;
     }
 
@@ -75,11 +75,15 @@
     var CHOICES = ['map', 'projection', 'features', 'seed', 'window', 'sinks'];
 
     // map 'stored': the features that the file has, whatever draws say.
+    // Stored features have their M and their draw: who asks for others gets drawn ones.
     function settings(head) {
         var own = {map: head.own ? 'stored' : head.map || 'none', features: head.features || 64,
             projection: data.settings.projection, seed: data.settings.seed,
             window: head.window, sinks: head.sinks};
         if (own.map !== 'none') Object.assign(own, changed);
+        var asked = ['features', 'seed', 'projection'].some(function (n) { return n in changed; });
+        if (own.map === 'stored' && (asked || !head.own))
+            own.map = MAPS.indexOf(head.map) >= 0 ? head.map : 'positive';
         if (PAIRED[own.map]) own.features -= own.features % 2;
         return own;
     }
@@ -113,6 +117,7 @@
             : Object.assign({}, head, {qPlain: undefined, kPlain: undefined});
         var run = M.performer(plain, {q: f.q, k: f.k, window: s.window, sinks: s.sinks,
             epsilon: f.epsilon, forget: data.settings.forget}, head.scores);
+        run.moved = Boolean(f.q && f.q.center);
         latest = {name: name, head: head, settings: s, run: run};
         return latest;
     }
@@ -152,6 +157,11 @@
         view.favor.mark(t, j);
     }
 
+    // What theory says of one estimate; null for features that were moved by calibration.
+    function prediction(c, t, j) {
+        return c.run.moved ? null : M.predicted(c.run.map, c.run.M, c.head, t, j);
+    }
+
     // The strongest of row t, in the order of the text.
     function strongest(softmax, favor, t) {
         var order = [];
@@ -166,10 +176,10 @@
     function showTable(c, t, softmax, favor) {
         var box = byId('row'), scroll, table, head, body;
         box.textContent = '';
+        draw.element('h3', '', box, 'What token ' + t + ', ' + token(t) +
+            ', takes from the others' + (c ? '' : ' (read off the picture)'));
         scroll = draw.element('div', 'scroll', box);
         table = draw.element('table', '', scroll);
-        draw.element('caption', '', table, 'What token ' + t + ', ' + token(t) +
-            ', takes from the others' + (c ? '' : ' (read off the picture)'));
         head = draw.element('tr', '', draw.element('thead', '', table));
         var names = c ? ['token', 'softmax', 'Performer', 'part', 'estimate / e^score', 'Z',
             'predicted sd'] : ['token', 'softmax', 'Performer'];
@@ -178,19 +188,19 @@
         });
         body = draw.element('tbody', '', table);
         strongest(softmax, favor, t).forEach(function (j) {
-            var line = draw.element('tr', '', body), first = draw.element('th', '', line, j + ' ');
+            var line = draw.element('tr', '', body), first = draw.element('th', '', line, j);
             first.scope = 'row';
             draw.element('code', '', first, draw.shown(data.tokens[j]));
             draw.element('td', '', line, softmax[j].toFixed(4));
             draw.element('td', '', line, favor[j].toFixed(4));
             if (!c) return;
-            var p = M.predicted(c.run.map, c.run.M, c.head, t, j), place = part(c.settings, t, j);
+            var p = prediction(c, t, j), place = part(c.settings, t, j);
             var inTail = place === 'tail' && c.run.M > 0;
             draw.element('td', '', line, place);
             draw.element('td', '', line, inTail && p ? number(M.ratio(c.run, c.head.scores, t, j))
                 : '');
             draw.element('td', '', line, p ? number(p.z) : '');
-            draw.element('td', '', line, inTail && p && c.settings.map !== 'stored' ? number(p.sd)
+            draw.element('td', '', line, inTail && p ? number(p.sd)
                 : '');
         });
     }
@@ -204,13 +214,13 @@
         var theory = 0, measured = 0, share = 0;
         for (var j = 0; j <= t; j++) {
             if (part(c.settings, t, j) !== 'tail' || !c.run.M) continue;
-            var p = M.predicted(c.run.map, c.run.M, c.head, t, j), w = c.head.softmax[t * T + j];
+            var p = prediction(c, t, j), w = c.head.softmax[t * T + j];
             if (!p) continue;
             theory += w * p.sd * p.sd;
             measured += w * Math.pow(M.ratio(c.run, c.head.scores, t, j) - 1, 2);
             share += w;
         }
-        if (share > 0 && c.settings.map !== 'stored')
+        if (share > 0)
             text += ' One estimate of e^score is off by ' +
                 number(Math.sqrt(measured / share)) + ' times its value here (root mean square, ' +
                 'weighted by softmax); the variance predicts ' +
@@ -265,7 +275,8 @@
         draw.bars(svgOf('phi-k'), vector(run.phiK, t, size), 960, 64);
         draw.bars(svgOf('z'), Array.from(state.z), 960, 64);
         byId('S').querySelector('image').setAttribute('href', draw.picture(size, D, function (m, d) {
-            return most > 0 ? state.S[m * D + d] / most : 0;
+            var part = most > 0 ? state.S[m * D + d] / most : 0;
+            return Math.sign(part) * Math.sqrt(Math.abs(part));
         }));
     }
 
@@ -352,8 +363,9 @@
         CHOICES.forEach(function (name) { byId(name).disabled = fixed; });
         if (fixed) return;
         fillMaps(c.head);
-        var drawn = s.map !== 'stored' && s.map !== 'elu';
-        ['features', 'seed', 'projection'].forEach(function (n) { byId(n).disabled = !drawn; });
+        ['features', 'seed', 'projection'].forEach(function (name) {
+            byId(name).disabled = s.map === 'elu';
+        });
         CHOICES.forEach(function (name) {
             byId(name).value = s[name];
             if (byId(name + '-said')) byId(name + '-said').textContent = s[name];
@@ -361,6 +373,7 @@
         byId('features-said').textContent = c.run.M;
         byId('about').textContent = 'Each row of a map says how one token divides its attention ' +
             'among the tokens up to itself. Map: ' + FORMULAS[c.run.map] + '.' +
+            (c.head.own && s.map !== 'stored' ? ' Drawn anew, as with --uncalibrated.' : '') +
             (c.head.half ? ' (The rows of this head are stored in half precision.)' : '');
     }
 
@@ -434,6 +447,9 @@
         CHOICES.forEach(function (name) {
             byId(name).addEventListener('input', function () {
                 changed[name] = COUNTS[name] ? Number(this.value) : this.value;
+                if (this.value === 'stored')
+                    ['features', 'seed', 'projection'].forEach(function (n) { delete changed[n]; });
+                else if (changed.map === 'stored') delete changed.map;
                 remember();
                 show();
             });

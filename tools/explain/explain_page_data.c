@@ -154,6 +154,8 @@ static bool add_head(filling *f, uint32_t layer, uint32_t head, bool half) {
         return false;
     char name[32];
     name_of(layer, head, name, sizeof name);
+    uint32_t sliding = m->layers[layer].window; /* of both kinds of attention; 0: not sliding */
+    json_object_set_new(facts.json, "sliding", json_integer(sliding));
     json_object_set_new(facts.json, "half", json_boolean(half));
     json_object_set_new(facts.json, "q", rows_json(f->turned.q + head * D, T, D, HD, half));
     if (!f->turned.tail_rope)

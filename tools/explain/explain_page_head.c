@@ -89,12 +89,11 @@ static const char *part_of(const explain_run *run, size_t j) {
 static void last_row(html *p, const explain_page *e) {
     const explain_run *run = e->run;
     size_t shown[EXPLAIN_MAX_TOKENS], n = explain_run_choose(run, ROWS, shown);
-    html_add(p, "<div id=\"row\"><div class=\"scroll\"><table><caption>What the last token, "
-                "<code>");
+    html_add(p, "<div id=\"row\"><h3>What the last token, <code>");
     explain_page_token(p, e, run->last, SIZE_MAX);
-    html_add(p, "</code>, takes from the others: weights</caption><thead><tr><th scope=\"col\">"
-                "token</th><th scope=\"col\">softmax</th><th scope=\"col\">Performer</th><th "
-                "scope=\"col\">part</th></tr></thead><tbody>\n");
+    html_add(p, "</code>, takes from the others</h3><div class=\"scroll\"><table><thead><tr><th "
+                "scope=\"col\">token</th><th scope=\"col\">softmax</th><th scope=\"col\">"
+                "Performer</th><th scope=\"col\">part</th></tr></thead><tbody>\n");
     for (size_t i = 0; i < n; i++) {
         html_add(p, "<tr><th scope=\"row\">%zu <code>", shown[i]);
         explain_page_token(p, e, shown[i], SIZE_MAX);

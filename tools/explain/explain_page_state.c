@@ -33,10 +33,11 @@ static void state_picture(html *p, explain_page *e) {
     const head_trace *trace = &e->run->favor.trace;
     size_t M = trace->M, D = trace->D;
     double most = largest(trace->S, M * D);
-    for (size_t m = 0; m < M; m++)
-        for (size_t d = 0; d < D; d++)
-            e->pixels[d * M + m] =
-                (uint8_t)(128 + lround(127 * (double)trace->S[m * D + d] / most));
+    for (size_t i = 0; i < M * D; i++) {
+        double part = (double)trace->S[i] / most; /* its square root makes small ones visible */
+        e->pixels[i % D * M + i / D] =
+            (uint8_t)(128 + lround(127 * copysign(sqrt(fabs(part)), part)));
+    }
     html_add(p,
              "<figure id=\"S\"><figcaption>S, [M = %zu, D = %zu]: a column is a feature, a row a "
              "number of the values</figcaption><svg viewBox=\"0 0 %d %d\" "
