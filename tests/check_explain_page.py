@@ -1,8 +1,8 @@
 """tests/check_explain_page.py PERFORMER FOLDER - the page of `explain --html` in Chromium.
 
-Compares what the page computes with `explain --json`, and uses it as a reader would: links, sliders,
-keys, pointer; wide and narrow, light and dark, without scripts. Prints "ok WHAT" or "not ok WHAT:
-DETAIL", one line each; tests/test_explain_page.sh turns them into TAP.
+Compares what the page computes with `explain --json`, and uses it as a reader would: links,
+sliders, keys, pointer; wide and narrow, light and dark, without scripts. Prints "ok WHAT" or
+"not ok WHAT: DETAIL", one line each; tests/test_explain_page.sh turns them into TAP.
 """
 import json
 import math
@@ -213,7 +213,7 @@ def pictures(browser, path):
     found = page.evaluate(cells)
     off = max([max(abs(a - expected[n][0]), abs(b - expected[n][1])) for n, a, b in found
                if n in expected] + [0])
-    say(len(found) > 4 and off < 0.006, "a head with pictures alone: its weights, from these",
+    say(len(found) > 4 and off < 0.02, "a head with pictures alone: its weights, from these",
         [off, found])
     said = page.evaluate("document.querySelector('#said').textContent")
     say("--layer 2 --head 3 --html" in said, "... and the command that shows all of it", said)
@@ -226,8 +226,8 @@ def plain(browser, path):
     page = browser.open(path, script=False)
     page.call("Emulation.setScriptExecutionDisabled", value=False)
     shown = page.evaluate("""Array.from(document.querySelectorAll(
-        '#next table, .pair, #softmax-map svg, #favor-map svg, #row tbody tr, #phi-q path, #S image,'
-        + '#z path, #controls, #strip')).filter(function (e) {
+        '#next table, .pair, #softmax-map svg, #favor-map svg, #row tbody tr, #phi-q path,'
+        + '#S image, #z path, #controls, #strip')).filter(function (e) {
         return e.getBoundingClientRect().height > 0; }).map(function (e) {
         return e.closest('[id]').id; })""")
     missing = [x for x in ("next", "heads", "softmax-map", "favor-map", "row", "phi-q", "S", "z")

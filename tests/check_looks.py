@@ -1,8 +1,8 @@
-"""tests/check_looks.py PAGE.html NAME - how a page looks in Chromium: wide and narrow, light and dark.
+"""tests/check_looks.py PAGE.html NAME - how a page looks in Chromium: wide, narrow, light, dark.
 
-Measures the contrast of every text with what is behind it, its size, and the width of the page; asks
-the accessibility tree for controls without a name, and the console for errors. Prints "ok WHAT" or
-"not ok WHAT: DETAIL", one line each.
+Measures the contrast of every text with what is behind it, its size, and the width of the page;
+asks the accessibility tree for controls without a name, and the console for errors. Prints
+"ok WHAT" or "not ok WHAT: DETAIL", one line each.
 """
 import sys
 
@@ -44,7 +44,7 @@ SEEN = """
         var front = luminance(colour(svg ? style.fill : style.color)), back = luminance(behind(e));
         var ratio = (Math.max(front, back) + 0.05) / (Math.min(front, back) + 0.05);
         if (ratio < 4.5)
-            problems.push(ratio.toFixed(2) + ' ' + e.tagName + ': ' + node.data.trim().slice(0, 30));
+            problems.push(ratio.toFixed(2) + ': ' + node.data.trim().slice(0, 30));
         if (svg ? false : parseFloat(style.fontSize) < 11)
             problems.push(style.fontSize + ' ' + node.data.trim().slice(0, 30));
     }

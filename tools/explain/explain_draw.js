@@ -97,8 +97,9 @@ var PerformerDraw = (function () {
             make('rect', Object.assign({'class': 'frame'}, frame), svg);
             image = make('image', Object.assign({'href': self.address,
                 'preserveAspectRatio': 'none'}, frame), svg);
-            rowMark = make('rect', {'class': 'at', 'height': cell, 'x': gutter, 'width': side}, svg);
-            columnMark = make('rect', {'class': 'at', 'width': cell, 'y': gutter, 'height': side},
+            rowMark = make('rect', {'class': 'at', 'x': gutter, 'width': side, 'height': cell},
+                svg);
+            columnMark = make('rect', {'class': 'at', 'y': gutter, 'height': side, 'width': cell},
                 svg);
             cellMark = make('rect', {'class': 'cell', 'width': cell, 'height': cell}, svg);
             self.mark(self.t, self.j);
@@ -170,7 +171,8 @@ var PerformerDraw = (function () {
         this.t = 0;
 
         function arc(from, to, above, weight) {
-            var x1 = from.offsetLeft + from.offsetWidth / 2, x2 = to.offsetLeft + to.offsetWidth / 2;
+            var x1 = from.offsetLeft + from.offsetWidth / 2;
+            var x2 = to.offsetLeft + to.offsetWidth / 2;
             var y1 = from.offsetTop, y2 = to.offsetTop, sign = above ? -1 : 1;
             if (!above) {
                 y1 += from.offsetHeight;

@@ -1,5 +1,5 @@
-// The arithmetic of the engine again, for the page of `explain --html`: random numbers, projections,
-// features, and rows of attention. tests/test_explain_page.sh compares it with `explain --json`.
+// The engine's arithmetic again, for the page of `explain --html`: random numbers, projections,
+// features and rows of attention. tests/test_explain_page.sh compares it with `explain --json`.
 // Notation as in engine/attention: T tokens, D numbers a head, M features; x = q sqrt(scale).
 // The Makefile embeds this file. ASCII only.
 var PerformerMath = (function () {

@@ -9,7 +9,8 @@
 #include <math.h>
 #include <string.h>
 
-enum { MOST_PIXELS = 288 * 64 * 64 }; /* of one kind: 288 heads with 64 tokens */
+enum { ABOVE = 56, BELOW = 8 };       /* colours of weights: 0 and more; less than 0 */
+enum { MOST_PIXELS = 300 * 80 * 80 }; /* of one kind: 300 heads with 80 tokens */
 
 static const uint8_t blue[3] = {52, 131, 226}, orange[3] = {217, 84, 30};
 
@@ -19,12 +20,15 @@ static void colour(png_palette *palette, size_t i, const uint8_t rgb[3], double 
 }
 
 static void make_palettes(explain_page *e) {
-    e->weights.n = e->signs.n = 256;
-    for (size_t i = 0; i < 256; i++) {
-        if (i < 240)
-            colour(&e->weights, i, blue, (double)i / 239);
+    e->weights.n = ABOVE + BELOW;
+    for (size_t i = 0; i < e->weights.n; i++) {
+        if (i < ABOVE)
+            colour(&e->weights, i, blue, (double)i / (ABOVE - 1));
         else
-            colour(&e->weights, i, orange, (double)(i - 239) / 16);
+            colour(&e->weights, i, orange, (double)(i - ABOVE + 1) / BELOW);
+    }
+    e->signs.n = 256;
+    for (size_t i = 0; i < e->signs.n; i++) {
         double sign = ((double)i - 128) / 127;
         colour(&e->signs, i, sign < 0 ? orange : blue, fmin(fabs(sign), 1));
     }
@@ -113,8 +117,8 @@ static void whole_text(html *p, const explain_run *run) {
 
 static uint8_t colour_of(float weight) {
     float size = sqrtf(fabsf(weight) < 1 ? fabsf(weight) : 1);
-    long level = lroundf(size * (weight < 0 ? 16 : 239));
-    return (uint8_t)(weight < 0 && level > 0 ? 239 + level : level);
+    long level = lroundf(size * (weight < 0 ? BELOW : ABOVE - 1));
+    return (uint8_t)(weight < 0 && level > 0 ? ABOVE - 1 + level : level);
 }
 
 void explain_page_map(html *p, explain_page *e, const float *weights) {

@@ -36,8 +36,8 @@ typedef struct explain_page {
 bool explain_page_shows(const explain_page *e, uint32_t layer);
 /* A token so that it can be seen, up to `most` bytes of it, in whole characters. */
 void explain_page_token(html *p, const explain_page *e, size_t t, size_t most);
-/* A map of weights [T, T] as an <img>'s or <image>'s address. Colour 0 to 239 stands for a weight of
- * (colour / 239)^2, 240 to 255 for -((colour - 239) / 16)^2. */
+/* A map of weights [T, T] as the address of a picture. Colour 0 to 55 stands for a weight of
+ * (colour / 55)^2, 56 to 63 for -((colour - 55) / 8)^2: few colours, so that more fits the page. */
 void explain_page_map(html *p, explain_page *e, const float *weights);
 
 void explain_page_heads(html *p, explain_page *e); /* small maps of every head */

@@ -1,5 +1,5 @@
 // The page of `explain --html`: what happens when a head, a token or a slider is chosen. Without
-// this script the page shows one head and the last token. The Makefile embeds this file. ASCII only.
+// this script the page shows one head and the last token. Embedded by the Makefile. ASCII only.
 (function () {
     'use strict';
     var M = PerformerMath, draw = PerformerDraw;
@@ -148,8 +148,10 @@
                 return Math.sign(w) * Math.sqrt(Math.min(1, Math.abs(w)));
             });
         }
-        view.softmax.show(of(c.head.softmax));
-        view.favor.show(of(c.run.weights));
+        c.head.picture = c.head.picture || of(c.head.softmax);
+        c.picture = c.picture || of(c.run.weights);
+        view.softmax.show(c.head.picture);
+        view.favor.show(c.picture);
     }
 
     function mark(t, j) {
@@ -162,18 +164,18 @@
         return c.run.moved ? null : M.predicted(c.run.map, c.run.M, c.head, t, j);
     }
 
-    // The strongest of row t, in the order of the text.
-    function strongest(softmax, favor, t) {
+    // The strongest of row t and key `wanted`, in the order of the text.
+    function strongest(softmax, favor, t, wanted) {
         var order = [];
+        function size(j) {
+            return j === wanted ? Infinity : Math.max(softmax[j], Math.abs(favor[j]));
+        }
         for (var j = 0; j <= t; j++) order.push(j);
-        order.sort(function (a, b) {
-            return Math.max(softmax[b], Math.abs(favor[b])) - Math.max(softmax[a],
-                Math.abs(favor[a]));
-        });
+        order.sort(function (a, b) { return size(b) - size(a); });
         return order.slice(0, 12).sort(function (a, b) { return a - b; });
     }
 
-    function showTable(c, t, softmax, favor) {
+    function showTable(c, t, softmax, favor, wanted) {
         var box = byId('row'), scroll, table, head, body;
         box.textContent = '';
         draw.element('h3', '', box, 'What token ' + t + ', ' + token(t) +
@@ -187,12 +189,13 @@
             draw.element('th', '', head, name).scope = 'col';
         });
         body = draw.element('tbody', '', table);
-        strongest(softmax, favor, t).forEach(function (j) {
-            var line = draw.element('tr', '', body), first = draw.element('th', '', line, j);
+        strongest(softmax, favor, t, wanted).forEach(function (j) {
+            var line = draw.element('tr', j === wanted ? 'wanted' : '', body);
+            var first = draw.element('th', '', line, j);
             first.scope = 'row';
             draw.element('code', '', first, draw.shown(data.tokens[j]));
-            draw.element('td', '', line, softmax[j].toFixed(4));
-            draw.element('td', '', line, favor[j].toFixed(4));
+            draw.element('td', '', line, softmax[j].toFixed(c ? 4 : 2));
+            draw.element('td', '', line, favor[j].toFixed(c ? 4 : 2));
             if (!c) return;
             var p = prediction(c, t, j), place = part(c.settings, t, j);
             var inTail = place === 'tail' && c.run.M > 0;
@@ -207,10 +210,14 @@
 
     // How far row t is off, and what theory says of its estimates.
     function showErrors(c, t) {
-        var off = M.distance(c.head.softmax, c.run.weights, T, t), mean = 0, text;
-        for (var i = 0; i < T; i++) mean += M.distance(c.head.softmax, c.run.weights, T, i) / T;
+        var off = M.distance(c.head.softmax, c.run.weights, T, t), text;
+        if (c.mean === undefined) {
+            c.mean = 0;
+            for (var i = 0; i < T; i++)
+                c.mean += M.distance(c.head.softmax, c.run.weights, T, i) / T;
+        }
         text = 'Token ' + t + ', ' + token(t) + ': Performer moves ' + off.toFixed(4) +
-            ' of its weight to other tokens (mean of all rows ' + mean.toFixed(4) + ').';
+            ' of its weight to other tokens (mean of all rows ' + c.mean.toFixed(4) + ').';
         var theory = 0, measured = 0, share = 0;
         for (var j = 0; j <= t; j++) {
             if (part(c.settings, t, j) !== 'tail' || !c.run.M) continue;
@@ -224,7 +231,9 @@
             text += ' One estimate of e^score is off by ' +
                 number(Math.sqrt(measured / share)) + ' times its value here (root mean square, ' +
                 'weighted by softmax); the variance predicts ' +
-                number(Math.sqrt(theory / share)) + ' for independent draws.';
+                number(Math.sqrt(theory / share)) + ' for independent draws.' +
+                (theory > 100 * measured ? ' (Z is so large that almost every draw is far too ' +
+                    'small, and a rare one enormous.)' : '');
         if (c.run.vanished)
             text += ' In ' + c.run.vanished + ' rows the estimated denominator is not positive, ' +
                 'and the tail is left out.';
@@ -274,10 +283,11 @@
         draw.bars(svgOf('phi-q'), vector(run.phiQ, t, size), 960, 64);
         draw.bars(svgOf('phi-k'), vector(run.phiK, t, size), 960, 64);
         draw.bars(svgOf('z'), Array.from(state.z), 960, 64);
-        byId('S').querySelector('image').setAttribute('href', draw.picture(size, D, function (m, d) {
+        var heat = draw.picture(size, D, function (m, d) {
             var part = most > 0 ? state.S[m * D + d] / most : 0;
             return Math.sign(part) * Math.sqrt(Math.abs(part));
-        }));
+        });
+        byId('S').querySelector('image').setAttribute('href', heat);
     }
 
     // Row t, whether it is chosen or only looked at.
@@ -285,7 +295,7 @@
         var softmax = rowOf(c.head.softmax, t), favor = rowOf(c.run.weights, t);
         mark(t, j);
         view.strip.show(t, softmax, favor);
-        showTable(c, t, softmax, favor);
+        showTable(c, t, softmax, favor, j);
         showErrors(c, t);
     }
 
@@ -307,8 +317,8 @@
             for (var t = 0; t < T; t++)
                 for (var j = 0; j <= t; j++) {
                     var colour = rows[t * (T + 1) + 1 + j];
-                    weights[t * T + j] = colour < 240 ? Math.pow(colour / 239, 2)
-                        : -Math.pow((colour - 239) / 16, 2);
+                    weights[t * T + j] = colour < 56 ? Math.pow(colour / 55, 2)
+                        : -Math.pow((colour - 55) / 8, 2);
                 }
             return weights;
         });
@@ -320,26 +330,28 @@
         view.softmax.show(images[0].src);
         view.favor.show(images[1].src);
         byId('said').textContent = 'The page has only the pictures of this head: its queries and ' +
-            'keys would make the file too large. For all of it, run: performer explain ' +
-            data.model + ' --layer ' + at.layer + ' --head ' + at.head + ' --html FILE';
+            'keys would make the file too large. For all of it, give the same text to: performer ' +
+            'explain ' + data.model + ' --layer ' + at.layer + ' --head ' + at.head +
+            ' --html FILE';
         mark(at.token, at.key);
         if (typeof DecompressionStream === 'undefined') return;
         decoded[name] = decoded[name] || Promise.all([pngPixels(images[0].src),
             pngPixels(images[1].src)]);
         decoded[name].then(function (weights) {
             if (name !== at.layer + '.' + at.head) return;
-            view.look = function (t) {
+            view.look = function (t, j) {
                 var softmax = rowOf(weights[0], t), favor = rowOf(weights[1], t);
                 view.strip.show(t, softmax, favor);
-                showTable(null, t, softmax, favor);
+                showTable(null, t, softmax, favor, j);
             };
-            view.look(at.token);
+            view.look(at.token, at.key);
         });
     }
 
     // ---- controls
     function pairOf(layer, head) {
-        return document.querySelector('.pair[data-layer="' + layer + '"][data-head="' + head + '"]');
+        return document.querySelector('.pair[data-layer="' + layer + '"][data-head="' + head +
+            '"]');
     }
 
     function fillMaps(head) {
@@ -361,8 +373,8 @@
         byId('token').value = at.token;
         byId('token-said').textContent = at.token + ' ' + token(at.token);
         CHOICES.forEach(function (name) { byId(name).disabled = fixed; });
+        fillMaps(c ? c.head : {});
         if (fixed) return;
-        fillMaps(c.head);
         ['features', 'seed', 'projection'].forEach(function (name) {
             byId(name).disabled = s.map === 'elu';
         });
@@ -515,7 +527,7 @@
     };
 
     byId('controls').hidden = false;
-    byId('strip').hidden = false;
+    byId('strip').hidden = byId('arcs-legend').hidden = false;
     view.softmax = new draw.LargeMap(byId('softmax-map'), data.tokens, 'Map under softmax',
         {look: look, choose: choose});
     view.favor = new draw.LargeMap(byId('favor-map'), data.tokens, 'Map under Performer attention',

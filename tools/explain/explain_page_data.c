@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-enum { PLAIN_BYTES = 4096 }; /* of JSON around the rows of a group of heads */
+enum { PLAIN_BYTES = 1024 }; /* of JSON around the rows of a group of heads */
 
 static json_t *base64(const void *data, size_t n) {
     html text = {0};

@@ -123,7 +123,10 @@ void explain_page_head(html *p, explain_page *e) {
     } else {
         p->failed = true;
     }
-    html_add(p, "</div>\n<div id=\"strip\" hidden></div>\n");
+    html_add(p, "</div>\n<p id=\"arcs-legend\" hidden>What the marked token takes from the "
+                "others: <i class=\"softmax\"></i>softmax, above the line; <i class=\"favor\">"
+                "</i>Performer, below. Arcs are drawn from 0.02 on.</p>\n<div id=\"strip\" "
+                "hidden></div>\n");
     last_row(p, e);
     html_add(p, "</section>\n");
 }
