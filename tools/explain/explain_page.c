@@ -4,35 +4,11 @@
 #include "memory.h"
 #include "page.h"
 #include "tokenizer.h"
-#include "utf8.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { ABOVE = 56, BELOW = 8 };       /* colours of weights: 0 and more; less than 0 */
 enum { MOST_PIXELS = 300 * 80 * 80 }; /* of one kind: 300 heads with 80 tokens */
-
-static const uint8_t blue[3] = {52, 131, 226}, orange[3] = {217, 84, 30};
-
-static void colour(png_palette *palette, size_t i, const uint8_t rgb[3], double strength) {
-    memcpy(palette->rgba[i], rgb, 3);
-    palette->rgba[i][3] = (uint8_t)lround(255 * strength);
-}
-
-static void make_palettes(explain_page *e) {
-    e->weights.n = ABOVE + BELOW;
-    for (size_t i = 0; i < e->weights.n; i++) {
-        if (i < ABOVE)
-            colour(&e->weights, i, blue, (double)i / (ABOVE - 1));
-        else
-            colour(&e->weights, i, orange, (double)(i - ABOVE + 1) / BELOW);
-    }
-    e->signs.n = 256;
-    for (size_t i = 0; i < e->signs.n; i++) {
-        double sign = ((double)i - 128) / 127;
-        colour(&e->signs, i, sign < 0 ? orange : blue, fmin(fabs(sign), 1));
-    }
-}
 
 static bool open_page(explain_page *e, const explain_run *run, pf_error *error) {
     const pf_model *m = run->model;
@@ -41,7 +17,7 @@ static bool open_page(explain_page *e, const explain_run *run, pf_error *error) 
     size_t layers = MOST_PIXELS / (H * T * T);
     if (layers == 0) layers = 1;
     e->step = (uint32_t)((m->n_layers + layers - 1) / layers);
-    make_palettes(e);
+    explain_page_palettes(e);
     e->softmax = pf_calloc(H * T, T * sizeof(float), "attention maps", error);
     e->favor = pf_calloc(H * T, T * sizeof(float), "attention maps", error);
     e->pixels = pf_calloc(pixels, 1, "attention maps", error);
@@ -58,50 +34,6 @@ static void close_page(explain_page *e) {
     qkv_rows_free(&e->rows);
 }
 
-bool explain_page_shows(const explain_page *e, uint32_t layer) {
-    return layer % e->step == 0 || layer == e->run->settings.layer;
-}
-
-/* White space must be seen: a token of one or more spaces alone, too. */
-static const char *sign_of(char c, bool blank) {
-    switch (c) {
-    case '\n':
-        return "\xE2\x86\xB5"; /* U+21B5 */
-    case '\t':
-        return "\xE2\x87\xA5"; /* U+21E5 */
-    case ' ':
-        return blank ? "\xE2\x90\xA3" : NULL; /* U+2423 */
-    default:
-        return NULL;
-    }
-}
-
-static void token_of(html *p, const explain_run *run, int32_t id, size_t most) {
-    size_t n = 0;
-    const pf_tokenizer *tokenizer = run->loaded->tokenizer;
-    const char *bytes = tokenizer ? pf_tokenizer_bytes(tokenizer, id, true, &n) : NULL;
-    if (!bytes || n == 0) {
-        html_add(p, "#%d", (int)id);
-        return;
-    }
-    bool blank = true;
-    for (size_t i = 0; i < n; i++) blank = blank && bytes[i] == ' ';
-    for (size_t i = 0; i < n;) {
-        size_t size = pf_utf8_next(bytes + i, n - i).size;
-        if (i + size > most) return;
-        const char *sign = sign_of(bytes[i], blank);
-        if (sign)
-            html_string(p, sign);
-        else
-            html_text(p, bytes + i, size);
-        i += size;
-    }
-}
-
-void explain_page_token(html *p, const explain_page *e, size_t t, size_t most) {
-    token_of(p, e->run, e->run->ids[t], most);
-}
-
 /* The text as it was, lines and all. */
 static void whole_text(html *p, const explain_run *run) {
     const pf_tokenizer *tokenizer = run->loaded->tokenizer;
@@ -113,18 +45,6 @@ static void whole_text(html *p, const explain_run *run) {
         else
             html_add(p, "#%d ", (int)run->ids[t]);
     }
-}
-
-static uint8_t colour_of(float weight) {
-    float size = sqrtf(fabsf(weight) < 1 ? fabsf(weight) : 1);
-    long level = lroundf(size * (weight < 0 ? BELOW : ABOVE - 1));
-    return (uint8_t)(weight < 0 && level > 0 ? ABOVE - 1 + level : level);
-}
-
-void explain_page_map(html *p, explain_page *e, const float *weights) {
-    size_t T = e->run->T;
-    for (size_t i = 0; i < T * T; i++) e->pixels[i] = colour_of(weights[i]);
-    png_data_address(p, e->pixels, T, T, &e->weights);
 }
 
 static void introduction(html *p, const explain_page *e) {
@@ -154,7 +74,7 @@ static void prediction_cells(html *p, const explain_run *run, const explain_side
     }
     double probability = exp((double)side->logits[id] - side->next.log_sum);
     html_add(p, "<td class=\"token\"><code>");
-    token_of(p, run, id, SIZE_MAX);
+    explain_page_word(p, run, id, SIZE_MAX);
     html_add(p,
              "</code></td><td>%.4f</td><td class=\"bar\"><span style=\"width:%.1f%%\"></span></td>",
              probability, 100 * probability);

@@ -5,7 +5,7 @@
  * and sinks (explain_math.js; tests/test_explain_page.sh compares with the engine). Without scripts
  * it shows the chosen head and the last token.
  *
- * explain_page.c writes the frame, explain_page_*.c the parts.
+ * explain_page.c writes the frame; each section has a file of its own.
  */
 #ifndef EXPLAIN_PAGE_H
 #define EXPLAIN_PAGE_H
@@ -33,8 +33,11 @@ typedef struct explain_page {
     png_palette weights, signs; /* of maps; of S */
 } explain_page;
 
+void explain_page_palettes(explain_page *e);
 bool explain_page_shows(const explain_page *e, uint32_t layer);
-/* A token so that it can be seen, up to `most` bytes of it, in whole characters. */
+/* A token so that it can be seen, up to `most` bytes of it, in whole characters: by its id, or by
+ * its position in the text. */
+void explain_page_word(html *p, const explain_run *run, int32_t id, size_t most);
 void explain_page_token(html *p, const explain_page *e, size_t t, size_t most);
 /* A map of weights [T, T] as the address of a picture. Colour 0 to 55 stands for a weight of
  * (colour / 55)^2, 56 to 63 for -((colour - 55) / 8)^2: few colours, so that more fits the page. */

@@ -327,6 +327,7 @@
     function showPictures() {
         var pair = pairOf(at.layer, at.head), images = pair.querySelectorAll('img');
         var name = at.layer + '.' + at.head;
+        view.look = null;
         view.softmax.show(images[0].src);
         view.favor.show(images[1].src);
         byId('said').textContent = 'The page has only the pictures of this head: its queries and ' +

@@ -10,6 +10,8 @@
 #include "terminal.h"
 #include "tokenizer.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { PLAIN_BYTES = 1024 }; /* of JSON around the rows of a group of heads */
@@ -42,44 +44,53 @@ static json_t *rows_json(const float *rows, size_t T, size_t D, size_t stride, b
     return json;
 }
 
+/* False if there is no value, because memory ran out, or no room for it. Takes the value. */
+static bool put(json_t *json, const char *key, json_t *value) {
+    return json_object_set_new(json, key, value) == 0;
+}
+
 /* One side of features that the page cannot draw from a seed. */
 static json_t *features_json(const pf_features *f) {
     size_t D = f->D, m = pf_map_projections(f->map, f->M);
     json_t *json = json_object();
-    json_object_set_new(json, "omega", floats(f->omega, m * D));
-    if (f->bias) json_object_set_new(json, "bias", floats(f->bias, m));
-    if (f->center) json_object_set_new(json, "center", floats(f->center, D));
-    if (f->transform) json_object_set_new(json, "transform", floats(f->transform, D * D));
-    if (f->tilt) json_object_set_new(json, "tilt", floats(f->tilt, D));
-    json_object_set_new(json, "tilt_constant", json_real((double)f->tilt_constant));
-    return json;
+    bool good = put(json, "omega", floats(f->omega, m * D)) &&
+                put(json, "tilt_constant", json_real((double)f->tilt_constant));
+    if (f->bias) good = good && put(json, "bias", floats(f->bias, m));
+    if (f->center) good = good && put(json, "center", floats(f->center, D));
+    if (f->transform) good = good && put(json, "transform", floats(f->transform, D * D));
+    if (f->tilt) good = good && put(json, "tilt", floats(f->tilt, D));
+    if (good) return json;
+    json_decref(json);
+    return NULL;
 }
 
 /* What Performer attention is for one query head. */
 typedef struct head_facts {
     uint32_t g;   /* which of its KV head's queries */
     bool stored;  /* the file has something to say about its features */
-    json_t *json; /* out */
+    json_t *json; /* out; NULL if memory ran out */
 } head_facts;
+
+static bool add_tail(const head_facts *facts, const pf_head_features *features) {
+    const pf_features *q = &features->q[facts->g];
+    const pf_features *k = &features->k[facts->g / (features->G / features->n_tails)];
+    return put(facts->json, "map", json_string(pf_map_name(k->map))) &&
+           put(facts->json, "features", json_integer((json_int_t)k->M)) &&
+           (!facts->stored || k->map == PF_MAP_ELU ||
+            put(facts->json, "own",
+                json_pack("{s:o, s:o}", "q", features_json(q), "k", features_json(k))));
+}
 
 static void observe_head(void *context, size_t position, const pf_head_view *view) {
     head_facts *facts = context;
     const pf_head *head = view->head;
     (void)position;
-    json_t *json = json_object();
     size_t window = head->window < EXPLAIN_PAGE_TOKENS ? head->window : EXPLAIN_PAGE_TOKENS;
-    json_object_set_new(json, "window", json_integer((json_int_t)window));
-    json_object_set_new(json, "sinks", json_integer((json_int_t)head->sinks));
-    facts->json = json;
-    if (!head->tails) return;
-    const pf_head_features *features = &head->features;
-    const pf_features *q = &features->q[facts->g];
-    const pf_features *k = &features->k[facts->g / (features->G / features->n_tails)];
-    json_object_set_new(json, "map", json_string(pf_map_name(k->map)));
-    json_object_set_new(json, "features", json_integer((json_int_t)k->M));
-    if (facts->stored && k->map != PF_MAP_ELU)
-        json_object_set_new(json, "own",
-                            json_pack("{s:o, s:o}", "q", features_json(q), "k", features_json(k)));
+    facts->json =
+        json_pack("{s:I, s:I}", "window", (json_int_t)window, "sinks", (json_int_t)head->sinks);
+    if (!head->tails || add_tail(facts, &head->features)) return;
+    json_decref(facts->json);
+    facts->json = NULL;
 }
 
 /* The rows of one layer as heads read them: rotated to their positions. */
@@ -108,6 +119,8 @@ typedef struct filling {
     size_t room;
     pf_error *error;
 } filling;
+
+static bool no_memory(pf_error *error) { return pf_fail(error, "not enough memory for the page"); }
 
 static bool turn_layer(filling *f, uint32_t layer) {
     const explain_run *run = f->e->run;
@@ -154,14 +167,14 @@ static bool add_head(filling *f, uint32_t layer, uint32_t head, bool half) {
         return false;
     char name[32];
     name_of(layer, head, name, sizeof name);
-    uint32_t sliding = m->layers[layer].window; /* of both kinds of attention; 0: not sliding */
-    json_object_set_new(facts.json, "sliding", json_integer(sliding));
-    json_object_set_new(facts.json, "half", json_boolean(half));
-    json_object_set_new(facts.json, "q", rows_json(f->turned.q + head * D, T, D, HD, half));
-    if (!f->turned.tail_rope)
-        json_object_set_new(facts.json, "q_plain", rows_json(q + head * D, T, D, HD, half));
-    json_object_set_new(f->heads, name, facts.json);
-    return true;
+    json_t *json = facts.json;
+    bool good =
+        put(json, "half", json_boolean(half)) &&
+        /* the window of both kinds of attention in a sliding layer; else 0 */
+        put(json, "sliding", json_integer(m->layers[layer].window)) &&
+        put(json, "q", rows_json(f->turned.q + head * D, T, D, HD, half)) &&
+        (f->turned.tail_rope || put(json, "q_plain", rows_json(q + head * D, T, D, HD, half)));
+    return (put(f->heads, name, json) && good) || no_memory(f->error);
 }
 
 /* A KV head and all its queries. */
@@ -177,12 +190,12 @@ static bool add_group(filling *f, uint32_t layer, uint32_t kv_head, bool half) {
     if (!turn_layer(f, layer)) return false;
     f->room -= bytes;
     const float *k = qkv_rows_k(&f->e->rows, layer), *v = qkv_rows_v(&f->e->rows, layer);
-    json_t *keys =
-        json_pack("{s:o, s:o}", "k", rows_json(f->turned.k + kv_head * D, T, D, kvD, half), "v",
-                  rows_json(v + kv_head * D, T, D, kvD, half));
-    if (!f->turned.tail_rope)
-        json_object_set_new(keys, "k_plain", rows_json(k + kv_head * D, T, D, kvD, half));
-    json_object_set_new(f->keys, name, keys);
+    json_t *keys = json_object();
+    bool good =
+        put(keys, "k", rows_json(f->turned.k + kv_head * D, T, D, kvD, half)) &&
+        put(keys, "v", rows_json(v + kv_head * D, T, D, kvD, half)) &&
+        (f->turned.tail_rope || put(keys, "k_plain", rows_json(k + kv_head * D, T, D, kvD, half)));
+    if (!put(f->keys, name, keys) || !good) return no_memory(f->error);
     for (uint32_t g = 0; g < G; g++)
         if (!add_head(f, layer, kv_head * G + g, half)) return false;
     return true;
@@ -215,7 +228,10 @@ static json_t *token_texts(const explain_page *e) {
             n = (size_t)snprintf(id, sizeof id, "#%d", (int)e->run->ids[t]);
             bytes = id;
         }
-        json_array_append_new(texts, json_text(bytes, n));
+        if (json_array_append_new(texts, json_text(bytes, n)) != 0) {
+            json_decref(texts);
+            return NULL;
+        }
     }
     return texts;
 }
@@ -224,9 +240,9 @@ static json_t *settings_json(const explain_run *run) {
     const pf_attention_options *a = &run->settings.favor.attention;
     char seed[32];
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)a->seed);
-    return json_pack("{s:s, s:s, s:f, s:i, s:b, s:i}", "seed", seed, "projection",
+    return json_pack("{s:s, s:s, s:f, s:I, s:b}", "seed", seed, "projection",
                      pf_projection_name(a->projection), "epsilon", (double)a->epsilon, "forget",
-                     (int)a->forget, "uncalibrated", a->uncalibrated, "features", (int)a->features);
+                     (json_int_t)a->forget, "uncalibrated", a->uncalibrated);
 }
 
 static json_t *facts_json(const explain_page *e) {
@@ -242,12 +258,9 @@ static json_t *facts_json(const explain_page *e) {
 }
 
 /* Inside a script element `<` must not appear: it could end the element. */
-static void write_json(html *p, const json_t *json) {
-    char *text = json ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
-    if (!text) {
-        p->failed = true;
-        return;
-    }
+static bool write_json(html *p, const json_t *json) {
+    char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    if (!text) return no_memory(&p->error);
     html_add(p, "<script type=\"application/json\" id=\"numbers\">");
     for (const char *rest = text; *rest;) {
         size_t n = strcspn(rest, "<");
@@ -258,6 +271,7 @@ static void write_json(html *p, const json_t *json) {
     }
     html_add(p, "</script>\n");
     free(text);
+    return true;
 }
 
 void explain_page_data(html *p, explain_page *e, size_t room) {
@@ -270,13 +284,13 @@ void explain_page_data(html *p, explain_page *e, size_t room) {
     f.out = pf_calloc(T * m->n_heads, D * sizeof(float), "rows of the page", &p->error);
     f.room = room > 64 * T + PLAIN_BYTES ? room - 64 * T - PLAIN_BYTES : 0;
     json_t *json = facts_json(e);
-    if (f.turned.q && f.turned.k && f.out && json && add_groups(&f)) {
-        json_object_set(json, "rows", f.heads);
-        json_object_set(json, "keys", f.keys);
-        write_json(p, json);
-    } else {
-        p->failed = true;
-    }
+    bool good =
+        f.turned.q && f.turned.k && f.out && (json || no_memory(&p->error)) && add_groups(&f);
+    if (good)
+        good = (json_object_set(json, "rows", f.heads) == 0 &&
+                json_object_set(json, "keys", f.keys) == 0) ||
+               no_memory(&p->error);
+    if (!good || !write_json(p, json)) p->failed = true;
     json_decref(json);
     json_decref(f.heads);
     json_decref(f.keys);

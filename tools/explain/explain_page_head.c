@@ -13,6 +13,7 @@ enum {
     LABEL_BYTES = 12,
     ROWS = 12,
     MOST_SINKS = 8,
+    LEAST_FEATURES = 16,
     MOST_FEATURES = 256
 };
 
@@ -69,7 +70,8 @@ static void controls(html *p, const explain_page *e) {
     html_add(p, "<div><label for=\"map\">Map</label><select id=\"map\"></select></div>\n"
                 "<div><label for=\"projection\">Draws</label><select id=\"projection\">"
                 "<option>orthogonal</option><option>iid</option></select></div>\n");
-    range(p, "features", "Features M", 16, at_least(MOST_FEATURES, trace->M), 2, trace->M);
+    range(p, "features", "Features M", trace->M < LEAST_FEATURES ? trace->M : LEAST_FEATURES,
+          at_least(MOST_FEATURES, trace->M), 2, trace->M);
     range(p, "seed", "Seed", 0, attention->seed <= 1000 ? at_least(50, attention->seed) : 50, 1,
           attention->seed <= 1000 ? attention->seed : 1);
     range(p, "window", "Window", 0, T, 1, trace->window < T ? trace->window : T);
