@@ -1,7 +1,7 @@
 /* floor 5.7 - explain page data: the numbers from which the page's scripts compute.
  *
- * One block of JSON. Rows are base64 of little-endian floats: float32 for the chosen head and those
- * that share its keys, float16 for the others, of which as many are stored as there is room for. */
+ * One block of JSON. Rows are base64 of little-endian floats: float32 if all heads fit. Otherwise only
+ * the chosen head and those that share its keys have float32, others float16, as many as fit. */
 #include "explain_page.h"
 
 #include "attention_weights.h"
@@ -201,6 +201,15 @@ static bool add_group(filling *f, uint32_t layer, uint32_t kv_head, bool half) {
     return true;
 }
 
+/* In whole floats. */
+static bool all_fit(const filling *f) {
+    const pf_model *m = f->e->run->model;
+    size_t bytes = 0;
+    for (uint32_t l = 0; l < m->n_layers; l++)
+        if (explain_page_shows(f->e, l)) bytes += m->n_kv_heads * group_bytes(f, l, false);
+    return bytes <= f->room;
+}
+
 /* The chosen group, the rest of its layer, the same KV head of the other layers, then the rest. */
 static bool add_groups(filling *f) {
     const explain_run *run = f->e->run;
@@ -208,11 +217,12 @@ static bool add_groups(filling *f) {
     uint32_t layer = run->settings.layer, kv = m->n_kv_heads;
     uint32_t chosen = run->settings.head / (m->n_heads / kv);
     if (!add_group(f, layer, chosen, false)) return false;
+    bool half = !all_fit(f);
     for (uint32_t i = 0; i < kv; i++)
-        if (!add_group(f, layer, i, true)) return false;
+        if (!add_group(f, layer, i, half)) return false;
     for (uint32_t i = 0; i < kv; i++)
         for (uint32_t l = 0; l < m->n_layers; l++)
-            if (explain_page_shows(f->e, l) && !add_group(f, l, (chosen + i) % kv, true))
+            if (explain_page_shows(f->e, l) && !add_group(f, l, (chosen + i) % kv, half))
                 return false;
     return true;
 }
