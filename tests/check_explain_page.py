@@ -1,4 +1,4 @@
-"""tests/check_explain_page.py PERFORMER FOLDER - the page of `explain --html` in Chromium.
+"""tests/check_explain_page.py PERFORMER FOLDER [SMOLLM2 TEXT] - `explain --html` in Chromium.
 
 Compares what the page computes with `explain --json`, and uses it as a reader would: links,
 sliders, keys, pointer; wide and narrow, light and dark, without scripts. Prints "ok WHAT" or
@@ -106,6 +106,22 @@ def compare_all(browser):
         ("", []), ("&map=positive&features=16&window=4&seed=3",
                   ["--uncalibrated", "--map", "positive", "--features", "16", "--window", "4",
                    "--attention-seed", "3"])])
+
+
+def compare_half(browser, model, text):
+    """A model too large for whole floats: the chosen head is exact, others nearly so."""
+    path = make_page("large", model, "-p", text, "--layer", "3", "--head", "2")
+    for layer, head, half, allowed in (3, 2, False, 1e-4), (12, 1, True, 5e-3):
+        page = browser.open(path + "#layer=%d&head=%d" % (layer, head))
+        said = page.evaluate("document.querySelector('#about').textContent")
+        found = page.evaluate("explained()")
+        engine = json.loads(run(model, "-p", text, "--layer", str(layer), "--head", str(head),
+                                "--json"))
+        off = max(difference(found[side], engine[side]["weights"]) for side in ("softmax", "favor"))
+        say(off <= allowed and ("half precision" in said) == half,
+            "SmolLM2 %d.%d, %s floats: as the engine" % (layer, head, "half" if half else "whole"),
+            [off, said])
+        page.close()
 
 
 # ---- the page as a reader uses it
@@ -263,6 +279,8 @@ def main():
         plain(browser, tales)
         look(browser, tales, "the page")
         compare_all(browser)
+        if len(sys.argv) > 4:
+            compare_half(browser, *sys.argv[3:5])
 
 
 main()

@@ -39,9 +39,11 @@ refused "a folder that is not there" 1 'missing' explain $families/llama.gguf -p
 refused "--estimate with --html" 2 'give --estimate or --html, not both' \
     explain $families/llama.gguf -p "the hat" --html "$tmp/none.html" --estimate
 
+large=()
 smollm2=models/downloads/smollm2-135m-instruct.gguf
 if [ -e $smollm2 ]; then
     text=$(head -c 240 models/weights/sample.txt)
+    large=($smollm2 "$text")
     begin=$(date +%s%N)
     run explain $smollm2 -p "$text" --layer 3 --head 2 --html "$page" -q
     seconds=$((($(date +%s%N) - begin) / 1000000000))
@@ -64,5 +66,6 @@ while read -r line; do
     "not ok "*) not_ok "${line#not ok }" ;;
     "done") finished=yes ;;
     esac
-done < <(python3 tests/check_explain_page.py "$performer" "$tmp" 2>"$tmp/trouble" && echo "done")
+done < <(python3 tests/check_explain_page.py "$performer" "$tmp" "${large[@]}" 2>"$tmp/trouble" &&
+    echo "done")
 check "the browser did all of it: $(tail -n 1 "$tmp/trouble")" test "${finished-}" = yes

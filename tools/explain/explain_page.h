@@ -1,9 +1,9 @@
 /* floor 5.7 - explain page: one run of `explain` as a self-contained page for a browser.
  *
  * The page holds small maps of all heads as pictures, and of as many heads as fit the queries, keys
- * and values. From these its scripts recompute everything about a head, for any map, M, seed, window
- * and sinks (explain_math.js; tests/test_explain_page.sh compares with the engine). Without scripts
- * it shows the chosen head and the last token.
+ * and values. From these its scripts recompute everything about a head, for any map, M, seed,
+ * window and sinks (explain_math.js; tests/test_explain_page.sh compares with the engine). Without
+ * scripts it shows the chosen head and the last token.
  *
  * explain_page.c writes the frame; each section has a file of its own.
  */

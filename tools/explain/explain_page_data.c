@@ -1,6 +1,6 @@
 /* floor 5.7 - explain page data: the numbers from which the page's scripts compute.
  *
- * One block of JSON. Rows are base64 of little-endian floats: float32 if all heads fit. Otherwise only
+ * One block of JSON. Rows are base64 of little-endian floats: float32 if all heads fit. Otherwise
  * the chosen head and those that share its keys have float32, others float16, as many as fit. */
 #include "explain_page.h"
 
