@@ -88,7 +88,7 @@ var PerformerDraw = (function () {
         this.layOut = function () {
             var width = Math.max(240, box.clientWidth);
             gutter = width < 360 ? 64 : 80;
-            cell = (width - gutter - 2) / T;
+            cell = (width - gutter - 8) / T; // room for the last label
             box.textContent = '';
             svg = make('svg', {'viewBox': '0 0 ' + width + ' ' + width, 'width': width,
                 'height': width, 'aria-hidden': 'true'}, box);

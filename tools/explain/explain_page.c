@@ -86,7 +86,7 @@ static void next_token(html *p, const explain_page *e) {
              "<section id=\"next\"><h2>What comes next</h2>\n<p>The five likeliest next tokens and "
              "their probabilities, after the whole model has run under one kind of attention and "
              "then under the other. The second prediction is %.4f nats from the first "
-             "(Kullback-Leibler divergence).</p>\n<div class=\"scroll\"><table class=\"next\">"
+             "(Kullback-Leibler divergence).</p>\n<div class=\"fits\"><table class=\"next\">"
              "<thead><tr><td></td><th colspan=\"3\" scope=\"colgroup\">softmax</th><th "
              "colspan=\"3\" scope=\"colgroup\">Performer</th></tr></thead><tbody>\n",
              run->kl);
