@@ -19,7 +19,9 @@ for command in eval generate; do
 done
 run compare $softmax -f "$tmp/long.txt" --against local,window=8 --continue 0 --threads 1
 match "compare: the same, for its reference" "$beyond" "$err"
-for command in eval generate; do
+run explain $softmax -f "$tmp/long.txt" --threads 1
+match "explain: the same" "$beyond" "$err"
+for command in eval generate explain; do
     run $command $softmax -p "once upon a time" --threads 1
     equal "$command: a short text has no warning" 0 "$(grep -c warning "$tmp/err")"
 done
