@@ -86,6 +86,13 @@ written=$(number tokens "$(cat "$tmp/out")")
 check "... and the JSON has what was written" test "${written:-0}" -gt 0
 run generate $model --load-state "$tmp/s2" -n 1 -t 0 --no-echo
 equal "... as has the state" 0 $code
+(trap '' HUP && exec "$performer" generate $model -p "The cat" -n 30000 --ignore-eos -t 0 --json -q \
+    >"$tmp/out" 2>"$tmp/err") &
+pid=$!
+await worked $pid 50
+kill -HUP $pid
+wait $pid
+equal "nohup: SIGHUP ends nothing" "0 30000" "$? $(number tokens "$(head -c 400 "$tmp/out")")"
 mkfifo "$tmp/never"
 exec 9<>"$tmp/never"
 timeout --preserve-status -k 20 -s TERM 0.5 "$performer" calibrate $model -f "$tmp/never" \

@@ -88,7 +88,9 @@ void terminal_start(void) {
     sigaction(SIGINT, &action, NULL);
     action.sa_flags = 0; /* whoever asks a program to end asks once: what blocks returns */
     sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGHUP, &action, NULL);
+    struct sigaction hangup;
+    bool keeps_on = sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler == SIG_IGN;
+    if (!keeps_on) sigaction(SIGHUP, &action, NULL); /* nohup has it ignored */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* exceeding the file size limit is a write error, too */
     struct sigaction bus = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
