@@ -99,6 +99,9 @@ timeout --preserve-status -k 20 -s TERM 0.5 "$performer" calibrate $model -f "$t
     -o "$tmp/x.gguf" >"$tmp/out" 2>"$tmp/err"
 equal "SIGTERM while a text is waited for: exit 143" 143 $?
 exec 9>&-
+timeout --preserve-status -k 60 -s TERM 1 "$performer" bench $model --context 16000000 --repeat 1 \
+    --attention favor --threads 1 -q >"$tmp/out" 2>"$tmp/err"
+equal "SIGTERM in work that cannot stop half-way: ends all the same" "143 " "$? $(cat "$tmp/err")"
 interrupted TERM eval $model --tokens "$tmp/long.ids" --json
 equal "SIGTERM in eval: exit 143" 143 $code
 match "... with the figures so far" '"tokens": [0-9]+' "$out"

@@ -49,17 +49,28 @@ static void restore_mode(void) {
     if (remembered) tcsetattr(STDIN_FILENO, TCSANOW, &mode);
 }
 
-static void on_signal(int signal_number) {
-    bool first = catching && !interrupted;
-    if (first || (signal_number == SIGINT && keeping)) {
-        interrupted = signal_number;
-        return;
-    }
+static void end_by(int signal_number) {
     pf_writer_remove_all_temporaries();
     restore_mode();
     signal(signal_number, SIG_DFL);
     raise(signal_number);
 }
+
+/* Whoever sends SIGTERM or SIGHUP sends it once. If nobody looks at the flag for so long, the
+ * program is at something that cannot stop half-way, and ends at once. */
+enum { GRACE_SECONDS = 10 };
+
+static void on_signal(int signal_number) {
+    bool first = catching && !interrupted;
+    if (first || (signal_number == SIGINT && keeping)) {
+        interrupted = signal_number;
+        if (signal_number != SIGINT) alarm(GRACE_SECONDS);
+        return;
+    }
+    end_by(signal_number);
+}
+
+static bool is_to_end(void) { return interrupted == SIGTERM || interrupted == SIGHUP; }
 
 static const char *volatile reading = "a file"; /* the name of the mapped file */
 
@@ -82,6 +93,8 @@ static void on_bus_error(int signal_number, siginfo_t *info, void *context) {
     _exit(EXIT_FAILED);
 }
 
+static void on_alarm(int signal_number); /* for progress, and for a program that is to end */
+
 void terminal_start(void) {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
@@ -91,6 +104,9 @@ void terminal_start(void) {
     struct sigaction hangup;
     bool keeps_on = sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler == SIG_IGN;
     if (!keeps_on) sigaction(SIGHUP, &action, NULL); /* nohup has it ignored */
+    struct sigaction timer = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
+    sigemptyset(&timer.sa_mask);
+    sigaction(SIGALRM, &timer, NULL);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* exceeding the file size limit is a write error, too */
     struct sigaction bus = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
@@ -160,12 +176,12 @@ size_t terminal_columns(void) {
 
 void terminal_catch_interrupt(void) { catching = 1; }
 
-bool terminal_interrupted(void) { return interrupted; }
-
-int terminal_status(int status) {
-    bool ended = interrupted == SIGTERM || interrupted == SIGHUP;
-    return ended ? 128 + interrupted : status;
+bool terminal_interrupted(void) {
+    if (is_to_end()) alarm(0); /* the flag is seen: what follows may take its time */
+    return interrupted;
 }
+
+int terminal_status(int status) { return is_to_end() ? 128 + interrupted : status; }
 
 /* A message may quote a file, whose bytes are not to command the terminal: ESC and its like, also
  * those of two bytes (U+0080 to U+009F), become question marks. */
@@ -248,13 +264,14 @@ static const char *volatile latest;
 static volatile sig_atomic_t counting, progress_ticks;
 
 /* Prints the latest text and how long the program has been at work, in one write. */
-static void on_progress_timer(int signal_number) {
+static void on_alarm(int signal_number) {
     static const char prefix[] = "performer: ";
     char line[PROGRESS_SIZE + 64], digits[16];
     size_t used = 0, n = 0;
     const char *text = latest;
     int before = errno;
     (void)signal_number;
+    if (is_to_end()) end_by(interrupted);
     progress_ticks++;
     if (!text || !*text) return;
     for (const char *at = prefix; *at; at++) line[used++] = *at;
@@ -271,10 +288,7 @@ static void on_progress_timer(int signal_number) {
 }
 
 static void start_progress_timer(void) {
-    struct sigaction action = {.sa_handler = on_progress_timer, .sa_flags = SA_RESTART};
     struct itimerval timer = {{.tv_sec = PROGRESS_SECONDS}, {.tv_sec = PROGRESS_SECONDS}};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGALRM, &action, NULL);
     setitimer(ITIMER_REAL, &timer, NULL);
     counting = 1;
 }
@@ -291,7 +305,7 @@ static void show_progress(bool terminal, const char *before, const char *format,
     int n = snprintf(text, PROGRESS_SIZE, "%s", before);
     vsnprintf(text + n, PROGRESS_SIZE - (size_t)n, format, arguments);
     latest = text;
-    if (!counting) start_progress_timer();
+    if (!counting && !is_to_end()) start_progress_timer();
 }
 
 void progress(const options *parsed, const char *format, ...) {

@@ -17,7 +17,8 @@ void terminal_start(void);
  * is truncated meanwhile. Borrowed. */
 void terminal_reading(const char *path);
 /* From now on the first Ctrl-C, SIGTERM or SIGHUP only sets a flag: for commands that can stop
- * half-way and print or save what they have. */
+ * half-way and print or save what they have. After SIGTERM and SIGHUP the program ends by itself
+ * unless it asks for the flag within ten seconds. */
 void terminal_catch_interrupt(void);
 bool terminal_interrupted(void);
 /* The status to exit with: `status`, or 128 + the signal if SIGTERM or SIGHUP set the flag. */
