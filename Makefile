@@ -29,11 +29,14 @@ ALL_CFLAGS = -std=c11 $(CFLAGS) $(WARN) -fopenmp -fPIC -fno-semantic-interpositi
 LDLIBS   += $(PKG_LIBS) -lm
 
 LIB_SRC  := $(call sources,engine models tokenizer)
-TOOL_SRC := $(call sources,tools)
+FIG_SRC  := $(wildcard tools/figures/*.c)
+TOOL_SRC := $(filter-out $(FIG_SRC),$(call sources,tools))
 TEST_SRC := $(sort $(wildcard tests/test_*.c))
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
 EMBEDDED := $(patsubst %,$(BUILD)/%.o,$(wildcard tools/*/*.css tools/*/*.js))
 TOOL_OBJ := $(TOOL_SRC:%.c=$(BUILD)/%.o) $(EMBEDDED)
+FIG_OBJ  := $(FIG_SRC:%.c=$(BUILD)/%.o) $(filter-out %/main.o,$(TOOL_OBJ))
+FIGURES  := $(BUILD)/figures
 TESTS    := $(TEST_SRC:tests/%.c=$(BUILD)/tests/%)
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZERS  := $(FUZZ_SRC:%.c=$(BUILD)/%)
@@ -52,6 +55,10 @@ endif
 
 $(PROGRAM): $(TOOL_OBJ) $(LIB)
 	$(call RUN,LINK,$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(TOOL_OBJ) $(LIB) $(LDLIBS))
+
+# Measures and draws what docs/figures shows.
+$(FIGURES): $(FIG_OBJ) $(LIB)
+	$(call RUN,LINK,$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(FIG_OBJ) $(LIB) $(LDLIBS))
 
 $(LIB): $(LIB_OBJ)
 	@rm -f $@
@@ -302,4 +309,5 @@ help:
 .PHONY: all tests check deps demo test lint format asan docs-check evidence tsan tsan-check neon \
     neon-check valgrind fuzz fuzzers smollm2 gemma3 qwen-coder peers install uninstall clean \
     help FORCE
--include $(LIB_OBJ:.o=.d) $(TOOL_SRC:%.c=$(BUILD)/%.d) $(TESTS:=.d) $(FUZZERS:=.d)
+-include $(LIB_OBJ:.o=.d) $(TOOL_SRC:%.c=$(BUILD)/%.d) $(FIG_SRC:%.c=$(BUILD)/%.d) \
+    $(TESTS:=.d) $(FUZZERS:=.d)
