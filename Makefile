@@ -145,8 +145,8 @@ fuzzers: $(FUZZERS) $(BUILD)/tests/fuzz/make_seeds
 
 tests: $(TESTS)
 
-check: $(PROGRAM) $(TESTS)
-	@PERFORMER=./$(PROGRAM) tests/run $(TESTS) $(TESTS_SH)
+check: $(PROGRAM) $(FIGURES) $(TESTS)
+	@PERFORMER=./$(PROGRAM) FIGURES=$(FIGURES) tests/run $(TESTS) $(TESTS_SH)
 
 # The targets below may have to install something first. The variables above ask pkg-config while
 # make reads this file, so a second make does the work; it uses all cores unless told otherwise.
@@ -227,9 +227,13 @@ fuzz:
 	    -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined"
 	@scripts/fuzz build/fuzz $(SECONDS) $(TARGETS)
 
-# Runs every command that README.md and docs/ show, and compares its output.
-docs-check: $(PROGRAM)
-	@PERFORMER=./$(PROGRAM) scripts/docs-check
+# Runs every command that README.md and docs/ show, compares its output, and redraws the figures.
+docs-check: $(PROGRAM) $(FIGURES)
+	@PERFORMER=./$(PROGRAM) FIGURES=$(FIGURES) scripts/docs-check
+
+# Draws docs/figures; scripts/measure-figures measures what takes minutes.
+figures: $(FIGURES)
+	@FIGURES=$(FIGURES) scripts/figures
 
 # The tables of docs/calibration.md, in minutes: not part of CI.
 evidence: $(PROGRAM)
@@ -296,6 +300,7 @@ help:
 	@echo 'make fuzz       libFuzzer on every reader of foreign bytes: SECONDS=20 for each of TARGETS'
 	@echo 'make lint       floors, references, sizes, clang-format, shellcheck, cppcheck, clang-tidy'
 	@echo 'make docs-check run the commands that README.md and docs/ show'
+	@echo 'make figures    measure and draw what docs/figures shows'
 	@echo 'make format     let clang-format rewrite the sources'
 	@echo 'make smollm2    fetch a real language model (94 MiB) to models/downloads/'
 	@echo 'make gemma3     the same: Gemma 3 270M (241 MiB; Gemma Terms of Use)'
@@ -307,7 +312,7 @@ help:
 	@echo 'make clean      remove what was built'
 
 .PHONY: all tests check deps demo test lint format asan docs-check evidence tsan tsan-check neon \
-    neon-check valgrind fuzz fuzzers smollm2 gemma3 qwen-coder peers install uninstall clean \
+    neon-check valgrind fuzz fuzzers figures smollm2 gemma3 qwen-coder peers install uninstall clean \
     help FORCE
 -include $(LIB_OBJ:.o=.d) $(TOOL_SRC:%.c=$(BUILD)/%.d) $(FIG_SRC:%.c=$(BUILD)/%.d) \
     $(TESTS:=.d) $(FUZZERS:=.d)

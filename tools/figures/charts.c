@@ -136,10 +136,9 @@ static const chart_of_table charts[] = {
                 .dots = true}}},
     {.chart = {.id = "position",
                .title = "Loss along 32,768 tokens of stories: two models trained on 256",
-               .about = "Softmax's loss climbs to 7 nats and beyond once the text is longer than "
-                        "the 256 tokens it was trained on. Performer attention that forgets "
-                        "nothing climbs, too, and later stays high. With --forget 128 the loss is "
-                        "level over the whole text.",
+               .about = "The loss of tales-softmax climbs from 3.4 to 4.5 nats, and that of "
+                        "tales-favor, which forgets nothing, from 3.3 to 4. With --forget 128 it "
+                        "stays near 2.7 from the first token to the last.",
                .x_label = "position in the text, tokens",
                .y_label = "loss, nats per token"},
      .lines = {{.column = "softmax", .name = "tales-softmax", .colour = -1},
@@ -147,7 +146,12 @@ static const chart_of_table charts[] = {
                {.column = "forget", .name = "tales-favor, --forget 128", .colour = 0}}},
     {.chart = {.id = "position-smollm2",
                .title = "Loss along 32,768 tokens of Grimm: SmolLM2, trained on 8,192",
-               .about = "",
+               .about =
+                   "Softmax stays near 2.7 nats up to about 10,000 tokens, somewhat beyond the "
+                   "8,192 it was trained on, and then climbs to 6.5 at 16,000. The calibrated "
+                   "model stays between 2.6 and 3 over the whole text. If nothing is "
+                   "forgotten it climbs slowly to 3.6. One window for all heads is level, "
+                   "too, and a little higher.",
                .x_label = "position in the text, tokens",
                .y_label = "loss, nats per token"},
      .lines = {{.column = "softmax", .colour = -1},
@@ -155,8 +159,12 @@ static const chart_of_table charts[] = {
                {.column = "forget 0", .name = "the same, nothing forgotten", .colour = 1},
                {.column = "window", .name = "window 194 for all, 9.1 MB", .colour = 3}}},
     {.chart = {.id = "recall",
-               .title = "What SmolLM2 finds again, by distance",
-               .about = "",
+               .title = "What SmolLM2 keeps of a passage, by distance",
+               .about = "How much of a passage of 128 tokens is still there when it comes again. "
+                        "With --keep recall 97 % or more at every distance up to 2,048 tokens. The "
+                        "calibrated constant state keeps 99 % at 128, 82 % at 384 and 10 % from "
+                        "1,024 on. One window for all heads keeps everything at 32 and a tenth or "
+                        "less from 128 on.",
                .x_label = "tokens between the fact and the question",
                .y_label = "kept of what softmax has, %",
                .log_x = true,

@@ -80,7 +80,7 @@ bool draw_state(html *p, const csv_table *none, pf_error *error) {
     svg_file_text(p, "soft small", SVG_FILE_LEFT, 318, "start", "k and v of every");
     svg_file_text(p, "soft small", SVG_FILE_LEFT, 332, "start", "token stay");
     html_add(p, "<path class=\"grid\" d=\"M%d 352H%d\"/>\n", SVG_FILE_LEFT, WIDTH - SVG_FILE_LEFT);
-    svg_file_text(p, "soft", SVG_FILE_LEFT, 380, "start", "A query of \" time\" reads");
+    svg_file_text(p, "soft", SVG_FILE_LEFT, 380, "start", "The query of \"time\" reads");
     svg_file_text(p, "on c0", 170, 380, "start", "out = \xCF\x86(q) S / \xCF\x86(q)\xC2\xB7z");
     svg_file_text(p, "soft", 330, 380, "start", "M D products, however long the text is.");
     svg_file_text(p, "soft", SVG_FILE_LEFT, 404, "start", "Under softmax it reads");

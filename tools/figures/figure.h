@@ -19,6 +19,7 @@ typedef struct figure {
     /* Prints the table; NULL: there is none, or a script measures it. */
     bool (*measure)(output *out, pf_error *error);
     bool has_table;
+    bool no_figure; /* a table that scripts/measure-figures asks for */
 } figure;
 
 bool draw_chart(html *p, const char *name, const csv_table *data, pf_error *error);
@@ -27,6 +28,7 @@ bool draw_state(html *p, const csv_table *none, pf_error *error);
 bool draw_parts(html *p, const csv_table *none, pf_error *error);
 
 bool measure_state_bytes(output *out, pf_error *error);
+bool measure_operations(output *out, pf_error *error);
 bool measure_row(output *out, pf_error *error);
 bool measure_histogram(output *out, pf_error *error);
 bool measure_variance(output *out, pf_error *error);

@@ -27,6 +27,7 @@ static const figure figures[] = {
     {.name = "position", .has_table = true},
     {.name = "position-smollm2", .has_table = true},
     {.name = "recall", .has_table = true},
+    {.name = "operations", .measure = measure_operations, .no_figure = true},
 };
 enum { FIGURES = sizeof figures / sizeof figures[0] };
 
@@ -38,11 +39,12 @@ static const figure *find_figure(const char *name) {
 
 static int list_figures(void) {
     output out = {0};
-    for (int i = 0; i < FIGURES; i++)
-        output_printf(&out, "%s %s\n", figures[i].name,
-                      figures[i].measure     ? "quick"
-                      : figures[i].has_table ? "script"
-                                             : "drawing");
+    for (int i = 0; i < FIGURES; i++) {
+        const figure *f = &figures[i];
+        if (f->no_figure) continue;
+        const char *kind = f->measure ? "quick" : f->has_table ? "script" : "drawing";
+        output_printf(&out, "%s %s\n", f->name, kind);
+    }
     return output_finish(&out);
 }
 
@@ -63,32 +65,27 @@ static bool draw(const figure *f, const char *path, html *p, pf_error *error) {
     return good && !p->failed;
 }
 
-static int run(const char *verb, const figure *f, const char *path, pf_error *error) {
-    output out = {0};
-    html p = {0};
-    bool good;
-    if (strcmp(verb, "measure") == 0)
-        good = f->measure ? f->measure(&out, error)
-                          : pf_fail(error,
-                                    "figure %s is not measured here: see "
-                                    "scripts/measure-figures",
-                                    f->name);
-    else
-        good = draw(f, path, &p, error) && output_write(&out, p.text, p.used);
-    html_free(&p);
-    if (error->message[0]) return complain(error);
-    int status = output_finish(&out);
-    return good ? status : EXIT_FAILED;
+static bool measure(const figure *f, output *out, pf_error *error) {
+    if (f->measure) return f->measure(out, error);
+    return pf_fail(error, "figure %s is not measured here: see scripts/measure-figures", f->name);
 }
 
 int main(int argc, char **argv) {
     terminal_start();
     pf_error error = {0};
     if (argc == 2 && strcmp(argv[1], "--list") == 0) return list_figures();
-    bool draws = argc >= 3 && strcmp(argv[1], "draw") == 0;
-    if ((!draws && (argc != 3 || strcmp(argv[1], "measure") != 0)) || argc > 4)
+    bool draws = (argc == 3 || argc == 4) && strcmp(argv[1], "draw") == 0;
+    bool measures = argc == 3 && strcmp(argv[1], "measure") == 0;
+    if (!draws && !measures)
         return complain_usage("figures", "usage: figures --list | measure NAME | draw NAME [CSV]");
     const figure *f = find_figure(argv[2]);
     if (!f) return complain_usage("figures", "there is no figure \"%.40s\": see --list", argv[2]);
-    return run(argv[1], f, argv[3], &error);
+    if (draws && f->no_figure) return complain_usage("figures", "%s is no figure", f->name);
+    html p = {0};
+    output out = {0};
+    bool good = draws ? draw(f, argv[3], &p, &error) && output_write(&out, p.text, p.used)
+                      : measure(f, &out, &error);
+    html_free(&p);
+    int status = output_finish(&out);
+    return good || !error.message[0] ? status : complain(&error);
 }
