@@ -1,4 +1,4 @@
-/* floor 5.9 - charts: which columns of a table are which lines of a figure. */
+/* floor 5.8 - charts: which columns of a table are which lines of a figure. */
 #include "figure.h"
 
 #include "memory.h"
@@ -153,7 +153,8 @@ static const chart_of_table charts[] = {
                    "forgotten it climbs slowly to 3.6. One window for all heads is level, "
                    "too, and a little higher.",
                .x_label = "position in the text, tokens",
-               .y_label = "loss, nats per token"},
+               .y_label = "loss, nats per token",
+               .y_from = 2},
      .lines = {{.column = "softmax", .colour = -1},
                {.column = "calibrated", .name = "calibrated, 9.1 MB", .colour = 0},
                {.column = "forget 0", .name = "the same, nothing forgotten", .colour = 1},

@@ -1,8 +1,8 @@
 /* floor 5.3 - CSV table: the data of a figure, read from text.
  *
  * Lines that begin with # are comments: the command that made the file, and where it ran. The first
- * other line names the columns, the rest are rows with as many cells. Cells are separated by commas;
- * one in double quotes may contain commas, and "" for a quote. An empty cell is no value.
+ * other line names the columns, the rest are rows with as many cells. Cells are separated by
+ * commas; one in double quotes may contain commas, and "" for a quote. An empty cell is no value.
  */
 #ifndef CSV_TABLE_H
 #define CSV_TABLE_H

@@ -1,4 +1,4 @@
-/* floor 5.9 - draw parts: a token's past as sinks, tail and window. */
+/* floor 5.8 - draw parts: a token's past as sinks, tail and window. */
 #include "figure.h"
 
 #include "svg_file.h"

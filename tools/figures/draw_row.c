@@ -1,4 +1,4 @@
-/* floor 5.9 - draw row: the attention of one token, exact and estimated. */
+/* floor 5.8 - draw row: the attention of one token, exact and estimated. */
 #include "figure.h"
 
 #include "memory.h"

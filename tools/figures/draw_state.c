@@ -1,4 +1,4 @@
-/* floor 5.9 - draw state: S and z as a recurrence, beside softmax's growing cache. */
+/* floor 5.8 - draw state: S and z as a recurrence, beside softmax's growing cache. */
 #include "figure.h"
 
 #include "svg_file.h"

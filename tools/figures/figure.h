@@ -1,8 +1,8 @@
-/* floor 5.9 - figure: the pictures of docs/figures, and where their numbers come from.
+/* floor 5.7 - figure: the pictures of docs/figures, and where their numbers come from.
  *
- * A figure is drawn from a table alone (docs/figures/NAME.csv), or from nothing if it only shows how
- * parts hang together. The table is measured here by the engine if that takes seconds, or else by
- * scripts/measure-figures.
+ * A figure is drawn from a table alone (docs/figures/NAME.csv), or from nothing if it only shows
+ * how parts hang together. The table is measured here by the engine if that takes seconds, or else
+ * by scripts/measure-figures.
  */
 #ifndef FIGURE_H
 #define FIGURE_H

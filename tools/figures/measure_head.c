@@ -1,4 +1,4 @@
-/* floor 5.9 - measure head: figures of one head of the shipped model, on the course's text. */
+/* floor 5.8 - measure head: figures of one head of the shipped model, on the course's text. */
 #include "figure.h"
 
 #include "feature_draws.h"

@@ -1,4 +1,4 @@
-/* floor 5.9 - measure kernel: how much estimates of exp(x.y) scatter, against the formulas.
+/* floor 5.8 - measure kernel: how much estimates of exp(x.y) scatter, against the formulas.
  *
  * Pairs of vectors of length 1 at one angle after another, so Z = |x + y|^2 goes from 0 (opposite)
  * to 4 (equal). Formulas: docs/favor.md, "Exact values".

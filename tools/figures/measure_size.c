@@ -1,4 +1,4 @@
-/* floor 5.9 - measure size: the state of a text and the operations to read it, by its length. */
+/* floor 5.8 - measure size: the state of a text and the operations to read it, by its length. */
 #include "figure.h"
 
 #include "flop_count.h"

@@ -23,8 +23,8 @@ static const char *colour(const char *name, size_t n, bool dark, size_t *length)
     return at;
 }
 
-/* figure.css, each var(--NAME) replaced by its value: not every viewer knows variables. For the dark
- * scheme only the rules with a colour. */
+/* figure.css, each var(--NAME) replaced by its value: not every viewer knows variables. For the
+ * dark scheme only the rules with a colour. */
 static void add_style(html *p, bool dark) {
     for (const char *line = figure_css; *line;) {
         size_t n = strcspn(line, "\n");
