@@ -28,9 +28,11 @@ static const double distances[] = {32, 128, 384, 1024, 2048};
 static const chart_of_table charts[] = {
     {.chart = {.id = "cost-time",
                .title = "Time to read a text, by its length",
-               .about = "Both axes are logarithmic. Softmax and favor take equally long for short "
-                        "texts. From about a thousand tokens on, softmax's line rises twice as "
-                        "steeply as favor's. Dashed lines count operations and follow both.",
+               .about = "Both axes are logarithmic. Softmax and favor take about equally long for "
+                        "short texts. From about a thousand tokens on, softmax's line rises twice "
+                        "as steeply as favor's, to 87 seconds against 2.3 at 65,536 tokens. Dashed "
+                        "lines count operations; the measured dots lie on them, except at short "
+                        "texts, where starting the program takes 9 ms.",
                .x_label = "tokens",
                .y_label = "seconds on one core",
                .log_x = true,

@@ -27,7 +27,7 @@ static void draw_text(html *p, double *left, double *right) {
                  "<g class=\"c%d\"><rect class=\"box\" x=\"%.1f\" y=\"%d\" width=\"%.1f\" "
                  "height=\"%d\" rx=\"4\"/></g>",
                  colours[part], x + 1.5, Y, width - 3, TALL);
-        svg_file_text(p, "c-1", x + width / 2, Y + 17, "middle", "%s", words[i]);
+        svg_file_text(p, "word", x + width / 2, Y + 17, "middle", "%s", words[i]);
         html_add(p, "\n");
         if (i == 0 || part != part_of(i - 1)) left[part] = x + 1.5;
         right[part] = x + width - 1.5;
@@ -38,9 +38,7 @@ static void draw_text(html *p, double *left, double *right) {
 static void bracket(html *p, int colour, double left, double right, const char *name) {
     html_add(p, "<path class=\"line thin c%d\" d=\"M%.1f %dv-7H%.1fv7\"/>", colour, left, Y - 5,
              right);
-    char class[16] = "on c0";
-    class[4] = (char)('0' + colour);
-    svg_file_text(p, class, (left + right) / 2, Y - 20, "middle", "%s", name);
+    svg_file_text(p, "strong", (left + right) / 2, Y - 20, "middle", "%s", name);
 }
 
 static void down(html *p, int colour, double x, double to_x, int to_y) {
@@ -52,14 +50,12 @@ static void down(html *p, int colour, double x, double to_x, int to_y) {
 }
 
 static void box(html *p, int colour, double x, double width, const char *what, const char *more) {
-    char class[16] = "on c0";
-    class[4] = (char)('0' + colour);
     html_add(p,
              "<g class=\"c%d\"><rect class=\"box\" x=\"%.1f\" y=\"174\" width=\"%.1f\" "
              "height=\"52\" rx=\"6\"/></g>",
              colour, x, width);
-    svg_file_text(p, class, x + width / 2, 195, "middle", "%s", what);
-    svg_file_text(p, "small c-1", x + width / 2, 214, "middle", "%s", more);
+    svg_file_text(p, "strong", x + width / 2, 195, "middle", "%s", what);
+    svg_file_text(p, "small", x + width / 2, 214, "middle", "%s", more);
     html_add(p, "\n");
 }
 
@@ -84,7 +80,7 @@ bool draw_parts(html *p, const csv_table *none, pf_error *error) {
     box(p, 0, middle - 110, 220, "S [M, D] and z [M]",
         "estimated: \xCF\x86(q)\xC2\xB7\xCF\x86(k), never grows");
     box(p, 2, 544, 160, "keys and values", "exact: e^(q\xC2\xB7k)");
-    svg_file_text(p, "big c-1", WIDTH / 2, 260, "middle",
+    svg_file_text(p, "big", WIDTH / 2, 260, "middle",
                   "out = ( \xCE\xA3 e^(q\xC2\xB7k) v + \xCF\x86(q) S ) / ( \xCE\xA3 "
                   "e^(q\xC2\xB7k) + \xCF\x86(q)\xC2\xB7z )");
     svg_file_text(p, "soft", WIDTH / 2, 282, "middle",

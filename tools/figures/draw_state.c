@@ -43,7 +43,7 @@ static void arrow(html *p, double x, double y, double dx, double dy) {
 
 static void draw_token(html *p, int step) {
     double x = FIRST + step * STEP, s = x + 16;
-    svg_file_text(p, "big on c-1", s + 29, 66, "middle", "%s", words[step]);
+    svg_file_text(p, "big strong", s + 29, 66, "middle", "%s", words[step]);
     /* phi(k) v^T: a column times a row */
     grid(p, s, 82, M, 1, 2, step);
     grid(p, s + CELL + 4, 82, 1, D, 3, step + 9);
@@ -60,6 +60,14 @@ static void draw_token(html *p, int step) {
     html_add(p, "\n");
 }
 
+/* A name, with a square of its colour before it. */
+static void label(html *p, int colour, double x, double y, const char *name) {
+    html_add(p, "<rect class=\"fill c%d\" x=\"%.1f\" y=\"%.1f\" width=\"9\" height=\"9\"/>", colour,
+             x, y - 9);
+    svg_file_text(p, "strong", x + 14, y, "start", "%s", name);
+    html_add(p, "\n");
+}
+
 bool draw_state(html *p, const csv_table *none, pf_error *error) {
     (void)none;
     (void)error;
@@ -70,22 +78,22 @@ bool draw_state(html *p, const csv_table *none, pf_error *error) {
                    "k and v with each token. At the right a query reads S and z.");
     for (int step = 0; step < STEPS; step++) draw_token(p, step);
     svg_file_text(p, "soft", SVG_FILE_LEFT, 66, "start", "token");
-    svg_file_text(p, "on c2", SVG_FILE_LEFT, 96, "start", "\xCF\x86(k)  [M]");
-    svg_file_text(p, "on c3", SVG_FILE_LEFT, 114, "start", "v  [D]");
-    svg_file_text(p, "on c0", SVG_FILE_LEFT, 188, "start", "S  [M, D],  z  [M]");
+    label(p, 2, SVG_FILE_LEFT, 96, "\xCF\x86(k)  [M]");
+    label(p, 3, SVG_FILE_LEFT, 114, "v  [D]");
+    label(p, 0, SVG_FILE_LEFT, 188, "S [M, D], z [M]");
     svg_file_text(p, "soft small", SVG_FILE_LEFT, 206, "start", "S += \xCF\x86(k) v\xE1\xB5\x80");
     svg_file_text(p, "soft small", SVG_FILE_LEFT, 222, "start", "z += \xCF\x86(k)");
     html_add(p, "<path class=\"grid\" d=\"M%d 262H%d\"/>\n", SVG_FILE_LEFT, WIDTH - SVG_FILE_LEFT);
-    svg_file_text(p, "on c4", SVG_FILE_LEFT, 300, "start", "softmax's cache:");
+    label(p, 4, SVG_FILE_LEFT, 300, "softmax's cache");
     svg_file_text(p, "soft small", SVG_FILE_LEFT, 318, "start", "k and v of every");
     svg_file_text(p, "soft small", SVG_FILE_LEFT, 332, "start", "token stay");
     html_add(p, "<path class=\"grid\" d=\"M%d 352H%d\"/>\n", SVG_FILE_LEFT, WIDTH - SVG_FILE_LEFT);
     svg_file_text(p, "soft", SVG_FILE_LEFT, 380, "start", "The query of \"time\" reads");
-    svg_file_text(p, "on c0", 170, 380, "start", "out = \xCF\x86(q) S / \xCF\x86(q)\xC2\xB7z");
-    svg_file_text(p, "soft", 330, 380, "start", "M D products, however long the text is.");
+    label(p, 0, 184, 380, "out = \xCF\x86(q) S / \xCF\x86(q)\xC2\xB7z");
+    svg_file_text(p, "soft", 352, 380, "start", "M D products, however long the text is.");
     svg_file_text(p, "soft", SVG_FILE_LEFT, 404, "start", "Under softmax it reads");
-    svg_file_text(p, "on c4", 170, 404, "start", "every k and every v");
-    svg_file_text(p, "soft", 330, 404, "start", "2 D products for each token before it.");
+    label(p, 4, 184, 404, "every k and every v");
+    svg_file_text(p, "soft", 352, 404, "start", "2 D products for each token before it.");
     svg_file_end(p);
     return true;
 }
