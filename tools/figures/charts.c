@@ -109,9 +109,10 @@ static const chart_of_table charts[] = {
     {.chart = {.id = "kl-bytes",
                .title = "What a byte of state buys: tales-softmax",
                .about = "KL from softmax against bytes of state, both axes logarithmic. Random "
-                        "features alone stay far from softmax however many bytes they get. "
-                        "Windows get closer with every byte. Calibrated windows and tails are "
-                        "several times closer than windows of the same bytes.",
+                        "features alone stay above 1.5 nats however many bytes they get. Windows "
+                        "get closer with every byte, from 0.5 at 20 kB to 0.04 at 400 kB. "
+                        "Calibrated windows and tails have about half the KL of windows of the "
+                        "same bytes up to 100 kB; at 262 kB the two lines meet.",
                .x_label = "bytes of state",
                .y_label = "KL from softmax, nats",
                .log_x = true,
@@ -124,9 +125,11 @@ static const chart_of_table charts[] = {
                 .dots = true}}},
     {.chart = {.id = "kl-bytes-smollm2",
                .title = "What a byte of state buys: SmolLM2-135M",
-               .about = "KL from softmax on Grimm against bytes of state, both axes logarithmic. "
-                        "At every size, calibrated windows and tails are several times closer to "
-                        "softmax than one window for all heads.",
+               .about =
+                   "KL from softmax on Grimm against bytes of state, both axes logarithmic. One "
+                   "window for all heads falls from 0.55 at 1.7 MB to 0.03 at 18 MB. "
+                   "Calibrated windows and tails have a fifth to a sixth of its KL: 0.05 at "
+                   "4.6 MB and 0.017 at 9.1 MB.",
                .x_label = "bytes of state",
                .y_label = "KL from softmax, nats",
                .log_x = true,
