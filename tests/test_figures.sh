@@ -85,3 +85,14 @@ match "... and says so" 'no figure "nonsense"' "$said"
 said=$("$FIGURES" measure recall 2>&1)
 equal "a figure that a script measures" 1 $?
 match "... and says so" 'see scripts/measure-figures' "$said"
+said=$(scripts/measure-figures nonsense 2>&1)
+equal "scripts/measure-figures refuses what it does not know" 2 $?
+match "... and says so" 'no table "nonsense"' "$said"
+said=$(scripts/measure-figures 2>&1)
+equal "... and without a name says what there is" 2 $?
+match "... with the time it takes" 'cost-time .*minutes' "$said"
+while read -r name kind; do
+    [ "$kind" != script ] ||
+        check "scripts/measure-figures has a part for $name" \
+            grep -q "^measure_${name//-/_}() {" scripts/measure-figures
+done < <("$FIGURES" --list)
