@@ -86,8 +86,8 @@ written=$(number tokens "$(cat "$tmp/out")")
 check "... and the JSON has what was written" test "${written:-0}" -gt 0
 run generate $model --load-state "$tmp/s2" -n 1 -t 0 --no-echo
 equal "... as has the state" 0 $code
-(trap '' HUP && exec "$performer" generate $model -p "The cat" -n 30000 --ignore-eos -t 0 --json -q \
-    >"$tmp/out" 2>"$tmp/err") &
+(trap '' HUP && exec "$performer" generate $model -p "The cat" -n 30000 --ignore-eos -t 0 -q \
+    --json >"$tmp/out" 2>"$tmp/err") &
 pid=$!
 await worked $pid 50
 kill -HUP $pid
@@ -118,7 +118,8 @@ partly() { # WHAT ARGUMENTS...
     kill -INT $pid
     wait $pid 2>/dev/null
     match "Ctrl-C in $what: exit 130, and a sentence" \
-        '^130 performer: interrupted; only what was measured before is shown$' "$? $(tail -1 "$tmp/err")"
+        '^130 performer: interrupted; only what was measured before is shown$' \
+        "$? $(tail -1 "$tmp/err")"
 }
 partly bench bench $model --context 64,100000 --repeat 50 --attention softmax
 partly "compare --scaling" compare $model --scaling --contexts 64,100000
