@@ -1,6 +1,7 @@
 /* floor 4.3 - Hugging Face folders: config.json, safetensors, tokenizer files -> a checkpoint. */
 #include "hf.h"
 
+#include "adapter.h"
 #include "family.h"
 #include "formats.h"
 #include "hf_config.h"
@@ -71,6 +72,12 @@ static pf_checkpoint *open_model(const char *folder, const json_t *config, bool 
 
 pf_checkpoint *pf_hf_open(const char *folder, bool with_tokenizer, pf_error *error) {
     char path[4096];
+    if (pf_adapter_in_folder(folder)) {
+        pf_error reason = {""};
+        pf_adapter_fail(&reason);
+        pf_fail(error, "%.300s: %s", folder, reason.message);
+        return NULL;
+    }
     int n = snprintf(path, sizeof path, "%s/config.json", folder);
     if (n < 0 || (size_t)n >= sizeof path || access(path, F_OK) != 0) {
         pf_fail(error, "%.300s: this folder has no config.json, so it is not a Hugging Face model",

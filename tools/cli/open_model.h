@@ -6,7 +6,7 @@
 #include "load.h"
 #include "options.h"
 
-/* Opens MODEL ready to compute; fails if a weight is NaN or infinite. Close with
+/* Opens MODEL, with what --lora names merged into it, ready to compute; fails if a weight is NaN or infinite. Close with
  * pf_loaded_close. */
 bool load_model(const options *parsed, pf_loaded *loaded, pf_error *error);
 
