@@ -24,7 +24,7 @@ bool pf_lora_merge(pf_checkpoint *checkpoint, const pf_lora_source *adapters, si
         pf_error reason = {""};
         const char *path = adapters[i].path;
         if (merge(checkpoint, &adapters[i], &reason)) continue;
-        if (strncmp(reason.message, path, strlen(path)) == 0) /* names the file already */
+        if (strstr(reason.message, path)) /* names the file already */
             return pf_fail(error, "%s", reason.message);
         return pf_fail(error, "%.200s: %s", path, reason.message);
     }
