@@ -267,6 +267,8 @@ bool pf_tokenizer_is_end(const pf_tokenizer *tokenizer, int32_t id) {
     const pf_vocabulary *vocabulary = &tokenizer->vocabulary;
     if (!has_id(tokenizer, id)) return false;
     if (id == vocabulary->eos || id == vocabulary->eot || id == vocabulary->bos) return true;
+    for (size_t i = 0; i < vocabulary->n_ends; i++)
+        if (id == vocabulary->ends[i]) return true;
     const pf_piece *piece = &tokenizer->pieces[id];
     if (piece->type != PF_TOKEN_CONTROL && piece->type != PF_TOKEN_USER_DEFINED) return false;
     for (size_t i = 0; i < sizeof end_names / sizeof *end_names; i++)

@@ -50,6 +50,8 @@ typedef struct pf_normal_step {
     size_t from_size, to_size;
 } pf_normal_step;
 
+#define PF_MAX_ENDS 16
+
 /* Zero it, fill it in and pass it to pf_tokenizer_new, which copies it. You own the arrays. */
 typedef struct pf_vocabulary {
     pf_tokenizer_kind kind;
@@ -65,6 +67,8 @@ typedef struct pf_vocabulary {
     const pf_normal_step *normal_steps; /* [n_normal_steps], for all kinds of tokenizer */
     size_t n_normal_steps;
     int32_t bos, eos, unk, eot; /* ids, -1 if there is none */
+    int32_t ends[PF_MAX_ENDS];  /* [n_ends] more ids that end a text, as EOS and EOT do */
+    size_t n_ends;
     bool add_bos, add_eos;
     bool add_space_prefix;         /* SPM: a space before the first word */
     bool prefix_if_none;           /* ... unless there is one already (Metaspace) */

@@ -65,7 +65,7 @@ static void set_flag(const json_t *config, const char *key, int32_t id, bool *fl
 }
 
 /* "eos_token_id": 2 or [128001, 128009]. Unless EOS is known already, it is the first id; the next
- * id that is not EOS becomes EOT. */
+ * id that is not EOS becomes EOT, and all others end a text as well. */
 static void set_by_id(const json_t *config, pf_vocabulary *vocabulary) {
     const json_t *bos = json_object_get(config, "bos_token_id");
     const json_t *eos = json_object_get(config, "eos_token_id");
@@ -81,6 +81,8 @@ static void set_by_id(const json_t *config, pf_vocabulary *vocabulary) {
             vocabulary->eos = (int32_t)id;
         else if (vocabulary->eot < 0 && id != vocabulary->eos)
             vocabulary->eot = (int32_t)id;
+        else if (vocabulary->n_ends < PF_MAX_ENDS && id != vocabulary->eos && id != vocabulary->eot)
+            vocabulary->ends[vocabulary->n_ends++] = (int32_t)id;
     }
 }
 

@@ -115,11 +115,31 @@ static bool read_strips(const pf_checkpoint *checkpoint, pf_vocabulary_storage *
     return true;
 }
 
+static bool read_ends(const pf_checkpoint *checkpoint, pf_vocabulary *vocabulary, pf_error *error) {
+    const void *array = NULL;
+    size_t n = 0;
+    if (!pf_checkpoint_get_array(checkpoint, OURS("ends"), PF_META_U32, &array, &n, error))
+        return false;
+    if (n > PF_MAX_ENDS)
+        return pf_fail(error, "%s has %zu ids, but at most %d are supported", OURS("ends"), n,
+                       PF_MAX_ENDS);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t id;
+        memcpy(&id, (const char *)array + i * sizeof id, sizeof id);
+        if (id >= vocabulary->n_pieces)
+            return pf_fail(error, "%s has the id %u, but there are only %zu tokens", OURS("ends"),
+                           id, vocabulary->n_pieces);
+        vocabulary->ends[vocabulary->n_ends++] = (int32_t)id;
+    }
+    return true;
+}
+
 bool pf_tokenizer_keys_read(const pf_checkpoint *checkpoint, pf_vocabulary *vocabulary,
                             pf_vocabulary_storage *storage, pf_error *error) {
     return read_patterns(checkpoint, vocabulary, storage, error) &&
            read_steps(checkpoint, vocabulary, storage, error) &&
            read_strips(checkpoint, storage, vocabulary->n_pieces, error) &&
+           read_ends(checkpoint, vocabulary, error) &&
            pf_checkpoint_get_bool(checkpoint, OURS("prefix_if_none"), &vocabulary->prefix_if_none,
                                   error) &&
            pf_checkpoint_get_bool(checkpoint, OURS("prefix_at_start"), &vocabulary->prefix_at_start,
@@ -190,6 +210,9 @@ bool pf_tokenizer_keys_write(const pf_vocabulary *vocabulary, bool ignore_merges
                              pf_checkpoint *checkpoint, pf_error *error) {
     return set_patterns(vocabulary, checkpoint, error) &&
            set_steps(vocabulary, checkpoint, error) && set_strips(vocabulary, checkpoint, error) &&
+           (vocabulary->n_ends == 0 ||
+            pf_checkpoint_set_array(checkpoint, OURS("ends"), PF_META_U32, vocabulary->ends,
+                                    vocabulary->n_ends, error)) &&
            (!vocabulary->prefix_if_none ||
             pf_checkpoint_set_bool(checkpoint, OURS("prefix_if_none"), true, error)) &&
            (!vocabulary->prefix_at_start ||

@@ -5,6 +5,7 @@
  *   performer.tokenizer.normalizer        strings: the names of steps, each followed by its
  *                                         arguments: nfc, nfd, nfkc, nfkd, lowercase, prepend TEXT,
  *                                         replace FROM TO, charsmap
+ *   performer.tokenizer.ends              u32: ids that end a text beside EOS and EOT
  *   performer.tokenizer.strip             u8 per piece: 1 strip_left, 2 strip_right, 3 both
  *   performer.tokenizer.prefix_if_none    bool, see vocabulary.h
  *   performer.tokenizer.prefix_at_start   bool, see vocabulary.h
