@@ -36,7 +36,7 @@ close "... and gives the same logits, rounded" 0.1 "$tmp/logits.f32" $lora/llama
 run convert $hf/qwen2 --lora $lora/qwen2-output --type q8_0 -o "$tmp/merged.gguf" -q
 equal "--type applies to what is merged" 0 "$code"
 run inspect "$tmp/merged.gguf"
-match "... and the output has parted from the embedding" 'output.weight +f32|output.weight +q8_0' "$out"
+match "... and the output has parted from the embedding" '^ +output.weight +(f32|q8_0)' "$out"
 run convert $hf/qwen2 --lora $lora/qwen2-embedding.gguf -o "$tmp/merged.gguf" -q
 run inspect "$tmp/merged.gguf"
 match "what does not change keeps its type" 'blk.0.attn_q.weight +f32' "$out"
@@ -46,7 +46,8 @@ run eval "$tmp/llama.gguf" --lora $lora/llama:0.25 --lora $lora/llama.gguf:0.75 
     --logits "$tmp/logits.f32" -q
 close "two adapters, scaled" 1e-4 "$tmp/logits.f32" $lora/llama.logits.f32
 run eval "$tmp/llama.gguf" --tokens $tokens --logits "$tmp/base.f32" -q
-run eval "$tmp/llama.gguf" --lora-scaled $lora/llama:0 --tokens $tokens --logits "$tmp/logits.f32" -q
+run eval "$tmp/llama.gguf" --lora-scaled $lora/llama:0 --tokens $tokens \
+    --logits "$tmp/logits.f32" -q
 check "a scale of 0 changes nothing" cmp "$tmp/logits.f32" "$tmp/base.f32"
 cp $lora/llama.gguf "$tmp/a:b.gguf"
 run eval "$tmp/llama.gguf" --lora "$tmp/a:b.gguf" --tokens $tokens --logits "$tmp/logits.f32" -q
@@ -55,7 +56,8 @@ close "a colon in the name" 1e-4 "$tmp/logits.f32" $lora/llama.logits.f32
 # The other commands.
 run generate "$tmp/llama.gguf" -p "the cat" -n 8 -t 0 -q
 plain=$out
-run generate "$tmp/llama.gguf" -p "the cat" -n 8 -t 0 -q --lora $lora/llama --save-state "$tmp/state"
+run generate "$tmp/llama.gguf" -p "the cat" -n 8 -t 0 -q --lora $lora/llama \
+    --save-state "$tmp/state"
 equal "generate" "0 other" "$code $([ "$out" = "$plain" ] || echo other)"
 refused "a state of the adapted model is not one of the base" 1 'model' \
     generate "$tmp/llama.gguf" -n 2 -q --load-state "$tmp/state"
@@ -78,7 +80,8 @@ refused "no such file" 1 'cannot open .*nope' eval "$model" -p a --lora "$tmp/no
 refused "a folder that is none" 1 'no adapter_config.json' eval "$model" -p a --lora $hf/llama
 refused "another family" 1 'family "llama", but MODEL is "gpt2"' \
     eval "$tmp/gpt2.gguf" -p a --lora $lora/llama.gguf
-refused "... of PEFT" 1 'which the model does not have' eval "$tmp/gpt2.gguf" -p a --lora $lora/llama
+refused "... of PEFT" 1 'which the model does not have' \
+    eval "$tmp/gpt2.gguf" -p a --lora $lora/llama
 refused "another size" 1 'token_embd.weight \[24, 512\], but the model.s is \[16, 640\]' \
     eval "$tmp/qwen2.gguf" -p a --lora $lora/llama
 refused "no number for a scale" 1 'no number for a scale' eval "$model" -p a --lora $lora/llama:x

@@ -11,6 +11,7 @@
 #include "session_flags.h"
 #include "stop_texts.h"
 #include "terminal.h"
+#include "warn_tokenizer.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -144,6 +145,7 @@ static bool encode_plain(generation *g, pf_error *error) {
     if (!pf_tokenizer_encode(g->loaded.tokenizer, g->prompt, g->prompt_size,
                              how | PF_ENCODE_SPECIAL, &g->prompt_ids, error))
         return false;
+    warn_of_two_bos(g->parsed, &g->loaded, &g->prompt_ids);
     if (g->prompt_ids.count == 0 && !loaded)
         return pf_fail(error, "the prompt is empty and this model adds no BOS token, so there is "
                               "nothing to continue; give a prompt with -p");

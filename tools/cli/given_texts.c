@@ -4,6 +4,7 @@
 
 #include "memory.h"
 #include "terminal.h"
+#include "warn_tokenizer.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -161,5 +162,7 @@ bool read_given_texts(const options *parsed, const pf_loaded *loaded, input_text
                                      parsed->values[FLAG_SPLIT].text, texts, error)
                     : add_encoded_text(loaded, parsed->model, text, n, texts, error);
     pf_free(read);
+    for (size_t i = 0; good && i < texts->count; i++)
+        if (warn_of_two_bos(parsed, loaded, &texts->texts[i])) break; /* once */
     return good;
 }

@@ -1,0 +1,42 @@
+/* floor 5.3 - warn of the tokenizer: what is odd about it, or about a text made with it. */
+#include "warn_tokenizer.h"
+
+#include "terminal.h"
+
+/* A piece as it is spelled, cut to what a line can show. */
+#define SPELLED(piece) (int)((piece)->size < 40 ? (piece)->size : 40), (piece)->bytes
+
+void warn_of_tokenizer(const options *parsed, const pf_loaded *loaded) {
+    if (!loaded->tokenizer) return;
+    const pf_vocabulary *v = pf_tokenizer_vocabulary(loaded->tokenizer);
+    if (v->kind == PF_TOKENIZER_BPE && !v->pre[0] && v->n_patterns == 0)
+        note(parsed,
+             "performer: %s does not say how its tokenizer cuts text into words "
+             "(tokenizer.ggml.pre is missing); a default is used, which may be wrong for this "
+             "model: convert it again, with --tokenizer",
+             parsed->model);
+    const pf_piece *eos = v->eos >= 0 ? &v->pieces[v->eos] : NULL;
+    if (eos && eos->type == PF_TOKEN_NORMAL)
+        note(parsed,
+             "performer: the tokenizer's EOS \"%.*s\" (token %d) is marked as ordinary text, so "
+             "it is not recognised in a prompt",
+             SPELLED(eos), (int)v->eos);
+    size_t rows = loaded->model ? loaded->model->n_vocab : 0;
+    if (rows > v->n_pieces && rows - v->n_pieces > v->n_pieces / 8)
+        note(parsed,
+             "performer: the tokenizer has %zu tokens, but the model %zu; it may belong to "
+             "another model",
+             v->n_pieces, rows);
+}
+
+bool warn_of_two_bos(const options *parsed, const pf_loaded *loaded, const pf_tokens *ids) {
+    const pf_vocabulary *v = pf_tokenizer_vocabulary(loaded->tokenizer);
+    if (!v->add_bos || v->bos < 0 || ids->count < 2 || ids->ids[0] != v->bos ||
+        ids->ids[1] != v->bos)
+        return false;
+    note(parsed,
+         "performer: the text begins with \"%.*s\" (BOS), which this model adds by itself, so it "
+         "is there twice; leave it out",
+         SPELLED(&v->pieces[v->bos]));
+    return true;
+}
