@@ -99,7 +99,7 @@ spoilt() {
     refused "$1" 1 "$2" eval "$model" -p a --lora "$tmp/peft"
 }
 spoilt "another method" 'peft_type "IA3"' 's/LORA/IA3/'
-spoilt "DoRA" 'DoRA' 's/"r": 3/"r": 3, "use_dora": true/'
+spoilt "DoRA" 'with "use_dora".*merge_and_unload' 's/"r": 3/"r": 3, "use_dora": true/'
 spoilt "biases" 'changes biases' 's/none/lora_only/'
 spoilt "a base that PiSSA changed" 'pissa' 's/"r": 3/"r": 3, "init_lora_weights": "pissa_niter_4"/'
 spoilt "no alpha" 'lora_alpha' 's/lora_alpha/alpha/'

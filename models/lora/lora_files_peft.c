@@ -29,6 +29,19 @@ static bool is_true(const json_t *json, const char *name) {
     return json_is_true(json_object_get(json, name));
 }
 
+/* Variants of LoRA that compute something else; unused, they are false, null or empty. */
+static const char *const variants[] = {"use_dora",          "use_qalora",
+                                       "use_bdlora",        "lora_bias",
+                                       "layer_replication", "alora_invocation_tokens",
+                                       "arrow_config",      "kasa_config",
+                                       "monteclora_config", "target_parameters"};
+
+static bool is_unused(const json_t *value) {
+    return !value || json_is_null(value) || json_is_false(value) ||
+           (json_is_object(value) && json_object_size(value) == 0) ||
+           (json_is_array(value) && json_array_size(value) == 0);
+}
+
 /* What would make the result other than W + scale B A. */
 static bool check_plain(const json_t *json, pf_error *error) {
     static const char *const changed_bases[] = {"pissa", "olora", "loftq", "corda", "lora_ga"};
@@ -38,9 +51,12 @@ static bool check_plain(const json_t *json, pf_error *error) {
     if (!type || strcmp(type, "LORA") != 0)
         return pf_fail(error, "an adapter of peft_type \"%.40s\" is not supported; only LORA is",
                        type ? type : "?");
-    if (is_true(json, "use_dora"))
-        return pf_fail(error, "DoRA (use_dora) is not supported; merge the adapter with PEFT's "
-                              "merge_and_unload and convert the result");
+    for (size_t i = 0; i < sizeof variants / sizeof *variants; i++)
+        if (!is_unused(json_object_get(json, variants[i])))
+            return pf_fail(error,
+                           "an adapter with \"%s\" is not supported; merge it with PEFT's "
+                           "merge_and_unload and convert the result",
+                           variants[i]);
     if (bias && strcmp(bias, "none") != 0)
         return pf_fail(error,
                        "an adapter that changes biases (\"bias\": \"%.40s\") is not "
@@ -154,20 +170,39 @@ static bool take_a(const peft_reader *r, const pf_tensor *a, const char *mark, c
     return pf_lora_delta_add(r->to, name, &pair, error);
 }
 
-static bool take_all(const peft_reader *r, pf_error *error) {
+/* If the tensor is a half of a pair, where its name says so; *mark is what it says. */
+static const char *find_mark(const char *name, const char **mark) {
     static const char *const marks[] = {".lora_A", ".lora_embedding_A", ".lora_B",
                                         ".lora_embedding_B"};
+    size_t n = strlen(name);
+    for (size_t i = 0; i < 4; i++) {
+        const char *at = strstr(name, marks[i]);
+        if (!at || (n > 5 && strcmp(name + n - 5, ".bias") == 0)) continue;
+        *mark = marks[i];
+        return at;
+    }
+    return NULL;
+}
+
+/* The base's own matrix, which PEFT saves beside the halves for embeddings. */
+static bool is_copy(const char *name) {
+    static const char end[] = ".base_layer.weight";
+    size_t n = strlen(name);
+    return n >= sizeof end && strcmp(name + n - (sizeof end - 1), end) == 0;
+}
+
+static bool take_all(const peft_reader *r, pf_error *error) {
     for (size_t i = 0; i < pf_checkpoint_n_tensors(r->file); i++) {
         const pf_tensor *tensor = pf_checkpoint_tensor(r->file, i);
-        const char *at = NULL;
-        size_t mark = 0;
-        while (mark < 4 && !(at = strstr(tensor->name, marks[mark]))) mark++;
+        const char *mark = NULL, *at = find_mark(tensor->name, &mark);
+        if (!at && is_copy(tensor->name)) continue;
         if (!at)
             return pf_fail(error,
-                           "the tensor %s is neither lora_A nor lora_B (modules_to_save and DoRA "
-                           "are not supported), and leaving it out would give wrong results",
+                           "the tensor %s is neither lora_A nor lora_B (modules_to_save is not "
+                           "supported), and leaving it out would give wrong results",
                            tensor->name);
-        if (mark < 2 && !take_a(r, tensor, marks[mark], at, error)) return false;
+        bool is_a = mark[strlen(mark) - 1] == 'A';
+        if (is_a && !take_a(r, tensor, mark, at, error)) return false;
     }
     return pf_checkpoint_n_tensors(r->to) > 0 ||
            pf_fail(error, "adapter_model.safetensors has no lora_A");
