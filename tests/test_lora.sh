@@ -91,6 +91,16 @@ refused "an output over the adapter" 1 'also read in this run, as --lora' \
 refused "... in its folder" 1 'also read in this run, as --lora' \
     convert "$model" --lora $lora/llama:2 -o $lora/llama/adapter_config.json
 
+# Beside a model: not used in silence.
+mkdir "$tmp/both"
+cp $hf/llama/* $lora/llama/* "$tmp/both"
+run eval "$tmp/both" -p "the cat"
+match "an adapter beside the model: a warning" 'not used.*--lora' "$err"
+run convert "$tmp/both" -o "$tmp/x.gguf"
+match "... of convert" 'not used.*--lora' "$err"
+run eval "$tmp/both" --lora "$tmp/both" -p "the cat"
+equal "... and none if it is named" 0 "$(grep -c 'not used' "$tmp/err")"
+
 # spoilt "what" PATTERN SED: a change of adapter_config.json
 spoilt() {
     rm -rf "$tmp/peft"

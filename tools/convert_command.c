@@ -9,6 +9,7 @@
 #include "resources.h"
 #include "session_flags.h"
 #include "terminal.h"
+#include "warn_model.h"
 
 #include <string.h>
 
@@ -84,6 +85,7 @@ static int run(const options *parsed) {
     bool good = convert(parsed, &summary, &error);
     progress(parsed, "%s", "");
     if (!good) return complain(&error);
+    warn_of_adapter_beside(parsed);
     report(parsed, &summary, &out);
     return output_finish(&out);
 }

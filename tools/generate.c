@@ -11,7 +11,7 @@
 #include "session_flags.h"
 #include "stop_texts.h"
 #include "terminal.h"
-#include "warn_tokenizer.h"
+#include "warn_model.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 
 #include "memory.h"
 #include "terminal.h"
-#include "warn_tokenizer.h"
+#include "warn_model.h"
 
 #include <poll.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
 #include "lora_flag.h"
 #include "threads.h"
 #include "vocabulary_meta.h"
-#include "warn_tokenizer.h"
+#include "warn_model.h"
 
 #include <string.h>
 
@@ -15,6 +15,7 @@ bool load_model(const options *parsed, pf_loaded *loaded, pf_error *error) {
     if (!lora_files_read(parsed, &lora, error) ||
         !pf_loaded_open_adapted(parsed->model, lora.sources, lora.n, n_threads, loaded, error))
         return false;
+    warn_of_adapter_beside(parsed);
     warn_of_tokenizer(parsed, loaded);
     return true;
 }

@@ -1,7 +1,10 @@
-/* floor 5.3 - warn of the tokenizer: what is odd about it, or about a text made with it. */
-#include "warn_tokenizer.h"
+/* floor 5.3 - warn of the model: what is odd about it, or about a text made for it. */
+#include "warn_model.h"
 
 #include "terminal.h"
+
+#include <stdio.h>
+#include <unistd.h>
 
 /* A piece as it is spelled, cut to what a line can show. */
 #define SPELLED(piece) (int)((piece)->size < 40 ? (piece)->size : 40), (piece)->bytes
@@ -27,6 +30,17 @@ void warn_of_tokenizer(const options *parsed, const pf_loaded *loaded) {
              "performer: the tokenizer has %zu tokens, but the model %zu; it may belong to "
              "another model",
              v->n_pieces, rows);
+}
+
+void warn_of_adapter_beside(const options *parsed) {
+    char path[4096];
+    int n = snprintf(path, sizeof path, "%s/adapter_config.json", parsed->model);
+    if (parsed->given[FLAG_LORA] || n < 0 || (size_t)n >= sizeof path || access(path, F_OK) != 0)
+        return;
+    note(parsed,
+         "performer: %s also has a LoRA adapter (adapter_config.json), which is not used; to use "
+         "it, add --lora %s",
+         parsed->model, parsed->model);
 }
 
 bool warn_of_two_bos(const options *parsed, const pf_loaded *loaded, const pf_tokens *ids) {
