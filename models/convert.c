@@ -3,6 +3,7 @@
 
 #include "import.h"
 #include "hf.h"
+#include "threads.h"
 #include "tokenizer_files.h"
 
 #include <string.h>
@@ -24,7 +25,8 @@ bool pf_convert(const pf_convert_options *options, pf_error *error) {
     if (!checkpoint) return false;
     bool good = (!options->tokenizer ||
                  pf_tokenizer_file_to_checkpoint(options->tokenizer, checkpoint, error)) &&
-                pf_lora_merge(checkpoint, options->adapters, options->n_adapters, error) &&
+                pf_lora_merge(checkpoint, options->adapters, options->n_adapters,
+                              pf_threads_default(), error) &&
                 (!options->attention ||
                  pf_attention_to_checkpoint(options->attention, checkpoint, error)) &&
                 summarise(checkpoint, options, error) &&

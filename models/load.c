@@ -143,7 +143,7 @@ bool pf_loaded_open_checked(const char *path, int n_threads, pf_loaded *loaded, 
 bool pf_loaded_open_adapted(const char *path, const pf_lora_source *adapters, size_t n,
                             int n_threads, pf_loaded *loaded, pf_error *error) {
     pf_checkpoint *checkpoint = open_any(path, error);
-    if (checkpoint && !pf_lora_merge(checkpoint, adapters, n, error)) {
+    if (checkpoint && !pf_lora_merge(checkpoint, adapters, n, n_threads, error)) {
         pf_checkpoint_free(checkpoint);
         checkpoint = NULL;
     }

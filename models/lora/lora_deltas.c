@@ -5,6 +5,7 @@
 #include "matmul.h"
 #include "memory.h"
 #include "quant.h"
+#include "threads.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -72,24 +73,52 @@ bool pf_lora_delta_add(pf_checkpoint *deltas, const char *name, const pf_lora_pa
 typedef struct merged {
     pf_tensor base; /* as it was */
     const pf_tensor *delta;
+    int n_threads;
 } merged;
 
-/* out = base + delta, row by row, in the type of `tensor`. */
-static bool add_rows(const pf_tensor *tensor, const pf_tensor *base, const char *from, float *delta,
-                     float *row, char *out, pf_error *error) {
-    size_t cols = (size_t)tensor->shape[0], rows = (size_t)tensor->shape[1];
-    size_t from_bytes = pf_row_bytes(base->type, cols), to_bytes = pf_row_bytes(tensor->type, cols);
-    for (size_t r = 0; r < rows; r++, delta += cols, from += from_bytes, out += to_bytes) {
-        pf_dequantize_row(base->type, from, row, cols);
-        for (size_t i = 0; i < cols; i++) row[i] += delta[i];
-        pf_quantize_row(tensor->type, row, out, cols);
-        if (!pf_row_is_finite(tensor->type, out, cols))
-            return pf_fail(error,
-                           "the tensor %s with the adapter has a value that is NaN, infinite or "
-                           "too large for %s; the scale is too large, or a file is damaged",
-                           tensor->name, pf_type_get(tensor->type)->name);
+/* out = base + delta, in the type of `tensor`. */
+typedef struct sum {
+    const pf_tensor *tensor, *base;
+    const char *from;
+    const float *delta;
+    float *rows; /* [members, cols] */
+    bool *bad;   /* [members] a value is not finite */
+    char *out;
+} sum;
+
+static void add_share(void *context, pf_member member) {
+    const sum *s = context;
+    size_t cols = (size_t)s->tensor->shape[0], begin, end;
+    size_t from_bytes = pf_row_bytes(s->base->type, cols);
+    size_t to_bytes = pf_row_bytes(s->tensor->type, cols);
+    float *row = s->rows + (size_t)member.index * cols;
+    pf_share(member, (size_t)s->tensor->shape[1], 16, &begin, &end);
+    for (size_t r = begin; r < end; r++) {
+        char *out = s->out + r * to_bytes;
+        pf_dequantize_row(s->base->type, s->from + r * from_bytes, row, cols);
+        for (size_t i = 0; i < cols; i++) row[i] += s->delta[r * cols + i];
+        pf_quantize_row(s->tensor->type, row, out, cols);
+        s->bad[member.index] |= !pf_row_is_finite(s->tensor->type, out, cols);
     }
-    return true;
+}
+
+/* s->tensor, base, from, delta and out are set. */
+static bool add_rows(sum *s, int n_threads, pf_error *error) {
+    size_t cols = (size_t)s->tensor->shape[0];
+    bool bad = false;
+    s->rows = pf_calloc((size_t)n_threads, cols * sizeof *s->rows, s->tensor->name, error);
+    s->bad = pf_calloc((size_t)n_threads, sizeof *s->bad, s->tensor->name, error);
+    pf_team *team = s->rows && s->bad ? pf_team_new(n_threads, error) : NULL;
+    if (team) pf_team_run(team, add_share, s);
+    for (int i = 0; team && i < n_threads; i++) bad |= s->bad[i];
+    pf_team_free(team);
+    pf_free(s->rows);
+    pf_free(s->bad);
+    if (!bad) return team != NULL;
+    return pf_fail(error,
+                   "the tensor %s with the adapter has a value that is NaN, infinite or too large "
+                   "for %s; the scale is too large, or a file is damaged",
+                   s->tensor->name, pf_type_get(s->tensor->type)->name);
 }
 
 static bool make_merged(const void *context, const pf_tensor *tensor, void *out, pf_error *error) {
@@ -97,14 +126,17 @@ static bool make_merged(const void *context, const pf_tensor *tensor, void *out,
     const pf_tensor *base = &m->base, *delta = m->delta;
     char *room = base->data ? NULL : pf_calloc(base->bytes, 1, base->name, error);
     float *values = pf_calloc(delta->bytes, 1, base->name, error);
-    float *row = pf_calloc((size_t)base->shape[0], sizeof *row, base->name, error);
-    bool good = (base->data || room) && values && row;
+    bool good = (base->data || room) && values;
     if (good && !base->data) good = base->make(base->context, base, room, error);
+    sum s = {.tensor = tensor,
+             .base = base,
+             .from = base->data ? base->data : room,
+             .delta = values,
+             .out = out};
     good = good && delta->make(delta->context, delta, values, error) &&
-           add_rows(tensor, base, base->data ? base->data : room, values, row, out, error);
+           add_rows(&s, m->n_threads, error);
     pf_free(room);
     pf_free(values);
-    pf_free(row);
     return good;
 }
 
@@ -117,7 +149,7 @@ static bool fits(const pf_tensor *base, const pf_tensor *delta, pf_error *error)
                    delta->name, delta->shape[0], delta->shape[1], base->shape[0], base->shape[1]);
 }
 
-static bool merge_one(pf_checkpoint *base, const pf_tensor *delta, pf_error *error) {
+static bool merge_one(pf_checkpoint *base, const pf_tensor *delta, int n_threads, pf_error *error) {
     const pf_tensor *target = pf_checkpoint_find(base, delta->name);
     if (!target)
         return pf_fail(error,
@@ -127,7 +159,7 @@ static bool merge_one(pf_checkpoint *base, const pf_tensor *delta, pf_error *err
     if (!fits(target, delta, error)) return false;
     merged *m = pf_checkpoint_alloc(base, sizeof *m, delta->name, error);
     if (!m) return false;
-    *m = (merged){*target, delta};
+    *m = (merged){*target, delta, n_threads};
     pf_type type = target->type == PF_F32 ? PF_F32 : PF_F16;
     size_t bytes;
     if (!pf_mul_size(pf_row_bytes(type, (size_t)target->shape[0]), (size_t)target->shape[1],
@@ -154,13 +186,14 @@ static bool part_output(pf_checkpoint *base, const pf_checkpoint *deltas, pf_err
 
 static void free_checkpoint(void *object) { pf_checkpoint_free(object); }
 
-bool pf_lora_deltas_merge(pf_checkpoint *base, pf_checkpoint *deltas, pf_error *error) {
+bool pf_lora_deltas_merge(pf_checkpoint *base, pf_checkpoint *deltas, int n_threads,
+                          pf_error *error) {
     if (!pf_checkpoint_take_object(base, deltas, free_checkpoint, error)) {
         pf_checkpoint_free(deltas);
         return false;
     }
     bool good = part_output(base, deltas, error);
     for (size_t i = 0; good && i < pf_checkpoint_n_tensors(deltas); i++)
-        good = merge_one(base, pf_checkpoint_tensor(deltas, i), error);
+        good = merge_one(base, pf_checkpoint_tensor(deltas, i), n_threads, error);
     return good;
 }
