@@ -148,6 +148,7 @@ typedef enum flag_id {
     FLAG_CSV,
     FLAG_CONTINUE,
     FLAG_HTML,
+    FLAG_EXPLAIN_HTML,
     FLAG_FORCE,
     FLAG_QUIET,
 
