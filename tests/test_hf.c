@@ -246,7 +246,7 @@ static void wrong_configs_are_refused(void **state) {
         {"llama", "\"rope_theta\": 100.0", "\"rope_theta\": 1e999", "config.json"},
         {"llama", "\"rope_theta\": 100.0", "\"rope_theta\": 1e300", "\"rope_theta\""},
         {"llama", "\"rope_theta\": 100.0", "\"rope_theta\": -1.0", "\"rope_theta\""},
-        {"llama", "\"llama3\"", "\"yarn\"", "\"yarn\" is not supported; supported: default"},
+        {"llama", "\"llama3\"", "\"ntk\"", "\"ntk\" is not supported; supported: default"},
         {"llama", "\"factor\": 8.0", "\"factor\": 0", "\"factor\" in config.json"},
         {"llama", "\"high_freq_factor\": 4.0", "\"high_freq_factor\": 1.0", "high_freq_factor"},
         {"llama", "\"tie_word_embeddings\": false", "\"quantization_config\": {}", "quantised"},

@@ -166,11 +166,10 @@ static bool cut_as_qwen(pf_vocabulary *vocabulary, pf_vocabulary_storage *storag
 }
 
 static bool adjust(const char *folder, const json_t *config, const json_t *tokenizer_config,
-                   pf_hf_family family, pf_vocabulary *vocabulary, pf_vocabulary_storage *storage,
+                   bool qwen, pf_vocabulary *vocabulary, pf_vocabulary_storage *storage,
                    pf_error *error) {
     pf_error reason = {""};
     json_t *generation;
-    bool qwen = family == PF_HF_QWEN2 || family == PF_HF_QWEN3;
     if (!apply_added_tokens(tokenizer_config, storage, vocabulary->n_pieces, &reason))
         return wrong(folder, "tokenizer_config.json", reason.message, error);
     if (!open_optional(folder, "generation_config.json", &generation, error)) return false;
@@ -185,14 +184,14 @@ static bool adjust(const char *folder, const json_t *config, const json_t *token
 }
 
 static bool take_vocabulary(const char *folder, const json_t *config,
-                            const json_t *tokenizer_config, pf_hf_family family,
-                            pf_checkpoint *checkpoint, pf_error *error) {
+                            const json_t *tokenizer_config, bool qwen, pf_checkpoint *checkpoint,
+                            pf_error *error) {
     pf_vocabulary vocabulary = {.n_pieces = 0};
     pf_vocabulary_storage storage = {0};
     const pf_tensor *embedding = pf_checkpoint_find(checkpoint, "token_embd.weight");
     size_t n_vocab = embedding ? (size_t)embedding->shape[1] : 0;
     bool good = pf_tokenizer_file_read(folder, n_vocab, &vocabulary, &storage, error) &&
-                adjust(folder, config, tokenizer_config, family, &vocabulary, &storage, error);
+                adjust(folder, config, tokenizer_config, qwen, &vocabulary, &storage, error);
     if (good && vocabulary.n_pieces > n_vocab)
         good = pf_fail(error, "%.300s: the tokenizer has %zu tokens, but the model only %zu",
                        folder, vocabulary.n_pieces, n_vocab);
@@ -201,13 +200,13 @@ static bool take_vocabulary(const char *folder, const json_t *config,
     return good;
 }
 
-bool pf_hf_tokenizer(const char *folder, const json_t *config, pf_hf_family family,
-                     bool with_vocabulary, pf_checkpoint *checkpoint, pf_error *error) {
+bool pf_hf_tokenizer(const char *folder, const json_t *config, bool qwen, bool with_vocabulary,
+                     pf_checkpoint *checkpoint, pf_error *error) {
     json_t *tokenizer_config;
     if (!open_optional(folder, "tokenizer_config.json", &tokenizer_config, error)) return false;
     bool good = take_template(folder, tokenizer_config, checkpoint, error);
     if (good && with_vocabulary && pf_tokenizer_file_in_folder(folder))
-        good = take_vocabulary(folder, config, tokenizer_config, family, checkpoint, error);
+        good = take_vocabulary(folder, config, tokenizer_config, qwen, checkpoint, error);
     json_decref(tokenizer_config);
     return good;
 }

@@ -15,8 +15,9 @@
 
 /* Sets the keys tokenizer.* of the checkpoint, which must already have token_embd.weight. Without a
  * tokenizer file in the folder, or if with_vocabulary is false, only the chat template is set.
+ * qwen: cut text by Qwen's rules where the files give none.
  * Messages begin with the path of the folder or of a file in it. */
-bool pf_hf_tokenizer(const char *folder, const json_t *config, pf_hf_family family,
-                     bool with_vocabulary, pf_checkpoint *checkpoint, pf_error *error);
+bool pf_hf_tokenizer(const char *folder, const json_t *config, bool qwen, bool with_vocabulary,
+                     pf_checkpoint *checkpoint, pf_error *error);
 
 #endif
