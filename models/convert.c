@@ -4,6 +4,7 @@
 #include "import.h"
 #include "hf.h"
 #include "tokenizer_files.h"
+#include "vocabulary_meta.h"
 
 #include <string.h>
 
@@ -24,6 +25,7 @@ bool pf_convert(const pf_convert_options *options, pf_error *error) {
     if (!checkpoint) return false;
     bool good = (!options->tokenizer ||
                  pf_tokenizer_file_to_checkpoint(options->tokenizer, checkpoint, error)) &&
+                pf_vocabulary_pad(checkpoint, error) &&
                 (!options->attention ||
                  pf_attention_to_checkpoint(options->attention, checkpoint, error)) &&
                 summarise(checkpoint, options, error) &&

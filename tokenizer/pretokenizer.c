@@ -175,8 +175,13 @@ typedef struct splitter {
 static bool next_match(const splitter *s, size_t level, const char *text, size_t n, size_t from,
                        size_t *begin, size_t *end, pf_error *error) {
     /* The text is known to be UTF-8; to check it again for each word would take quadratic time. */
-    int code = pcre2_match(s->pretokenizer->codes[level], (PCRE2_SPTR)text, n, from,
-                           PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY, s->match, s->pretokenizer->limits);
+    const uint32_t options = PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY;
+    const pf_pretokenizer *p = s->pretokenizer;
+    int code =
+        pcre2_match(p->codes[level], (PCRE2_SPTR)text, n, from, options, s->match, p->limits);
+    if (code == PCRE2_ERROR_JIT_STACKLIMIT) /* a repeated group; the interpreter uses the heap */
+        code = pcre2_match(p->codes[level], (PCRE2_SPTR)text, n, from, options | PCRE2_NO_JIT,
+                           s->match, p->limits);
     *begin = *end = n;
     if (code == PCRE2_ERROR_NOMATCH) return true;
     if (code < 0) {

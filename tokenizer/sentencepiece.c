@@ -28,7 +28,8 @@ bool pf_sentencepiece_prepare(const pf_vocabulary *vocabulary, const char *text,
     writer out = {.escape = vocabulary->escape_whitespaces};
     out.bytes = pf_calloc(n + 1, out.escape ? 3 : 1, "the text to tokenize", error);
     if (!out.bytes) return false;
-    bool has_one = vocabulary->prefix_if_none && n && text[0] == ' ';
+    bool has_one = vocabulary->prefix_if_none && n &&
+                   (text[0] == ' ' || (n >= 3 && memcmp(text, escaped_space, 3) == 0));
     if (n && prefix && vocabulary->add_space_prefix && !has_one) put_space(&out);
     for (size_t i = 0; i < n; i++) {
         if (text[i] != ' ')

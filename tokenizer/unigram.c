@@ -8,7 +8,8 @@
 #define UNKNOWN_PENALTY 10.0f /* SentencePiece's */
 
 static bool is_word(const pf_piece *piece) {
-    return piece->size && (piece->type == PF_TOKEN_NORMAL || piece->type == PF_TOKEN_USER_DEFINED);
+    return piece->size && !pf_piece_is_added(piece) &&
+           (piece->type == PF_TOKEN_NORMAL || piece->type == PF_TOKEN_USER_DEFINED);
 }
 
 bool pf_unigram_init(pf_tokenizer *tokenizer, pf_error *error) {
@@ -103,8 +104,8 @@ static bool push_cut(const pf_tokenizer *tokenizer, const char *text, size_t n, 
     return true;
 }
 
-static bool encode_prepared(const pf_tokenizer *tokenizer, const char *text, size_t n,
-                            pf_tokens *tokens, pf_error *error) {
+bool pf_unigram_encode(const pf_tokenizer *tokenizer, const char *text, size_t n, pf_tokens *tokens,
+                       pf_error *error) {
     if (n >= UINT32_MAX)
         return pf_fail(error, "the text is too long: split it into parts of less than 4 GB");
     best_cut *cuts = pf_calloc(n + 1, sizeof *cuts, "the cuts of the text", error);
@@ -113,16 +114,5 @@ static bool encode_prepared(const pf_tokenizer *tokenizer, const char *text, siz
     for (size_t i = 0; i < n;) i += extend(tokenizer, text, n, i, cuts);
     bool ok = push_cut(tokenizer, text, n, cuts, tokens, error);
     pf_free(cuts);
-    return ok;
-}
-
-bool pf_unigram_encode(const pf_tokenizer *tokenizer, const char *text, size_t n, bool prefix,
-                       pf_tokens *tokens, pf_error *error) {
-    char *prepared = NULL;
-    size_t size = 0;
-    if (!pf_sentencepiece_prepare(&tokenizer->vocabulary, text, n, prefix, &prepared, &size, error))
-        return false;
-    bool ok = encode_prepared(tokenizer, prepared, size, tokens, error);
-    pf_free(prepared);
     return ok;
 }

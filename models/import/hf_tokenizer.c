@@ -104,6 +104,7 @@ static bool apply_added_tokens(const json_t *config, pf_vocabulary_storage *stor
         if (piece->type == PF_TOKEN_UNKNOWN) continue;
         piece->type = json_is_true(json_object_get(token, "special")) ? PF_TOKEN_CONTROL
                                                                       : PF_TOKEN_USER_DEFINED;
+        piece->in_words = false; /* transformers cuts the text at it */
         piece->strip_left = json_is_true(json_object_get(token, "lstrip"));
         piece->strip_right = json_is_true(json_object_get(token, "rstrip"));
     }
@@ -169,6 +170,7 @@ static bool adjust(const char *folder, const json_t *config, const json_t *token
                    bool qwen, pf_vocabulary *vocabulary, pf_vocabulary_storage *storage,
                    pf_error *error) {
     pf_error reason = {""};
+    path_text path = {""};
     json_t *generation;
     if (!apply_added_tokens(tokenizer_config, storage, vocabulary->n_pieces, &reason))
         return wrong(folder, "tokenizer_config.json", reason.message, error);
@@ -180,6 +182,10 @@ static bool adjust(const char *folder, const json_t *config, const json_t *token
     set_flag(tokenizer_config, "add_bos_token", vocabulary->bos, &vocabulary->add_bos);
     set_flag(tokenizer_config, "add_eos_token", vocabulary->eos, &vocabulary->add_eos);
     json_decref(generation);
+    /* Said of tokenizer.model; a tokenizer.json has rules of its own. */
+    if (vocabulary->kind == PF_TOKENIZER_SPM && !find_file(folder, "tokenizer.json", &path) &&
+        json_is_false(json_object_get(tokenizer_config, "legacy")))
+        vocabulary->prefix_at_start = true;
     return !qwen || cut_as_qwen(vocabulary, storage, error);
 }
 

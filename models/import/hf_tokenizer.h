@@ -1,7 +1,7 @@
 /* floor 4.2 - Hugging Face tokenizer: a folder's tokenizer file, and what other files add.
  *
  *   tokenizer_config.json    bos_token, eos_token, unk_token, add_bos_token, add_eos_token,
- *                            added_tokens_decoder, chat_template
+ *                            added_tokens_decoder, chat_template; legacy, for a tokenizer.model
  *   generation_config.json   bos_token_id, eos_token_id (an id or a list); if this file is missing,
  *                            those of config.json
  *   chat_template.jinja      the template, before that of tokenizer_config.json
