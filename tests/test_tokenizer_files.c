@@ -73,16 +73,18 @@ static void gpt2_is_the_same_from_all_its_files(void **state) {
 
 /* The jsonl next to a tokenizer.json has the ids of Hugging Face's library
  * (make_tokenizer_fixtures.py). */
-static void assert_fixture(const char *name, const char *pre) {
+static void assert_lines(const char *name, const char *pre, size_t lines) {
     char path[128], golden[128];
     snprintf(path, sizeof path, FIXTURES "%s.json", name);
     snprintf(golden, sizeof golden, FIXTURES "%s.jsonl", name);
     print_message("# %s\n", name);
     pf_tokenizer *t = tokenizer_of_file(path);
     assert_string_equal(pf_tokenizer_vocabulary(t)->pre, pre);
-    assert_golden(t, golden, "ids", PF_ENCODE_BOS | PF_ENCODE_SPECIAL, 28);
+    assert_golden(t, golden, "ids", PF_ENCODE_BOS | PF_ENCODE_SPECIAL, lines);
     pf_tokenizer_free(t);
 }
+
+static void assert_fixture(const char *name, const char *pre) { assert_lines(name, pre, 28); }
 
 static void byte_level_files_give_the_ids_of_hugging_face(void **state) {
     (void)state;
@@ -98,6 +100,15 @@ static void sentencepiece_as_json_gives_the_ids_of_hugging_face(void **state) {
     assert_fixture("llama2", "");
     assert_fixture("llama2-new", "");
     assert_fixture("unigram", "");
+}
+
+/* Added tokens that are looked for in the normalised text; and white space that one strips. */
+static void added_tokens_are_found_where_hugging_face_finds_them(void **state) {
+    (void)state;
+    assert_lines("llama2-added", "", 38);
+    assert_lines("llama2-new-added", "", 38);
+    assert_lines("custom-added", "", 38);
+    assert_lines("unigram-added", "", 38);
 }
 
 /* ---- hostile files ---- */
@@ -335,6 +346,7 @@ int main(void) {
         cmocka_unit_test(gpt2_is_the_same_from_all_its_files),
         cmocka_unit_test(byte_level_files_give_the_ids_of_hugging_face),
         cmocka_unit_test(sentencepiece_as_json_gives_the_ids_of_hugging_face),
+        cmocka_unit_test(added_tokens_are_found_where_hugging_face_finds_them),
         cmocka_unit_test(wrong_json_is_refused),
         cmocka_unit_test(deep_and_huge_json_is_refused_at_once),
         cmocka_unit_test(wrong_protobuf_is_refused),
