@@ -10,6 +10,7 @@ tokenizers normalises by older tables.
 """
 
 import glob
+import json
 import os
 import random
 import subprocess
@@ -44,13 +45,14 @@ def added_of(tokenizer):
 
 
 def sweep(everything, added):
-    """Lines that have every character in several neighbourhoods."""
-    token = added[-1] if added else "x"
+    """Lines that have every character in several neighbourhoods, and all that may be white space
+    or invisible beside every added token."""
     lines = []
-    for i in range(0, len(everything), 16):
-        part = everything[i : i + 16]
-        lines.append("".join(f"a{c}b {c} 1{c}{c}." for c in part))
-        lines.append("".join(f"{token}{c}{token} {c}" for c in part))
+    for i in range(0, len(everything), 32):
+        lines.append("".join(f"a{c}b {c} 1{c}{c}." for c in everything[i : i + 32]))
+    for c in everything:
+        if unicodedata.category(c)[0] in "ZC":
+            lines.append("".join(f"{token}{c}{token} {c}" for token in added))
     return lines
 
 
@@ -90,10 +92,14 @@ def compare(path):
     # a carriage return at the end of a line would be taken off
     lines = [line + "." if line.endswith("\r") else line for line in lines]
     theirs = [e.ids for e in tokenizer.encode_batch(lines, add_special_tokens=False)]
+    # Two cuts of the same pieces tie, but for rounding: in float with us and in SentencePiece, in
+    # double there.
+    unigram = json.loads(tokenizer.to_str())["model"]["type"] == "Unigram"
+    same = lambda a, b: a == b or (unigram and sorted(a) == sorted(b))
     return len(lines), [
         f"{line!r}: {have}, but tokenizers gives {want}"
         for line, have, want in zip(lines, ours(path, lines), theirs)
-        if have != want
+        if not same(have, want)
     ]
 
 

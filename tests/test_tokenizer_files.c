@@ -111,6 +111,20 @@ static void added_tokens_are_found_where_hugging_face_finds_them(void **state) {
     assert_lines("unigram-added", "", 38);
 }
 
+/* make_symbols_fixture.py */
+static void user_defined_symbols_stay_in_the_text(void **state) {
+    (void)state;
+    static const char *const kinds[] = {"bpe", "unigram"};
+    for (size_t i = 0; i < 2; i++) {
+        char path[128], golden[128];
+        snprintf(path, sizeof path, FIXTURES "symbols-%s.model", kinds[i]);
+        snprintf(golden, sizeof golden, FIXTURES "symbols-%s.jsonl", kinds[i]);
+        pf_tokenizer *t = tokenizer_of_file(path);
+        assert_golden(t, golden, "ids", 0, 100);
+        pf_tokenizer_free(t);
+    }
+}
+
 /* ---- hostile files ---- */
 
 static bool read_json(const char *text, pf_error *error) {
@@ -346,6 +360,7 @@ int main(void) {
         cmocka_unit_test(gpt2_is_the_same_from_all_its_files),
         cmocka_unit_test(byte_level_files_give_the_ids_of_hugging_face),
         cmocka_unit_test(sentencepiece_as_json_gives_the_ids_of_hugging_face),
+        cmocka_unit_test(user_defined_symbols_stay_in_the_text),
         cmocka_unit_test(added_tokens_are_found_where_hugging_face_finds_them),
         cmocka_unit_test(wrong_json_is_refused),
         cmocka_unit_test(deep_and_huge_json_is_refused_at_once),

@@ -37,6 +37,10 @@ bool pf_sentencepiece_prepare(const pf_vocabulary *vocabulary, const char *text,
         else if (!collapse || text[i - 1] != ' ') /* trimmed, so i > 0 */
             put_space(&out);
     }
+    /* SentencePiece trims what it has written, and so a U+2581 of the text as well. */
+    while (collapse && out.escape && out.n >= 3 &&
+           memcmp(out.bytes + out.n - 3, escaped_space, 3) == 0)
+        out.n -= 3;
     *result = out.bytes;
     *result_size = out.n;
     return true;
