@@ -125,6 +125,44 @@ static void user_defined_symbols_stay_in_the_text(void **state) {
     }
 }
 
+/* A GGUF file has no key for what a token strips, and other programs' have none of ours. */
+static void markers_of_phi3_take_the_space_behind_them(void **state) {
+    (void)state;
+    static const char *const texts[] = {"<unk>",         "<s>", "</s>", "<|user|>",
+                                        "<|endoftext|>", "\n",  "a",    " "};
+    static const int32_t types[] = {2, 3, 4, 3, 3, 1, 1, 1};
+    enum { N = sizeof types / sizeof *types };
+    pf_text pieces[N];
+    for (size_t i = 0; i < N; i++) pieces[i] = (pf_text){texts[i], strlen(texts[i])};
+    for (int phi3 = 0; phi3 < 2; phi3++) {
+        pf_error error = {""};
+        pf_vocabulary vocabulary;
+        pf_vocabulary_storage storage = {0};
+        pf_checkpoint *c = pf_checkpoint_new("made", &error);
+        assert_true(c &&
+                    pf_checkpoint_set_text(c, "general.architecture", phi3 ? "phi3" : "llama",
+                                           phi3 ? 4 : 5, &error) &&
+                    pf_checkpoint_set_text(c, "tokenizer.ggml.model", "llama", 5, &error) &&
+                    pf_checkpoint_set_bool(c, "tokenizer.ggml.add_space_prefix", false, &error) &&
+                    pf_checkpoint_set_bool(c, "tokenizer.ggml.escape_whitespaces", false, &error) &&
+                    pf_checkpoint_set_texts(c, "tokenizer.ggml.tokens", pieces, N, &error) &&
+                    pf_checkpoint_set_array(c, "tokenizer.ggml.token_type", PF_META_I32, types, N,
+                                            &error) &&
+                    pf_vocabulary_from_checkpoint(c, &vocabulary, &storage, &error));
+        pf_tokenizer *t = pf_tokenizer_new(&vocabulary, &error);
+        assert_non_null(t);
+        if (phi3) {
+            ASSERT_IDS(t, "<|user|>\n\na\n</s> a", PF_ENCODE_SPECIAL, 3, 6, 5, 2, 6);
+            ASSERT_IDS(t, "<|endoftext|>\na", PF_ENCODE_SPECIAL, 4, 5, 6);
+        } else {
+            ASSERT_IDS(t, "<|user|>\n\na</s> a", PF_ENCODE_SPECIAL, 3, 5, 5, 6, 2, 7, 6);
+        }
+        pf_tokenizer_free(t);
+        pf_vocabulary_storage_free(&storage);
+        pf_checkpoint_free(c);
+    }
+}
+
 /* ---- hostile files ---- */
 
 static bool read_json(const char *text, pf_error *error) {
@@ -360,6 +398,7 @@ int main(void) {
         cmocka_unit_test(gpt2_is_the_same_from_all_its_files),
         cmocka_unit_test(byte_level_files_give_the_ids_of_hugging_face),
         cmocka_unit_test(sentencepiece_as_json_gives_the_ids_of_hugging_face),
+        cmocka_unit_test(markers_of_phi3_take_the_space_behind_them),
         cmocka_unit_test(user_defined_symbols_stay_in_the_text),
         cmocka_unit_test(added_tokens_are_found_where_hugging_face_finds_them),
         cmocka_unit_test(wrong_json_is_refused),
