@@ -52,7 +52,13 @@ LONG = {
 # config.json as its publishers write it: for transformers 4 (rope_theta, rope_scaling) or 5
 # (rope_parameters)
 MODELS = {
-    "mistral": {**RMS, "model_type": "mistral", "head_dim": 6, "sliding_window": 7, "rope_theta": 1e3},
+    "mistral": {
+        **RMS,
+        "model_type": "mistral",
+        "head_dim": 6,
+        "sliding_window": 7,
+        "rope_theta": 1e3,
+    },
     "mistral-full": {
         **RMS,
         "model_type": "mistral",

@@ -1,4 +1,4 @@
-/* floor 6.2 - test_cpu_quota: quotas of control groups, in folders that look like /proc and /sys. */
+/* floor 6.2 - test_cpu_quota: quotas of control groups, in folders like /proc and /sys. */
 #define _XOPEN_SOURCE 700
 #include "cpu_quota.h"
 #include "testing.h"

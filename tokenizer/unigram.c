@@ -48,8 +48,8 @@ static void improve(best_cut *cut, float score, int32_t id, size_t begin) {
     *cut = (best_cut){.score = score, .id = id, .begin = (uint32_t)begin, .reached = true};
 }
 
-/* A user-defined piece beats nearly any cut through it. As in SentencePiece, where the highest score
- * is never below 0, so that this is -0.1 for log probabilities. */
+/* A user-defined piece beats nearly any cut through it. As in SentencePiece, where the highest
+ * score is never below 0, so that this is -0.1 for log probabilities. */
 static float score_of(const pf_tokenizer *tokenizer, const pf_piece *piece) {
     if (piece->type != PF_TOKEN_USER_DEFINED) return piece->score;
     return (float)piece->size * tokenizer->highest_score - 0.1f;

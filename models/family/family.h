@@ -32,8 +32,8 @@
  *
  * gptneo and opt are names of ours: GGUF has none for them.
  *
- * The rows of token_embd.weight are the vocabulary. A bias is bound if the file has it, and required
- * if the family has it.
+ * The rows of token_embd.weight are the vocabulary. A bias is bound if the file has it, and
+ * required if the family has it.
  */
 #ifndef PF_FAMILY_H
 #define PF_FAMILY_H

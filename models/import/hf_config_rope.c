@@ -1,4 +1,4 @@
-/* floor 4.1 - Hugging Face config: how q and k rotate -> the keys and tensors of rope_metadata.h. */
+/* floor 4.1 - Hugging Face config: how q and k rotate -> what rope_metadata.h reads. */
 #include "hf_config_private.h"
 
 #include <math.h>
@@ -93,7 +93,8 @@ static double magnitude(double factor, double multiplier) {
     return factor > 1 ? 0.1 * multiplier * log(factor) + 1 : 1;
 }
 
-/* GGUF's attn_factor multiplies the usual magnitude; Hugging Face's attention_factor replaces it. */
+/* GGUF's attn_factor multiplies the usual magnitude, Hugging Face's attention_factor replaces
+ * it. */
 static bool set_yarn(const pf_hf_reader *r, const json_t *scaling, uint32_t context) {
     uint32_t original;
     double factor = 0, fast = 32, slow = 1, scale, mscale = 1, all = 1;

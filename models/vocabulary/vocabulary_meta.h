@@ -32,7 +32,8 @@
 bool pf_vocabulary_from_checkpoint(const pf_checkpoint *checkpoint, pf_vocabulary *vocabulary,
                                    pf_vocabulary_storage *storage, pf_error *error);
 
-/* Sets the keys to copies of everything, and removes those of any other vocabulary. Pads it, too. */
+/* Sets the keys to copies of everything, and removes those of any other vocabulary.
+ * Pads it, too. */
 bool pf_vocabulary_to_checkpoint(const pf_vocabulary *vocabulary, pf_checkpoint *checkpoint,
                                  pf_error *error);
 
