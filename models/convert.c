@@ -5,6 +5,7 @@
 #include "hf.h"
 #include "threads.h"
 #include "tokenizer_files.h"
+#include "vocabulary_meta.h"
 
 #include <string.h>
 
@@ -27,6 +28,7 @@ bool pf_convert(const pf_convert_options *options, pf_error *error) {
                  pf_tokenizer_file_to_checkpoint(options->tokenizer, checkpoint, error)) &&
                 pf_lora_merge(checkpoint, options->adapters, options->n_adapters,
                               pf_threads_default(), error) &&
+                pf_vocabulary_pad(checkpoint, error) &&
                 (!options->attention ||
                  pf_attention_to_checkpoint(options->attention, checkpoint, error)) &&
                 summarise(checkpoint, options, error) &&

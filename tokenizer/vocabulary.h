@@ -30,7 +30,15 @@ typedef struct pf_piece {
     pf_token_type type;
     bool strip_left;  /* control, user-defined: also takes the white space before it (lstrip) */
     bool strip_right; /* ... and after it (rstrip) */
+    bool normalized;  /* ... is looked for in the normalised text, normalised itself */
+    bool in_words;    /* user-defined: does not cut the text; never merged (SentencePiece) */
 } pf_piece;
+
+/* Of a vocabulary with scores: an added token that is no piece of the model. So no merge makes it,
+ * and no cut of a word. */
+static inline bool pf_piece_is_added(const pf_piece *piece) {
+    return piece->normalized && piece->score == 0;
+}
 
 /* A step that changes a text before it is cut into pieces. */
 typedef enum pf_normal_kind {

@@ -97,7 +97,8 @@ const command command_convert = {
     .summary = "turn any supported checkpoint into GGUF",
     .manual =
         "Writes a checkpoint as one GGUF file (version 3) with hyperparameters, tokenizer and "
-        "tensors. MODEL is a Hugging Face folder (llama, qwen2, qwen3, gpt2) or a file, whose "
+        "tensors. MODEL is a Hugging Face folder (docs/models.md lists the families) or a file, "
+        "whose "
         "format is detected from its content: GGUF, safetensors, llama2.c's .bin, or PyTorch's .pt "
         "and .pth, whose pickles are read as data and never executed. If MODEL has no tokenizer, "
         "give one with --tokenizer: a tokenizer.json, a SentencePiece tokenizer.model, a "

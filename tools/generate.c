@@ -161,6 +161,7 @@ static bool encode_prompt(generation *g, pf_error *error) {
     size_t n = pf_session_position(g->session) + g->prompt_ids.count;
     warn_of_favor(g->parsed, g->loaded.model, session);
     warn_beyond_training(g->parsed, g->loaded.model, session, n);
+    warn_of_lost_bytes(g->parsed, g->prompt_ids.lost);
     return true;
 }
 

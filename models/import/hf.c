@@ -82,7 +82,7 @@ static pf_checkpoint *open_model(const char *folder, const json_t *config, bool 
     pf_checkpoint *result = translate(folder, config, from, &read, &reason);
     if (!result || !check_model(result, &reason)) {
         pf_fail(error, "%.300s: %s", folder, reason.message);
-    } else if (pf_hf_tokenizer(folder, config, read.family, with_tokenizer, result, error)) {
+    } else if (pf_hf_tokenizer(folder, config, read.qwen, with_tokenizer, result, error)) {
         return result;
     }
     pf_checkpoint_free(result);

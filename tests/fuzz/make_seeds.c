@@ -50,8 +50,10 @@ static void gguf_head(const char *path, const char *name) {
 }
 
 static void gguf_seeds(void) {
-    static const char *const names[] = {"llama", "llama-scaled", "llama-linear", "qwen2",
-                                        "qwen3", "gpt2",         "phi3",         "gemma"};
+    static const char *const names[] = {
+        "llama",   "llama-scaled", "llama-linear", "llama-sliding", "qwen2",    "qwen3",
+        "gpt2",    "phi3",         "gemma",        "gemma2",        "gemma3",   "gptneox",
+        "granite", "olmo2",        "phi2",         "smollm3",       "stablelm", "starcoder2"};
     char path[256];
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         snprintf(path, sizeof path, FIXTURES "%s.gguf", names[i]);
@@ -71,6 +73,22 @@ static void gguf_seeds(void) {
     if (!pf_convert(&convert, &error)) die(error.message);
     gguf_head(path, "favor");
     unlink(path);
+}
+
+/* Keys that only Hugging Face folders give us: YaRN, longrope, lists of sliding layers. */
+static void converted_seeds(void) {
+    static const char *const names[] = {"llama-yarn", "phi3-long", "gemma3", "gpt_neo", "opt"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        pf_error error = {""};
+        char source[256], path[512], name[32];
+        snprintf(source, sizeof source, "tests/fixtures/hf_families/%s", names[i]);
+        snprintf(path, sizeof path, "%s/converted.gguf", folder);
+        snprintf(name, sizeof name, "hf-%s", names[i]);
+        const pf_convert_options options = {.source = source, .output = path};
+        if (!pf_convert(&options, &error)) die(error.message);
+        gguf_head(path, name);
+        unlink(path);
+    }
 }
 
 /* Everything that a calibration adds: keys and tensors per head, with fitted features and
@@ -158,7 +176,7 @@ static void add_file(const char *folder_name, const char *name) {
     char path[256];
     pf_error error = {""};
     pf_file file;
-    snprintf(path, sizeof path, "tests/fixtures/hf/%s/%s", folder_name, name);
+    snprintf(path, sizeof path, "tests/fixtures/%s/%s", folder_name, name);
     if (access(path, F_OK) != 0) return;
     if (!pf_file_open(path, &file, &error)) die(error.message);
     uint64_t head = file.bytes.size;
@@ -194,7 +212,7 @@ static void hf_seed(const char *source, const char *name, bool sharded) {
     add_file(source, "model.safetensors");
     size_t head_size = parts_used - head;
     add_bytes("", 1);
-    if (!strcmp(source, "llama")) add_file(source, "tokenizer_config.json"); /* fuzz_hf's own */
+    if (!strcmp(source, "hf/llama")) add_file(source, "tokenizer_config.json"); /* fuzz_hf's own */
     add_bytes("", 1);
     add_file(source, "generation_config.json");
     add_bytes("", 1);
@@ -208,10 +226,20 @@ static void hf_seed(const char *source, const char *name, bool sharded) {
 }
 
 static void hf_seeds(void) {
-    hf_seed("llama", "llama", false);
-    hf_seed("qwen3", "qwen3", false);
-    hf_seed("qwen3", "sharded", true);
-    hf_seed("gpt2", "gpt2", false);
+    glob_t found;
+    hf_seed("hf/llama", "llama", false);
+    hf_seed("hf/qwen3", "qwen3", false);
+    hf_seed("hf/qwen3", "sharded", true);
+    hf_seed("hf/gpt2", "gpt2", false);
+    if (glob("tests/fixtures/hf_families/*/config.json", 0, NULL, &found) != 0) die("no families");
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        char source[64], name[32];
+        if (sscanf(found.gl_pathv[i], "tests/fixtures/hf_families/%31[^/]", name) != 1)
+            die(found.gl_pathv[i]);
+        snprintf(source, sizeof source, "hf_families/%s", name);
+        hf_seed(source, name, false);
+    }
+    globfree(&found);
 }
 
 static void snapshot_seeds(void) {
@@ -277,6 +305,7 @@ int main(int argc, char **argv) {
     folder = argv[1];
     mkdir(folder, 0777);
     gguf_seeds();
+    converted_seeds();
     calibrated_seeds();
     made_seeds();
     tokenizer_json_seeds();

@@ -3,6 +3,7 @@
 #include "given_texts.h"
 
 #include "memory.h"
+#include "session_flags.h"
 #include "terminal.h"
 #include "warn_model.h"
 
@@ -164,5 +165,8 @@ bool read_given_texts(const options *parsed, const pf_loaded *loaded, input_text
     pf_free(read);
     for (size_t i = 0; good && i < texts->count; i++)
         if (warn_of_two_bos(parsed, loaded, &texts->texts[i])) break; /* once */
+    size_t lost = 0;
+    for (size_t i = 0; i < texts->count; i++) lost += texts->texts[i].lost;
+    warn_of_lost_bytes(parsed, lost);
     return good;
 }
