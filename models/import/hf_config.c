@@ -295,3 +295,41 @@ bool pf_hf_config_read(const json_t *config, pf_checkpoint *checkpoint, pf_hf_co
                                   strlen(f->architecture), error) &&
            (learned ? read_learned(&r, f, result) : read_llama(&r, f, result));
 }
+
+/* ---- the other way ---- */
+
+static bool get_size(const pf_checkpoint *checkpoint, const char *prefix, const char *key,
+                     uint32_t *value, pf_error *error) {
+    char full[96];
+    snprintf(full, sizeof full, "%s.%s", prefix, key);
+    return pf_checkpoint_get_u32(checkpoint, full, value, error);
+}
+
+bool pf_hf_config_of(const pf_checkpoint *checkpoint, pf_hf_config *result, pf_error *error) {
+    pf_text name = {"", 0};
+    *result = (pf_hf_config){.n_layers = 0};
+    if (!pf_checkpoint_get_text(checkpoint, "general.architecture", &name, error)) return false;
+    for (size_t i = 0; i < N_FAMILIES; i++) {
+        const family *f = &families[i];
+        if (strlen(f->architecture) != name.size ||
+            memcmp(f->architecture, name.bytes, name.size) != 0)
+            continue;
+        result->names = f->names;
+        result->adjacent = (f->traits & ADJACENT) != 0;
+        result->plus_one = (f->traits & GEMMA) != 0;
+        result->post_norms = (f->traits & POST_NORMS) != 0;
+        if (!get_size(checkpoint, f->architecture, "block_count", &result->n_layers, error) ||
+            !get_size(checkpoint, f->architecture, "attention.head_count", &result->n_heads, error))
+            return false;
+        result->n_kv_heads = result->n_heads;
+        return get_size(checkpoint, f->architecture, "attention.head_count_kv", &result->n_kv_heads,
+                        error) &&
+               ((result->n_layers <= MAX_LAYERS && result->n_heads > 0 && result->n_kv_heads > 0) ||
+                pf_fail(error, "the model does not say how many layers and heads it has"));
+    }
+    return pf_fail(
+        error,
+        "Hugging Face's names for the family \"%.*s\" are not known; convert the adapter "
+        "with llama.cpp's convert_lora_to_gguf.py",
+        (int)(name.size < 40 ? name.size : 40), name.bytes);
+}

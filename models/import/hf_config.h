@@ -33,4 +33,8 @@ typedef struct pf_hf_config {
 bool pf_hf_config_read(const json_t *config, pf_checkpoint *checkpoint, pf_hf_config *result,
                        pf_error *error);
 
+/* What Hugging Face's files would say about a model that is in GGUF's terms, but for `tied` and
+ * `qwen`: to read what belongs to the model, such as an adapter. */
+bool pf_hf_config_of(const pf_checkpoint *checkpoint, pf_hf_config *result, pf_error *error);
+
 #endif

@@ -142,7 +142,7 @@ typedef struct peft_reader {
     const peft_config *config;
     const pf_checkpoint *file;
     pf_checkpoint *to; /* deltas under Hugging Face's names */
-    pf_hf_family family;
+    pf_hf_names names;
     float scale;
 } peft_reader;
 
@@ -160,7 +160,7 @@ static bool take_a(const peft_reader *r, const pf_tensor *a, const char *mark, c
     *strstr(module, mark) = '\0';
     snprintf(name, sizeof name, "%s.weight", module);
     /* GPT-2's matrices are [in, out], as its Conv1D has them, and so is the embedding. */
-    bool turned = embedding || (r->family == PF_HF_GPT2 && strstr(module, ".c_"));
+    bool turned = embedding || (r->names == PF_HF_NAMES_GPT2 && strstr(module, ".c_"));
     pf_lora_pair pair =
         turned ? (pf_lora_pair){.up = a, .down = b, .up_transposed = true, .down_transposed = true}
                : (pf_lora_pair){.up = b, .down = a};
@@ -210,37 +210,6 @@ static bool take_all(const peft_reader *r, pf_error *error) {
 
 /* ---- the model that it is for ---- */
 
-static bool read_base(const pf_checkpoint *base, pf_hf_config *config, pf_error *error) {
-    static const struct {
-        const char *architecture;
-        pf_hf_family family;
-    } families[] = {{"llama", PF_HF_LLAMA},
-                    {"qwen2", PF_HF_QWEN2},
-                    {"qwen3", PF_HF_QWEN3},
-                    {"gpt2", PF_HF_GPT2}};
-    pf_text name = {"", 0};
-    char key[80];
-    if (!pf_checkpoint_get_text(base, "general.architecture", &name, error)) return false;
-    for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
-        const char *family = families[i].architecture;
-        if (strlen(family) != name.size || memcmp(family, name.bytes, name.size) != 0) continue;
-        config->family = families[i].family;
-        snprintf(key, sizeof key, "%s.block_count", family);
-        if (!pf_checkpoint_get_u32(base, key, &config->n_layers, error)) return false;
-        snprintf(key, sizeof key, "%s.attention.head_count", family);
-        if (!pf_checkpoint_get_u32(base, key, &config->n_heads, error)) return false;
-        config->n_kv_heads = config->n_heads;
-        snprintf(key, sizeof key, "%s.attention.head_count_kv", family);
-        return pf_checkpoint_get_u32(base, key, &config->n_kv_heads, error) &&
-               ((config->n_heads > 0 && config->n_kv_heads > 0) ||
-                pf_fail(error, "MODEL does not say how many heads it has"));
-    }
-    return pf_fail(error,
-                   "a PEFT adapter for the family \"%.*s\" is not supported; convert it to GGUF "
-                   "with llama.cpp's convert_lora_to_gguf.py",
-                   (int)(name.size < 40 ? name.size : 40), name.bytes);
-}
-
 /* Fails if a delta has no place in the model. */
 static bool check_used(const pf_tensor_names *names, pf_error *error) {
     for (size_t i = 0; i < pf_checkpoint_n_tensors(names->from); i++)
@@ -254,7 +223,8 @@ static bool check_used(const pf_tensor_names *names, pf_error *error) {
 
 static pf_checkpoint *translate(pf_checkpoint *from, pf_hf_config *config, pf_error *error) {
     pf_tensor_names names = {.from = from};
-    config->tied = !pf_checkpoint_find(from, "lm_head.weight");
+    config->tied = !pf_checkpoint_find(from, "lm_head.weight") &&
+                   !pf_checkpoint_find(from, "embed_out.weight"); /* of gpt_neox */
     if (pf_tensor_names_begin(&names, from, "", error) && pf_hf_tensors(&names, config, error) &&
         check_used(&names, error))
         return pf_tensor_names_end(&names, error);
@@ -278,7 +248,7 @@ static pf_checkpoint *open_weights(const char *folder, pf_error *error) {
 static pf_checkpoint *read_deltas(const char *folder, const peft_config *config,
                                   const pf_checkpoint *base, float scale, pf_error *error) {
     pf_hf_config hf = {.n_layers = 0};
-    if (!read_base(base, &hf, error)) return NULL;
+    if (!pf_hf_config_of(base, &hf, error)) return NULL;
     pf_checkpoint *file = open_weights(folder, error);
     pf_checkpoint *from = file ? pf_checkpoint_new(folder, error) : NULL;
     if (!from || !pf_checkpoint_take_object(from, file, free_checkpoint, error)) {
@@ -286,7 +256,7 @@ static pf_checkpoint *read_deltas(const char *folder, const peft_config *config,
         pf_checkpoint_free(file);
         return NULL;
     }
-    peft_reader reader = {config, file, from, hf.family, scale};
+    peft_reader reader = {config, file, from, hf.names, scale};
     if (take_all(&reader, error)) return translate(from, &hf, error);
     pf_checkpoint_free(from);
     return NULL;
