@@ -83,6 +83,9 @@ cat >"$folder/tokenizer.json" <<'END'
 END
 warned "the tokenizer of another model" 'has 3 tokens, but the model 512' \
     generate "$folder" -p abc -n 2
+"$performer" convert "$folder" -o "$tmp/padded.gguf" -q
+warned "... padded by convert" 'has 3 tokens, but the model 512' \
+    generate "$tmp/padded.gguf" -p abc -n 2
 warned "two BOS" 'BOS.* there twice' generate tests/fixtures/hf/llama -p "<s>Once" -n 2
 warned "... in a text to read" 'BOS.* there twice' eval tests/fixtures/hf/llama -p "<s>Once upon"
 warned "... in each of several" 'BOS.* there twice' compare tests/fixtures/hf/llama \

@@ -9,6 +9,13 @@
 /* A piece as it is spelled, cut to what a line can show. */
 #define SPELLED(piece) (int)((piece)->size < 40 ? (piece)->size : 40), (piece)->bytes
 
+/* Tokens without the padding at the end, which makes a tokenizer as large as its model. */
+static size_t used_tokens(const pf_vocabulary *v) {
+    size_t n = v->n_pieces;
+    while (n > 0 && v->pieces[n - 1].type == PF_TOKEN_UNUSED) n--;
+    return n;
+}
+
 void warn_of_tokenizer(const options *parsed, const pf_loaded *loaded) {
     if (!loaded->tokenizer) return;
     const pf_vocabulary *v = pf_tokenizer_vocabulary(loaded->tokenizer);
@@ -24,12 +31,12 @@ void warn_of_tokenizer(const options *parsed, const pf_loaded *loaded) {
              "performer: the tokenizer's EOS \"%.*s\" (token %d) is marked as ordinary text, so "
              "it is not recognised in a prompt",
              SPELLED(eos), (int)v->eos);
-    size_t rows = loaded->model ? loaded->model->n_vocab : 0;
-    if (rows > v->n_pieces && rows - v->n_pieces > v->n_pieces / 8)
+    size_t rows = loaded->model ? loaded->model->n_vocab : 0, used = used_tokens(v);
+    if (rows > used && rows - used > used / 8)
         note(parsed,
              "performer: the tokenizer has %zu tokens, but the model %zu; it may belong to "
              "another model",
-             v->n_pieces, rows);
+             used, rows);
 }
 
 void warn_of_adapter_beside(const options *parsed) {
