@@ -25,12 +25,11 @@ void warn_of_tokenizer(const options *parsed, const pf_loaded *loaded) {
              "(tokenizer.ggml.pre is missing); a default is used, which may be wrong for this "
              "model: convert it again, with --tokenizer",
              parsed->model);
-    const pf_piece *eos = v->eos >= 0 ? &v->pieces[v->eos] : NULL;
-    if (eos && eos->type == PF_TOKEN_NORMAL)
+    if (v->eos >= 0 && v->pieces[v->eos].type == PF_TOKEN_NORMAL)
         note(parsed,
              "performer: the tokenizer's EOS \"%.*s\" (token %d) is marked as ordinary text, so "
              "it is not recognised in a prompt",
-             SPELLED(eos), (int)v->eos);
+             SPELLED(&v->pieces[v->eos]), (int)v->eos);
     size_t rows = loaded->model ? loaded->model->n_vocab : 0, used = used_tokens(v);
     if (rows > used && rows - used > used / 8)
         note(parsed,
