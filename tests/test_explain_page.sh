@@ -43,7 +43,7 @@ large=()
 smollm2=models/downloads/smollm2-135m-instruct.gguf
 if [ -e $smollm2 ]; then
     text=$(head -c 240 models/weights/sample.txt)
-    large=($smollm2 "$text")
+    large=("$smollm2" "$text")
     begin=$(date +%s%N)
     run explain $smollm2 -p "$text" --layer 3 --head 2 --html "$page" -q
     seconds=$((($(date +%s%N) - begin) / 1000000000))
