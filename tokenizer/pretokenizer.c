@@ -1,6 +1,7 @@
 /* floor 3.1 - pre-tokenizer: cuts a text into words that byte-level BPE never merges across. */
 #include "pretokenizer.h"
 
+#include "buffer.h"
 #include "memory.h"
 #include "utf8.h"
 
@@ -16,7 +17,7 @@
  * GPT-2's last alternative, \s+: text that no alternative matches is a word anyway. */
 
 #define GPT2 "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)"
-#define SUFFIX "'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD]"
+#define SUFFIX "(?i:'s|'t|'re|'ve|'m|'ll|'d)" /* U+017F is an s, too */
 #define BREAKS "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 #define MARKS " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|"
 /* Llama 3 groups up to three digits, Qwen 2 takes each digit alone. */
@@ -125,12 +126,49 @@ static void release(void *block, void *context) {
     pf_free(block);
 }
 
+/* ---- white space ----
+ * PCRE2's \s takes U+180E for white space, which Unicode and the models' own tokenizers do not. */
+
+#define WHITE                                                                                      \
+    "\\t-\\r "                                                                                     \
+    "\\x{85}\\x{A0}\\x{1680}\\x{2000}-\\x{200A}\\x{2028}\\x{2029}\\x{202F}\\x{205F}\\x{3000}"
+
+/* What stands for \s or \S; NULL: leave it as it is. */
+static const char *white_class(char letter, bool in_class) {
+    if (letter == 's') return in_class ? WHITE : "[" WHITE "]";
+    return letter == 'S' && !in_class ? "[^" WHITE "]" : NULL;
+}
+
+/* The length of the part at pattern[i] that is copied as it is: a quotation, an escape, or one
+ * byte. */
+static size_t part_at(const char *pattern, size_t n, size_t i) {
+    if (pattern[i] != '\\' || i + 1 == n) return 1;
+    if (pattern[i + 1] != 'Q') return 2;
+    for (size_t end = i + 2; end + 1 < n; end++)
+        if (pattern[end] == '\\' && pattern[end + 1] == 'E') return end + 2 - i;
+    return n - i;
+}
+
+/* Appends the pattern with Unicode's white space for \s and \S. */
+static bool put_pattern(pf_buffer *out, const char *pattern, size_t n, pf_error *error) {
+    bool in_class = false;
+    for (size_t i = 0, size; i < n; i += size) {
+        size = part_at(pattern, n, i);
+        const char *class = size == 2 ? white_class(pattern[i + 1], in_class) : NULL;
+        if (size == 1 && pattern[i] == '[') in_class = true;
+        if (size == 1 && pattern[i] == ']') in_class = false;
+        if (!pf_buffer_put(out, class ? class : pattern + i, class ? strlen(class) : size, error))
+            return false;
+    }
+    return true;
+}
+
 static bool out_of_memory(pf_error *error) {
     return pf_fail(error, "there is not enough memory for the pre-tokenizer");
 }
 
-static bool add_pattern(pf_pretokenizer *pretokenizer, pcre2_general_context *memory,
-                        const char *pattern, size_t n, pf_error *error) {
+static bool compile(pf_pretokenizer *pretokenizer, pcre2_general_context *memory,
+                    const char *pattern, size_t n, pf_error *error) {
     int code = 0;
     PCRE2_SIZE offset = 0;
     if (pretokenizer->n_codes == MAX_PATTERNS)
@@ -152,6 +190,15 @@ static bool add_pattern(pf_pretokenizer *pretokenizer, pcre2_general_context *me
     pretokenizer->codes[pretokenizer->n_codes++] = compiled;
     pcre2_jit_compile(compiled, PCRE2_JIT_COMPLETE); /* without it, PCRE2 interprets */
     return true;
+}
+
+static bool add_pattern(pf_pretokenizer *pretokenizer, pcre2_general_context *memory,
+                        const char *pattern, size_t n, pf_error *error) {
+    pf_buffer text = {0};
+    bool ok = put_pattern(&text, pattern, n, error) &&
+              compile(pretokenizer, memory, text.bytes ? text.bytes : "", text.n, error);
+    pf_free(text.bytes);
+    return ok;
 }
 
 static bool add_preset(pf_pretokenizer *pretokenizer, pcre2_general_context *memory,
