@@ -1,4 +1,4 @@
-/* floor 6.0 - attention testing: one layer of attention over random rows, and its variants. */
+/* floor 6.1 - attention testing: one layer of attention over random rows, and its variants. */
 #ifndef PF_ATTENTION_TESTING_H
 #define PF_ATTENTION_TESTING_H
 

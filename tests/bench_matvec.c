@@ -39,7 +39,7 @@ static int by_value(const void *a, const void *b) {
 }
 
 static double median_ratio(const double *rate, const double *by, size_t rounds) {
-    double ratios[ROUNDS];
+    double ratios[ROUNDS] = {0};
     for (size_t r = 0; r < rounds; r++) ratios[r] = rate[r] / (by ? by[r] : 1);
     qsort(ratios, rounds, sizeof *ratios, by_value);
     return ratios[rounds / 2];

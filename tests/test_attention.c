@@ -1,4 +1,4 @@
-/* floor 6.1 - tests of attention: exact cases, chunks and teams, parts of the past, redraws. */
+/* floor 6.2 - tests of attention: exact cases, chunks and teams, parts of the past, redraws. */
 #include "attention_testing.h"
 #include "memory.h"
 

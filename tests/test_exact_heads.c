@@ -1,4 +1,4 @@
-/* floor 6.2 - tests of exact heads, whose window is the whole text, and of keys in 8 bits. */
+/* floor 6.2 - tests of exact heads: a window over the whole text, and keys in 8 bits. */
 #include "attention_testing.h"
 
 /* Heads with a window over the whole text, beside one that folds and one that forgets: their rows

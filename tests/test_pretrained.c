@@ -6,6 +6,7 @@
 #include "testing.h"
 
 #include "load.h"
+#include "probability.h"
 #include "session.h"
 #include "tokenizer.h"
 
@@ -63,10 +64,7 @@ static pf_session *open_session(const pretrained *m) {
 }
 
 static double loss_of(const float *logits, size_t n, int32_t target) {
-    double top = (double)logits[0], sum = 0;
-    for (size_t i = 1; i < n; i++) top = fmax(top, (double)logits[i]);
-    for (size_t i = 0; i < n; i++) sum += exp((double)logits[i] - top);
-    return top + log(sum) - (double)logits[target];
+    return pf_softmax_of(logits, n, NULL).log_sum - (double)logits[target];
 }
 
 /* Every text of tokenizer.jsonl, in both columns. */

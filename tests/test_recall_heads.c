@@ -3,6 +3,7 @@
 
 #include "load.h"
 #include "memory.h"
+#include "probability.h"
 #include "recall_heads.h"
 #include "rng.h"
 
@@ -64,9 +65,7 @@ static double session_loss(const uint32_t *windows) {
         assert_true(pf_session_append(session, text->ids, text->n, logits, text->n, &error));
         for (size_t t = text->answer; t < text->n; t++) {
             const float *row = logits + (t - 1) * V;
-            double all = 0;
-            for (size_t v = 0; v < V; v++) all += exp((double)row[v]);
-            nll += log(all) - (double)row[text->ids[t]];
+            nll += pf_softmax_of(row, V, NULL).log_sum - (double)row[text->ids[t]];
         }
         sum += nll / (double)(text->n - text->answer);
     }

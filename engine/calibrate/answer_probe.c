@@ -8,6 +8,7 @@
 #include "rope.h"
 #include "threads.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum { BLOCK = 64 }; /* queries taken together */
@@ -171,6 +172,7 @@ static void attend_share(void *context, pf_member me) {
     const pf_answer_probe *p = context;
     size_t KV = p->model->n_kv_heads, G = p->model->n_heads / KV, begin, end;
     block b;
+    assert(p->scratch);
     lay_out_block(&b, p->scratch + (size_t)me.index * p->scratch_floats, p->model->head_dim);
     pf_share(me, p->n_texts * KV, 1, &begin, &end);
     for (size_t i = begin; i < end; i++) {
@@ -268,7 +270,8 @@ static bool compute_exactly(pf_answer_probe *p, const pf_text_ids *whole, pf_err
         p->layer = layer;
         take_questions(p, all->x, p->model->width, p->inputs + layer * stream_floats(p));
         pf_layerwise_project(all, layer);
-        for (size_t i = 0; i < p->n_texts * KV; i++) cache_rows(p, all, i / KV, i % KV, 0);
+        for (size_t text = 0; text < p->n_texts; text++)
+            for (size_t k = 0; k < KV; k++) cache_rows(p, all, text, k, 0);
         for (size_t k = 0; k < KV; k++) exact->windows[k] = all->longest;
         pf_exact_targets_walk(exact);
         memcpy(all->heads, exact->target, all->n_rows * exact->H * exact->D * sizeof(float));
@@ -304,8 +307,8 @@ pf_answer_probe *pf_answer_probe_new(const pf_model *model, const pf_recall_text
     if (!check(texts, n_texts, error)) return NULL;
     pf_answer_probe *p = pf_calloc(1, sizeof *p, "the recall texts", error);
     pf_text_ids *whole = pf_calloc(2 * n_texts, sizeof *whole, "the recall texts", error);
-    pf_text_ids *ends = whole + n_texts;
     if (!p || !whole) goto fail;
+    pf_text_ids *ends = whole + n_texts;
     *p = (pf_answer_probe){
         .model = model, .texts = texts, .n_texts = n_texts, .sinks = sinks, .n_threads = n_threads};
     p->first = pf_calloc(n_texts + 1, sizeof *p->first, "the recall texts", error);
