@@ -46,8 +46,7 @@ size_t pf_bpe_decode_piece(const char *piece, size_t size, char *out) {
     return n;
 }
 
-/* The inverse, for any bytes. Writes at most 2 n bytes to out and returns how many. */
-static size_t encode_bytes(const char *bytes, size_t n, char *out) {
+size_t pf_bpe_encode_piece(const char *bytes, size_t n, char *out) {
     size_t size = 0;
     for (size_t i = 0; i < n; i++)
         size += pf_utf8_write(character_of_byte((uint8_t)bytes[i]), out + size);
@@ -128,7 +127,7 @@ static uint32_t find_merge(const void *context, const pf_symbol *left, const pf_
 
 static int32_t find_whole(const word_context *c, const char *word, size_t n) {
     if (n > c->tokenizer->longest_piece) return -1;
-    size_t size = encode_bytes(word, n, c->characters);
+    size_t size = pf_bpe_encode_piece(word, n, c->characters);
     return pf_piece_find(&c->tokenizer->map, c->characters, size);
 }
 
