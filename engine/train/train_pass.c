@@ -111,8 +111,9 @@ static bool check(const pf_model *model, const pf_attention_options *o, pf_error
         return pf_fail(error, "heads of %u dimensions are too large to train", model->head_dim);
     if (o->kind == PF_ATTENTION_SOFTMAX) return true;
     if (o->kind == PF_ATTENTION_LOCAL || o->window > 0 || o->sinks > 0)
-        return pf_fail(error, "training with sinks or a window is not supported; leave out "
-                              "--sinks and --window, or train with softmax and calibrate");
+        return pf_fail(error,
+                       "training knows softmax, and favor without sinks and window; train with "
+                       "--attention softmax, and calibrate afterwards");
     if (o->epsilon > 0 || o->forget > 0)
         return pf_fail(error, "training with --epsilon or --forget is not supported");
     return pf_train_map_check(o->map, error);

@@ -30,4 +30,7 @@ typedef struct chart {
 /* A <figure> with title, legend and drawing. */
 void svg_chart(html *p, const chart *c);
 
+/* The drawing as a file of its own: an <svg> with its title, legend and colours inside. */
+void svg_file(html *p, const chart *c);
+
 #endif

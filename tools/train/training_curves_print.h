@@ -1,0 +1,14 @@
+/* floor 5.4 - training curves, printed: the losses of a run as a table and as a drawing. */
+#ifndef TRAINING_CURVES_PRINT_H
+#define TRAINING_CURVES_PRINT_H
+
+#include "training_state.h"
+
+/* Both write the whole file or none of it.
+ *   CSV   step,loss,validation_loss: a line per step; the last column only where it was measured
+ *   SVG   the losses of the steps, smoothed, and of what is held out */
+bool training_curves_csv(const pf_training_curves *curves, const char *path, pf_error *error);
+bool training_curves_svg(const pf_training_curves *curves, const char *title, const char *path,
+                         pf_error *error);
+
+#endif
