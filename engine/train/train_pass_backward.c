@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-enum { PIECE = 64 }; /* rows of a weight, or columns of a vector, that a member takes at a time */
+enum { PIECE = 128 }; /* rows of a weight, or columns of a vector, that a member takes at a time */
 
 static bool is_mine(pf_member me, size_t piece) {
     return piece % (size_t)me.count == (size_t)me.index;
