@@ -100,7 +100,8 @@ const flag flags[FLAG_END] = {
           "Do not learn every Nth document, but measure the loss on them; with fewer than N, the "
           "last Nth of each text. 0: hold nothing out."),
     READ(VALIDATION, "validation", 0, FOR_TRAIN, INPUT, "FILE",
-         "Measure the loss on this text instead, and hold nothing out. In a FILE.jsonl the \"ids\" "
+         "Measure the loss on this text instead. Nothing is held out then, unless you give "
+         "--hold-out. In a FILE.jsonl the \"ids\" "
          "of each line are one text."),
     READ(TRAIN_TOKENIZER, "tokenizer", 0, FOR_TRAIN, INPUT, "FILE",
          "Use this tokenizer: a GGUF, tokenizer.json, tokenizer.model or vocab.json; or bytes: one "

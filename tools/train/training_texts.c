@@ -155,8 +155,9 @@ bool training_texts_encode(const options *parsed, const pf_loaded *loaded, size_
     pf_tokens held = {0};
     if (!loaded->tokenizer) return pf_fail(error, "the model to go on from has no tokenizer");
     texts->n_pieces = count_pieces(texts, mark);
-    bool good = encode_files(loaded, mark, own ? 0 : share, texts, &held, error) &&
-                cut(&held, context, &texts->held, error);
+    bool hold = !own || parsed->given[FLAG_HOLD_OUT];
+    bool good = encode_files(loaded, mark, hold ? share : 0, texts, &held, error) &&
+                (own || cut(&held, context, &texts->held, error));
     pf_tokens_free(&held);
     return good && (!own || read_validation(parsed->values[FLAG_VALIDATION].text, mark, loaded,
                                             context, &texts->held, error));

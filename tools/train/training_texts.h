@@ -19,7 +19,8 @@ bool training_texts_read(const options *parsed, training_texts *texts, pf_error 
 
 /* Cuts them into pieces at --split, encodes each with BOS (or, where the vocabulary adds none, with
  * EOS after it), and holds out every --hold-out'th piece, or with fewer pieces than that the last
- * part of each file. --validation replaces what is held out. What is held out is cut into blocks of
+ * part of each file. --validation replaces what is
+ * held out, and with it nothing is unless --hold-out is given. What is held out is cut into blocks of
  * context + 1 ids, of which each begins with the last of the one before. */
 bool training_texts_encode(const options *parsed, const pf_loaded *loaded, size_t context,
                            training_texts *texts, pf_error *error);
