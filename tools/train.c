@@ -273,6 +273,8 @@ static bool begin(train_run *r, pf_error *error) {
 
 /* ---- report ---- */
 
+static json_t *number_json(double x) { return isfinite(x) ? json_real(x) : json_null(); }
+
 static void report(train_run *r) {
     const options *parsed = r->parsed;
     const char *path = parsed->values[FLAG_OUTPUT].text;
@@ -282,10 +284,10 @@ static void report(train_run *r) {
     double seconds = seconds_now() - r->start;
     if (parsed->given[FLAG_JSON]) {
         output_json(&r->out,
-                    json_pack("{s:o, s:I, s:o, s:f, s:f, s:s, s:I, s:f, s:b, s:I}", "output",
+                    json_pack("{s:o, s:I, s:o, s:o, s:f, s:s, s:I, s:f, s:b, s:I}", "output",
                               json_text(path, strlen(path)), "steps", (json_int_t)step,
-                              "validation_loss", isnan(held) ? json_null() : json_real(held),
-                              "train_loss", r->smoothed, "tokens_per_second", tokens_per_second(r),
+                              "validation_loss", number_json(held), "train_loss",
+                              number_json(r->smoothed), "tokens_per_second", tokens_per_second(r),
                               "attention", pf_attention_name(r->settings.attention.kind),
                               "parameters", (json_int_t)pf_model_parameters(r->loaded.model),
                               "seconds", seconds, "stopped", r->stopped, "peak_rss_bytes",
@@ -334,12 +336,15 @@ static int run(const options *parsed) {
                 training_texts_encode(parsed, &r.loaded, r.settings.tokens, &r.texts, &error) &&
                 begin(&r, &error) && take_steps(&r, &error) && finish(&r, &error);
     progress(parsed, "%s", "");
+    bool interrupted = good && r.trainer && terminal_interrupted();
     if (good) report(&r);
     pf_trainer_free(r.trainer);
     pf_training_curves_free(&r.curves);
     training_texts_free(&r.texts);
     pf_loaded_close(&r.loaded);
-    return good ? output_finish(&r.out) : complain(&error);
+    if (!good) return complain(&error);
+    int status = output_finish(&r.out);
+    return status == EXIT_DONE && interrupted ? EXIT_INTERRUPTED : status;
 }
 
 const command command_train = {
