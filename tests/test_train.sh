@@ -58,7 +58,7 @@ done
 
 # ---- stopping and going on ----
 
-long=(--attention favor --features 8 --redraw 10 --tokenizer bytes --steps 300 --eval-every 50)
+long=(--attention favor --features 8 --redraw 10 --tokenizer bytes --steps 2000 --eval-every 500)
 learn "${long[@]}" -o "$tmp/whole.gguf" --csv "$tmp/whole.csv" -q
 equal "a whole run" 0 "$code"
 set -m
@@ -66,11 +66,11 @@ set -m
     --csv "$tmp/parts.csv" >"$tmp/out" 2>"$tmp/err" &
 pid=$!
 set +m
-await worked $pid 15
+await worked $pid 30
 kill -INT $pid
 wait $pid
 equal "Ctrl-C: exit 130" 130 $?
-match "and it says how to go on" 'stopped after step [0-9]+ of 300.*--resume goes on' \
+match "and it says how to go on" 'stopped after step [0-9]+ of 2000.*--resume goes on' \
     "$(cat "$tmp/err")"
 run generate "$tmp/parts.gguf" -p "The" -n 3 -q
 equal "the model so far runs" 0 "$code"
