@@ -1,7 +1,7 @@
 /* floor 2.8 - trainer: one training run, from a model's weights and a text to better weights.
  *
  *   pf_trainer *t = pf_trainer_new(model, &options, tokens, n, &error);
- *   while (pf_trainer_step_number(t) < options.steps && pf_trainer_step(t, &report, &error)) ...
+ *   while (pf_trainer_state(t)->step < options.steps && pf_trainer_step(t, &report, &error)) ...
  *   pf_trainer_free(t);
  *
  * A step draws batch * accumulate windows of the text at random, computes the mean loss of all their
