@@ -22,23 +22,18 @@ bool pf_training_curves_add(pf_training_curves *c, double loss, pf_error *error)
     return true;
 }
 
-bool pf_training_curves_add_held(pf_training_curves *c, size_t step, double loss, pf_error *error) {
-    float *held =
+bool pf_training_curves_add_held(pf_training_curves *c, size_t step, double loss, double other,
+                                 pf_error *error) {
+    pf_training_held *held =
         pf_grow(c->held, &c->held_capacity, c->n_held + 1, sizeof *held, "the curves", error);
     if (!held) return false;
     c->held = held;
-    uint32_t *steps =
-        pf_grow(c->step, &c->step_capacity, c->n_held + 1, sizeof *steps, "the curves", error);
-    if (!steps) return false;
-    c->step = steps;
-    c->step[c->n_held] = (uint32_t)step;
-    c->held[c->n_held++] = (float)loss;
+    c->held[c->n_held++] = (pf_training_held){step, (float)loss, (float)other};
     return true;
 }
 
 void pf_training_curves_free(pf_training_curves *c) {
     pf_free(c->train);
-    pf_free(c->step);
     pf_free(c->held);
     *c = (pf_training_curves){0};
 }
@@ -52,6 +47,18 @@ static bool add_numbers(pf_checkpoint *out, const char *name, const float *value
            pf_checkpoint_add_tensor(out, name, PF_F32, 1, shape, values, n * sizeof *values, error);
 }
 
+/* [n_held, 3]: steps, loss, other; steps are exact in float up to 2^24. */
+static bool add_held(pf_checkpoint *out, const pf_training_curves *c, pf_error *error) {
+    size_t n = 3 * c->n_held;
+    float *rows = pf_checkpoint_alloc(out, n * sizeof *rows, "the curves", error);
+    for (size_t i = 0; rows && i < c->n_held; i++) {
+        rows[3 * i] = (float)c->held[i].step;
+        rows[3 * i + 1] = c->held[i].loss;
+        rows[3 * i + 2] = c->held[i].other;
+    }
+    return rows && add_numbers(out, "held_losses", rows, n, error);
+}
+
 static bool fill_in(pf_checkpoint *out, const pf_train_state *s, const char *settings,
                     const pf_training_curves *c, pf_error *error) {
     return pf_checkpoint_set_text(out, "general.architecture", ARCHITECTURE, strlen(ARCHITECTURE),
@@ -59,13 +66,10 @@ static bool fill_in(pf_checkpoint *out, const pf_train_state *s, const char *set
            pf_checkpoint_set_text(out, "training.settings", settings, strlen(settings), error) &&
            pf_checkpoint_set_u64(out, "training.step", s->step, error) &&
            pf_checkpoint_set_array(out, "training.random", PF_META_U64, s->rng.state, 4, error) &&
-           pf_checkpoint_set_array(out, "training.held_steps", PF_META_U32, c->step, c->n_held,
-                                   error) &&
            add_numbers(out, "weights", s->numbers.weights, s->numbers.n, error) &&
            add_numbers(out, "moment1", s->numbers.m, s->numbers.n, error) &&
            add_numbers(out, "moment2", s->numbers.v, s->numbers.n, error) &&
-           add_numbers(out, "train_losses", c->train, c->n_train, error) &&
-           add_numbers(out, "held_losses", c->held, c->n_held, error);
+           add_numbers(out, "train_losses", c->train, c->n_train, error) && add_held(out, c, error);
 }
 
 bool pf_training_state_write(const char *path, pf_trainer *trainer, const char *settings,
@@ -131,20 +135,19 @@ static bool read_numbers(const pf_checkpoint *c, pf_train_state *s, pf_error *er
 
 static bool read_curves(const pf_checkpoint *c, size_t step, pf_training_curves *curves,
                         pf_error *error) {
-    const void *steps = NULL;
-    size_t n_steps = 0, n_train, n_held;
+    size_t n_train, n_held;
     const float *train = numbers(c, "train_losses", SIZE_MAX, &n_train, error);
     const float *held = numbers(c, "held_losses", SIZE_MAX, &n_held, error);
-    if (!pf_checkpoint_get_array(c, "training.held_steps", PF_META_U32, &steps, &n_steps, error))
-        return false;
-    if (n_train != step || n_steps != n_held || (n_train > 0 && !train) || (n_held > 0 && !held))
+    if (n_train != step || n_held % 3 != 0 || (n_train > 0 && !train) || (n_held > 0 && !held))
         return pf_fail(error, "its curves do not fit its steps; the file is damaged");
     for (size_t i = 0; i < n_train; i++)
         if (!pf_training_curves_add(curves, (double)train[i], error)) return false;
-    for (size_t i = 0; i < n_held; i++) {
-        uint32_t at;
-        memcpy(&at, (const char *)steps + i * sizeof at, sizeof at);
-        if (!pf_training_curves_add_held(curves, at, (double)held[i], error)) return false;
+    for (size_t i = 0; i < n_held; i += 3) {
+        if (!(held[i] >= 0 && held[i] <= (float)step))
+            return pf_fail(error, "its curves do not fit its steps; the file is damaged");
+        if (!pf_training_curves_add_held(curves, (size_t)held[i], (double)held[i + 1],
+                                         (double)held[i + 2], error))
+            return false;
     }
     return true;
 }

@@ -10,16 +10,20 @@
 #include "trainer.h"
 
 /* The curves of a run. Zero it first; free it with pf_training_curves_free. */
+typedef struct pf_training_held {
+    size_t step; /* measured after so many steps */
+    float loss, other;
+} pf_training_held;
 typedef struct pf_training_curves {
     float *train; /* [n_train] loss of each step */
     size_t n_train, train_capacity;
-    uint32_t *step; /* [n_held] after how many steps ... */
-    float *held;    /* [n_held] ... the held-out loss was measured */
-    size_t n_held, held_capacity, step_capacity;
+    pf_training_held *held; /* [n_held] losses of what is held out */
+    size_t n_held, held_capacity;
 } pf_training_curves;
 
 bool pf_training_curves_add(pf_training_curves *curves, double loss, pf_error *error);
-bool pf_training_curves_add_held(pf_training_curves *curves, size_t step, double loss,
+/* other: the loss under the other attention, or NAN. */
+bool pf_training_curves_add_held(pf_training_curves *curves, size_t step, double loss, double other,
                                  pf_error *error);
 void pf_training_curves_free(pf_training_curves *curves);
 

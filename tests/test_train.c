@@ -256,14 +256,14 @@ static void test_it_goes_on_exactly(void **state) {
         assert_true(step(first) == loss);
         assert_true(pf_training_curves_add(&curves, loss, &error));
     }
-    assert_true(pf_training_curves_add_held(&curves, 10, 4.5, &error));
+    assert_true(pf_training_curves_add_held(&curves, 10, 4.5, NAN, &error));
     assert_true(pf_training_state_write(path, first, "steps 24\n", &curves, &error));
     if (!pf_training_state_read(path, second, "steps 24\n", &again, &error))
         fail_msg("%s", error.message);
     assert_int_equal(again.n_train, 10);
     assert_int_equal(again.n_held, 1);
-    assert_int_equal(again.step[0], 10);
-    assert_true(again.train[9] == curves.train[9] && again.held[0] == 4.5f);
+    assert_int_equal(again.held[0].step, 10);
+    assert_true(again.train[9] == curves.train[9] && again.held[0].loss == 4.5f && isnan(again.held[0].other));
     double a = pf_trainer_loss(whole, f.ids.ids, 30), b = pf_trainer_loss(second, f.ids.ids, 30);
     assert_true(a == b); /* the features, too, are those of the last step */
     for (int i = 0; i < 10; i++) assert_true(step(whole) == step(second));

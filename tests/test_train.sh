@@ -21,8 +21,16 @@ check "the SVG has both curves" grep -q 'steps</text>.*held out</text>' "$tmp/so
 check "no state is left" test ! -e "$tmp/softmax.gguf.train"
 
 learn --attention favor --pieces 300 --kv-heads 1 --features 8 --redraw 7 --steps 40 \
-    -o "$tmp/favor.gguf" --json -q
+    -o "$tmp/favor.gguf" --json -q --both-attentions --eval-every 20 --csv "$tmp/favor.csv"
 equal "favor: exit 0" 0 "$code"
+check "the other attention's loss is measured" awk -F, \
+    'NR == 21 { exit !($3 > 1 && $4 > 1 && $3 != $4) }' "$tmp/favor.csv"
+other=$(number other_loss "$out")
+run train --from "$tmp/favor.gguf" --file "$tmp/text.txt" --context 32 --attention softmax --lr 0 \
+    --steps 1 --json -q -o "$tmp/o.gguf"
+check "and is that of the same weights under softmax" awk -v a="$other" \
+    -v b="$(number validation_loss "$out")" \
+    'BEGIN { d = a - b; exit !(a > 1 && d * d < 1e-8 * b * b) }'
 run inspect "$tmp/favor.gguf" --json
 match "the file says favor" '"performer.attention": "favor"' "$out"
 match "and stores its features" 'blk.0.favor.projection' "$out"

@@ -2,6 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "checksum.h"
 #include "commands.h"
+#include "evaluate.h"
 #include "gguf_write.h"
 #include "memory.h"
 #include "outputs.h"
@@ -132,14 +133,57 @@ static bool measure(train_run *r, size_t most, double *loss, pf_error *error) {
     return true;
 }
 
+static pf_training_held *last_held(const train_run *r) {
+    return &r->curves.held[r->curves.n_held - 1];
+}
+
+static pf_checkpoint *to_checkpoint(train_run *r, pf_error *error) {
+    return pf_trained_to_checkpoint(r->trainer, r->loaded.model, &r->settings.attention,
+                                    r->loaded.checkpoint, error);
+}
+
+/* The same with the other attention in place, as the engine computes it. */
+static bool measure_other(train_run *r, size_t most, double *loss, pf_error *error) {
+    const input_texts *held = &r->texts.held;
+    size_t n = smaller(held->count, most);
+    pf_loaded now = {0};
+    input_texts chosen = {.texts = pf_calloc(n, sizeof(pf_tokens), "the texts", error), .count = n};
+    pf_session *session = NULL;
+    evaluation result = {0};
+    for (size_t i = 0; chosen.texts && i < n; i++)
+        chosen.texts[i] = held->texts[i * held->count / n]; /* borrowed */
+    pf_checkpoint *c = chosen.texts ? to_checkpoint(r, error) : NULL;
+    bool good = c && pf_loaded_bind(c, &now, error);
+    if (good) {
+        pf_session_options o = pf_session_options_default(now.model);
+        o.attention = pf_attention_options_default();
+        if (r->settings.attention.kind == PF_ATTENTION_SOFTMAX)
+            o.attention.kind = PF_ATTENTION_FAVOR;
+        o.context = r->settings.tokens + 1;
+        o.n_threads = r->settings.n_threads;
+        evaluation_options how = {.n_threads = o.n_threads};
+        session = pf_session_new(now.model, &o, error);
+        good = session && evaluate(session, &chosen, &how, &result, error);
+        if (good) *loss = result.total.nll / (double)result.total.predicted;
+    }
+    evaluation_free(&result);
+    pf_session_free(session);
+    pf_loaded_close(&now);
+    pf_free(chosen.texts);
+    return good;
+}
+
 static bool measure_held(train_run *r, pf_error *error) {
     size_t step = pf_trainer_state(r->trainer)->step;
     size_t most = r->parsed->given[FLAG_VALIDATION] ? SIZE_MAX : MOST_HELD;
-    double loss;
+    double loss, other = NAN;
     if (r->texts.held.count == 0) return true;
-    if (r->curves.n_held > 0 && r->curves.step[r->curves.n_held - 1] == step) return true;
-    if (!measure(r, most, &loss, error)) return false;
-    return terminal_interrupted() || pf_training_curves_add_held(&r->curves, step, loss, error);
+    if (r->curves.n_held > 0 && last_held(r)->step == step) return true;
+    if (!measure(r, most, &loss, error) ||
+        (r->parsed->given[FLAG_BOTH_ATTENTIONS] && !measure_other(r, most, &other, error)))
+        return false;
+    return terminal_interrupted() ||
+           pf_training_curves_add_held(&r->curves, step, loss, other, error);
 }
 
 /* ---- writing ---- */
@@ -148,8 +192,7 @@ static bool write_model(train_run *r, pf_error *error) {
     const options *parsed = r->parsed;
     pf_gguf_options gguf = {.convert = parsed->given[FLAG_CONVERT_TYPE]};
     if (gguf.convert) pf_type_parse(parsed->values[FLAG_CONVERT_TYPE].text, &gguf.type);
-    pf_checkpoint *c = pf_trained_to_checkpoint(r->trainer, r->loaded.model, &r->settings.attention,
-                                                r->loaded.checkpoint, error);
+    pf_checkpoint *c = to_checkpoint(r, error);
     bool good = c && pf_gguf_write(c, parsed->values[FLAG_OUTPUT].text, &gguf, error);
     pf_checkpoint_free(c);
     return good;
@@ -191,8 +234,7 @@ static void show_progress(train_run *r, double loss) {
     char held[32] = "";
     r->smoothed = done > 1 ? 0.9 * r->smoothed + 0.1 * loss : loss;
     if (r->curves.n_held > 0)
-        snprintf(held, sizeof held, ", held out %.3f",
-                 (double)r->curves.held[r->curves.n_held - 1]);
+        snprintf(held, sizeof held, ", held out %.3f", (double)last_held(r)->loss);
     progress_bar(r->parsed, (double)step / (double)steps,
                  "step %zu of %zu, loss %.3f%s, %.0f tokens/s, %.0f s left", step, steps,
                  r->smoothed, held, tokens_per_second(r),
@@ -280,21 +322,23 @@ static void report(train_run *r) {
     const char *path = parsed->values[FLAG_OUTPUT].text;
     const pf_training_curves *c = &r->curves;
     size_t step = pf_trainer_state(r->trainer)->step;
-    double held = c->n_held > 0 ? (double)c->held[c->n_held - 1] : NAN;
+    double held = c->n_held > 0 ? (double)last_held(r)->loss : NAN;
+    double other = c->n_held > 0 ? (double)last_held(r)->other : NAN;
     double seconds = seconds_now() - r->start;
     if (parsed->given[FLAG_JSON]) {
-        output_json(&r->out,
-                    json_pack("{s:o, s:I, s:o, s:o, s:f, s:s, s:I, s:f, s:b, s:I}", "output",
-                              json_text(path, strlen(path)), "steps", (json_int_t)step,
-                              "validation_loss", number_json(held), "train_loss",
-                              number_json(r->smoothed), "tokens_per_second", tokens_per_second(r),
-                              "attention", pf_attention_name(r->settings.attention.kind),
-                              "parameters", (json_int_t)pf_model_parameters(r->loaded.model),
-                              "seconds", seconds, "stopped", r->stopped, "peak_rss_bytes",
-                              (json_int_t)peak_rss_bytes()));
+        output_json(
+            &r->out,
+            json_pack("{s:o, s:I, s:o, s:o, s:o, s:f, s:s, s:I, s:f, s:b, s:I}", "output",
+                      json_text(path, strlen(path)), "steps", (json_int_t)step, "validation_loss",
+                      number_json(held), "other_loss", number_json(other), "train_loss",
+                      number_json(r->smoothed), "tokens_per_second", tokens_per_second(r),
+                      "attention", pf_attention_name(r->settings.attention.kind), "parameters",
+                      (json_int_t)pf_model_parameters(r->loaded.model), "seconds", seconds,
+                      "stopped", r->stopped, "peak_rss_bytes", (json_int_t)peak_rss_bytes()));
     } else {
         output_printf(&r->out, "steps            %zu\ntrain loss       %.6f\n", step, r->smoothed);
         if (!isnan(held)) output_printf(&r->out, "validation loss  %.6f\n", held);
+        if (!isnan(other)) output_printf(&r->out, "other attention  %.6f\n", other);
         output_printf(&r->out, "tokens/s         %.0f\nseconds          %.1f\n",
                       tokens_per_second(r), seconds);
     }

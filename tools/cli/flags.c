@@ -340,6 +340,9 @@ const flag flags[FLAG_END] = {
           "model, on any number of threads."),
     COUNT(EVAL_EVERY, "eval-every", 0, FOR_TRAIN, TRAINING, "N", 1, 1u << 30, "100",
           "Measure the loss on what is held out every N steps."),
+    SWITCH(BOTH_ATTENTIONS, "both-attentions", 0, FOR_TRAIN, TRAINING,
+           "Measure it with the other attention in place, too: softmax in a model that learns with "
+           "favor, and favor (64 positive features) in one that learns with softmax."),
     COUNT(TRAIN_SECONDS, "seconds", 0, FOR_TRAIN, TRAINING, "N", 1, 100000000, NULL,
           "Stop after N seconds even if there are steps left, as Ctrl-C would."),
     SWITCH(RESUME, "resume", 0, FOR_TRAIN, TRAINING,

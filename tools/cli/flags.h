@@ -162,6 +162,7 @@ typedef enum flag_id {
     FLAG_CLIP,
     FLAG_TRAIN_SEED,
     FLAG_EVAL_EVERY,
+    FLAG_BOTH_ATTENTIONS,
     FLAG_TRAIN_SECONDS,
     FLAG_RESUME,
 

@@ -6,6 +6,7 @@
 #include "memory.h"
 #include "svg.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,16 +18,23 @@ static bool write_file(const char *path, const char *bytes, size_t n, pf_error *
     return false;
 }
 
+/* Nothing for a loss that was not measured. */
+static int put_loss(char *text, float loss) {
+    return isnan(loss) ? 0 : snprintf(text, 24, "%.6f", (double)loss);
+}
+
 bool training_curves_csv(const pf_training_curves *c, const char *path, pf_error *error) {
-    static const char head[] = "step,loss,validation_loss\n";
+    static const char head[] = "step,loss,validation_loss,other_loss\n";
     pf_buffer text = {0};
     bool good = pf_buffer_put(&text, head, strlen(head), error);
     for (size_t i = 0, held = 0; good && i < c->n_train; i++) {
-        char line[64];
+        char line[96];
         int n = snprintf(line, sizeof line, "%zu,%.6f,", i + 1, (double)c->train[i]);
-        while (held < c->n_held && c->step[held] < i + 1) held++;
-        if (held < c->n_held && c->step[held] == i + 1)
-            n += snprintf(line + n, sizeof line - (size_t)n, "%.6f", (double)c->held[held]);
+        while (held < c->n_held && c->held[held].step < i + 1) held++;
+        bool measured = held < c->n_held && c->held[held].step == i + 1;
+        if (measured) n += put_loss(line + n, c->held[held].loss);
+        line[n++] = ',';
+        if (measured) n += put_loss(line + n, c->held[held].other);
         line[n++] = '\n';
         good = pf_buffer_put(&text, line, (size_t)n, error);
     }
@@ -50,17 +58,21 @@ static size_t smooth(const pf_training_curves *c, double *x, double *y) {
 
 bool training_curves_svg(const pf_training_curves *c, const char *title, const char *path,
                          pf_error *error) {
-    double *values = pf_calloc(2000 + 2 * c->n_held, sizeof *values, "the curves", error);
+    size_t n = c->n_held;
+    double *values = pf_calloc(2000 + 3 * n, sizeof *values, "the curves", error);
     if (!values) return false;
-    double *x = values, *y = values + 1000, *held_x = values + 2000, *held_y = held_x + c->n_held;
-    for (size_t i = 0; i < c->n_held; i++) {
-        held_x[i] = c->step[i];
-        held_y[i] = (double)c->held[i];
+    double *x = values, *y = x + 1000, *held_x = y + 1000, *held = held_x + n, *other = held + n;
+    for (size_t i = 0; i < n; i++) {
+        held_x[i] = (double)c->held[i].step;
+        held[i] = (double)c->held[i].loss;
+        other[i] = (double)c->held[i].other;
     }
     chart_series series[] = {
         {.name = "steps", .x = x, .y = y, .n = smooth(c, x, y), .colour = 0},
-        {.name = "held out", .x = held_x, .y = held_y, .n = c->n_held, .colour = 1, .dots = true},
+        {.name = "held out", .x = held_x, .y = held, .n = n, .colour = 1, .dots = true},
+        {.name = "other attention", .x = held_x, .y = other, .n = n, .colour = 2, .dashed = true},
     };
+    bool both = n > 0 && !isnan(c->held[n - 1].other);
     chart drawing = {.id = "training",
                      .title = title,
                      .about = "Loss in nats per token against steps of training",
@@ -69,7 +81,9 @@ bool training_curves_svg(const pf_training_curves *c, const char *title, const c
                      .wide = true,
                      .log_y = true,
                      .series = series,
-                     .n = c->n_held > 0 ? 2 : 1};
+                     .n = both    ? 3
+                          : n > 0 ? 2
+                                  : 1};
     html page = {0};
     svg_file(&page, &drawing);
     bool good = page.failed ? pf_fail(error, "%s", page.error.message)
