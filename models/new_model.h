@@ -10,10 +10,10 @@ typedef struct pf_new_shape {
     uint64_t seed; /* of the weights */
 } pf_new_shape;
 
-/* Hyperparameters, weights and tokenizer of a new model (family llama, tied embedding, F32). Weights
- * are N(0, 0.02^2); those that add to the residual stream, of attention's output and of the MLP's
- * down, N(0, 0.02^2 / 2L) (Radford 2019, sec. 2.3). Fails if the shape is impossible. Free it with
- * pf_checkpoint_free. */
+/* Hyperparameters, weights and tokenizer of a new model (family llama, tied embedding, F32).
+ * Weights are N(0, 0.02^2); those that add to the residual stream, of attention's output and of the
+ * MLP's down, N(0, 0.02^2 / 2L) (Radford 2019, sec. 2.3). Fails if the shape is impossible. Free it
+ * with pf_checkpoint_free. */
 pf_checkpoint *pf_new_model(const pf_new_shape *shape, const pf_vocabulary *vocabulary,
                             pf_error *error);
 

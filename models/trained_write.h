@@ -5,8 +5,8 @@
 #include "checkpoint.h"
 #include "trainer.h"
 
-/* Returns a checkpoint with the source's keys and tensors, but with the trainer's weights (F32), the
- * attention that it trains with, and under FAVOR+ the projections in use, one per KV head. It
+/* Returns a checkpoint with the source's keys and tensors, but with the trainer's weights (F32),
+ * the attention that it trains with, and under FAVOR+ the projections in use, one per KV head. It
  * borrows from source and trainer, which must outlive it. Free it with pf_checkpoint_free. NULL on
  * failure. */
 pf_checkpoint *pf_trained_to_checkpoint(pf_trainer *trainer, const pf_model *model,

@@ -103,7 +103,8 @@ static bool differ(pf_text saved, const char *now, pf_error *error) {
     return false;
 }
 
-/* The tensor `name` with n numbers, or with any number of them if n is SIZE_MAX; NULL without one. */
+/* The tensor `name` with n numbers, or with any number of them if n is SIZE_MAX; NULL without one.
+ */
 static const float *numbers(const pf_checkpoint *c, const char *name, size_t n, size_t *found,
                             pf_error *error) {
     const pf_tensor *t = pf_checkpoint_find(c, name);

@@ -3,8 +3,8 @@
 
     /usr/bin/python3 tests/bench_train_torch.py [THREADS] [ROUNDS]
 
-The shape of the shipped models: 4 layers, width 128, 4 heads, MLP 352, 1,024 pieces, 16 sequences of
-256 tokens, AdamW, float32. PyTorch's side is the same model in the usual style (one matrix for q, k
+The shape of the shipped models: 4 layers, width 128, 4 heads, MLP 352, 1,024 pieces, 16 sequences
+of 256 tokens, AdamW, float32. PyTorch's side is the same model in the usual style (one matrix for q, k
 and v, batched matmul, softmax with a mask), and under FAVOR+ in chunks of 64 as performer computes
 it, so that both do the same work. Not a test: it takes a minute or two. Needs PyTorch.
 """
@@ -132,10 +132,12 @@ def main():
     torch.set_num_threads(threads)
     with tempfile.TemporaryDirectory() as folder:
         for kind in "softmax", "favor":
-            pairs = [(torch_speed(kind, 4), our_speed(kind, 8, threads, folder)) for _ in range(rounds)]
-            theirs, ours = max(p[0] for p in pairs), max(p[1] for p in pairs)
-            print(f"{kind}: PyTorch {torch.__version__} {theirs:.0f}, performer {ours:.0f} tokens/s, "
-                  f"{ours / theirs:.2f} times (best of {rounds}, {threads} threads)", flush=True)
+            theirs = ours = 0
+            for _ in range(rounds):
+                theirs = max(theirs, torch_speed(kind, 4))
+                ours = max(ours, our_speed(kind, 8, threads, folder))
+            print(f"{kind}: PyTorch {torch.__version__} {theirs:.0f} tokens/s, performer "
+                  f"{ours:.0f}, {ours / theirs:.2f} times (best of {rounds}, {threads} threads)")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-/* floor 6.1 - tests of training in float: it learns, as the engine computes, and goes on exactly. */
+/* floor 6.1 - tests of training in float: it learns, as the engine computes, and goes on exactly.
+ */
 #define _POSIX_C_SOURCE 200809L
 #include "testing.h"
 
@@ -263,7 +264,8 @@ static void test_it_goes_on_exactly(void **state) {
     assert_int_equal(again.n_train, 10);
     assert_int_equal(again.n_held, 1);
     assert_int_equal(again.held[0].step, 10);
-    assert_true(again.train[9] == curves.train[9] && again.held[0].loss == 4.5f && isnan(again.held[0].other));
+    assert_true(again.train[9] == curves.train[9] && again.held[0].loss == 4.5f &&
+                isnan(again.held[0].other));
     double a = pf_trainer_loss(whole, f.ids.ids, 30), b = pf_trainer_loss(second, f.ids.ids, 30);
     assert_true(a == b); /* the features, too, are those of the last step */
     for (int i = 0; i < 10; i++) assert_true(step(whole) == step(second));

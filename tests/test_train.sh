@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tests/test_train.sh - performer train: what it writes runs everywhere; it stops and goes on exactly.
+# tests/test_train.sh - performer train: what it writes runs everywhere; it goes on exactly.
 . tests/lib.sh
 
 # A text of documents in which each sentence leads to the next.

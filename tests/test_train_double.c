@@ -1,7 +1,7 @@
 /* floor 6.2 - tests of engine/train in double: every derivative against central differences.
  *
- * The objects of engine/train that this program is linked with compute in double (see the Makefile):
- * the code is that of the library. */
+ * The objects of engine/train that this program is linked with compute in double (see the
+ * Makefile): the code is that of the library. */
 #define PF_REAL_DOUBLE
 #include "memory.h"
 #include "tiny_llama.h"

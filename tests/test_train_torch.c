@@ -1,7 +1,7 @@
 /* floor 6.1 - tests of training against PyTorch: loss and gradient of a whole model.
  *
- * Writes a model, a batch and their gradient to files; tests/train_torch.py computes both again with
- * automatic differentiation. Skipped where no Python has PyTorch. */
+ * Writes a model, a batch and their gradient to files; tests/train_torch.py computes both again
+ * with automatic differentiation. Skipped where no Python has PyTorch. */
 #define _POSIX_C_SOURCE 200809L
 #include "testing.h"
 

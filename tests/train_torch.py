@@ -101,7 +101,8 @@ def main(folder):
         words = dict(line.split() for line in file)
     kind, expected = words.pop("kind"), float(words.pop("loss"))
     s = {name: int(value) for name, value in words.items()}
-    w = {n: torch.tensor(a, requires_grad=True) for n, a in split(read("weights.f32", "<f4"), s).items()}
+    weights = split(read("weights.f32", "<f4"), s)
+    w = {name: torch.tensor(part, requires_grad=True) for name, part in weights.items()}
     gradient = split(read("gradient.f32", "<f4"), s)
     ids = torch.tensor(read("ids.i32", "<i4").astype(np.int64)).view(-1, s["tokens"] + 1)
     omega = None

@@ -23,9 +23,9 @@ typedef struct pf_adamw_state {
     size_t n, n_decayed;
 } pf_adamw_state;
 
-/* Step number t, from 1. Returns the gradient's norm before clipping; if that is not finite, nothing
- * is changed. Sums are in one order, whatever the size of the team. partial: pf_adamw_partials
- * doubles. */
+/* Step number t, from 1. Returns the gradient's norm before clipping; if that is not finite,
+ * nothing is changed. Sums are in one order, whatever the size of the team. partial:
+ * pf_adamw_partials doubles. */
 double pf_adamw_step(const pf_adamw *options, const pf_adamw_state *state, double rate, size_t t,
                      pf_team *team, double *partial);
 size_t pf_adamw_partials(size_t n);

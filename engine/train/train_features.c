@@ -1,4 +1,5 @@
-/* floor 2.2 - train features: the maps phi of FAVOR+ that can be trained with, and their derivatives. */
+/* floor 2.2 - train features: the maps phi of FAVOR+ that can be trained with, and their
+ * derivatives. */
 #include "train_features.h"
 
 #include "random_features.h"

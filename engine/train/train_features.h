@@ -1,4 +1,5 @@
-/* floor 2.2 - train features: the maps phi of FAVOR+ that can be trained with, and their derivatives.
+/* floor 2.2 - train features: the maps phi of FAVOR+ that can be trained with, and their
+ * derivatives.
  *
  * x = sqrt(scale) q, u = Omega x, and phi(x) = exp(log_scale) f (random_features.h defines them):
  *   positive    f_r = exp(u_r - max u)                  log_scale = max u - |x|^2 / 2
@@ -30,9 +31,10 @@ bool pf_train_map_check(pf_map_kind kind, pf_error *error);
 void pf_features_forward(const pf_train_map *map, const pf_real *q, size_t stride, size_t n,
                          pf_real *f, pf_real *log_scale);
 
-/* dq += from df [n, M], the gradient by f at fixed log_scale times exp(log_scale), that is by phi up
- * to one factor per row. All derivatives need f alone:
- *   exponentials  du_r = df_r f_r  (of the second half with a minus),  dx = Omega^T du - x sum df f
+/* dq += from df [n, M], the gradient by f at fixed log_scale times exp(log_scale), that is by phi
+ * up to one factor per row. All derivatives need f alone:
+ *   exponentials  du_r = df_r f_r  (of the second half with a minus),
+ *                 dx = Omega^T du - x sum_r df_r f_r
  *   relu          du_r = df_r where u_r > 0, that is f_r > 0.001
  *   elu           dx_d = df_d min(f_d, 1)
  * Overwrites df. */

@@ -1,4 +1,4 @@
-/* floor 2.7 - train pass: the whole model forwards over a batch, and the loss back to all weights. */
+/* floor 2.7 - train pass: the whole model forwards over a batch, and the loss back. */
 #include "train_pass.h"
 
 #include "memory.h"

@@ -1,7 +1,7 @@
 /* floor 2.2 - train weights: where each weight of a model is in one block of numbers.
  *
- * The weights, their gradient and both moments of AdamW are four blocks of one layout. Matrices come
- * first, then the vectors of the norms, which weight decay leaves alone.
+ * The weights, their gradient and both moments of AdamW are four blocks of one layout. Matrices
+ * come first, then the vectors of the norms, which weight decay leaves alone.
  */
 #ifndef PF_TRAIN_WEIGHTS_H
 #define PF_TRAIN_WEIGHTS_H
@@ -31,7 +31,8 @@ typedef struct pf_train_weights {
  * llama's shape, that is RMS norms, RoPE, SwiGLU, no biases. */
 bool pf_train_can(const pf_model *model, pf_error *error);
 
-/* Points all of *w into `memory`, which may be NULL, to count. w->layers must have n_layers items. */
+/* Points all of *w into `memory`, which may be NULL, to count. w->layers must have n_layers items.
+ */
 void pf_train_weights_lay_out(const pf_model *model, pf_real *memory, pf_train_weights *w);
 
 /* Copies the model's weights, whatever their type, into the block. False if memory runs out. */

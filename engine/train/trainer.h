@@ -4,10 +4,10 @@
  *   while (pf_trainer_state(t)->step < options.steps && pf_trainer_step(t, &report, &error)) ...
  *   pf_trainer_free(t);
  *
- * A step draws batch * accumulate windows of the text at random, computes the mean loss of all their
- * predictions and its gradient, and moves the weights by AdamW. Under FAVOR+ every KV head has its
- * own features, drawn as a session draws those that no file stores, and every `redraw` steps anew.
- * The same options and tokens give the same numbers, on any number of threads.
+ * A step draws batch * accumulate windows of the text at random, computes the mean loss of all
+ * their predictions and its gradient, and moves the weights by AdamW. Under FAVOR+ every KV head
+ * has its own features, drawn as a session draws those that no file stores, and every `redraw`
+ * steps anew. The same options and tokens give the same numbers, on any number of threads.
  */
 #ifndef PF_TRAINER_H
 #define PF_TRAINER_H

@@ -1,4 +1,4 @@
-/* floor 5.4 - training texts: the files of `train` as one stream of tokens, and what is held out. */
+/* floor 5.4 - training texts: the files of `train` as tokens, and what is held out. */
 #include "training_texts.h"
 
 #include "memory.h"

@@ -1,4 +1,4 @@
-/* floor 5.4 - training texts: the files of `train` as one stream of tokens, and what is held out. */
+/* floor 5.4 - training texts: the files of `train` as tokens, and what is held out. */
 #ifndef TRAINING_TEXTS_H
 #define TRAINING_TEXTS_H
 
@@ -20,8 +20,8 @@ bool training_texts_read(const options *parsed, training_texts *texts, pf_error 
 /* Cuts them into pieces at --split, encodes each with BOS (or, where the vocabulary adds none, with
  * EOS after it), and holds out every --hold-out'th piece, or with fewer pieces than that the last
  * part of each file. --validation replaces what is
- * held out, and with it nothing is unless --hold-out is given. What is held out is cut into blocks of
- * context + 1 ids, of which each begins with the last of the one before. */
+ * held out, and with it nothing is unless --hold-out is given. What is held out is cut into blocks
+ * of context + 1 ids, of which each begins with the last of the one before. */
 bool training_texts_encode(const options *parsed, const pf_loaded *loaded, size_t context,
                            training_texts *texts, pf_error *error);
 
