@@ -3,7 +3,7 @@
  *   x = embedding[token]
  *   for each layer:   x += output(attention(q, k, v of norm(x)))
  *                     x += down(activation(gate, up of norm(x)))
- *   logits = embedding^T norm(x)
+ *   logits = output matrix (often the embedding) norm(x)
  *
  * The threads of a team all run this. Each computes its own share of every step: rows of a weight
  * matrix, heads of attention, tokens of a norm. A barrier comes wherever the next step reads what

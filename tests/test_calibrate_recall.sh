@@ -15,6 +15,9 @@ match "it says which heads look far back" 'recall: 1 of 2 heads look far back .*
 match "... and what the state takes, now and later" \
     'chosen: --keep recall: recalls the whole text; .* at 8192 tokens' "$err"
 match "... and what the other preset would give" 'instead: --keep constant: recalls' "$err"
+equal "... in JSON, too: [layer, head]" "[[1, 0]] all True" "$(value "['recall']['heads']" <<<"$out") \
+$(value "['recall']['recall']['recall_radius']" <<<"$out") \
+$(value "['recall']['constant'] is not None" <<<"$out")"
 run inspect "$tmp/recall.gguf" --context 1000 --json
 equal "the second layer's head is exact, and grows by a key and a value of 64 floats or fewer" \
     "True" "$(value "['state_bytes_per_token']['local'] > 0" <<<"$out")"
@@ -39,7 +42,7 @@ done
 equal "an exact head copies at any distance; a window does not" "256 None" \
     "${radius_recall:-} ${radius_constant:-}"
 
-refused "a budget that exact heads alone exceed" 1 'exact heads alone take' \
+refused "a budget that exact heads alone exceed" 1 'one exact head takes' \
     "${fit[@]}" --keep recall --state-bytes 100000 --context 100000 -o "$tmp/x.gguf"
 equal "nothing is written then" "" "$(compgen -G "$tmp/x*")"
 run "${fit[@]}" --keep recall --kv q8_0 -o "$tmp/q8.gguf"

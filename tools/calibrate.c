@@ -142,6 +142,33 @@ static json_t *layers_json(const pf_calibration *c) {
     return layers;
 }
 
+static json_t *preset_json(const pf_calibrated_preset *preset) {
+    json_t *radius = preset->window == PF_WINDOW_ALL ? json_string("all")
+                                                     : json_integer((json_int_t)preset->window);
+    return json_pack("{s:o, s:f, s:I, s:I}", "recall_radius", radius, "kl", preset->nats,
+                     "state_bytes", (json_int_t)preset->constant, "state_bytes_per_token",
+                     (json_int_t)preset->per_token);
+}
+
+/* null if recall was not looked at; a preset is null if the budget does not allow it. */
+static json_t *recall_json(const calibrate_run *c) {
+    const pf_calibrated_recall *recall = &c->calibration->recall;
+    if (c->settings.n_recall == 0) return json_null();
+    json_t *heads = json_array(), *presets[2];
+    for (size_t i = 0; i < recall->n_heads; i++)
+        json_array_append_new(
+            heads, json_pack("[i, i]", (int)(recall->heads[i] / c->calibration->n_kv_heads),
+                             (int)(recall->heads[i] % c->calibration->n_kv_heads)));
+    for (size_t i = 0; i < 2; i++)
+        presets[i] =
+            recall->presets[i].constant > 0 ? preset_json(&recall->presets[i]) : json_null();
+    return json_pack("{s:s, s:o, s:f, s:f, s:f, s:o, s:o}", "keep",
+                     c->settings.keep == PF_KEEP_RECALL ? "recall" : "constant", "heads", heads,
+                     "loss_exact", recall->exact, "loss_windows", recall->limited,
+                     "loss_heads_free", recall->reached, "constant", presets[PF_KEEP_CONSTANT],
+                     "recall", presets[PF_KEEP_RECALL]);
+}
+
 static void print_json(calibrate_run *c) {
     const pf_calibration *result = c->calibration;
     const char *path = c->parsed->values[FLAG_OUTPUT].text;
@@ -152,7 +179,8 @@ static void print_json(calibrate_run *c) {
                           "state_bytes", (json_int_t)c->state_bytes, "seconds", c->seconds,
                           "survey_seconds", result->seconds[0], "trial_seconds", result->seconds[1],
                           "fit_seconds", result->seconds[2], "peak_rss_bytes",
-                          (json_int_t)peak_rss_bytes(), "layers", layers_json(result)));
+                          (json_int_t)peak_rss_bytes(), "recall", recall_json(c), "layers",
+                          layers_json(result)));
 }
 
 /* One line per KV head. */

@@ -1,7 +1,7 @@
 /* floor 1.17 - attention of a layer: each member of the team computes the heads that are its share.
  *
- * One token goes through pf_head_append_token, the definition. The rest is acceleration: blocks of
- * tokens, heads that several members share; and upkeep: features that are redrawn. */
+ * The definition is pf_head_append_token: one token, one head, one thread. The rest is acceleration,
+ * blocks of tokens and heads that several members share, and upkeep, features that are redrawn. */
 #include "attention.h"
 
 #include "attention_share.h"
@@ -29,7 +29,8 @@ static void append_head(pf_attention *a, pf_member me, size_t index, size_t posi
     pf_head_scratch *scratch = &a->scratch[me.index];
     pf_attention_stabilize_noncausally(a, me, index, position, T, k);
     for (size_t n; T > 0; T -= n, position += n) {
-        n = pf_attention_redraw_if_due(a, me, index, position, T);
+        n = pf_attention_redraw_if_due(a, me, index, position,
+                                       T); /* tokens until the next redraw */
         if (n == 1)
             pf_head_append_token(c, head, scratch, position, q, k, v, out);
         else

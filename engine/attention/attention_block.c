@@ -120,7 +120,7 @@ static void append_steady_query(const pf_attention_config *c, const pf_head *hea
                       (pf_matrix){PF_F32, W + T, D, s->V}, 1, (ptrdiff_t)W + 1,
                       pf_model_score(c->model), s->scores, s->exact);
     if (tail) {
-        pf_features_apply(&head->features.q[g], s->q_features, D, T, s->phi_q, s->tail.scale,
+        pf_features_apply(&head->features.q[g], s->q_features, D, T, s->phi_q, s->tail.log_scale,
                           s->features);
         pf_favor_state_read(tail, s->phi_k, s->V, D, T, s->phi_q, s->rescale,
                             pf_head_folded(head, p), s->products, s->tail);

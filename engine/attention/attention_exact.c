@@ -17,8 +17,8 @@ void pf_exact_token(const float *q, const float *q_sink, size_t G, pf_matrix K, 
     pf_soft_cap(scores, G * n, score.cap);
     for (size_t g = 0; g < G; g++) {
         float *row = scores + g * n;
-        part.scale[g] = kernels->max(row, n);
-        part.den[g] = kernels->exp_sum(row, row, part.scale[g], n);
+        part.log_scale[g] = kernels->max(row, n);
+        part.den[g] = kernels->exp_sum(row, row, part.log_scale[g], n);
     }
     kernels->weighted_rows(scores, n, G, V, part.out);
 }
@@ -60,14 +60,14 @@ static void load_tile(pf_query_tile tile, const float *q, size_t D, float scale,
     memset(tile.den, 0, TILE * sizeof *tile.den);
     memcpy(tile.den, part.den, tile.n * sizeof *tile.den);
     memset(tile.running_max, 0, TILE * sizeof *tile.running_max);
-    memcpy(tile.running_max, part.scale, tile.n * sizeof *tile.running_max);
+    memcpy(tile.running_max, part.log_scale, tile.n * sizeof *tile.running_max);
 }
 
 static void store_tile(pf_query_tile tile, size_t D, pf_partial part) {
     for (size_t t = 0; t < tile.n; t++)
         for (size_t d = 0; d < D; d++) part.out[t * D + d] = tile.out[d * TILE + t];
     memcpy(part.den, tile.den, tile.n * sizeof *tile.den);
-    memcpy(part.scale, tile.running_max, tile.n * sizeof *tile.running_max);
+    memcpy(part.log_scale, tile.running_max, tile.n * sizeof *tile.running_max);
 }
 
 static ptrdiff_t clamp(ptrdiff_t x, ptrdiff_t low, ptrdiff_t high) {

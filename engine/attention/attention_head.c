@@ -5,7 +5,8 @@
 
 #include <float.h>
 
-/* x [D] from position 0 to its own position, or back. */
+/* x [D] from position 0 to its own position, or back. The ring of angles reaches as far back as the
+ * window, so the key that leaves still has its own. */
 void pf_head_rotate(const pf_attention_config *c, size_t position, float *x, bool inverse) {
     const float *angles = c->angles + position % c->angle_rows * 2 * c->pairs;
     pf_rope_turn(c->model->position, c->pairs, angles, x, inverse);
@@ -17,8 +18,8 @@ size_t pf_head_slots_used(const pf_head *head, size_t n_tokens) {
 }
 
 size_t pf_head_slot(const pf_head *head, size_t position) {
-    size_t S = head->sinks;
-    return position < S ? position : S + (position - S) % head->window;
+    size_t sinks = head->sinks;
+    return position < sinks ? position : sinks + (position - sinks) % head->window;
 }
 
 /* Keys in the tail once n tokens have been read. */
@@ -75,7 +76,7 @@ static void fold_and_read(const pf_attention_config *c, pf_head *head, pf_head_s
                           s->features);
         for (size_t g = first; g < first + per_tail; g++)
             pf_features_apply(&head->features.q[g], s->q_features + g * D, D, 1, s->phi_q + g * M,
-                              part.scale + g, s->features);
+                              part.log_scale + g, s->features);
         pf_favor_state_step(&head->tails[i], s->phi_k, s->k_scale[0], s->leaving_value,
                             s->phi_q + first * M, per_tail, count, pf_partial_row(part, first, D));
     }
@@ -99,7 +100,7 @@ void pf_head_token_begin(const pf_attention_config *c, pf_head *head, pf_head_sc
 
 void pf_head_token_read(const pf_attention_config *c, const pf_head *head, pf_head_scratch *s,
                         size_t first, size_t end, pf_partial part) {
-    size_t S = head->sinks, n_sinks = S > first ? S - first : 0;
+    size_t n_sinks = head->sinks > first ? head->sinks - first : 0;
     pf_cached_token(&head->cache, first, end, n_sinks, s->q, s->q_sink, pf_attention_group(c),
                     pf_model_score(c->model), s->scores, part);
 }
@@ -114,7 +115,7 @@ float pf_head_denominator_floor(const pf_head *head) {
 void pf_head_finish_row(pf_head_scratch *s, size_t row, pf_partial tail, float floor,
                         const float *v, size_t D, float *out) {
     pf_partial sum = pf_partial_row(s->exact, row, D);
-    if (*tail.scale > -INFINITY) {
+    if (*tail.log_scale > -INFINITY) {
         if (*tail.den > floor && isfinite(*tail.den))
             pf_partial_add(sum, tail, D);
         else

@@ -1,13 +1,13 @@
 /* floor 1.11 - one KV head and one token: attention as this engine defines it.
  *
- * The past of the token at position p, for a head with S sinks and a window of W:
+ * The past of the token at position p, for a head with A sinks and a window of W:
  *
- *   sinks    positions 0 ... S-1      exact, kept for good
+ *   sinks    positions 0 ... A-1      exact, kept for good
  *   window   positions p-W+1 ... p    exact, the token itself included
  *   tail     everything between       only as running sums of features, S and z of favor_state.h
  *
- * Sinks and window are a KV cache of S + W slots: sink j is in slot j, any other position j in slot
- * S + (j - S) mod W. When token p arrives, it takes the slot of token p - W, whose key and value
+ * Sinks and window are a KV cache of A + W slots: sink j is in slot j, any other position j in slot
+ * A + (j - A) mod W. When token p arrives, it takes the slot of token p - W, whose key and value
  * are first folded into the tail. With W = 0 the token's own key and value are folded. Softmax and
  * exact heads have W = the whole text, so nothing ever leaves. `local` has no tail: what leaves is
  * gone.
@@ -33,11 +33,11 @@ enum { PF_QUERY_BLOCK = 64 }; /* most tokens that attention_block.c takes togeth
 
 /* All that one KV head remembers of a text. */
 typedef struct pf_head {
-    size_t sinks, window;      /* S, W; an exact head has 0 and SIZE_MAX / 2 */
-    pf_kv_cache cache;         /* S + W slots, or as many as the text has tokens */
-    pf_favor_state *tails;     /* [features.n_tails] S and z; NULL: what leaves is forgotten */
+    size_t sinks, window;      /* A, W; an exact head has 0 and SIZE_MAX / 2 */
+    pf_kv_cache cache;         /* A + W slots, or as many as the text has tokens */
+    pf_favor_state *tails;     /* [features.n_tails] S, z; NULL: nothing leaves, or is forgotten */
     pf_head_features features; /* phi */
-    pf_history history;        /* empty unless features are redrawn in mid-text */
+    pf_history history;        /* what left; of no length unless redrawn in mid-text */
 } pf_head;
 
 /* One thread's working memory. A block of tokens has a row per token, one token has a row for each
@@ -53,9 +53,9 @@ typedef struct pf_head_scratch {
     float *scores;          /* [pf_cached_scratch] */
     float *features;        /* [pf_features_scratch] */
     pf_partial exact, tail; /* [rows] what queries read of the cache, and of the tail */
-    float *K, *V;           /* blocks: [largest W + PF_QUERY_BLOCK, D] window, then new tokens */
-    float *rescale;         /* blocks: [PF_QUERY_BLOCK] see pf_favor_state_prepare */
-    float *products;        /* blocks: [max(PF_QUERY_BLOCK^2, D)] */
+    float *K, *V;    /* blocks: [largest finite W + PF_QUERY_BLOCK, D] window, then new tokens */
+    float *rescale;  /* blocks: [PF_QUERY_BLOCK] see pf_favor_state_prepare */
+    float *products; /* blocks: [max(PF_QUERY_BLOCK^2, D)] */
     uint64_t bad_denominators;
 } pf_head_scratch;
 
@@ -64,8 +64,8 @@ typedef struct pf_head_scratch {
  * A row whose denominator is not positive comes from underflow or a signed map (trig), since the
  * true sum is positive. What the tail says is then noise and is left out; where there is nothing
  * else, the row is v. scratch->bad_denominators counts them. Below 1e-6 M a denominator of a signed
- * map counts as vanished (a key equal to the query, at the running maximum, gives about M); of
- * others, below FLT_MIN. */
+ * map counts as vanished (a key equal to the query, at the running maximum, gives about M / 2);
+ * of others, below FLT_MIN. */
 void pf_head_append_token(const pf_attention_config *config, pf_head *head,
                           pf_head_scratch *scratch, size_t p, const float *q, const float *k,
                           const float *v, float *out);

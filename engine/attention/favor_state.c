@@ -1,7 +1,7 @@
 /* floor 1.9 - FAVOR+ state: all the keys and values that left the window, as two sums of features.
  *
- * Invariant: S and z hold sum_j exp(s_j - c) f_j (v_j^T), where key j has features exp(s_j) f_j and
- * c = max_j s_j = *running_max. */
+ * Invariant: S and z hold sum_j decay^(keys since j) exp(s_j - c) f_j (v_j^T), where key j has
+ * features exp(s_j) f_j and c = max_j s_j = *running_max. */
 #include "favor_state.h"
 
 size_t pf_favor_state_floats(size_t M, size_t D, float epsilon) {
@@ -34,7 +34,7 @@ void pf_favor_state_step(pf_favor_state *state, float *phi_k, float k_scale, con
     *state->running_max = now;
     /* S = kept S + phi_k v^T,  z = kept z + phi_k;  out = phi_q S,  den = phi_q.z */
     kernels->favor_step(state->S, state->z, M, D, kept, phi_k, v, phi_q, G, part.out, part.den);
-    for (size_t g = 0; g < G; g++) part.scale[g] += now;
+    for (size_t g = 0; g < G; g++) part.log_scale[g] += now;
     if (!state->value_sum) return;
     kernels->scale(state->value_sum, state->decay, D);
     kernels->axpy(state->value_sum, 1, v, D);

@@ -1,15 +1,14 @@
 /* floor 1.9 - FAVOR+ state: all the keys and values that left the window, as two sums of features.
  *
- *   S = sum_j phi(k_j) v_j^T   [M, D]   (Choromanski et al. 2020, sec. 2.2 and 2.5; Katharopoulos
- *   et
- *   z = sum_j phi(k_j)         [M]       al. 2020, eq. 18 and 19)
+ *   S = sum_j phi(k_j) v_j^T   [M, D]   (Choromanski et al. 2020, sec. 2.2 and 2.5;
+ *   z = sum_j phi(k_j)         [M]       Katharopoulos et al. 2020, eq. 18 and 19)
  *   a query reads phi(q) S / (phi(q).z)
  *
  * The sums are stored relative to the running maximum c of the keys' log-scales, as S exp(-c) and
- * z exp(-c). A key that raises c scales both down: nothing overflows, and nothing looks ahead.
+ * z exp(-c). A key that raises c scales both down: nothing overflows, and no key that is still to come matters.
  *
  * Kernel epsilon, for checkpoints trained with reference code: a key's feature is exp(log phi - c)
- * + epsilon, with c the maximum so far, and the denominator is q'.(sum_j k'_j + 1e-6). S and z are
+ * + epsilon, with c the maximum when the query reads, and the denominator is q'.(sum_j k'_j + 1e-6). S and z are
  * kept without epsilon, and sum_j v_j beside them (docs/favor.md, "Streaming").
  *
  * Decay: with decay < 1 every new key first shrinks all older ones by that factor, so together they
@@ -39,7 +38,7 @@ void pf_favor_state_reset(pf_favor_state *state);
 
 /* One token: adds the key (phi_k [M] with its log-scale, value v [D]), then reads with the G
  * queries phi_q [G, M]. count: keys added so far, this one included. phi_k is overwritten.
- * part.scale [G] is on entry the log-scale of the queries' features, on return that of part.out [G,
+ * part.log_scale [G] is on entry the log-scale of the queries' features, on return that of part.out [G,
  * D] and part.den [G]. den may be <= 0 for signed maps; the caller handles that. */
 void pf_favor_state_step(pf_favor_state *state, float *phi_k, float k_scale, const float *v,
                          const float *phi_q, size_t G, size_t count, pf_partial part);

@@ -55,7 +55,7 @@ void pf_favor_state_read(const pf_favor_state *state, const float *phi_k, const 
         if (state->decay < 1) decay_row(state, t, products + t * n, part.den + t);
         for (size_t j = 0; j <= t; j++) part.den[t] += products[t * n + j];
         for (size_t j = t + 1; j < n; j++) products[t * n + j] = 0;
-        part.scale[t] += *state->running_max;
+        part.log_scale[t] += *state->running_max;
     }
     pf_sgemm(false, false, n, D, M, 1, phi_q, M, state->S, D, 0, part.out, D);
     for (size_t t = 0; state->decay < 1 && t < n; t++)
@@ -71,7 +71,7 @@ void pf_favor_state_read(const pf_favor_state *state, const float *phi_k, const 
         kernels->axpy(sum, 1, V + t * ldv, D);
         kernels->scale(part.out + t * D, rescale[t], D);
         part.den[t] *= rescale[t];
-        part.scale[t] -= logf(rescale[t]);
+        part.log_scale[t] -= logf(rescale[t]);
         pf_favor_state_add_epsilon(state, sum, count + t + 1, phi_q + t * M, part.out + t * D,
                                    part.den + t);
     }

@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* What a row function reads; x' is x centred and transformed. It writes phi [M] and returns the
- * log-scale. phi and u do not overlap. */
+ * log-scale. phi and row.u do not overlap. */
 typedef struct row {
     const pf_features *features;
     const float *x; /* [D] x' */
@@ -31,9 +31,8 @@ static float exponentials(const row *r, const float *u, size_t n, float *phi) {
 }
 
 /* positive: phi_r = m^-1/2 exp(w_r.x - |x|^2/2)         (Choromanski et al. 2020, Lemma 1)
- * favor++:  phi_r = m^-1/2 exp(B w_r.x - |x|^2/2 + b_r) (Likhosherstov et al. 2022, sec. 3.1), with
- * B in
- *           omega and b in bias (pf_projection_propose)
+ * favor++:  phi_r = m^-1/2 exp(B w_r.x - |x|^2/2 + b_r) (Likhosherstov et al. 2022, sec. 3.1)
+ *           with B in omega and b in bias (pf_projection_propose)
  * Variance of the estimate of SM = exp(x.y), iid rows, Z = |x + y|^2:
  *   positive SM^2 (e^Z - 1) / m;  favor++ SM^2 ((1-4A)^D (1-8A)^(-D/2) e^(Z/(1-8A)) - 1) / m. */
 static float positive_row(const row *r, float *phi) {
@@ -86,9 +85,9 @@ static float elu_row(const row *r, float *phi) {
     return 0;
 }
 
-/* log phi_r = w_r.x + b_r - logsumexp_r'(w_r'.x + b_r') + u.x + c: fitted, positive  (the general
+/* log phi_r = w_r.x + b_r - logsumexp_r'(w_r'.x + b_r') + t.x + c: fitted, positive  (the general
  * form h(x) f(w.x) of Choromanski et al. 2020, with h fitted; docs/favor.md, "Pretrained
- * models: calibration"). Row M of omega is u, bias[M] is c. */
+ * models: calibration"). Row M of omega is t, bias[M] is c. */
 static float normalized_row(const row *r, float *phi) {
     size_t M = r->features->M;
     for (size_t i = 0; i < M; i++) phi[i] = r->u[i] + r->features->bias[i];

@@ -1,10 +1,11 @@
 /* floor 1.8 - random features: maps phi with E[phi(x).phi(y)] = exp(x.y).
  *
+ * relu and elu estimate other positive kernels, normalized is fitted; random_features.c has each.
+ *
  * Notation (docs/favor.md, "Notation"): D head dim; x = q sqrt(s), y = k sqrt(s), with s the scale
  * of the scores (1 / sqrt(D) in most models); w_1 ... w_m the rows of Omega, N(0, I_D) each; M
- * features per head (M = m, or 2 m for maps that use each projection twice). The features of a row
- * carry a log-scale, phi(x) = exp(log_scale) * phi, so that neither large nor small norms leave
- * float's range.
+ * features per head (pf_map_projections says how many rows of Omega they take). What is stored of
+ * phi(x) is f with phi(x) = exp(log_scale) f, so that no norm, large or small, leaves float's range.
  */
 #ifndef PF_RANDOM_FEATURES_H
 #define PF_RANDOM_FEATURES_H
@@ -30,7 +31,7 @@ typedef struct pf_features {
                     * running maximum (favor_state.h) */
 } pf_features;
 
-/* Rows of Omega for M features: M, M / 2, 0 (elu) or M + 1 (normalized: the last is u). */
+/* Rows of Omega for M features: M, M / 2, 0 (elu) or M + 1 (normalized: the last is t). */
 size_t pf_map_projections(pf_map_kind map, size_t M);
 /* False (with a message) if a head of D dims cannot have M features of this map: M must be even
  * for maps in pairs and is always D for elu. *M is set where the map leaves no choice. */

@@ -56,7 +56,7 @@ static size_t lay_out_block(block *b, float *memory, size_t D) {
     b->scores = pf_carve_floats(&carve, pf_exact_scratch(BLOCK, D));
     b->part.out = pf_carve_floats(&carve, BLOCK * D);
     b->part.den = pf_carve_floats(&carve, BLOCK);
-    b->part.scale = pf_carve_floats(&carve, BLOCK);
+    b->part.log_scale = pf_carve_floats(&carve, BLOCK);
     return carve.used;
 }
 

@@ -63,6 +63,11 @@ double pf_calibration_budget_bytes(const pf_calibration_run *r) {
     if (o->state_bytes > 0)
         return (double)o->state_bytes - sliding_bytes(r) -
                (double)exact_heads(r) * pf_calibration_slot_bytes(r) * (double)o->budget_tokens;
+    return pf_calibration_mean_bytes(r);
+}
+
+double pf_calibration_mean_bytes(const pf_calibration_run *r) {
+    const pf_calibration_options *o = r->options;
     return (double)(pf_calibration_heads(r) - sliding_heads(r)) *
            state_bytes(r, o->window, o->features);
 }

@@ -22,14 +22,31 @@ static bool show_search(void *context, double done) {
            (!o->progress || o->progress(o->context, (r->done + done * r->recall_work) / r->total));
 }
 
+/* The exact heads that --state-bytes has room for, beside what the heads' windows and tails take
+ * where nothing is said of bytes. */
+static size_t affordable_heads(const pf_calibration_run *r) {
+    const pf_calibration_options *o = r->options;
+    if (o->keep == PF_KEEP_CONSTANT || o->state_bytes == 0) return SIZE_MAX;
+    double room = pf_calibration_budget_bytes(r) - pf_calibration_mean_bytes(r);
+    double head = pf_calibration_slot_bytes(r) * (double)o->budget_tokens;
+    return room > 0 ? (size_t)(room / head) : 0;
+}
+
 static bool search(pf_calibration_run *r, pf_recall_heads *heads, pf_error *error) {
     const pf_calibration_options *o = r->options;
-    size_t n = pf_calibration_heads(r);
+    size_t n = pf_calibration_heads(r), room = affordable_heads(r);
+    if (room == 0)
+        return pf_fail(error,
+                       "at %zu tokens one exact head takes %.0f bytes, and the windows and tails "
+                       "%.0f: give more --state-bytes, a shorter --context, or --keep constant",
+                       o->budget_tokens, pf_calibration_slot_bytes(r) * (double)o->budget_tokens,
+                       pf_calibration_mean_bytes(r));
     pf_recall_heads_options options = {.loss = o->keep == PF_KEEP_RECALL ? o->recall_loss / 2
                                                                          : CONSTANT_LOSS,
                                        .most = (n + MOST_SHARE - 1) / MOST_SHARE,
                                        .progress = show_search,
                                        .context = r};
+    if (options.most > room) options.most = room;
     uint32_t *limits = pf_calloc(n, sizeof *limits, "a calibration", error);
     pf_answer_probe *probe = limits ? pf_answer_probe_new(r->model, o->recall, o->n_recall,
                                                           o->sinks, o->steps.n_threads, error)
@@ -64,12 +81,7 @@ static bool choose_preset(pf_calibration_run *r, pf_keep_kind keep, pf_error *er
     preset->window = keep == PF_KEEP_RECALL ? PF_WINDOW_ALL : affordable_window(r, recall->n_heads);
     for (size_t i = 0; i < recall->n_heads; i++) r->long_window[recall->heads[i]] = preset->window;
     if (pf_calibration_budget_bytes(r) <= 0)
-        return pf_fail(error,
-                       "at %zu tokens the %zu exact heads alone take %.0f bytes: give more "
-                       "--state-bytes, a shorter --context, or --keep constant",
-                       r->options->budget_tokens, recall->n_heads,
-                       (double)recall->n_heads * pf_calibration_slot_bytes(r) *
-                           (double)r->options->budget_tokens);
+        return pf_fail(error, "the exact heads alone take more than --state-bytes");
     if (!pf_calibration_choose(r, false, error)) return false;
     preset->nats = r->result->nats;
     preset->constant = (size_t)pf_calibration_budget_bytes(r);

@@ -50,8 +50,10 @@ bool pf_calibration_weigh(pf_calibration_run *r, const pf_text_ids *texts, size_
 /* Gives every head a window and a number of features within the budget, by the errors measured so
  * far. tails false: all heads have options->features, and the errors without tails decide. */
 bool pf_calibration_choose(pf_calibration_run *r, bool tails, pf_error *error);
-/* Bytes of constant state that the heads may take, and that one slot takes. */
+/* Bytes of constant state that the heads may take; that they would take with the mean window and
+ * the mean number of features; and that one slot takes. */
 double pf_calibration_budget_bytes(const pf_calibration_run *r);
+double pf_calibration_mean_bytes(const pf_calibration_run *r);
 double pf_calibration_slot_bytes(const pf_calibration_run *r);
 
 /* calibration_recall.c: finds the recall heads at the result's windows, and chooses anew with

@@ -19,7 +19,7 @@ static pf_partial carve_partial(pf_carve *carve, size_t rows, size_t H, size_t D
     pf_partial part;
     part.out = pf_carve_floats(carve, rows * H * D);
     part.den = pf_carve_floats(carve, rows * H);
-    part.scale = pf_carve_floats(carve, rows * H);
+    part.log_scale = pf_carve_floats(carve, rows * H);
     return part;
 }
 
@@ -185,7 +185,7 @@ static void save_row(const pf_exact_targets *e, const block *b, size_t t, const 
     size_t at = row * e->H + b->head;
     memcpy(to->out + at * e->D, b->part.out + t * e->D, e->D * sizeof *to->out);
     to->den[at] = b->part.den[t];
-    to->scale[at] = b->part.scale[t];
+    to->log_scale[at] = b->part.log_scale[t];
 }
 
 static void save_measured(const pf_exact_targets *e, const block *b, size_t window) {
@@ -207,7 +207,7 @@ static double save_target(const pf_exact_targets *e, const block *b) {
         kernels->scale(target, 1 / b->part.den[t], e->D);
         if (e->part.den[at] > 0)
             outside += 1 - (double)(e->part.den[at] / b->part.den[t] *
-                                    expf(e->part.scale[at] - b->part.scale[t]));
+                                    expf(e->part.log_scale[at] - b->part.log_scale[t]));
         else
             outside += 1;
     }
@@ -221,7 +221,7 @@ static double walk_block(const pf_exact_targets *e, block *b) {
     copy_rows(e, q, stride, b->p, b->n, true, 1, b->q);
     memset(b->part.out, 0, b->n * D * sizeof(float));
     memset(b->part.den, 0, b->n * sizeof(float));
-    for (size_t t = 0; t < b->n; t++) b->part.scale[t] = -INFINITY;
+    for (size_t t = 0; t < b->n; t++) b->part.log_scale[t] = -INFINITY;
     if (S > 0) { /* sinks seem no further away than the trained context (attention_head.h) */
         copy_rows(e, q, stride, b->p, b->n, false, 1, b->q_sink);
         for (size_t t = 0; t < b->n; t++)

@@ -27,14 +27,14 @@ typedef struct pf_exact_targets {
     float *angles;      /* [longest, 2 pairs] */
     float *target;      /* [n_rows, H D] exact attention */
     size_t *windows;    /* [KV] the windows of `part`; set them before each walk */
-    pf_partial part;    /* out [n_rows, H D], den and scale [n_rows, H] */
+    pf_partial part;    /* out [n_rows, H D], den and log_scale [n_rows, H] */
     double *outside;    /* [KV] mean share of attention outside sinks and window */
     double *outside_of; /* [texts, KV] its sum over one text's rows */
     pf_measured_rows measure;
     size_t n_measured;      /* rows */
     size_t *measured_row;   /* [n_measured] their indices among all rows, ascending */
     size_t *measured_first; /* [measure.n_texts + 1] where each text's measured rows begin */
-    pf_partial *measured;   /* [n_windows] out [n_measured, H D], den and scale [n_measured, H] */
+    pf_partial *measured;   /* [n_windows] out [n_measured, H D], den and log_scale [n_measured, H] */
     int n_threads;
     float *scratch; /* [n_threads, scratch_floats] */
     size_t scratch_floats;

@@ -83,7 +83,7 @@ void pf_fit_finish_row(const pf_feature_fit *f, pf_fit_task *t, const pf_partial
         size_t i = r * G + g;
         const float *N = t->N + i * (D + 1);
         bool tail = t->k_max > -INFINITY && N[D] > 0;
-        float exact_scale = exact->scale[at], tail_scale = -INFINITY;
+        float exact_scale = exact->log_scale[at], tail_scale = -INFINITY;
         if (tail) tail_scale = t->scale_q[i] + t->k_max - (float)(t->limit[r] - 1) * f->decay;
         float common = tail_scale > exact_scale ? tail_scale : exact_scale;
         float exact_weight = exact_scale > -INFINITY ? expf(exact_scale - common) : 0;

@@ -3,6 +3,7 @@
 
 #include "memory.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -79,6 +80,7 @@ static double dot(const float *a, const float *b, size_t n) {
 }
 
 static void measure_draw(estimate *e, const explain_run *run, drawer *d, uint32_t draw) {
+    assert(d->features.k);
     const head_trace *trace = &run->softmax.trace;
     size_t D = trace->D, M = d->features.k[0].M;
     uint32_t g = run->settings.head % (uint32_t)d->features.G;

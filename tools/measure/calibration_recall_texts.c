@@ -59,7 +59,7 @@ bool calibration_recall_texts_make(const pf_loaded *loaded, const input_texts *t
     for (size_t i = 0; good && possible && i < N_ASKED; i++)
         if (loaded->tokenizer || asked[i] == RECALL_COPY)
             good = add(&setup.source, asked[i], i, farthest, context, recall, error);
-    for (size_t i = 0; i < recall->n; i++) recall->texts[i].ids = recall->ids.texts[i].ids;
+    for (size_t i = 0; good && i < recall->n; i++) recall->texts[i].ids = recall->ids.texts[i].ids;
     recall_setup_free(&setup);
     return good;
 }
