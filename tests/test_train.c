@@ -156,6 +156,9 @@ static void test_the_engine_agrees(void **state) {
         o.attention.map = maps[i];
         if (maps[i] == PF_MAP_ELU) o.attention.features = f.loaded.model->head_dim;
         assert_as_the_engine(&f, o);
+        o.attention.window = 20;
+        o.attention.sinks = 3;
+        assert_as_the_engine(&f, o);
     }
     tear_down(&f);
 }
@@ -328,9 +331,8 @@ static void test_refusals(void **state) {
     assert_refused(&f, model, o, f.ids.count, "the map trig has negative features");
     o.attention.map = PF_MAP_NORMALIZED;
     assert_refused(&f, model, o, f.ids.count, "performer calibrate");
-    o = options_for(PF_ATTENTION_FAVOR);
-    o.attention.window = 8;
-    assert_refused(&f, model, o, f.ids.count, "without sinks and window");
+    o = options_for(PF_ATTENTION_LOCAL);
+    assert_refused(&f, model, o, f.ids.count, "not local");
     pf_model capped = *model;
     capped.logit_cap = 30;
     o = options_for(PF_ATTENTION_SOFTMAX);

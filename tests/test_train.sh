@@ -54,7 +54,7 @@ for i in 1 2 3; do
     echo "{\"ids\": [$i, 20, 3, 4, 5, 6, 70, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 2]}"
 done >"$tmp/ids.jsonl"
 for options in "softmax" "favor --map positive" "favor --map relu" "favor --map elu" \
-    "favor --map hyperbolic"; do
+    "favor --map hyperbolic" "favor --window 6 --sinks 2"; do
     # shellcheck disable=SC2086
     learn --tokenizer bytes --validation "$tmp/ids.jsonl" --steps 12 -o "$tmp/v.gguf" --json -q \
         --attention $options

@@ -13,7 +13,7 @@
 #include <math.h>
 
 static const double STEP = 1e-5, TOLERANCE = 1e-6;
-enum { MOST = 1 << 16 };
+enum { MOST = 1 << 17 };
 
 static pf_rng rng;
 
@@ -203,7 +203,7 @@ static void set_up_attention(pf_map_kind kind, size_t M, double size) {
     fill(a.in, TOKENS * STRIDE, size);
     fill(a.weight, TOKENS * OUT, 1);
     fill(a.omega, 8 * HEAD, 1);
-    assert_true(pf_favor_scratch(TOKENS, HEAD, M) <= MOST);
+    assert_true(pf_favor_scratch(TOKENS, HEAD, M, TOKENS, TOKENS) <= MOST);
     assert_true(pf_softmax_scratch(TOKENS) <= MOST);
     a.task = (pf_favor_task){.map = {kind, HEAD, M, sqrt(0.7), a.omega},
                              .n = TOKENS,
@@ -231,17 +231,34 @@ static void test_softmax(void **state) {
     assert_attention("softmax attention");
 }
 
-/* Whole rows from the definition: out_i = sum_j w_ij v_j / sum_j w_ij with w_ij = phi(q).phi(k). */
+/* Whole rows from the definition: out_i = sum_j w_ij v_j / sum_j w_ij, where w_ij = exp(scale q.k)
+ * for exact keys and phi(q).phi(k) for the others. */
 static double defined_row(size_t i, size_t g, size_t d, const double *f_q, const double *s_q,
                           const double *f_k, const double *s_k, size_t M) {
     double sum = 0, total = 0;
     for (size_t j = 0; j <= i; j++) {
+        const double *q = a.task.in.q + g * HEAD + i * STRIDE, *k = a.task.in.k + j * STRIDE;
         double w = exp(s_q[i] + s_k[j]) * pf_real_dot(f_q + i * M, f_k + j * M, M);
+        if (a.task.map.kind != PF_MAP_ELU) w /= (double)M;
+        if (j < a.task.sinks || j + a.task.window > i) w = exp(0.7 * pf_real_dot(q, k, HEAD));
         sum += w * a.in[j * STRIDE + (GROUP + 1) * HEAD + d];
         total += w;
     }
-    (void)g;
     return sum / total;
+}
+
+/* The rows of the task, at some places, are the defined ones. */
+static void assert_defined(void) {
+    static double f_q[TOKENS * 16], f_k[TOKENS * 16], s_q[TOKENS], s_k[TOKENS];
+    size_t M = a.task.map.M;
+    pf_features_forward(&a.task.map, a.task.in.k, STRIDE, TOKENS, f_k, s_k);
+    for (size_t g = 0; g < GROUP; g++) {
+        pf_features_forward(&a.task.map, a.task.in.q + g * HEAD, STRIDE, TOKENS, f_q, s_q);
+        for (size_t i = 0; i < TOKENS; i += 7)
+            for (size_t d = 0; d < HEAD; d++)
+                assert_true(fabs(defined_row(i, g, d, f_q, s_q, f_k, s_k, M) -
+                                 a.out[i * OUT + g * HEAD + d]) < 1e-10);
+    }
 }
 
 static void test_favor(void **state) {
@@ -254,21 +271,34 @@ static void test_favor(void **state) {
                 {PF_MAP_HYPERBOLIC, 16},
                 {PF_MAP_RELU, 8},
                 {PF_MAP_ELU, HEAD}};
-    static double f_q[TOKENS * 16], f_k[TOKENS * 16], s_q[TOKENS], s_k[TOKENS];
     a.softmax = false;
     for (size_t m = 0; m < sizeof maps / sizeof *maps; m++) {
-        size_t M = maps[m].M;
-        set_up_attention(maps[m].kind, M, 1);
+        set_up_attention(maps[m].kind, maps[m].M, 1);
         assert_attention(pf_map_name(maps[m].kind));
         attention_loss(NULL);
-        pf_features_forward(&a.task.map, a.task.in.k, STRIDE, TOKENS, f_k, s_k);
-        for (size_t g = 0; g < GROUP; g++) {
-            pf_features_forward(&a.task.map, a.task.in.q + g * HEAD, STRIDE, TOKENS, f_q, s_q);
-            for (size_t i = 0; i < TOKENS; i += 7)
-                for (size_t d = 0; d < HEAD; d++)
-                    assert_true(fabs(defined_row(i, g, d, f_q, s_q, f_k, s_k, M) -
-                                     a.out[i * OUT + g * HEAD + d]) < 1e-10);
-        }
+        assert_defined();
+    }
+}
+
+/* Sinks and windows: none of one, shorter and longer than a chunk, longer than the text. */
+static void test_favor_beside_exact_keys(void **state) {
+    (void)state;
+    static const struct {
+        pf_map_kind kind;
+        size_t M, sinks, window;
+    } cases[] = {{PF_MAP_POSITIVE, 8, 3, 10},     {PF_MAP_POSITIVE, 8, 0, 1},
+                 {PF_MAP_POSITIVE, 8, 5, 0},      {PF_MAP_POSITIVE, 8, 70, 20},
+                 {PF_MAP_HYPERBOLIC, 16, 2, 100}, {PF_MAP_RELU, 8, 1, 64},
+                 {PF_MAP_ELU, HEAD, 4, 30},       {PF_MAP_POSITIVE, 8, 0, TOKENS},
+                 {PF_MAP_POSITIVE, 8, 9, TOKENS}};
+    a.softmax = false;
+    for (size_t m = 0; m < sizeof cases / sizeof *cases; m++) {
+        set_up_attention(cases[m].kind, cases[m].M, 1);
+        a.task.sinks = cases[m].sinks;
+        a.task.window = cases[m].window;
+        assert_attention("favor with sinks and a window");
+        attention_loss(NULL);
+        assert_defined();
     }
 }
 
@@ -342,6 +372,9 @@ static void test_whole_model(void **state) {
     attention.map = PF_MAP_HYPERBOLIC; /* relu has kinks, which differences would step across */
     attention.features = 6;
     check_model(attention, "the model under hyperbolic features");
+    attention.window = 5;
+    attention.sinks = 2;
+    check_model(attention, "the model under favor with sinks and a window");
 }
 
 /* ---- AdamW ---- */
@@ -382,6 +415,7 @@ int main(void) {
         cmocka_unit_test(test_rope),
         cmocka_unit_test(test_softmax),
         cmocka_unit_test(test_favor),
+        cmocka_unit_test(test_favor_beside_exact_keys),
         cmocka_unit_test(test_favor_with_large_keys),
         cmocka_unit_test(test_whole_model),
         cmocka_unit_test(test_adamw),

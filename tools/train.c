@@ -82,15 +82,17 @@ static void name_settings(train_run *r) {
     bool favor = o->attention.kind == PF_ATTENTION_FAVOR;
     snprintf(r->text, sizeof r->text,
              "layers %u\nwidth %u\nheads %u\nkv-heads %u\nhidden %u\nvocabulary %u\ncontext %zu\n"
-             "attention %s\nmap %s\nfeatures %u\nprojection %s\nattention-seed %llu\nredraw %zu\n"
+             "attention %s\nmap %s\nfeatures %u\nprojection %s\nwindow %u\nsinks "
+             "%u\nattention-seed %llu\n"
+             "redraw %zu\n"
              "steps %zu\nwarm-up %zu\nbatch %zu\naccumulate %zu\nlr %.9g\nweight-decay %.9g\n"
              "clip %.9g\nseed %llu\ntext of %zu tokens, checksum %016llx\n",
              m->n_layers, m->width, m->n_heads, m->n_kv_heads, m->hidden, m->n_vocab, o->tokens,
              pf_attention_name(o->attention.kind), favor ? pf_map_name(o->attention.map) : "none",
              favor ? o->attention.features : 0, pf_projection_name(o->attention.projection),
-             (unsigned long long)o->attention.seed, o->redraw, o->steps, o->warm_up, o->batch,
-             o->accumulate, o->rate, o->adamw.decay, o->adamw.clip, (unsigned long long)o->seed,
-             ids->count,
+             o->attention.window, o->attention.sinks, (unsigned long long)o->attention.seed,
+             o->redraw, o->steps, o->warm_up, o->batch, o->accumulate, o->rate, o->adamw.decay,
+             o->adamw.clip, (unsigned long long)o->seed, ids->count,
              (unsigned long long)pf_checksum(0, ids->ids, ids->count * sizeof *ids->ids));
 }
 
@@ -349,8 +351,9 @@ static void report(train_run *r) {
 }
 
 static int complain_of_usage(const options *parsed) {
-    static const flag_id of_favor[] = {FLAG_FEATURES, FLAG_MAP, FLAG_PROJECTION, FLAG_TRAIN_REDRAW,
-                                       FLAG_ATTENTION_SEED};
+    static const flag_id of_favor[] = {
+        FLAG_FEATURES,       FLAG_MAP,    FLAG_PROJECTION, FLAG_TRAIN_REDRAW,
+        FLAG_ATTENTION_SEED, FLAG_WINDOW, FLAG_SINKS};
     const char *attention = parsed->values[FLAG_TRAIN_ATTENTION].text;
     if (!parsed->given[FLAG_OUTPUT])
         return complain_usage("train", "no output is given; add -o FILE.gguf");

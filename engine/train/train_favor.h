@@ -13,6 +13,11 @@
  * the prefix sum S = sum_j exp(s_j - c) f_j e_j^T [M, E], later queries through the suffix sum
  * T = sum_i exp(c - c_i) f^q_i dR_i^T [M, E]. That is O(n M D), and nothing of size n x n or
  * n x M x D is kept. No exponent is ever above 0, so nothing overflows.
+ *
+ * With sinks and a window (attention_head.h), the keys j < sinks and j > i - window stay exact, with
+ * weights exp(scale q_i.k_j), and the tail above takes the others: R_i is the sum of both parts,
+ * relative to the larger of their log-scales. dR_i is then shared out: to the exact keys as in
+ * softmax, and times the tail's factor to the tail, where the query's log-scale no longer cancels.
  */
 #ifndef PF_TRAIN_FAVOR_H
 #define PF_TRAIN_FAVOR_H
@@ -27,6 +32,7 @@ enum { PF_FAVOR_CHUNK = 64 };
 typedef struct pf_favor_task {
     pf_train_map map;
     size_t n, G;
+    size_t sinks, window;
     pf_head_rows in;
     pf_real *out;
     const pf_real *d_out;
@@ -39,6 +45,6 @@ typedef struct pf_favor_task {
 
 void pf_favor_forward(const pf_favor_task *task);
 void pf_favor_backward(const pf_favor_task *task);
-size_t pf_favor_scratch(size_t n, size_t D, size_t M);
+size_t pf_favor_scratch(size_t n, size_t D, size_t M, size_t sinks, size_t window);
 
 #endif

@@ -57,7 +57,8 @@ static void lay_out_layer(const pf_train_pass *p, pf_carve *carve, pf_kept_layer
 
 static size_t scratch_of(const pf_train_pass *p) {
     size_t head =
-        p->M > 0 ? pf_favor_scratch(p->tokens, p->D, p->M) : pf_softmax_scratch(p->tokens);
+        p->M > 0 ? pf_favor_scratch(p->tokens, p->D, p->M, p->attention.sinks, p->attention.window)
+                 : pf_softmax_scratch(p->tokens);
     return head > p->F ? head : p->F;
 }
 
@@ -110,10 +111,9 @@ static bool check(const pf_model *model, const pf_attention_options *o, pf_error
     if (model->rope_dim > 2048)
         return pf_fail(error, "heads of %u dimensions are too large to train", model->head_dim);
     if (o->kind == PF_ATTENTION_SOFTMAX) return true;
-    if (o->kind == PF_ATTENTION_LOCAL || o->window > 0 || o->sinks > 0)
-        return pf_fail(error,
-                       "training knows softmax, and favor without sinks and window; train with "
-                       "--attention softmax, and calibrate afterwards");
+    if (o->kind == PF_ATTENTION_LOCAL)
+        return pf_fail(error, "training knows the attentions softmax and favor, not local; choose "
+                              "with --attention");
     if (o->epsilon > 0 || o->forget > 0)
         return pf_fail(error, "training with --epsilon or --forget is not supported");
     return pf_train_map_check(o->map, error);

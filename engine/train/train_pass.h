@@ -26,7 +26,8 @@ typedef struct pf_train_pass pf_train_pass;
 
 /* For batches of up to `batch` sequences of up to `tokens` predictions, by teams of up to
  * n_threads. The model gives the shape and must outlive the pass; its weights are not read.
- * Attention: softmax or favor without sinks and window (checked). Free with pf_train_pass_free. */
+ * Attention: softmax, or favor with
+ * sinks and window, if any, the same for all heads (checked). Free with pf_train_pass_free. */
 pf_train_pass *pf_train_pass_new(const pf_model *model, const pf_attention_options *attention,
                                  size_t batch, size_t tokens, int n_threads, pf_error *error);
 void pf_train_pass_free(pf_train_pass *pass); /* NULL is allowed */

@@ -22,6 +22,8 @@ static pf_head_rows head_rows(const pf_train_pass *p, pf_real *qkv, size_t first
                           .stride = p->Q};
 }
 
+static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+
 static pf_favor_task favor_task(const pf_train_pass *p, size_t layer, size_t task,
                                 pf_real *scratch) {
     const pf_kept_layer *l = &p->layers[layer];
@@ -30,6 +32,8 @@ static pf_favor_task favor_task(const pf_train_pass *p, size_t layer, size_t tas
     return (pf_favor_task){.map = map_of(p, layer, kv),
                            .n = n,
                            .G = p->G,
+                           .sinks = smaller(p->attention.sinks, n),
+                           .window = smaller(p->attention.window, n),
                            .in = head_rows(p, l->qkv, first, kv),
                            .out = l->heads + at,
                            .d_out = p->d_heads + at,

@@ -235,10 +235,11 @@ const flag flags[FLAG_END] = {
                     "never|sequence", 1, UINT32_MAX - 1, "never",
                     "When every layer draws new features: never, once per sequence, or every N "
                     "tokens. The last has to keep the keys and values of the whole text."),
-    CHOICE_OR_COUNT(WINDOW, "window", 0, FOR_FEATURES, ATTENTION, "W", "all", 0, MAX_CONTEXT, NULL,
+    CHOICE_OR_COUNT(WINDOW, "window", 0, FOR_FEATURES | FOR_TRAIN, ATTENTION, "W", "all", 0,
+                    MAX_CONTEXT, NULL,
                     "favor, local: attend to the last W tokens exactly; all: to the whole text, "
                     "with a state that grows as softmax's. Default: the checkpoint's, else 0."),
-    COUNT(SINKS, "sinks", 0, FOR_FEATURES, ATTENTION, "S", 0, MAX_CONTEXT, NULL,
+    COUNT(SINKS, "sinks", 0, FOR_FEATURES | FOR_TRAIN, ATTENTION, "S", 0, MAX_CONTEXT, NULL,
           "favor, local: attend to the first S tokens exactly. Default: the checkpoint's, else 0."),
     COUNT(FORGET, "forget", 0, FOR_FEATURES, ATTENTION, "N", 0, UINT32_MAX, NULL,
           "favor: with every token the tail keeps 1 - 1/N of itself, so it never weighs more than "

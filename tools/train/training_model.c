@@ -91,6 +91,12 @@ bool training_model_open(const options *parsed, const training_texts *texts, pf_
 
 /* ---- attention ---- */
 
+static uint32_t window_of(const char *text) {
+    uint64_t window = PF_WINDOW_ALL;
+    if (strcmp(text, "all") != 0) parse_count(text, &window);
+    return (uint32_t)window;
+}
+
 bool training_attention(const options *parsed, const pf_model *model, pf_attention_options *a,
                         pf_error *error) {
     const option_value *values = parsed->values;
@@ -110,6 +116,8 @@ bool training_attention(const options *parsed, const pf_model *model, pf_attenti
     if (parsed->given[FLAG_PROJECTION])
         pf_projection_parse(values[FLAG_PROJECTION].text, &a->projection);
     if (parsed->given[FLAG_ATTENTION_SEED]) a->seed = values[FLAG_ATTENTION_SEED].count;
+    if (parsed->given[FLAG_SINKS]) a->sinks = (uint32_t)values[FLAG_SINKS].count;
+    if (parsed->given[FLAG_WINDOW]) a->window = window_of(values[FLAG_WINDOW].text);
     if (!favor) return true;
     if (model->windows || model->head_features)
         return pf_fail(error, "the model's heads have windows and features of their own, as "
