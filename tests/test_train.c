@@ -7,6 +7,7 @@
 #include "load.h"
 #include "memory.h"
 #include "new_model.h"
+#include "projection.h"
 #include "session.h"
 #include "trained_write.h"
 #include "training_state.h"
@@ -209,6 +210,37 @@ static void test_gradient_in_float(void **state) {
     tear_down(&f);
 }
 
+/* ---- features ---- */
+
+/* New ones every `redraw` steps, for every head; the first are those that a session would draw. */
+static void test_redraws(void **state) {
+    (void)state;
+    fixture f;
+    set_up(&f);
+    pf_train_options o = options_for(PF_ATTENTION_FAVOR);
+    size_t m, D = f.loaded.model->head_dim, H = f.loaded.model->n_heads;
+    float first[4][16 * 8];
+    double scratch[8 * 8];
+    pf_trainer *t = trainer_of(&f, &o);
+    for (size_t i = 0; i < 4; i++) {
+        pf_rng rng;
+        pf_rng_seed(&rng, 1, (i / 2 * H + i % 2 * 2) << 32);
+        pf_projection_draw(&rng, PF_PROJECTION_ORTHOGONAL, 16, D, first[i], scratch);
+    }
+    for (size_t n = 1; n <= 9; n++) {
+        step(t);
+        for (size_t i = 0; i < 4; i++) {
+            const float *omega = pf_trainer_omega(t, i / 2, i % 2, &m);
+            assert_int_equal(m, 16);
+            bool same = memcmp(omega, first[i], m * D * sizeof *omega) == 0;
+            assert_true(same == (n != 5 && n != 9));
+            memcpy(first[i], omega, m * D * sizeof *omega);
+        }
+    }
+    pf_trainer_free(t);
+    tear_down(&f);
+}
+
 /* ---- the same numbers ---- */
 
 static void test_any_number_of_threads(void **state) {
@@ -366,6 +398,7 @@ int main(void) {
         cmocka_unit_test(test_it_learns),
         cmocka_unit_test(test_the_engine_agrees),
         cmocka_unit_test(test_gradient_in_float),
+        cmocka_unit_test(test_redraws),
         cmocka_unit_test(test_any_number_of_threads),
         cmocka_unit_test(test_accumulated_batches),
         cmocka_unit_test(test_it_goes_on_exactly),
