@@ -29,11 +29,14 @@ ALL_CFLAGS = -std=c11 $(CFLAGS) $(WARN) -fopenmp -fPIC -fno-semantic-interpositi
 LDLIBS   += $(PKG_LIBS) -lm
 
 LIB_SRC  := $(call sources,engine models tokenizer)
-TOOL_SRC := $(call sources,tools)
+FIG_SRC  := $(wildcard tools/figures/*.c)
+TOOL_SRC := $(filter-out $(FIG_SRC),$(call sources,tools))
 TEST_SRC := $(sort $(wildcard tests/test_*.c))
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
 EMBEDDED := $(patsubst %,$(BUILD)/%.o,$(wildcard tools/*/*.css tools/*/*.js))
 TOOL_OBJ := $(TOOL_SRC:%.c=$(BUILD)/%.o) $(EMBEDDED)
+FIG_OBJ  := $(FIG_SRC:%.c=$(BUILD)/%.o) $(filter-out %/main.o,$(TOOL_OBJ))
+FIGURES  := $(BUILD)/figures
 TESTS    := $(TEST_SRC:tests/%.c=$(BUILD)/tests/%)
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZERS  := $(FUZZ_SRC:%.c=$(BUILD)/%)
@@ -52,6 +55,10 @@ endif
 
 $(PROGRAM): $(TOOL_OBJ) $(LIB)
 	$(call RUN,LINK,$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(TOOL_OBJ) $(LIB) $(LDLIBS))
+
+# Measures and draws what docs/figures shows.
+$(FIGURES): $(FIG_OBJ) $(LIB)
+	$(call RUN,LINK,$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(FIG_OBJ) $(LIB) $(LDLIBS))
 
 $(LIB): $(LIB_OBJ)
 	@rm -f $@
@@ -90,10 +97,13 @@ $(BUILD)/performer.pc: FORCE | $(LIB)
 	    'Libs: -L$${prefix}/lib -lperformer' 'Libs.private: $(PKG_LIBS) -fopenmp -lm' >$@)
 
 # Instruction sets live in their own files and are chosen at run time: only these get their flags.
+# Their loops are unrolled so far that a compiler takes minutes for all checks of the sanitizers:
+# these builds leave some out by UNCHECKED. The plain kernels, which the tests compare them with,
+# keep all.
 MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
 ifeq ($(MACHINE),x86_64)
-$(BUILD)/engine/%_avx2.o: ISA := -mavx2 -mfma -mf16c
-AVX512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c
+$(BUILD)/engine/%_avx2.o: ISA := -mavx2 -mfma -mf16c $(UNCHECKED)
+AVX512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c $(UNCHECKED)
 $(BUILD)/engine/%_avx512.o: ISA := $(AVX512)
 $(BUILD)/engine/%_avx512vnni.o: ISA := $(AVX512) -mavx512vnni
 else ifeq ($(MACHINE),aarch64)
@@ -146,8 +156,8 @@ fuzzers: $(FUZZERS) $(BUILD)/tests/fuzz/make_seeds
 
 tests: $(TESTS)
 
-check: $(PROGRAM) $(TESTS)
-	@PERFORMER=./$(PROGRAM) tests/run $(TESTS) $(TESTS_SH)
+check: $(PROGRAM) $(FIGURES) $(TESTS)
+	@PERFORMER=./$(PROGRAM) FIGURES=$(FIGURES) tests/run $(TESTS) $(TESTS_SH)
 
 # The targets below may have to install something first. The variables above ask pkg-config while
 # make reads this file, so a second make does the work; it uses all cores unless told otherwise.
@@ -177,8 +187,9 @@ format:
 asan:
 	@CC="$(CC)" scripts/deps build test
 	+@ASAN_OPTIONS=allocator_may_return_null=1 PF_TEST_SECONDS=1200 \
-	    $(AGAIN) check BUILD=build/asan WERROR= CFLAGS="-O1 -g -fno-omit-frame-pointer \
-	    -fsanitize=address,undefined -fno-sanitize-recover=undefined"
+	    $(AGAIN) check BUILD=build/asan WERROR= UNCHECKED=-fno-sanitize=undefined \
+	    CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
+	    -fno-sanitize-recover=undefined"
 
 # What threads share, under ThreadSanitizer. Needs clang, whose OpenMP reports its synchronisation;
 # with gcc's every parallel region would look like a race.
@@ -224,13 +235,18 @@ valgrind: all
 SECONDS ?= 20
 fuzz:
 	@CC=clang scripts/deps build lint
-	+@$(AGAIN) fuzzers BUILD=build/fuzz CC=clang WERROR= CFLAGS="-O1 -g -fno-omit-frame-pointer \
+	+@$(AGAIN) fuzzers BUILD=build/fuzz CC=clang WERROR= \
+	    UNCHECKED=-fno-sanitize=address,undefined CFLAGS="-O1 -g -fno-omit-frame-pointer \
 	    -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined"
 	@scripts/fuzz build/fuzz $(SECONDS) $(TARGETS)
 
-# Runs every command that README.md and docs/ show, and compares its output.
-docs-check: $(PROGRAM)
-	@PERFORMER=./$(PROGRAM) scripts/docs-check
+# Runs every command that README.md and docs/ show, compares its output, and redraws the figures.
+docs-check: $(PROGRAM) $(FIGURES)
+	@PERFORMER=./$(PROGRAM) FIGURES=$(FIGURES) scripts/docs-check
+
+# Draws docs/figures; scripts/measure-figures measures what takes minutes.
+figures: $(FIGURES)
+	@FIGURES=$(FIGURES) scripts/figures
 
 # The tables of docs/calibration.md, in minutes: not part of CI.
 evidence: $(PROGRAM)
@@ -297,6 +313,7 @@ help:
 	@echo 'make fuzz       libFuzzer on every reader of foreign bytes: SECONDS=20 for each of TARGETS'
 	@echo 'make lint       floors, references, sizes, clang-format, shellcheck, cppcheck, clang-tidy'
 	@echo 'make docs-check run the commands that README.md and docs/ show'
+	@echo 'make figures    measure and draw what docs/figures shows'
 	@echo 'make format     let clang-format rewrite the sources'
 	@echo 'make smollm2    fetch a real language model (94 MiB) to models/downloads/'
 	@echo 'make gemma3     the same: Gemma 3 270M (241 MiB; Gemma Terms of Use)'
@@ -308,6 +325,7 @@ help:
 	@echo 'make clean      remove what was built'
 
 .PHONY: all tests check deps demo test lint format asan docs-check evidence tsan tsan-check neon \
-    neon-check valgrind fuzz fuzzers smollm2 gemma3 qwen-coder peers install uninstall clean \
-    help FORCE
--include $(LIB_OBJ:.o=.d) $(TRAIN_DOUBLE:.o=.d) $(TOOL_SRC:%.c=$(BUILD)/%.d) $(TESTS:=.d) $(FUZZERS:=.d)
+    neon-check valgrind fuzz fuzzers figures smollm2 gemma3 qwen-coder peers install uninstall \
+    clean help FORCE
+-include $(LIB_OBJ:.o=.d) $(TRAIN_DOUBLE:.o=.d) $(TOOL_SRC:%.c=$(BUILD)/%.d) $(FIG_SRC:%.c=$(BUILD)/%.d) \
+    $(TESTS:=.d) $(FUZZERS:=.d)

@@ -15,8 +15,9 @@ match "it says which heads look far back" 'recall: 1 of 2 heads look far back .*
 match "... and what the state takes, now and later" \
     'chosen: --keep recall: recalls the whole text; .* at 8192 tokens' "$err"
 match "... and what the other preset would give" 'instead: --keep constant: recalls' "$err"
-equal "... in JSON, too: [layer, head]" "[[1, 0]] all True" "$(value "['recall']['heads']" <<<"$out") \
-$(value "['recall']['recall']['recall_radius']" <<<"$out") \
+equal "... in JSON, too: [layer, head]" "[[1, 0]]" "$(value "['recall']['heads']" <<<"$out")"
+equal "... with what each preset gives" "all True" \
+    "$(value "['recall']['recall']['recall_radius']" <<<"$out") \
 $(value "['recall']['constant'] is not None" <<<"$out")"
 run inspect "$tmp/recall.gguf" --context 1000 --json
 equal "the second layer's head is exact, and grows by a key and a value of 64 floats or fewer" \

@@ -86,6 +86,8 @@ of_kind() { # COMMAND OPTION ITS-OWN
 of_kind eval --logits f32
 of_kind generate --save-state s
 of_kind convert --output m.gguf
+kept "explain --html over a text" "$tmp/u.txt" 'not an HTML file' \
+    explain $model -p "the hat" -q --html "$tmp/u.txt"
 kept "compare --html over a text" "$tmp/u.txt" 'not an HTML file' \
     compare $model -p "the hat" -q --html "$tmp/u.txt"
 for time in first second; do
@@ -150,7 +152,8 @@ early() {
     refused "before the work: $1" 1 "^performer: --[a-z-]+(:| -) .*$2" "${@:3}"
     equal "... and no temporary name" "" "$(grep -E '[0-9]+\.tmp' <<<"$err")"
 }
-for option in convert:-o calibrate:-o eval:--logits generate:--save-state compare:--html; do
+for option in convert:-o calibrate:-o eval:--logits generate:--save-state compare:--html \
+    explain:--html; do
     early "${option/:/ } in a folder that is not there" "/missing/x: No such file" \
         "${option%:*}" "$tmp/none.gguf" "${option#*:}" "$tmp/missing/x"
 done

@@ -2,6 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "commands.h"
 #include "estimate.h"
+#include "explain_page.h"
 #include "explain_steps.h"
 #include "explain_why.h"
 #include "given_texts.h"
@@ -65,6 +66,12 @@ static bool explain(explanation *e, pf_error *error) {
     const pf_tokens *text = &e->texts.texts[0];
     if (!explain_run_new(&e->run, &e->loaded, text->ids, text->count, &settings, error))
         return false;
+    if (e->parsed->given[FLAG_EXPLAIN_HTML]) {
+        const char *path = e->parsed->values[FLAG_EXPLAIN_HTML].text;
+        if (!explain_page_write(&e->run, e->parsed->model, path, error)) return false;
+        note(e->parsed, "%s is written; open it in a browser", path);
+        if (!e->parsed->given[FLAG_JSON]) return true; /* the lessons are not needed */
+    }
     if (!e->parsed->given[FLAG_ESTIMATE]) return explain_why_measure(&e->why, &e->run, error);
     size_t draws = (size_t)e->parsed->values[FLAG_DRAWS].count;
     return estimate_measure(&e->estimate, &e->run, draws, error);
@@ -110,7 +117,7 @@ static int run_explain(const options *parsed) {
     if (explain(&e, &error)) {
         if (parsed->given[FLAG_JSON])
             print_json(&e, &out);
-        else
+        else if (!parsed->given[FLAG_EXPLAIN_HTML])
             print_text(&e, &out);
         status = output_finish(&out);
     } else {
@@ -127,7 +134,7 @@ static int run_explain(const options *parsed) {
 const command command_explain = {
     .name = "explain",
     .bit = FOR_EXPLAIN,
-    .usage = "MODEL [-p TEXT] [--layer L] [--head H] [options]",
+    .usage = "MODEL [-p TEXT] [--layer L] [--head H] [--html FILE] [options]",
     .summary = "one token through one head, step by step, with its real numbers",
     .manual =
         "Reads a short text (-p, --file, --tokens, or standard input from a pipe or file) and "
@@ -138,11 +145,16 @@ const command command_explain = {
         "lessons follow: why a running maximum, why orthogonal projections, why positive features, "
         "and what it costs.\n\nWith --estimate, it checks instead that random features are right "
         "on average: it compares the mean of phi(q).phi(k) over many draws with e^(q.k/sqrt(D)), "
-        "and Performer attention with linear attention by elu(x) + 1.\n\nAll numbers come from "
+        "and Performer attention with linear attention by elu(x) + 1.\n\nWith --html, it writes a "
+        "page for a browser instead: attention maps of every layer and head, softmax beside "
+        "Performer; what each token takes from the others; one token's features, S and z as the "
+        "text is read; and sliders for M, the seed, the map, window and sinks, which recompute the "
+        "chosen head in the page.\n\nAll numbers come from "
         "running sessions. docs/course is a course built around this command.",
     .examples = "performer explain models/weights/tales-favor.gguf --step\n"
                 "performer explain models/weights/tales-softmax.gguf -p \"The cat sat on the\" "
                 "--layer 2 --head 1 --to favor\n"
-                "performer explain models/weights/tales-favor.gguf --estimate --draws 10000\n",
+                "performer explain models/weights/tales-favor.gguf --estimate --draws 10000\n"
+                "performer explain models/weights/tales-favor.gguf --html page.html\n",
     .run = run_explain,
 };

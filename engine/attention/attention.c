@@ -1,7 +1,7 @@
 /* floor 1.17 - attention of a layer: each member of the team computes the heads that are its share.
  *
- * The definition is pf_head_append_token: one token, one head, one thread. The rest is acceleration,
- * blocks of tokens and heads that several members share, and upkeep, features that are redrawn. */
+ * The definition is pf_head_append_token: one token, one head, one thread. The rest accelerates it,
+ * for blocks of tokens and heads that several members share, or redraws features. */
 #include "attention.h"
 
 #include "attention_share.h"

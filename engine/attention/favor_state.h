@@ -5,11 +5,11 @@
  *   a query reads phi(q) S / (phi(q).z)
  *
  * The sums are stored relative to the running maximum c of the keys' log-scales, as S exp(-c) and
- * z exp(-c). A key that raises c scales both down: nothing overflows, and no key that is still to come matters.
+ * z exp(-c). A key that raises c scales both down: nothing overflows, and no later key matters.
  *
  * Kernel epsilon, for checkpoints trained with reference code: a key's feature is exp(log phi - c)
- * + epsilon, with c the maximum when the query reads, and the denominator is q'.(sum_j k'_j + 1e-6). S and z are
- * kept without epsilon, and sum_j v_j beside them (docs/favor.md, "Streaming").
+ * + epsilon, with c the maximum when the query reads, and the denominator is q'.(sum_j k'_j +
+ * 1e-6). S and z are kept without epsilon, and sum_j v_j beside them (docs/favor.md, "Streaming").
  *
  * Decay: with decay < 1 every new key first shrinks all older ones by that factor, so together they
  * never weigh more than 1 / (1 - decay) keys. This is not softmax's sum, and on purpose: a model
@@ -38,8 +38,8 @@ void pf_favor_state_reset(pf_favor_state *state);
 
 /* One token: adds the key (phi_k [M] with its log-scale, value v [D]), then reads with the G
  * queries phi_q [G, M]. count: keys added so far, this one included. phi_k is overwritten.
- * part.log_scale [G] is on entry the log-scale of the queries' features, on return that of part.out [G,
- * D] and part.den [G]. den may be <= 0 for signed maps; the caller handles that. */
+ * part.log_scale [G] is on entry the log-scale of the queries' features, on return that of part.out
+ * [G, D] and part.den [G]. den may be <= 0 for signed maps; the caller handles that. */
 void pf_favor_state_step(pf_favor_state *state, float *phi_k, float k_scale, const float *v,
                          const float *phi_q, size_t G, size_t count, pf_partial part);
 

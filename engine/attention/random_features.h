@@ -5,7 +5,8 @@
  * Notation (docs/favor.md, "Notation"): D head dim; x = q sqrt(s), y = k sqrt(s), with s the scale
  * of the scores (1 / sqrt(D) in most models); w_1 ... w_m the rows of Omega, N(0, I_D) each; M
  * features per head (pf_map_projections says how many rows of Omega they take). What is stored of
- * phi(x) is f with phi(x) = exp(log_scale) f, so that no norm, large or small, leaves float's range.
+ * phi(x) is f with phi(x) = exp(log_scale) f, so that no norm, large or small, leaves the range of
+ * floats.
  */
 #ifndef PF_RANDOM_FEATURES_H
 #define PF_RANDOM_FEATURES_H

@@ -217,11 +217,13 @@ static double mean_of_kept(const pf_answer_probe *p, const double *losses) {
     return n > 0 ? sum / n : 0;
 }
 
-size_t pf_answer_probe_select(pf_answer_probe *p, const uint32_t *windows, double least) {
+size_t pf_answer_probe_select(pf_answer_probe *p, const uint32_t *windows, double most,
+                              double least) {
     size_t n = 0;
     pf_answer_probe_loss(p, windows);
     for (size_t i = 0; i < p->n_texts; i++) {
-        p->kept[i] = p->losses[i] - p->exact_losses[i] >= least;
+        double exact = p->exact_losses[i];
+        p->kept[i] = exact <= most && p->losses[i] - exact >= least;
         n += p->kept[i];
     }
     p->exact_loss = mean_of_kept(p, p->exact_losses);

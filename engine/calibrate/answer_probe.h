@@ -26,10 +26,11 @@ pf_answer_probe *pf_answer_probe_new(const pf_model *model, const pf_recall_text
                                      size_t n_texts, size_t sinks, int n_threads, pf_error *error);
 void pf_answer_probe_free(pf_answer_probe *probe); /* NULL is allowed */
 
-/* Keeps only texts whose answers cost at least `least` nats per token more under these windows than
- * exactly: others need no memory, or the model cannot answer them at all. Returns how many are
- * left; if none are, the losses below are 0. */
-size_t pf_answer_probe_select(pf_answer_probe *probe, const uint32_t *windows, double least);
+/* Keeps only texts that the model can answer, at `most` nats per token or fewer, and only with its
+ * memory: under these windows the answer costs at least `least` nats per token more. Returns how
+ * many are left; if none are, the losses below are 0. */
+size_t pf_answer_probe_select(pf_answer_probe *probe, const uint32_t *windows, double most,
+                              double least);
 
 /* The mean over the texts kept of the answer's loss per token, in nats, if KV head i sees sinks and
  * the last windows[i] tokens, or everything for PF_WINDOW_ALL. windows [n_layers, n_kv_heads]. */

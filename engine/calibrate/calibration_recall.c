@@ -7,9 +7,9 @@
 /* PF_KEEP_CONSTANT: the set of recall heads is one that loses at most so many nats; and their long
  * windows take at most this share of the budget. */
 static const double CONSTANT_LOSS = 0.3, CONSTANT_SHARE = 0.5;
-/* A recall text counts if its answer costs so many nats per token more without memory than with
- * it. */
-static const double WORTH_KEEPING = 0.25;
+/* A recall text counts if the model can answer it, in so many nats per token, and if that costs so
+ * many more without memory. */
+static const double CAN_ANSWER = 1.5, WORTH_KEEPING = 0.25;
 /* Limits of the search: less than the distances that the texts ask over. At most a quarter of all
  * heads are recall heads. */
 enum { LIMIT = 96, LEAST_WINDOW = 128, MOST_SHARE = 4 };
@@ -54,7 +54,7 @@ static bool search(pf_calibration_run *r, pf_recall_heads *heads, pf_error *erro
     bool good = probe != NULL;
     for (size_t i = 0; good && i < n; i++)
         limits[i] = r->result->windows[i] < LIMIT ? r->result->windows[i] : LIMIT;
-    if (good && pf_answer_probe_select(probe, limits, WORTH_KEEPING) > 0)
+    if (good && pf_answer_probe_select(probe, limits, CAN_ANSWER, WORTH_KEEPING) > 0)
         good = pf_recall_heads_choose(probe, n, limits, &options, heads, error);
     pf_answer_probe_free(probe);
     pf_free(limits);

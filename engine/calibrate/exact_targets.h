@@ -34,7 +34,7 @@ typedef struct pf_exact_targets {
     size_t n_measured;      /* rows */
     size_t *measured_row;   /* [n_measured] their indices among all rows, ascending */
     size_t *measured_first; /* [measure.n_texts + 1] where each text's measured rows begin */
-    pf_partial *measured;   /* [n_windows] out [n_measured, H D], den and log_scale [n_measured, H] */
+    pf_partial *measured;   /* [n_windows] out [n_measured, H D], den, log_scale [n_measured, H] */
     int n_threads;
     float *scratch; /* [n_threads, scratch_floats] */
     size_t scratch_floats;

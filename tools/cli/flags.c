@@ -381,8 +381,14 @@ const flag flags[FLAG_END] = {
           "Also write the losses: one line per step, with comma-separated values."),
     WRITE(TRAIN_SVG, "svg", 0, FOR_TRAIN, OUTPUT, "FILE", SVG,
           "Also draw both curves, of the steps and of what is held out."),
+    WRITE(
+        EXPLAIN_HTML, "html", 0, FOR_EXPLAIN, OUTPUT, "FILE", HTML,
+        "Instead of the walk-through, write a page for a browser: maps of every head, one token's "
+        "way, and sliders. One self-contained file, for texts of up to 128 tokens."),
     SWITCH(FORCE, "force", 0,
-           FOR_GENERATE | FOR_EVAL | FOR_COMPARE | FOR_CONVERT | FOR_CALIBRATE | FOR_TRAIN, OUTPUT,
+           FOR_GENERATE | FOR_EVAL | FOR_COMPARE | FOR_CONVERT | FOR_CALIBRATE | FOR_EXPLAIN |
+               FOR_TRAIN,
+           OUTPUT,
            "Replace what is at the place of an output even if it is of another kind (a report over "
            "a model, say), or is an input of this run that is of the output's kind."),
     SWITCH(QUIET, "quiet", 'q', FOR_ALL, OUTPUT,
@@ -449,11 +455,13 @@ const flag_rule flag_rules[] = {
                  FLAG_CONTINUE, FLAG_HTML, FLAG_CONTEXT),
     USELESS_WITHOUT(FOR_COMPARE, SCALING_CONTEXTS, FLAG_SCALING, FLAG_HTML),
     USELESS_WITHOUT(FOR_COMPARE, SCALING_SECONDS, FLAG_SCALING, FLAG_HTML),
-    USELESS_WITH(FOR_EXPLAIN, STEP, FLAG_JSON),
+    USELESS_WITH(FOR_EXPLAIN, STEP, FLAG_JSON, FLAG_EXPLAIN_HTML),
+    USELESS_WITH(FOR_EXPLAIN, ESTIMATE, FLAG_EXPLAIN_HTML),
     USELESS_WITHOUT(FOR_EXPLAIN, DRAWS, FLAG_ESTIMATE),
     USELESS_WITHOUT(FOR_GENERATE, FORCE, FLAG_SAVE_STATE),
     USELESS_WITHOUT(FOR_EVAL, FORCE, FLAG_LOGITS),
     USELESS_WITHOUT(FOR_COMPARE, FORCE, FLAG_HTML),
+    USELESS_WITHOUT(FOR_EXPLAIN, FORCE, FLAG_EXPLAIN_HTML),
     USELESS_WITH(FOR_CALIBRATE, NO_FIT, FLAG_SAME_FEATURES),
     USELESS_WITH(FOR_CALIBRATE, NO_BUDGET, FLAG_SAME_FEATURES),
     USELESS_WITH(FOR_TRAIN, FROM, FLAG_TRAIN_TOKENIZER, FLAG_PIECES, FLAG_SIZE, FLAG_LAYERS,

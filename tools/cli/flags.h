@@ -182,6 +182,7 @@ typedef enum flag_id {
     FLAG_HTML,
     FLAG_TRAIN_CSV,
     FLAG_TRAIN_SVG,
+    FLAG_EXPLAIN_HTML,
     FLAG_FORCE,
     FLAG_QUIET,
 

@@ -1,4 +1,4 @@
-/* floor 5.3 - png: a small picture of up to 16 colours, as a data: URL. */
+/* floor 5.3 - png: a small picture of up to 256 colours, as a data: URL. */
 #include "png.h"
 
 #include "memory.h"
@@ -7,7 +7,7 @@
 #include <zlib.h>
 
 enum {
-    AROUND_ROWS = 256 /* bytes of the file besides the compressed rows; 145 are used */
+    AROUND_ROWS = 96 + 4 * PNG_MOST_COLOURS /* bytes of the file besides the compressed rows */
 };
 
 /* The file being put together. */
@@ -36,8 +36,10 @@ static void put_chunk(bytes *b, const char *name, const uint8_t *data, size_t n)
     put_u32(b, (uint32_t)crc32(0, b->data + begin, (uInt)(b->used - begin)));
 }
 
-static void put_header(bytes *b, size_t width, size_t height) {
-    static const uint8_t format[] = {4, 3, 0, 0, 0}; /* 4 bits a pixel, palette; defaults */
+static size_t bits_of(const png_palette *palette) { return palette->n <= 16 ? 4 : 8; }
+
+static void put_header(bytes *b, size_t width, size_t height, size_t bits) {
+    const uint8_t format[] = {(uint8_t)bits, 3, 0, 0, 0}; /* bits a pixel, palette; defaults */
     uint8_t data[13];
     bytes header = {data, 0};
     put_u32(&header, (uint32_t)width);
@@ -47,13 +49,13 @@ static void put_header(bytes *b, size_t width, size_t height) {
 }
 
 static void put_palette(bytes *b, const png_palette *palette) {
-    uint8_t rgb[3 * PNG_COLOURS], alpha[PNG_COLOURS];
-    for (size_t i = 0; i < PNG_COLOURS; i++) {
+    uint8_t rgb[3 * PNG_MOST_COLOURS], alpha[PNG_MOST_COLOURS];
+    for (size_t i = 0; i < palette->n; i++) {
         memcpy(rgb + 3 * i, palette->rgba[i], 3);
         alpha[i] = palette->rgba[i][3];
     }
-    put_chunk(b, "PLTE", rgb, sizeof rgb);
-    put_chunk(b, "tRNS", alpha, sizeof alpha);
+    put_chunk(b, "PLTE", rgb, 3 * palette->n);
+    put_chunk(b, "tRNS", alpha, palette->n);
 }
 
 static voidpf allocate(voidpf error, uInt count, uInt size) {
@@ -85,18 +87,20 @@ static uint8_t *pack(uint8_t *rows, size_t n, size_t *packed_size, pf_error *err
 
 void png_data_address(html *p, const uint8_t *pixels, size_t width, size_t height,
                       const png_palette *palette) {
-    size_t row = 1 + (width + 1) / 2, n = row * height; /* a filter byte, then two pixels a byte */
+    size_t bits = bits_of(palette), row = 1 + (width * bits + 7) / 8; /* a filter byte first */
+    size_t n = row * height;
     size_t packed_size = 0;
     uint8_t *rows = pf_calloc(n, 1, "a picture", &p->error), *packed = NULL;
     bytes b = {0};
     for (size_t y = 0; rows && y < height; y++)
         for (size_t x = 0; x < width; x++)
-            rows[y * row + 1 + x / 2] |= (uint8_t)(pixels[y * width + x] << (x % 2 ? 0 : 4));
+            rows[y * row + 1 + x * bits / 8] |=
+                (uint8_t)(pixels[y * width + x] << (8 - bits - x * bits % 8));
     if (rows) packed = pack(rows, n, &packed_size, &p->error);
     if (packed) b.data = pf_calloc(packed_size + AROUND_ROWS, 1, "a picture", &p->error);
     if (b.data) {
         put(&b, "\x89PNG\r\n\x1a\n", 8);
-        put_header(&b, width, height);
+        put_header(&b, width, height, bits);
         put_palette(&b, palette);
         put_chunk(&b, "IDAT", packed, packed_size);
         put_chunk(&b, "IEND", packed, 0);

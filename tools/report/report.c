@@ -1,23 +1,7 @@
 /* floor 5.7 - report: a comparison as one self-contained HTML file. */
 #include "report.h"
 
-#include "file.h"
-
-#include <string.h>
-
-static void head(html *p, const report *r) {
-    html_add(p,
-             "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-             "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-             "<meta name=\"color-scheme\" content=\"light dark\">\n"
-             "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src "
-             "data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n"
-             "<link rel=\"icon\" href=\"data:,\">\n<title>");
-    html_string(p, r->names->model);
-    html_add(p, ": softmax and Performer attention</title>\n<style>\n");
-    html_bytes(p, report_css, strlen(report_css));
-    html_add(p, "</style>\n</head>\n<body>\n<main>\n");
-}
+#include "page.h"
 
 static void introduction(html *p, const report *r) {
     const pf_model *m = r->c->model;
@@ -40,7 +24,7 @@ static void introduction(html *p, const report *r) {
 
 bool report_write(const report *r, const char *path, pf_error *error) {
     html p = {0};
-    head(&p, r);
+    page_begin(&p, r->names->model, "softmax and Performer attention", NULL);
     introduction(&p, r);
     report_table(&p, r);
     if (r->recall) report_recall(&p, r);
@@ -51,20 +35,7 @@ bool report_write(const report *r, const char *path, pf_error *error) {
     report_z(&p, r);
     if (r->errors) report_features(&p, r);
     if (r->scaling) report_scaling(&p, r);
-    html_add(&p, "</main>\n<script>\n");
-    html_bytes(&p, report_js, strlen(report_js));
-    html_add(&p, "</script>\n</body>\n</html>\n");
-    if (p.failed) {
-        pf_fail(error, "%s", p.error.message);
-        html_free(&p);
-        return false;
-    }
-    pf_writer *writer = pf_writer_open(path, error);
-    bool good = writer && pf_writer_write(writer, p.text, p.used, error);
-    if (good)
-        good = pf_writer_commit(writer, error);
-    else
-        pf_writer_abort(writer);
-    html_free(&p);
-    return good;
+    html_add(&p, "</main>\n");
+    page_script(&p, report_js);
+    return page_write(&p, path, error);
 }

@@ -25,7 +25,7 @@ typedef struct report {
 bool report_write(const report *r, const char *path, pf_error *error);
 
 /* The parts, used by report.c. */
-extern const char report_css[], report_js[]; /* embedded by the Makefile */
+extern const char report_js[]; /* embedded by the Makefile */
 void report_table(html *p, const report *r);
 void report_texts(html *p, const report *r);
 void report_divergence(html *p, const report *r);

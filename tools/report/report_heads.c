@@ -8,7 +8,7 @@
 #include <math.h>
 #include <stdio.h>
 
-enum { LEVELS = 11, MOST_HEADS = 288 };
+enum { COLOURS = 16, LEVELS = 11, MOST_HEADS = 288 };
 
 /* The weights of one layer at a time, and the picture made from them. */
 typedef struct matrices {
@@ -40,7 +40,8 @@ static void close_matrices(matrices *m) {
 
 /* Colours 0 to LEVELS go from transparent to blue; the last four are red, for weights below 0. */
 static void make_palette(png_palette *palette) {
-    for (int i = 0; i < PNG_COLOURS; i++) {
+    palette->n = COLOURS;
+    for (int i = 0; i < COLOURS; i++) {
         bool negative = i > LEVELS;
         palette->rgba[i][0] = negative ? 220 : 52;
         palette->rgba[i][1] = negative ? 60 : 131;

@@ -7,7 +7,7 @@
 enum {
     WIDE = 1000,
     HALF = 480,
-    HEIGHT = 300,
+    HEIGHT = SVG_HEIGHT,
     LEFT = 70,
     RIGHT = 24,
     TOP = 10,
@@ -56,9 +56,10 @@ static double nice_step(double range, int count) {
     return power * (m <= 1 ? 1 : m <= 2 ? 2 : m <= 5 ? 5 : 10);
 }
 
+int svg_width(const chart *c) { return c->width ? c->width : c->wide ? WIDE : HALF; }
+
 static frame make_frame(const chart *c) {
-    frame f = {
-        {INFINITY, -INFINITY, c->log_x}, {INFINITY, -INFINITY, c->log_y}, c->wide ? WIDE : HALF, c};
+    frame f = {{INFINITY, -INFINITY, c->log_x}, {INFINITY, -INFINITY, c->log_y}, svg_width(c), c};
     for (size_t i = 0; i < c->n; i++)
         for (size_t j = 0; j < c->series[i].n; j++) {
             if (!usable(c->series[i].x[j], c->log_x) || !usable(c->series[i].y[j], c->log_y))
@@ -70,10 +71,10 @@ static frame make_frame(const chart *c) {
     if (!(f.x.low <= f.x.high)) f.x = (axis){0, 1, false};
     if (!(f.y.low <= f.y.high)) f.y = (axis){0, 1, false};
     if (!f.y.log) {
-        f.y.low = f.y.low > 0 ? 0 : f.y.low;
+        f.y.low = c->y_from != 0 ? c->y_from : f.y.low > 0 ? 0 : f.y.low;
         if (!(f.y.high > f.y.low)) f.y.high = f.y.low + 1;
         double step = nice_step(f.y.high - f.y.low, 5);
-        f.y.high = step * ceil(f.y.high / step);
+        f.y.high = step * ceil(f.y.high / step - 1e-9);
     } else {
         double room = 0.05 * (f.y.high - f.y.low) + 0.02;
         f.y.low -= room;
@@ -164,12 +165,30 @@ static void draw_axes(html *p, const frame *f) {
     html_add(p, "</text>");
 }
 
+/* From the line down to the axis. */
+static void draw_area(html *p, const frame *f, const chart_series *s) {
+    int bottom = HEIGHT - BOTTOM;
+    double last = 0;
+    bool begun = false;
+    html_add(p, "<path class=\"area c%d\" d=\"", s->colour);
+    for (size_t i = 0; i < s->n; i++) {
+        if (!usable(s->x[i], f->x.log) || !usable(s->y[i], f->y.log)) continue;
+        last = x_of(f, s->x[i]);
+        if (!begun) html_add(p, "M%.1f %d", last, bottom);
+        begun = true;
+        html_add(p, "L%.1f %.1f", last, y_of(f, s->y[i]));
+    }
+    if (begun) html_add(p, "L%.1f %dZ", last, bottom);
+    html_add(p, "\"/>");
+}
+
 static void draw_series(html *p, const frame *f, const chart_series *s) {
+    if (s->filled) draw_area(p, f, s);
     bool pen_down = false;
     html_add(p, "<g class=\"series c%d%s\"><title>", s->colour, s->dashed ? " dashed" : "");
     html_string(p, s->name);
     html_add(p, "</title><path d=\"");
-    for (size_t i = 0; i < s->n; i++) {
+    for (size_t i = 0; !s->no_line && i < s->n; i++) {
         bool good = usable(s->x[i], f->x.log) && usable(s->y[i], f->y.log);
         if (good)
             html_add(p, "%c%.1f %.1f", pen_down ? 'L' : 'M', x_of(f, s->x[i]), y_of(f, s->y[i]));
@@ -189,6 +208,7 @@ static void draw_series(html *p, const frame *f, const chart_series *s) {
 static void draw_legend(html *p, const chart *c) {
     html_add(p, "<ul class=\"legend\">");
     for (size_t i = 0; i < c->n; i++) {
+        if (c->series[i].unlisted) continue;
         html_add(
             p,
             "<li class=\"c%d%s\"><svg width=\"22\" height=\"10\" aria-hidden=\"true\"><path d=\"M0 "
@@ -201,8 +221,13 @@ static void draw_legend(html *p, const chart *c) {
     html_add(p, "</ul>");
 }
 
-void svg_chart(html *p, const chart *c) {
+void svg_plot(html *p, const chart *c) {
     frame f = make_frame(c);
+    draw_axes(p, &f);
+    for (size_t i = c->n; i-- > 0;) draw_series(p, &f, &c->series[i]);
+}
+
+void svg_chart(html *p, const chart *c) {
     html_add(p, "<figure class=\"chart%s\" id=\"%s\"><figcaption>", c->wide ? " wide" : "", c->id);
     html_string(p, c->title);
     html_add(p, "</figcaption>");
@@ -210,13 +235,12 @@ void svg_chart(html *p, const chart *c) {
     html_add(p,
              "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-labelledby=\"%s-t %s-d\"><title "
              "id=\"%s-t\">",
-             f.width, HEIGHT, c->id, c->id, c->id);
+             svg_width(c), HEIGHT, c->id, c->id, c->id);
     html_string(p, c->title);
     html_add(p, "</title><desc id=\"%s-d\">", c->id);
     html_string(p, c->about);
     html_add(p, "</desc>");
-    draw_axes(p, &f);
-    for (size_t i = c->n; i-- > 0;) draw_series(p, &f, &c->series[i]);
+    svg_plot(p, c);
     html_add(p, "</svg></figure>\n");
 }
 
