@@ -48,6 +48,11 @@ static bool is_floats(const sample *s) {
     return true;
 }
 
+/* What `train` writes. */
+static bool is_csv(const sample *s) { return s->n >= 5 && memcmp(s->bytes, "step,", 5) == 0; }
+
+static bool is_svg(const sample *s) { return s->n >= 4 && memcmp(s->bytes, "<svg", 4) == 0; }
+
 static const struct {
     const char *name;
     bool (*is)(const sample *s);
@@ -56,6 +61,8 @@ static const struct {
     [FILE_STATE] = {"a saved state", is_state},
     [FILE_HTML] = {"an HTML file", is_html},
     [FILE_FLOATS] = {"a file of float32 logits", is_floats},
+    [FILE_CSV] = {"a table of losses", is_csv},
+    [FILE_SVG] = {"an SVG file", is_svg},
 };
 
 /* True if a file of this kind is at the path. */

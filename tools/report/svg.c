@@ -243,3 +243,40 @@ void svg_chart(html *p, const chart *c) {
     svg_plot(p, c);
     html_add(p, "</svg></figure>\n");
 }
+
+/* ---- a file of its own ---- */
+
+static const char file_style[] =
+    "<style>svg{background:#fff;font:12px sans-serif}text{fill:#52514e}"
+    ".grid,.axis,.mark{stroke:#dddcd8;fill:none}.series path{fill:none;stroke-width:1.5}"
+    ".series.dashed path{stroke-dasharray:5 3}.title{font-size:14px;fill:#1c1b1a}"
+    ".c0 path{stroke:#2a78d6}.c0 circle{fill:#2a78d6}.c1 path{stroke:#d9541e}"
+    ".c1 circle{fill:#d9541e}.c2 path{stroke:#12855c}.c2 circle{fill:#12855c}</style>";
+
+void svg_file(html *p, const chart *c) {
+    enum { HEAD = 46 };
+    frame f = make_frame(c);
+    html_add(p,
+             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" "
+             "height=\"%d\" role=\"img\"><title>",
+             f.width, HEIGHT + HEAD, f.width, HEIGHT + HEAD);
+    html_string(p, c->title);
+    html_add(p, "</title><desc>");
+    html_string(p, c->about);
+    html_add(p, "</desc>%s<text class=\"title\" x=\"%d\" y=\"18\">", file_style, LEFT);
+    html_string(p, c->title);
+    html_add(p, "</text>");
+    for (size_t i = 0; i < c->n; i++) {
+        int x = LEFT + 160 * (int)i;
+        html_add(p,
+                 "<g class=\"series c%d%s\"><path d=\"M%d 34h22\"/></g>"
+                 "<text x=\"%d\" y=\"38\">",
+                 c->series[i].colour, c->series[i].dashed ? " dashed" : "", x, x + 28);
+        html_string(p, c->series[i].name);
+        html_add(p, "</text>");
+    }
+    html_add(p, "<g transform=\"translate(0 %d)\">", HEAD);
+    draw_axes(p, &f);
+    for (size_t i = 0; i < c->n; i++) draw_series(p, &f, &c->series[i]);
+    html_add(p, "</g></svg>\n");
+}
