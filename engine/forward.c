@@ -110,21 +110,6 @@ static void norm_heads(pf_session *s, pf_member me, const float *weight, float *
         kernels->rms_norm(rows + i * D, rows + i * D, weight, s->model->norm_eps, D);
 }
 
-/* YaRN and longrope make the rotated dims of q and k larger. */
-static void scale_rotated(pf_session *s, pf_member me, size_t index) {
-    const pf_model *model = s->model;
-    pf_rotary rotary = pf_model_rotary(model, index);
-    size_t D = model->head_dim, begin, end;
-    if (rotary.scale == 1 || rotary.dim == 0) return;
-    pf_share(me, s->n * model->n_heads, 1, &begin, &end);
-    for (size_t i = begin; i < end; i++)
-        pf_kernels_get()->scale(s->q + i * D, rotary.scale, rotary.dim);
-    pf_share(me, s->n * model->n_kv_heads, 1, &begin, &end);
-    for (size_t i = begin; i < end; i++)
-        pf_kernels_get()->scale(s->k + i * D, rotary.scale, rotary.dim);
-    pf_barrier(me);
-}
-
 void pf_forward_project(pf_session *s, pf_member me, size_t index) {
     const pf_model *model = s->model;
     const pf_layer *layer = &model->layers[index];
@@ -142,7 +127,10 @@ void pf_forward_project(pf_session *s, pf_member me, size_t index) {
         norm_heads(s, me, layer->k_norm, s->k, kv_parts, kvD / kv_parts);
         pf_barrier(me);
     }
-    scale_rotated(s, me, index);
+    pf_rotary rotary = pf_model_rotary(model, index);
+    pf_rope_scale(me, rotary.scale, rotary.dim, s->q, s->n * model->n_heads, model->head_dim);
+    pf_rope_scale(me, rotary.scale, rotary.dim, s->k, s->n * model->n_kv_heads, model->head_dim);
+    if (rotary.scale != 1) pf_barrier(me);
     show(s, me, PF_TAP_Q, index, s->q, s->n, HD);
     show(s, me, PF_TAP_K, index, s->k, s->n, kvD);
     show(s, me, PF_TAP_V, index, s->v, s->n, kvD);
