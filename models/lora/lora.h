@@ -19,9 +19,9 @@ typedef struct pf_lora_source {
 } pf_lora_source;
 
 /* Merges the adapters [n] into the checkpoint, which is in GGUF's terms (import.h), one after the
- * other. The matrices that change are made when they are needed, by n_threads: F32 if they were F32, otherwise
- * F16; all others stay as they are. On failure, with a message that names the adapter, the
- * checkpoint can only be freed. */
+ * other. The matrices that change are made when they are needed, by n_threads: F32 if they were
+ * F32, otherwise F16; all others stay as they are. On failure, with a message that names the
+ * adapter, the checkpoint can only be freed. */
 bool pf_lora_merge(pf_checkpoint *checkpoint, const pf_lora_source *adapters, size_t n,
                    int n_threads, pf_error *error);
 

@@ -23,7 +23,8 @@ bool pf_lora_delta_add(pf_checkpoint *deltas, const char *name, const pf_lora_pa
 size_t pf_lora_rank(const pf_lora_pair *pair);
 
 /* Adds the deltas to the tensors of `base` of the same names, which are made on demand from then
- * on: as F32 if they were F32, otherwise as F16, by n_threads. Takes ownership of `deltas`, also on failure.
+ * on: as F32 if they were F32, otherwise as F16, by n_threads. Takes ownership of `deltas`, also on
+ * failure.
  *
  * If base has no output.weight (its output is token_embd.weight) and deltas has one of the two, the
  * matrices part, so that only the one that deltas has changes. */
