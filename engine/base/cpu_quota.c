@@ -1,4 +1,5 @@
 /* floor 0.1 - CPU quota: how many CPUs' time the control groups of this process allow it. */
+#define _POSIX_C_SOURCE 200809L /* strtok_r */
 #include "cpu_quota.h"
 
 #include <stdbool.h>

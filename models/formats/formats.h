@@ -4,7 +4,7 @@
 
 #include "checkpoint.h"
 
-/* Maps the file, or all files of a GGUF in several parts, and reads its tables; tensor data is not
+/* Maps the file, or all files of a GGUF in several parts, and reads the tables; tensor data is not
  * touched until it is used. On failure returns NULL with a message that begins with the path. */
 pf_checkpoint *pf_checkpoint_open(const char *path, pf_error *error);
 

@@ -10,7 +10,7 @@
 
 /* If the checkpoint, read from the file at `path`, is the first of several parts, adds the tensors
  * of the others, which must be in the same folder; the checkpoint owns their files. If it is
- * another part, or one is missing or does not belong to it, false with a message that names the file.
+ * another part, or one is missing or does not belong to it, false with a message that names it.
  * path NULL: it is in memory, where there are no others. */
 bool pf_gguf_parts_add(const char *path, pf_checkpoint *checkpoint, pf_error *error);
 
