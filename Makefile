@@ -177,7 +177,7 @@ test:
 
 lint:
 	@CC="$(CC)" scripts/deps build test lint
-	+@$(AGAIN) all
+	+@$(AGAIN) all $(BUILD)/figures
 	+@BUILD=$(BUILD) COMPILE_FLAGS="$(CPPFLAGS) $(TEST_INC) -std=c11 -fopenmp" scripts/lint
 
 format:
