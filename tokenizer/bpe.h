@@ -17,5 +17,7 @@ bool pf_bpe_encode(const pf_tokenizer *tokenizer, const char *text, size_t n, pf
  * into bytes: it writes at most `size` bytes to out and returns how many. Other characters stay as
  * they are. */
 size_t pf_bpe_decode_piece(const char *piece, size_t size, char *out);
+/* The inverse, for any bytes: writes at most 2 n bytes to out and returns how many. */
+size_t pf_bpe_encode_piece(const char *bytes, size_t n, char *out);
 
 #endif

@@ -14,9 +14,10 @@
 #define PF_VERSION "0.1.0"
 #endif
 
-static const command *const commands[] = {
-    &command_generate, &command_chat,  &command_eval,    &command_convert, &command_inspect,
-    &command_tokenize, &command_bench, &command_compare, &command_explain, &command_calibrate};
+static const command *const commands[] = {&command_generate,  &command_chat,    &command_eval,
+                                          &command_convert,   &command_inspect, &command_tokenize,
+                                          &command_bench,     &command_compare, &command_explain,
+                                          &command_calibrate, &command_train};
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 static const command *find_command(const char *name) {
@@ -74,7 +75,8 @@ int main(int argc, char **argv) {
         return finish();
     }
     if (!good) return complain_usage(chosen->name, "%s", error.message);
-    if (!parsed.model && !parsed.given[FLAG_SHAPE])
+    bool needs_model = chosen->bit != FOR_TRAIN && !parsed.given[FLAG_SHAPE];
+    if (!parsed.model && needs_model)
         return complain_usage(chosen->name, "no model is given; usage: performer %s %s",
                               chosen->name, chosen->usage);
     if (!outputs_check(&parsed, &error)) return complain(&error);

@@ -16,6 +16,6 @@ typedef struct command {
 
 extern const command command_generate, command_eval, command_convert, command_inspect,
     command_tokenize, command_bench, command_compare, command_explain, command_chat,
-    command_calibrate;
+    command_calibrate, command_train;
 
 #endif

@@ -90,6 +90,27 @@ const flag flags[FLAG_END] = {
     READS(CALIBRATION_TOKENS, "tokens", 0, FOR_CALIBRATE, INPUT, "FILE",
           "Token ids to calibrate on, separated by white space and used as they are. In a "
           "FILE.jsonl the \"ids\" of each line are one text. May be given several times."),
+    READS(TRAIN_FILE, "file", 'f', FOR_TRAIN, INPUT, "FILE",
+          "A text to learn; - is standard input. May be given several times."),
+    ROW(TRAIN_SPLIT, "split", 0, FOR_TRAIN, INPUT, TEXT, "TEXT",
+        "Cut the texts into documents wherever TEXT occurs; each begins with BOS. Empty: do not "
+        "cut.",
+        .fallback = "<|endoftext|>"),
+    COUNT(HOLD_OUT, "hold-out", 0, FOR_TRAIN, INPUT, "N", 0, 1000000, "25",
+          "Do not learn every Nth document, but measure the loss on them; with fewer than N, the "
+          "last Nth of each text. 0: hold nothing out."),
+    READ(VALIDATION, "validation", 0, FOR_TRAIN, INPUT, "FILE",
+         "Measure the loss on this text instead. Nothing is held out then, unless you give "
+         "--hold-out. In a FILE.jsonl the \"ids\" "
+         "of each line are one text."),
+    READ(TRAIN_TOKENIZER, "tokenizer", 0, FOR_TRAIN, INPUT, "FILE",
+         "Use this tokenizer: a GGUF, tokenizer.json, tokenizer.model or vocab.json; or bytes: one "
+         "token per byte. Default: --pieces are learned from the texts."),
+    COUNT(PIECES, "pieces", 0, FOR_TRAIN, INPUT, "N", 257, 1000000, NULL,
+          "Learn a byte-level BPE vocabulary of N pieces from the texts. Default: 1024 for --size "
+          "tiny, 4096 for small, 32000 for 15M."),
+    READ(FROM, "from", 0, FOR_TRAIN, INPUT, "MODEL",
+         "Go on from this model's weights, with its shape and tokenizer."),
     COUNT(LENGTH, "length", 0, FOR_CALIBRATE, INPUT, "N", 8, MAX_CONTEXT, NULL,
           "Cut texts into pieces of N tokens. Default: 1024, but at most half the trained context; "
           "for the lines of --tokens, up to all of it."),
@@ -111,6 +132,10 @@ const flag flags[FLAG_END] = {
     READ(CONFIG, "config", 0, FOR_CONVERT, INPUT, "FILE.json",
          "What a PyTorch or safetensors checkpoint does not say about itself: the constructor "
          "arguments of a performer-pytorch model, or a list of the tensors (see docs/convert.md)."),
+    READS(LORA, "lora", 0, FOR_SESSIONS | FOR_CONVERT, INPUT, "FILE[:SCALE]",
+          "Merge a LoRA adapter into the model: a GGUF of llama.cpp's form, or a folder of Hugging "
+          "Face's PEFT. SCALE weakens or strengthens it (1 if left out). May be given several "
+          "times."),
     TEXT(SHAPE, "shape", 0, FOR_BENCH, INPUT, "SHAPE",
          "Use random weights instead of a MODEL: 15M, 110M, gpt2, or "
          "DIMxLAYERSxHEADSxHIDDENxVOCAB, e.g. 288x6x6x768x32000."),
@@ -200,23 +225,25 @@ const flag flags[FLAG_END] = {
     CHOICES(ATTENTIONS, "attention", 0, FOR_BENCH, ATTENTION, "LIST", "softmax|favor|local",
             "softmax,favor", "Attentions to measure, separated by commas."),
     COUNT(
-        FEATURES, "features", 0, FOR_FEATURES, ATTENTION, "M", 1, 65536, NULL,
+        FEATURES, "features", 0, FOR_FEATURES | FOR_TRAIN, ATTENTION, "M", 1, 65536, NULL,
         "Random features per head. Default: the checkpoint's, else 64 (256 for `bench --shape`)."),
-    CHOICE(MAP, "map", 0, FOR_FEATURES, ATTENTION, "NAME", MAPS, NULL,
+    CHOICE(MAP, "map", 0, FOR_FEATURES | FOR_TRAIN, ATTENTION, "NAME", MAPS, NULL,
            "Feature map: positive, hyperbolic, trig, trig-offset, relu, elu, favor++ or "
            "normalized. Default: the checkpoint's, else positive. With any map but the "
            "checkpoint's, new projections are drawn."),
-    CHOICE(PROJECTION, "projection", 0, FOR_FEATURES, ATTENTION, "NAME", "orthogonal|iid", NULL,
+    CHOICE(PROJECTION, "projection", 0, FOR_FEATURES | FOR_TRAIN, ATTENTION, "NAME",
+           "orthogonal|iid", NULL,
            "How the random directions are drawn: orthogonal or iid. Default: the checkpoint's, "
            "else orthogonal."),
     CHOICE_OR_COUNT(REDRAW, "redraw", 0, FOR_ATTENTION & ~FOR_EXPLAIN, ATTENTION, "WHEN",
                     "never|sequence", 1, UINT32_MAX - 1, "never",
                     "When every layer draws new features: never, once per sequence, or every N "
                     "tokens. The last has to keep the keys and values of the whole text."),
-    CHOICE_OR_COUNT(WINDOW, "window", 0, FOR_FEATURES, ATTENTION, "W", "all", 0, MAX_CONTEXT, NULL,
+    CHOICE_OR_COUNT(WINDOW, "window", 0, FOR_FEATURES | FOR_TRAIN, ATTENTION, "W", "all", 0,
+                    MAX_CONTEXT, NULL,
                     "favor, local: attend to the last W tokens exactly; all: to the whole text, "
                     "with a state that grows as softmax's. Default: the checkpoint's, else 0."),
-    COUNT(SINKS, "sinks", 0, FOR_FEATURES, ATTENTION, "S", 0, MAX_CONTEXT, NULL,
+    COUNT(SINKS, "sinks", 0, FOR_FEATURES | FOR_TRAIN, ATTENTION, "S", 0, MAX_CONTEXT, NULL,
           "favor, local: attend to the first S tokens exactly. Default: the checkpoint's, else 0."),
     COUNT(FORGET, "forget", 0, FOR_FEATURES, ATTENTION, "N", 0, UINT32_MAX, NULL,
           "favor: with every token the tail keeps 1 - 1/N of itself, so it never weighs more than "
@@ -230,7 +257,8 @@ const flag flags[FLAG_END] = {
     NUMBER(EPSILON, "epsilon", 0, FOR_ATTENTION, ATTENTION, "E", 1, NULL,
            "favor: added to every feature, relative to the largest. Default: the checkpoint's, "
            "else 0."),
-    COUNT(ATTENTION_SEED, "attention-seed", 0, FOR_FEATURES, ATTENTION, "K", 0, UINT64_MAX, NULL,
+    COUNT(ATTENTION_SEED, "attention-seed", 0, FOR_FEATURES | FOR_TRAIN, ATTENTION, "K", 0,
+          UINT64_MAX, NULL,
           "favor: seed of the random features. Default: the checkpoint's, else 1."),
     CHOICE(STABILIZER, "stabilizer", 0, FOR_EVAL, ATTENTION, "OVER", "running|text", "running",
            "favor with --epsilon: the maximum that scales the features of the keys before the "
@@ -271,11 +299,65 @@ const flag flags[FLAG_END] = {
           "Seed for everything random: the same seed and number of threads give the same file."),
     SWITCH(UNCALIBRATED, "uncalibrated", 0, FOR_SESSIONS | FOR_INSPECT | FOR_EXPLAIN, ATTENTION,
            "favor: ignore the projections and the calibration stored in the checkpoint."),
+    CHOICE(TRAIN_ATTENTION, "attention", 0, FOR_TRAIN, ATTENTION, "NAME", "softmax|favor", NULL,
+           "The attention to learn with: softmax, or favor (Performer, FAVOR+). Default: that of "
+           "--from, else softmax."),
+    CHOICE_OR_COUNT(TRAIN_REDRAW, "redraw", 0, FOR_TRAIN, ATTENTION, "N", "never", 1, UINT32_MAX,
+                    "100",
+                    "favor: every head draws new features every N steps, so that the weights do "
+                    "not learn one draw by heart. The last draw is stored. never: one draw."),
+
+    /* Training. */
+    CHOICE(SIZE, "size", 0, FOR_TRAIN, TRAINING, "NAME", "tiny|small|15M", "tiny",
+           "Shape of a new model. tiny: 4 layers of width 128, 4 heads, context 256. small: 6 of "
+           "256, 8 heads, context 512. 15M: 6 of 288, 6 heads, context 256. The options below "
+           "change a part of it."),
+    COUNT(LAYERS, "layers", 0, FOR_TRAIN, TRAINING, "L", 1, 1024, NULL, "Layers of a new model."),
+    COUNT(WIDTH, "width", 0, FOR_TRAIN, TRAINING, "C", 2, 65536, NULL,
+          "Width of the residual stream of a new model."),
+    COUNT(HEADS, "heads", 0, FOR_TRAIN, TRAINING, "H", 1, 4096, NULL,
+          "Query heads of a new model; each has C / H dimensions."),
+    COUNT(KV_HEADS, "kv-heads", 0, FOR_TRAIN, TRAINING, "H", 1, 4096, NULL,
+          "KV heads of a new model; query heads share them evenly. Default: as many as query "
+          "heads."),
+    COUNT(HIDDEN, "hidden", 0, FOR_TRAIN, TRAINING, "F", 1, 262144, NULL,
+          "Width of the MLP of a new model. Default: that of --size; with --width, 8/3 of it."),
+    COUNT(TRAIN_CONTEXT, "context", 'c', FOR_TRAIN, TRAINING, "N", 1, MAX_CONTEXT, NULL,
+          "Tokens that a sequence predicts. Default: that of --size; with --from, the trained "
+          "context, at most 1024."),
+    COUNT(TRAIN_STEPS, "steps", 0, FOR_TRAIN, TRAINING, "N", 1, 1u << 30, "1000",
+          "Steps to train for."),
+    COUNT(BATCH, "batch", 0, FOR_TRAIN, TRAINING, "N", 1, 65536, "16",
+          "Sequences that are computed at once."),
+    COUNT(ACCUMULATE, "accumulate", 0, FOR_TRAIN, TRAINING, "N", 1, 65536, "1",
+          "Batches whose gradients make a step together: a larger batch in the same memory."),
+    NUMBER(LEARNING_RATE, "lr", 0, FOR_TRAIN, TRAINING, "X", 10, NULL,
+           "The highest learning rate of AdamW; it falls to 0 along a cosine. Default: 0.002, with "
+           "--from 0.0002."),
+    COUNT(WARM_UP, "warm-up", 0, FOR_TRAIN, TRAINING, "N", 0, 1u << 30, "100",
+          "Steps over which the learning rate rises, at most a tenth of all."),
+    NUMBER(WEIGHT_DECAY, "weight-decay", 0, FOR_TRAIN, TRAINING, "X", 10, "0.1",
+           "How much of a matrix each step takes away, times the learning rate."),
+    NUMBER(CLIP, "clip", 0, FOR_TRAIN, TRAINING, "X", 1e30, "1",
+           "Scale a gradient down to this norm if it is larger. 0: never."),
+    COUNT(TRAIN_SEED, "seed", 's', FOR_TRAIN, TRAINING, "K", 0, UINT64_MAX, "1",
+          "Seed of the first weights and of the choice of sequences: the same seed gives the same "
+          "model, on any number of threads."),
+    COUNT(EVAL_EVERY, "eval-every", 0, FOR_TRAIN, TRAINING, "N", 1, 1u << 30, "100",
+          "Measure the loss on what is held out every N steps."),
+    SWITCH(BOTH_ATTENTIONS, "both-attentions", 0, FOR_TRAIN, TRAINING,
+           "Measure it with the other attention in place, too: softmax in a model that learns with "
+           "favor, and favor (64 positive features) in one that learns with softmax."),
+    COUNT(TRAIN_SECONDS, "seconds", 0, FOR_TRAIN, TRAINING, "N", 1, 100000000, NULL,
+          "Stop after N seconds even if there are steps left, as Ctrl-C would."),
+    SWITCH(RESUME, "resume", 0, FOR_TRAIN, TRAINING,
+           "Go on with an interrupted run, from what it left in OUTPUT.train, exactly as it would "
+           "have gone on. Give the same options again."),
 
     /* Output. */
-    WRITE(OUTPUT, "output", 'o', FOR_CONVERT | FOR_CALIBRATE, OUTPUT, "FILE", GGUF,
+    WRITE(OUTPUT, "output", 'o', FOR_CONVERT | FOR_CALIBRATE | FOR_TRAIN, OUTPUT, "FILE", GGUF,
           "The GGUF file to write. It is written completely or not at all."),
-    CHOICE(CONVERT_TYPE, "type", 0, FOR_CONVERT, OUTPUT, "TYPE", TYPES, NULL,
+    CHOICE(CONVERT_TYPE, "type", 0, FOR_CONVERT | FOR_TRAIN, OUTPUT, "TYPE", TYPES, NULL,
            "Store matrices as f32, f16, bf16, q8_0 or q4_0. Without it every tensor keeps its "
            "type, as does any matrix whose rows do not fill whole blocks of the new type."),
     SWITCH(NO_ECHO, "no-echo", 0, FOR_GENERATE, OUTPUT, "Do not print the prompt first."),
@@ -299,12 +381,17 @@ const flag flags[FLAG_END] = {
           "unless it is short or comes from -p). 0: none."),
     WRITE(HTML, "html", 0, FOR_COMPARE, OUTPUT, "FILE", HTML,
           "Also write a report with charts: one self-contained file for a browser."),
+    WRITE(TRAIN_CSV, "csv", 0, FOR_TRAIN, OUTPUT, "FILE", CSV,
+          "Also write the losses: one line per step, with comma-separated values."),
+    WRITE(TRAIN_SVG, "svg", 0, FOR_TRAIN, OUTPUT, "FILE", SVG,
+          "Also draw both curves, of the steps and of what is held out."),
     WRITE(
         EXPLAIN_HTML, "html", 0, FOR_EXPLAIN, OUTPUT, "FILE", HTML,
         "Instead of the walk-through, write a page for a browser: maps of every head, one token's "
         "way, and sliders. One self-contained file, for texts of up to 128 tokens."),
     SWITCH(FORCE, "force", 0,
-           FOR_GENERATE | FOR_EVAL | FOR_COMPARE | FOR_CONVERT | FOR_CALIBRATE | FOR_EXPLAIN,
+           FOR_GENERATE | FOR_EVAL | FOR_COMPARE | FOR_CONVERT | FOR_CALIBRATE | FOR_EXPLAIN |
+               FOR_TRAIN,
            OUTPUT,
            "Replace what is at the place of an output even if it is of another kind (a report over "
            "a model, say), or is an input of this run that is of the output's kind."),
@@ -342,9 +429,9 @@ const flag flags[FLAG_END] = {
     COUNT(REPEAT, "repeat", 'r', FOR_BENCH, MACHINE, "N", 1, 1000, "5",
           "Measure N times and report the median. A measurement that takes more than a few seconds "
           "is repeated less often."),
-    ROW(THREADS, "threads", 0, FOR_SESSIONS | FOR_BENCH | FOR_EXPLAIN | FOR_CALIBRATE, MACHINE,
-        COUNT, "N", "Number of threads. Default, also with 0: one per physical core.", .most = 1024,
-        .zero_is_default = true),
+    ROW(THREADS, "threads", 0, FOR_SESSIONS | FOR_BENCH | FOR_EXPLAIN | FOR_CALIBRATE | FOR_TRAIN,
+        MACHINE, COUNT, "N", "Number of threads. Default, also with 0: one per physical core.",
+        .most = 1024, .zero_is_default = true),
     SWITCH(LIMITS, "limits", 0, FOR_GENERATE, MACHINE,
            "Measure afterwards how fast this machine reads memory, and report the share of it that "
            "the text was written with."),
@@ -392,6 +479,10 @@ const flag_rule flag_rules[] = {
     USELESS_WITH(FOR_CALIBRATE, NO_BUDGET, FLAG_SAME_FEATURES, FLAG_KEEP, FLAG_RECALL_LOSS,
                  FLAG_BUDGET_CONTEXT, FLAG_BUDGET_KV),
     USELESS_WITHOUT(FOR_CALIBRATE, RECALL_LOSS, FLAG_KEEP),
+    USELESS_WITH(FOR_TRAIN, FROM, FLAG_TRAIN_TOKENIZER, FLAG_PIECES, FLAG_SIZE, FLAG_LAYERS,
+                 FLAG_WIDTH, FLAG_HEADS),
+    USELESS_WITH(FOR_TRAIN, FROM, FLAG_KV_HEADS, FLAG_HIDDEN),
+    USELESS_WITH(FOR_TRAIN, PIECES, FLAG_TRAIN_TOKENIZER),
 };
 const size_t n_flag_rules = sizeof flag_rules / sizeof flag_rules[0];
 

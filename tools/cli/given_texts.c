@@ -3,7 +3,9 @@
 #include "given_texts.h"
 
 #include "memory.h"
+#include "session_flags.h"
 #include "terminal.h"
+#include "warn_model.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -20,6 +22,7 @@ static const struct {
     {FOR_EVAL | FOR_EXPLAIN, FLAG_TEXT_FILE, {FLAG_TEXT_ARGUMENT, FLAG_TOKENS_FILE, FLAG_END}},
     {FOR_COMPARE, FLAG_TEXT_FILE, {FLAG_TEXT_ARGUMENT, FLAG_TOKENS_FILE, FLAG_SCALING}},
     {FOR_CALIBRATE, FLAG_CALIBRATION_FILE, {FLAG_CALIBRATION_TOKENS, FLAG_END}},
+    {FOR_TRAIN, FLAG_TRAIN_FILE, {FLAG_END}},
 };
 enum { TEXT_FLAGS = sizeof text_flags / sizeof text_flags[0] };
 
@@ -161,5 +164,10 @@ bool read_given_texts(const options *parsed, const pf_loaded *loaded, input_text
                                      parsed->values[FLAG_SPLIT].text, texts, error)
                     : add_encoded_text(loaded, parsed->model, text, n, texts, error);
     pf_free(read);
+    for (size_t i = 0; good && i < texts->count; i++)
+        if (warn_of_two_bos(parsed, loaded, &texts->texts[i])) break; /* once */
+    size_t lost = 0;
+    for (size_t i = 0; i < texts->count; i++) lost += texts->texts[i].lost;
+    warn_of_lost_bytes(parsed, lost);
     return good;
 }

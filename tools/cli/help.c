@@ -5,8 +5,9 @@
 
 enum { WIDTH = 80, COLUMN = 28, EXAMPLE = 72 }; /* an example is indented in the man page */
 
-static const char *const headings[GROUP_COUNT] = {"Input", "Choosing the next token", "Attention",
-                                                  "Output", "Measurement and machine"};
+static const char *const headings[GROUP_COUNT] = {"Input",     "Choosing the next token",
+                                                  "Attention", "Training",
+                                                  "Output",    "Measurement and machine"};
 
 /* Prints text from `column` on, wrapped to WIDTH and indented by `indent`. Keeps newlines. */
 static void print_wrapped(FILE *out, const char *text, int indent, int column) {
