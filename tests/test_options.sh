@@ -77,9 +77,9 @@ for option in --dry-base --dry-allowed-length --dry-penalty-last-n; do
         generate $model $option 2
 done
 refused "--kv q8_0 with heads of 8 dims: compare" 1 '^performer: --kv q8_0 needs heads' \
-    compare $model -p "the hat" --kv q8_0
+    compare $model -p "the hat" --kv q8_0 -q
 refused "... calibrate, before the work" 1 '^performer: --kv q8_0 needs heads' \
-    calibrate $model -f tests/lib.sh --kv q8_0 -o "$tmp/x.gguf"
+    calibrate $model -f tests/lib.sh --kv q8_0 -o "$tmp/x.gguf" -q
 run inspect $model --kv q8_0
 match "... inspect, after what is known" '^1 performer: --kv q8_0 needs heads' "$code $err"
 equal "... and no size is made up" 0 "$(grep -c 'no --window given' "$tmp/out")"
@@ -103,8 +103,8 @@ equal "... of this command" 0 "$("$performer" eval --help | grep -c -- 'Not with
 refused "missing file" 1 'missing.gguf' generate missing.gguf
 refused "a directory" 1 'tests' generate tests
 refused "a file of unknown format" 1 'tests/lib.sh' inspect tests/lib.sh
-refused "missing text file" 1 'missing.txt' eval $model --file missing.txt
-refused "missing ids file" 1 'missing.ids' eval $model --tokens missing.ids
+refused "missing text file" 1 'missing.txt' eval $model --file missing.txt -q
+refused "missing ids file" 1 'missing.ids' eval $model --tokens missing.ids -q
 refused "output into a missing folder" 1 'missing' convert $model -o missing/out.gguf
 
 run
