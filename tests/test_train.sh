@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # tests/test_train.sh - performer train: what it writes runs everywhere; it goes on exactly.
+# shellcheck disable=SC2016 # $1 is a field of awk's
 . tests/lib.sh
 
 # A text of documents in which each sentence leads to the next.
