@@ -177,7 +177,7 @@ test:
 
 lint:
 	@CC="$(CC)" scripts/deps build test lint
-	+@$(AGAIN) all
+	+@$(AGAIN) all $(BUILD)/figures
 	+@BUILD=$(BUILD) COMPILE_FLAGS="$(CPPFLAGS) $(TEST_INC) -std=c11 -fopenmp" scripts/lint
 
 format:
@@ -327,5 +327,5 @@ help:
 .PHONY: all tests check deps demo test lint format asan docs-check evidence tsan tsan-check neon \
     neon-check valgrind fuzz fuzzers figures smollm2 gemma3 qwen-coder peers install uninstall \
     clean help FORCE
--include $(LIB_OBJ:.o=.d) $(TRAIN_DOUBLE:.o=.d) $(TOOL_SRC:%.c=$(BUILD)/%.d) $(FIG_SRC:%.c=$(BUILD)/%.d) \
-    $(TESTS:=.d) $(FUZZERS:=.d)
+-include $(LIB_OBJ:.o=.d) $(TRAIN_DOUBLE:.o=.d) $(TOOL_SRC:%.c=$(BUILD)/%.d) \
+    $(FIG_SRC:%.c=$(BUILD)/%.d) $(TESTS:=.d) $(FUZZERS:=.d)

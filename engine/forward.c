@@ -127,6 +127,10 @@ void pf_forward_project(pf_session *s, pf_member me, size_t index) {
         norm_heads(s, me, layer->k_norm, s->k, kv_parts, kvD / kv_parts);
         pf_barrier(me);
     }
+    pf_rotary rotary = pf_model_rotary(model, index);
+    pf_rope_scale(me, rotary.scale, rotary.dim, s->q, s->n * model->n_heads, model->head_dim);
+    pf_rope_scale(me, rotary.scale, rotary.dim, s->k, s->n * model->n_kv_heads, model->head_dim);
+    if (rotary.scale != 1) pf_barrier(me);
     show(s, me, PF_TAP_Q, index, s->q, s->n, HD);
     show(s, me, PF_TAP_K, index, s->k, s->n, kvD);
     show(s, me, PF_TAP_V, index, s->v, s->n, kvD);

@@ -27,9 +27,11 @@ static uint64_t count_layer(const pf_model *model, const pf_layer *layer) {
 pf_rotary pf_model_rotary(const pf_model *model, size_t layer) {
     const pf_layer *l = &model->layers[layer];
     bool rotates = pf_position_rotates(model->position) && !l->unrotated;
+    uint32_t dim = rotates ? model->rope_dim : 0;
+    float scale = model->rope_scale > 0 ? model->rope_scale : 1;
     if (l->window > 0 && model->sliding_rope_base > 0)
-        return (pf_rotary){model->sliding_rope_base, NULL, rotates ? model->rope_dim : 0};
-    return (pf_rotary){model->rope_base, model->rope_factors, rotates ? model->rope_dim : 0};
+        return (pf_rotary){model->sliding_rope_base, NULL, dim, 1};
+    return (pf_rotary){model->rope_base, model->rope_factors, dim, scale};
 }
 
 uint64_t pf_model_parameters(const pf_model *model) {

@@ -66,7 +66,8 @@ typedef struct pf_model {
     uint32_t rope_dim;         /* leading dims of a head that rotate; even, <= D */
     float rope_base;           /* theta: pair i rotates by position * theta^(-2i / rope_dim) ... */
     const float *rope_factors; /* ... divided by rope_factors[i] [rope_dim / 2], if not NULL */
-    float sliding_rope_base;   /* theta in sliding layers, without factors; 0: as everywhere */
+    float rope_scale; /* the dims that rotate are multiplied by this (yarn, longrope); 0: by 1 */
+    float sliding_rope_base; /* theta in sliding layers, without factors; 0: as everywhere */
     pf_mlp_kind mlp;
     float attention_scale; /* scores are q.k times this; 1 / sqrt(D) in most families */
     float attention_cap;   /* then cap tanh(score / cap); 0: no cap (gemma2 has one) */
@@ -98,11 +99,13 @@ static inline pf_score pf_model_score(const pf_model *model) {
     return (pf_score){model->attention_scale, model->attention_cap};
 }
 
-/* How one layer rotates q and k: pf_rope_frequencies of these; dim 0: it does not. */
+/* How one layer rotates q and k: pf_rope_frequencies of these; dim 0: it does not. The forward pass
+ * multiplies by `scale` before it shows q and k to a tap or to attention. */
 typedef struct pf_rotary {
     float base;
     const float *factors;
     uint32_t dim;
+    float scale;
 } pf_rotary;
 pf_rotary pf_model_rotary(const pf_model *model, size_t layer);
 

@@ -1,4 +1,4 @@
-/* floor 4.6 - calibration write: a calibration -> keys and tensors of a checkpoint. */
+/* floor 4.7 - calibration write: a calibration -> keys and tensors of a checkpoint. */
 #include "calibration_write.h"
 
 #include "convert.h"

@@ -1,9 +1,11 @@
-/* floor 4.5 - convert: a checkpoint of any supported format -> GGUF. */
+/* floor 4.6 - convert: a checkpoint of any supported format -> GGUF. */
 #include "convert.h"
 
 #include "import.h"
 #include "hf.h"
+#include "threads.h"
 #include "tokenizer_files.h"
+#include "vocabulary_meta.h"
 
 #include <string.h>
 
@@ -24,6 +26,9 @@ bool pf_convert(const pf_convert_options *options, pf_error *error) {
     if (!checkpoint) return false;
     bool good = (!options->tokenizer ||
                  pf_tokenizer_file_to_checkpoint(options->tokenizer, checkpoint, error)) &&
+                pf_lora_merge(checkpoint, options->adapters, options->n_adapters,
+                              pf_threads_default(), error) &&
+                pf_vocabulary_pad(checkpoint, error) &&
                 (!options->attention ||
                  pf_attention_to_checkpoint(options->attention, checkpoint, error)) &&
                 summarise(checkpoint, options, error) &&

@@ -1,4 +1,4 @@
-/* floor 4.5 - convert: a checkpoint of any supported format -> GGUF. */
+/* floor 4.6 - convert: a checkpoint of any supported format -> GGUF. */
 #ifndef PF_CONVERT_H
 #define PF_CONVERT_H
 
@@ -16,6 +16,8 @@ typedef struct pf_convert_options {
     const char *source;    /* a file of any format, recognised by its content; or a folder (hf.h) */
     const char *config;    /* path of a --config file (import.h), or NULL */
     const char *tokenizer; /* one of those in tokenizer_files.h; NULL keeps that of the source */
+    const pf_lora_source *adapters; /* [n_adapters] merged into the matrices */
+    size_t n_adapters;
     const char *output;
     pf_gguf_options gguf;                  /* target type, progress */
     const pf_attention_options *attention; /* to record as performer.* keys; NULL records nothing */

@@ -1,4 +1,4 @@
-/* floor 4.4 - load: a file of any supported format -> a model and its tokenizer, ready to run. */
+/* floor 4.5 - load: a file of any supported format -> a model and its tokenizer, ready to run. */
 #include "load.h"
 
 #include "family.h"
@@ -137,7 +137,17 @@ static bool read_tokenizer(void *context, pf_error *error) {
 }
 
 bool pf_loaded_open_checked(const char *path, int n_threads, pf_loaded *loaded, pf_error *error) {
-    if (!pf_loaded_open_model(path, loaded, error)) return false;
+    return pf_loaded_open_adapted(path, NULL, 0, n_threads, loaded, error);
+}
+
+bool pf_loaded_open_adapted(const char *path, const pf_lora_source *adapters, size_t n,
+                            int n_threads, pf_loaded *loaded, pf_error *error) {
+    pf_checkpoint *checkpoint = open_any(path, error);
+    if (checkpoint && !pf_lora_merge(checkpoint, adapters, n, n_threads, error)) {
+        pf_checkpoint_free(checkpoint);
+        checkpoint = NULL;
+    }
+    if (!open_with(checkpoint, load_model, loaded, error)) return false;
     if (pf_check_finite(loaded->checkpoint, n_threads, read_tokenizer, loaded, error)) return true;
     pf_loaded_close(loaded);
     return false;

@@ -1,8 +1,9 @@
-/* floor 4.4 - load: a file of any supported format -> a model and its tokenizer, ready to run. */
+/* floor 4.5 - load: a file of any supported format -> a model and its tokenizer, ready to run. */
 #ifndef PF_LOAD_H
 #define PF_LOAD_H
 
 #include "checkpoint.h"
+#include "lora.h"
 #include "model.h"
 #include "tokenizer.h"
 
@@ -22,6 +23,9 @@ bool pf_loaded_open(const char *path, pf_loaded *loaded, pf_error *error);
 /* The same, and checks every weight with pf_loaded_check_numbers. Faster than one after the other:
  * one of the threads makes the tokenizer while the others already check. */
 bool pf_loaded_open_checked(const char *path, int n_threads, pf_loaded *loaded, pf_error *error);
+/* The same as pf_loaded_open_checked for a model with LoRA adapters [n] merged into it. */
+bool pf_loaded_open_adapted(const char *path, const pf_lora_source *adapters, size_t n,
+                            int n_threads, pf_loaded *loaded, pf_error *error);
 /* The same as pf_loaded_open for a file in memory. The bytes must outlive *loaded; messages call it
  * `name`. */
 bool pf_loaded_open_bytes(pf_slice bytes, const char *name, pf_loaded *loaded, pf_error *error);

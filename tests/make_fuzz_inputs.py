@@ -118,6 +118,26 @@ CONFIG = {
     "rms_norm_eps": 1e-5,
 }
 
+def adapter(tensors, alpha=1.0):
+    """An adapter for tests/fixtures/hf/llama: (name, shape) of F32 tensors, one after the other."""
+    keys = b"".join(string(key) + struct.pack("<I", 8) + string(value) for key, value in (
+        ("general.type", "adapter"), ("general.architecture", "llama"), ("adapter.type", "lora")))
+    keys += string("adapter.lora.alpha") + struct.pack("<If", 6, alpha)
+    table, offset = b"", 0
+    for name, shape in tensors:
+        table += tensor(name, shape, 0, offset)
+        size = 4
+        for n in shape:
+            size *= n
+        offset += size + -size % 32
+    return gguf(keys, 4, table, len(tensors))
+
+
+def peft(header, **config):
+    config = {"peft_type": "LORA", "lora_alpha": 1} | config
+    return json.dumps(config).encode() + b"\0" + json.dumps(header).encode()
+
+
 INPUTS = {
     "jinja": {
         "brackets": b"{{ " + b"(" * 5000,
@@ -239,6 +259,27 @@ INPUTS = {
                 "model": {"type": "BPE", "vocab": {"a": 0}, "merges": []},
             }
         ).encode(),
+    },
+    "lora": {
+        "rank-of-0": adapter([("output.weight.lora_a", [24, 0]), ("output.weight.lora_b", [0, 9])]),
+        "ranks-that-differ": adapter(
+            [("output.weight.lora_a", [24, 2]), ("output.weight.lora_b", [3, 512])]),
+        "another-shape": adapter(
+            [("output.weight.lora_a", [3000, 1]), ("output.weight.lora_b", [1, 3000])]),
+        "vectors": adapter([("output.weight.lora_a", [24]), ("output.weight.lora_b", [512])]),
+        "cubes": adapter(
+            [("output.weight.lora_a", [24, 1, 2]), ("output.weight.lora_b", [1, 512])]),
+        "alpha-not-a-number": adapter(
+            [("output.weight.lora_a", [24, 1]), ("output.weight.lora_b", [1, 512])], float("nan")),
+        "half-a-pair": adapter([("output.weight.lora_b", [1, 512])]),
+        "no-matrix": adapter([(".lora_a", [24, 1]), (".lora_b", [1, 512])]),
+        "no-module": peft({"lora_A": entry([1, 1], 0, 4), ".lora_A.weight": entry([1, 1], 4, 8)}),
+        "a-module-without-a-name": peft(
+            {".lora_A": entry([1, 1], 0, 4), ".lora_B": entry([1, 1], 4, 8)}),
+        "alphas-of-all-kinds": peft(
+            {"lm_head.lora_A.w": entry([1, 24], 0, 96),
+             "lm_head.lora_B.w": entry([512, 1], 96, 2144)},
+            alpha_pattern={"lm_head": "x", "": None, "head": []}),
     },
     "snapshot": {
         "head-alone": b"PFSTATE\n" + bytes(24),

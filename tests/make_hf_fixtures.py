@@ -325,6 +325,7 @@ make(
     tokenizer="llama2",
     tokenizer_config__json={
         "tokenizer_class": "LlamaTokenizer",
+        "model_max_length": int(1e30),
         "add_bos_token": True,
         "add_eos_token": False,
         "bos_token": "<s>",

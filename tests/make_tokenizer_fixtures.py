@@ -191,6 +191,37 @@ def unigram():
     save("unigram", tokenizer)
 
 
+# For tokens that are normalised: inside words, beside spaces, and as the normaliser writes them.
+ADDED_TEXTS = [
+    "a foo b",
+    "foo bar",
+    "xfoo foox",
+    "a <sep> b<sep>c",
+    "foo<|end|>foo</s>foo",
+    " Foo FOO",
+    "caf\u00e9 cafe\u0301",
+    "\u2581foo\u2581a",
+    "foofoo  foo",
+    "a\u00a0<strip>\u2003b\u3000",
+]
+
+
+def added(name, base, tokens):
+    """The tokenizer of a fixture, with more tokens."""
+    tokenizer = Tokenizer.from_file(OUT + base + ".json")
+    tokenizer.add_tokens(tokens)
+    TEXTS.extend(ADDED_TEXTS)
+    save(name, tokenizer)
+    del TEXTS[-len(ADDED_TEXTS) :]
+
+
+NORMALIZED = [
+    AddedToken("foo", normalized=True),
+    AddedToken("<sep>", normalized=True),
+    AddedToken("Caf\u00e9", normalized=True),
+    AddedToken("<strip>", normalized=False, lstrip=True, rstrip=True),
+]
+
 os.makedirs(OUT, exist_ok=True)
 isolated = lambda regex: pre_tokenizers.Split(Regex(regex), behavior="isolated")
 byte_level("gpt2", [], use_regex=True)
@@ -211,3 +242,7 @@ byte_level(
 llama2("llama2", False)
 llama2("llama2-new", True)
 unigram()
+added("llama2-added", "llama2", NORMALIZED)
+added("llama2-new-added", "llama2-new", NORMALIZED)
+added("custom-added", "custom", NORMALIZED)
+added("unigram-added", "unigram", NORMALIZED)

@@ -161,9 +161,34 @@ static void bytes_that_a_vocabulary_lacks(void **state) {
     ASSERT_IDS(tokenizer, "z", 0);
     pf_tokenizer_free(tokenizer);
 
+    pf_tokens ids = {0}; /* the bytes that are left out are counted */
+    tokenizer = toy_tokenizer(&t);
+    assert_true(pf_tokenizer_encode(tokenizer, "azz, z", 6, 0, &ids, NULL));
+    assert_int_equal(ids.lost, 3);
+    pf_tokens_free(&ids);
+    pf_tokenizer_free(tokenizer);
+
     t.pieces[EOS].type = PF_TOKEN_UNKNOWN;
     tokenizer = toy_tokenizer(&t);
     ASSERT_IDS(tokenizer, "azz", 0, BYTE('a'), EOS, EOS);
+    pf_tokenizer_free(tokenizer);
+}
+
+#define LATIN(b) ((int32_t)(b)-0xAE + 106) /* the id of a byte from 0xAE on */
+
+/* 0xFF is in no valid UTF-8, so a vocabulary may do without. */
+static void invalid_bytes_become_replacements(void **state) {
+    (void)state;
+    toy t;
+    toy_make(&t);
+    t.pieces[LATIN(0xFF)].type = PF_TOKEN_CONTROL;
+    pf_tokenizer *tokenizer = toy_tokenizer(&t);
+    ASSERT_IDS(tokenizer, "a\xFF\xFE", 0, BYTE('a'), LATIN(0xEF), LATIN(0xBF), LATIN(0xBD),
+               LATIN(0xFE));
+    pf_tokenizer_free(tokenizer);
+    t.pieces[LATIN(0xBF)].type = PF_TOKEN_CONTROL;
+    tokenizer = toy_tokenizer(&t);
+    ASSERT_IDS(tokenizer, "a\xFF\xFE", 0, BYTE('a'), LATIN(0xFE));
     pf_tokenizer_free(tokenizer);
 }
 
@@ -251,7 +276,15 @@ static void gpt2_family(void **state) {
 
 static void qwen2_family(void **state) {
     (void)state;
-    assert_family(FAMILIES "qwen2/qwen2-f32.gguf", FAMILIES "qwen2/tokenizer.jsonl", 35, true);
+    static const char golden[] = FAMILIES "qwen2/tokenizer.jsonl";
+    pf_tokenizer *tokenizer = tokenizer_of_gguf(FAMILIES "qwen2/qwen2-f32.gguf");
+    need_file(golden);
+    assert_golden_except(tokenizer, golden, "ids", PF_ENCODE_BOS | PF_ENCODE_SPECIAL, 35,
+                         DECOMPOSED);
+    assert_golden_except(tokenizer, golden, "ids_plain", 0, 35, DECOMPOSED);
+    ASSERT_IDS(tokenizer, DECOMPOSED, 0, 127, 102); /* as the composed letter */
+    ASSERT_IDS(tokenizer, "\xC3\xA9", 0, 127, 102);
+    pf_tokenizer_free(tokenizer);
 }
 
 static void smollm2(void **state) {
@@ -278,6 +311,7 @@ int main(void) {
         cmocka_unit_test(normalisation_comes_first),
         cmocka_unit_test(bad_vocabularies_are_refused),
         cmocka_unit_test(bytes_that_a_vocabulary_lacks),
+        cmocka_unit_test(invalid_bytes_become_replacements),
         cmocka_unit_test(failing_allocations_are_reported),
         cmocka_unit_test(gpt2_ids),
         cmocka_unit_test(ggml_prompts),

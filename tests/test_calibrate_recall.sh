@@ -19,6 +19,7 @@ equal "... in JSON, too: [layer, head]" "[[1, 0]]" "$(value "['recall']['heads']
 equal "... with what each preset gives" "all True" \
     "$(value "['recall']['recall']['recall_radius']" <<<"$out") \
 $(value "['recall']['constant'] is not None" <<<"$out")"
+equal "... beside the layers" 2 "$(value "['layers'].__len__()" <<<"$out")"
 run inspect "$tmp/recall.gguf" --context 1000 --json
 equal "the second layer's head is exact, and grows by a key and a value of 64 floats or fewer" \
     "True" "$(value "['state_bytes_per_token']['local'] > 0" <<<"$out")"

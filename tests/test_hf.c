@@ -158,6 +158,64 @@ static void tokenizers_and_their_settings_come_along(void **state) {
     }
 }
 
+/* llama.cpp refuses a file with fewer pieces than rows. */
+static void vocabularies_are_padded(void **state) {
+    (void)state;
+    pf_error error = {""};
+    pf_loaded loaded = {0};
+    const char *bytes;
+    size_t n = 1;
+    const pf_convert_options options = {.source = FIXTURES "qwen2", .output = output};
+    if (!pf_convert(&options, &error) || !pf_loaded_open(output, &loaded, &error))
+        fail_msg("%s", error.message);
+    const pf_vocabulary *v = pf_tokenizer_vocabulary(loaded.tokenizer);
+    assert_int_equal(loaded.model->n_vocab, 640);
+    assert_int_equal(v->n_pieces, 640); /* 604 of tokenizer.json */
+    assert_true(v->pieces[603].type != PF_TOKEN_UNUSED && v->pieces[604].type == PF_TOKEN_UNUSED);
+    assert_memory_equal(v->pieces[639].bytes, "[PAD639]", 8);
+    bytes = pf_tokenizer_bytes(loaded.tokenizer, 639, false, &n);
+    assert_true(bytes && n == 0);
+    pf_loaded_close(&loaded);
+}
+
+/* A folder with a tokenizer.model; text "a</s>b". */
+static void legacy_puts_a_space_behind_special_tokens(void **state) {
+    (void)state;
+    char source[2][4096], target[3][96];
+    for (int legacy = 0; legacy < 2; legacy++) {
+        pf_error error = {""};
+        pf_loaded loaded = {0};
+        pf_tokens ids = {0};
+        static const char *const names[] = {"config.json", "model.safetensors", "tokenizer.model"};
+        need_file("../shared/data/models/stories260K/tok512.model");
+        assert_non_null(realpath(FIXTURES "llama", source[0]));
+        assert_non_null(realpath("../shared/data/models/stories260K/tok512.model", source[1]));
+        for (int i = 0; i < 3; i++) {
+            char from[4200];
+            snprintf(target[i], sizeof target[i], "%s/%s", folder, names[i]);
+            snprintf(from, sizeof from, i < 2 ? "%s/%s" : "%s", source[i / 2], names[i]);
+            assert_int_equal(symlink(from, target[i]), 0);
+        }
+        char config[96];
+        snprintf(config, sizeof config, "%s/tokenizer_config.json", folder);
+        FILE *file = fopen(config, "w");
+        assert_non_null(file);
+        fprintf(file, "{\"legacy\": %s}", legacy ? "true" : "false");
+        fclose(file);
+        bool good = pf_loaded_open(folder, &loaded, &error);
+        for (int i = 0; i < 3; i++) unlink(target[i]);
+        unlink(config);
+        if (!good) fail_msg("%s", error.message);
+        assert_true(
+            pf_tokenizer_encode(loaded.tokenizer, "a</s>b", 6, PF_ENCODE_SPECIAL, &ids, &error));
+        assert_int_equal(ids.count, 3);
+        assert_int_equal(ids.ids[0], 261);
+        assert_int_equal(ids.ids[2], legacy ? 268 : 430); /* as transformers 5.24 */
+        pf_tokens_free(&ids);
+        pf_loaded_close(&loaded);
+    }
+}
+
 static void another_tokenizer_can_be_given(void **state) {
     (void)state;
     pf_error error = {""};
@@ -246,7 +304,7 @@ static void wrong_configs_are_refused(void **state) {
         {"llama", "\"rope_theta\": 100.0", "\"rope_theta\": 1e999", "config.json"},
         {"llama", "\"rope_theta\": 100.0", "\"rope_theta\": 1e300", "\"rope_theta\""},
         {"llama", "\"rope_theta\": 100.0", "\"rope_theta\": -1.0", "\"rope_theta\""},
-        {"llama", "\"llama3\"", "\"yarn\"", "\"yarn\" is not supported; supported: default"},
+        {"llama", "\"llama3\"", "\"ntk\"", "\"ntk\" is not supported; supported: default"},
         {"llama", "\"factor\": 8.0", "\"factor\": 0", "\"factor\" in config.json"},
         {"llama", "\"high_freq_factor\": 4.0", "\"high_freq_factor\": 1.0", "high_freq_factor"},
         {"llama", "\"tie_word_embeddings\": false", "\"quantization_config\": {}", "quantised"},
@@ -330,6 +388,8 @@ int main(void) {
         cmocka_unit_test(qwen3_norms_its_heads),
         cmocka_unit_test(gpt2_is_transposed),
         cmocka_unit_test(tokenizers_and_their_settings_come_along),
+        cmocka_unit_test(vocabularies_are_padded),
+        cmocka_unit_test(legacy_puts_a_space_behind_special_tokens),
         cmocka_unit_test(another_tokenizer_can_be_given),
         cmocka_unit_test(wrong_configs_are_refused),
         cmocka_unit_test(fields_that_are_left_out_have_the_defaults_of_transformers),

@@ -217,8 +217,42 @@ static void test_rope_scaling(void **state) {
                                          bad, sizeof bad, &error));
     assert_refused(c, "RoPE factor 1 is nan");
     c = whole();
-    assert_true(pf_checkpoint_set_text(c, "llama.rope.scaling.type", "yarn", 4, &error));
-    assert_refused(c, "\"yarn\" is not supported");
+    assert_true(pf_checkpoint_set_text(c, "llama.rope.scaling.type", "ntk", 3, &error));
+    assert_refused(c, "\"ntk\" is not supported");
+}
+
+/* What llama.cpp and transformers agree on is in test_hf_families.c. */
+static void test_yarn(void **state) {
+    (void)state;
+    pf_error error;
+    pf_loaded loaded;
+    static const struct {
+        const char *key;
+        float value;
+        const char *reason;
+    } bad[] = {{"llama.rope.scaling.yarn_beta_fast", -1, "yarn_beta_fast"},
+               {"llama.rope.scaling.yarn_ext_factor", 2, "yarn_ext_factor 2"},
+               {"llama.rope.scaling.yarn_ext_factor", NAN, "yarn_ext_factor is nan"},
+               {"llama.rope.scaling.yarn_log_multiplier", -3, "yarn_log_multiplier -3"},
+               {"llama.rope.scaling.attn_factor", 0, "attn_factor"},
+               {"llama.rope.scaling.factor", 0, "rope.scaling.factor"},
+               {"llama.rope.freq_base", 1, "freq_base 1"}};
+    for (size_t i = 0; i <= sizeof bad / sizeof *bad; i++) {
+        pf_checkpoint *c = whole();
+        assert_true(pf_checkpoint_set_text(c, "llama.rope.scaling.type", "yarn", 4, &error));
+        assert_true(pf_checkpoint_set_f32(c, "llama.rope.scaling.factor", 8, &error));
+        if (i < sizeof bad / sizeof *bad) {
+            assert_true(pf_checkpoint_set_f32(c, bad[i].key, bad[i].value, &error));
+            assert_refused(c, bad[i].reason);
+            continue;
+        }
+        assert_true(pf_checkpoint_set_f32(c, "llama.rope.scaling.yarn_log_multiplier", 1, &error));
+        assert_binds(c, &loaded); /* pairs that turn less than once in 32 tokens are slowed */
+        assert_float_equal(loaded.model->rope_factors[0], 1, 0);
+        assert_float_equal(loaded.model->rope_factors[D / 2 - 1], 8, 0);
+        assert_float_equal(loaded.model->rope_scale, 1, 1e-6f); /* the multiplier cancels it */
+        pf_loaded_close(&loaded);
+    }
 }
 
 static void test_longrope_shrinks_the_context(void **state) {
@@ -240,7 +274,7 @@ static void test_longrope_shrinks_the_context(void **state) {
     assert_binds(c, &loaded);
     assert_int_equal(loaded.model->context, 20);
     assert_memory_equal(loaded.model->rope_factors, shorter, sizeof shorter);
-    assert_float_equal(loaded.model->attention_scale, 2.25f / sqrtf(D), 1e-6f);
+    assert_float_equal(loaded.model->rope_scale, 1.5f, 0);
     pf_loaded_close(&loaded);
 }
 
@@ -398,6 +432,7 @@ int main(void) {
         cmocka_unit_test(test_vectors_of_other_types_and_places),
         cmocka_unit_test(test_optional_tensors),
         cmocka_unit_test(test_rope_scaling),
+        cmocka_unit_test(test_yarn),
         cmocka_unit_test(test_longrope_shrinks_the_context),
         cmocka_unit_test(test_sliding_windows),
         cmocka_unit_test(test_pattern_of_sliding_layers),

@@ -100,7 +100,7 @@ static void hostile_headers_are_refused(void **state) {
         {ENTRY("F32", "[1.5]", "[0, 4]"), "number above 0"},
         {ENTRY("F32", "[4611686018427387904, 4]", "[0, 0]"), "overflows"},
         {ENTRY("F32", "[4294967296, 4294967296]", "[0, 4]"), "overflows"},
-        {ENTRY("F32", "[99999999999999999999]", "[0, 4]"), "wrong in line 1"},
+        {ENTRY("F32", "[99999999999999999999]", "[0, 4]"), "number above 0"},
         {ENTRY("F32", "[1, 1, 1, 1, 1]", "[0, 4]"), "more than 4 dimensions"},
         {ENTRY("F32", "{}", "[0, 4]"), "no shape"},
         {ENTRY("F8_E4M3", "[4]", "[0, 4]"), "F8_E4M3, which is not supported"},

@@ -73,16 +73,18 @@ static void gpt2_is_the_same_from_all_its_files(void **state) {
 
 /* The jsonl next to a tokenizer.json has the ids of Hugging Face's library
  * (make_tokenizer_fixtures.py). */
-static void assert_fixture(const char *name, const char *pre) {
+static void assert_lines(const char *name, const char *pre, size_t lines) {
     char path[128], golden[128];
     snprintf(path, sizeof path, FIXTURES "%s.json", name);
     snprintf(golden, sizeof golden, FIXTURES "%s.jsonl", name);
     print_message("# %s\n", name);
     pf_tokenizer *t = tokenizer_of_file(path);
     assert_string_equal(pf_tokenizer_vocabulary(t)->pre, pre);
-    assert_golden(t, golden, "ids", PF_ENCODE_BOS | PF_ENCODE_SPECIAL, 28);
+    assert_golden(t, golden, "ids", PF_ENCODE_BOS | PF_ENCODE_SPECIAL, lines);
     pf_tokenizer_free(t);
 }
+
+static void assert_fixture(const char *name, const char *pre) { assert_lines(name, pre, 28); }
 
 static void byte_level_files_give_the_ids_of_hugging_face(void **state) {
     (void)state;
@@ -98,6 +100,67 @@ static void sentencepiece_as_json_gives_the_ids_of_hugging_face(void **state) {
     assert_fixture("llama2", "");
     assert_fixture("llama2-new", "");
     assert_fixture("unigram", "");
+}
+
+/* Added tokens that are looked for in the normalised text; and white space that one strips. */
+static void added_tokens_are_found_where_hugging_face_finds_them(void **state) {
+    (void)state;
+    assert_lines("llama2-added", "", 38);
+    assert_lines("llama2-new-added", "", 38);
+    assert_lines("custom-added", "", 38);
+    assert_lines("unigram-added", "", 38);
+}
+
+/* make_symbols_fixture.py */
+static void user_defined_symbols_stay_in_the_text(void **state) {
+    (void)state;
+    static const char *const kinds[] = {"bpe", "unigram"};
+    for (size_t i = 0; i < 2; i++) {
+        char path[128], golden[128];
+        snprintf(path, sizeof path, FIXTURES "symbols-%s.model", kinds[i]);
+        snprintf(golden, sizeof golden, FIXTURES "symbols-%s.jsonl", kinds[i]);
+        pf_tokenizer *t = tokenizer_of_file(path);
+        assert_golden(t, golden, "ids", 0, 100);
+        pf_tokenizer_free(t);
+    }
+}
+
+/* A GGUF file has no key for what a token strips, and other programs' have none of ours. */
+static void markers_of_phi3_take_the_space_behind_them(void **state) {
+    (void)state;
+    static const char *const texts[] = {"<unk>",         "<s>", "</s>", "<|user|>",
+                                        "<|endoftext|>", "\n",  "a",    " "};
+    static const int32_t types[] = {2, 3, 4, 3, 3, 1, 1, 1};
+    enum { N = sizeof types / sizeof *types };
+    pf_text pieces[N];
+    for (size_t i = 0; i < N; i++) pieces[i] = (pf_text){texts[i], strlen(texts[i])};
+    for (int phi3 = 0; phi3 < 2; phi3++) {
+        pf_error error = {""};
+        pf_vocabulary vocabulary;
+        pf_vocabulary_storage storage = {0};
+        pf_checkpoint *c = pf_checkpoint_new("made", &error);
+        assert_true(c &&
+                    pf_checkpoint_set_text(c, "general.architecture", phi3 ? "phi3" : "llama",
+                                           phi3 ? 4 : 5, &error) &&
+                    pf_checkpoint_set_text(c, "tokenizer.ggml.model", "llama", 5, &error) &&
+                    pf_checkpoint_set_bool(c, "tokenizer.ggml.add_space_prefix", false, &error) &&
+                    pf_checkpoint_set_bool(c, "tokenizer.ggml.escape_whitespaces", false, &error) &&
+                    pf_checkpoint_set_texts(c, "tokenizer.ggml.tokens", pieces, N, &error) &&
+                    pf_checkpoint_set_array(c, "tokenizer.ggml.token_type", PF_META_I32, types, N,
+                                            &error) &&
+                    pf_vocabulary_from_checkpoint(c, &vocabulary, &storage, &error));
+        pf_tokenizer *t = pf_tokenizer_new(&vocabulary, &error);
+        assert_non_null(t);
+        if (phi3) {
+            ASSERT_IDS(t, "<|user|>\n\na\n</s> a", PF_ENCODE_SPECIAL, 3, 6, 5, 2, 6);
+            ASSERT_IDS(t, "<|endoftext|>\na", PF_ENCODE_SPECIAL, 4, 5, 6);
+        } else {
+            ASSERT_IDS(t, "<|user|>\n\na</s> a", PF_ENCODE_SPECIAL, 3, 5, 5, 6, 2, 7, 6);
+        }
+        pf_tokenizer_free(t);
+        pf_vocabulary_storage_free(&storage);
+        pf_checkpoint_free(c);
+    }
 }
 
 /* ---- hostile files ---- */
@@ -335,6 +398,9 @@ int main(void) {
         cmocka_unit_test(gpt2_is_the_same_from_all_its_files),
         cmocka_unit_test(byte_level_files_give_the_ids_of_hugging_face),
         cmocka_unit_test(sentencepiece_as_json_gives_the_ids_of_hugging_face),
+        cmocka_unit_test(markers_of_phi3_take_the_space_behind_them),
+        cmocka_unit_test(user_defined_symbols_stay_in_the_text),
+        cmocka_unit_test(added_tokens_are_found_where_hugging_face_finds_them),
         cmocka_unit_test(wrong_json_is_refused),
         cmocka_unit_test(deep_and_huge_json_is_refused_at_once),
         cmocka_unit_test(wrong_protobuf_is_refused),

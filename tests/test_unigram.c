@@ -108,12 +108,12 @@ static void a_long_line_takes_linear_time(void **state) {
 static void user_defined_pieces_win(void **state) {
     (void)state;
     const pf_piece pieces[] = {
-        {"<unk>", 5, 0, PF_TOKEN_UNKNOWN, false, false},
-        {"a", 1, -1, PF_TOKEN_NORMAL, false, false},
-        {"b", 1, -1, PF_TOKEN_NORMAL, false, false},
-        {"aab", 3, -1, PF_TOKEN_NORMAL, false, false},
-        {"bb", 2, 0, PF_TOKEN_USER_DEFINED, false, false},
-        {"ab", 2, -50, PF_TOKEN_NORMAL, false, false},
+        {"<unk>", 5, 0, PF_TOKEN_UNKNOWN, false, false, false, false},
+        {"a", 1, -1, PF_TOKEN_NORMAL, false, false, false, false},
+        {"b", 1, -1, PF_TOKEN_NORMAL, false, false, false, false},
+        {"aab", 3, -1, PF_TOKEN_NORMAL, false, false, false, false},
+        {"bb", 2, 0, PF_TOKEN_USER_DEFINED, false, false, false, false},
+        {"ab", 2, -50, PF_TOKEN_NORMAL, false, false, false, false},
     };
     const pf_vocabulary vocabulary = {.kind = PF_TOKENIZER_UNIGRAM,
                                       .pieces = pieces,

@@ -131,6 +131,23 @@ static int32_t find_whole(const word_context *c, const char *word, size_t n) {
     return pf_piece_find(&c->tokenizer->map, c->characters, size);
 }
 
+/* Vocabularies may lack the bytes that no valid UTF-8 has. Such a byte becomes U+FFFD, as it would
+ * if another program had read the text. */
+static const uint8_t replacement[] = {0xEF, 0xBF, 0xBD};
+
+static bool has_replacement(const pf_tokenizer *tokenizer) {
+    for (size_t i = 0; i < sizeof replacement; i++)
+        if (tokenizer->byte_ids[replacement[i]] < 0) return false;
+    return true;
+}
+
+static bool add_replacement(word_context *c, size_t at, pf_error *error) {
+    for (size_t i = 0; i < sizeof replacement; i++)
+        if (!pf_merge_add(&c->merge, at, 1, c->tokenizer->byte_ids[replacement[i]], error))
+            return false;
+    return true;
+}
+
 static bool encode_word(void *context, const char *word, size_t n, pf_error *error) {
     word_context *c = context;
     const pf_tokenizer *tokenizer = c->tokenizer;
@@ -138,10 +155,17 @@ static bool encode_word(void *context, const char *word, size_t n, pf_error *err
         int32_t id = find_whole(c, word, n);
         if (id >= 0) return pf_tokens_push(c->tokens, id, error);
     }
+    bool valid = pf_utf8_next(word, n).valid; /* a word is all valid, or all invalid */
     c->merge.n_symbols = 0;
     for (size_t i = 0; i < n; i++) {
         int32_t id = tokenizer->byte_ids[(uint8_t)word[i]];
-        if (id >= 0 && !pf_merge_add(&c->merge, i, 1, id, error)) return false;
+        if (id < 0 && !valid && has_replacement(tokenizer)) {
+            if (!add_replacement(c, i, error)) return false;
+        } else if (id < 0) {
+            c->tokens->lost++;
+        } else if (!pf_merge_add(&c->merge, i, 1, id, error)) {
+            return false;
+        }
     }
     if (c->merge.n_symbols == 0) return true;
     if (!pf_merge_run(&c->merge, find_merge, tokenizer, error)) return false;

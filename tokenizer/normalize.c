@@ -81,7 +81,10 @@ static bool lowercase(pf_buffer *out, const char *text, size_t n, pf_error *erro
         char lower[4];
         size_t size = character.size;
         const char *bytes = text + i;
-        if (character.valid) {
+        if (character.valid && character.code == 0x130) { /* the only one that becomes two */
+            bytes = "i\xCC\x87";
+            size = 3;
+        } else if (character.valid) {
             size =
                 pf_utf8_write((uint32_t)utf8proc_tolower((utf8proc_int32_t)character.code), lower);
             bytes = lower;

@@ -3,7 +3,7 @@
 
 #include "memory.h"
 
-#include <string.h>
+#include <assert.h>
 
 #define NONE UINT32_MAX
 #define LEAST 2 /* occurrences of a pair worth merging */
@@ -60,15 +60,17 @@ static pf_pair *find_pair(const pf_pair_counts *counts, uint32_t left) {
 }
 
 static bool add_pair(pf_pair_counts *counts, uint32_t left, pf_pair **pair, pf_error *error) {
-    pf_pair *new = &counts->pairs[counts->n_pairs];
-    *new = (pf_pair){.left = counts->links[left].id,
-                     .right = counts->links[counts->links[left].next].id,
-                     .first = NONE,
-                     .last = NONE};
-    if (!pf_map_put(&counts->map, (const char *)new, 2 * sizeof new->left, counts->n_pairs, error))
+    assert(counts->pairs); /* pf_pair_counts_new has been called, and has worked */
+    pf_pair *added = &counts->pairs[counts->n_pairs];
+    *added = (pf_pair){.left = counts->links[left].id,
+                       .right = counts->links[counts->links[left].next].id,
+                       .first = NONE,
+                       .last = NONE};
+    if (!pf_map_put(&counts->map, (const char *)added, 2 * sizeof added->left, counts->n_pairs,
+                    error))
         return false;
     counts->n_pairs++;
-    *pair = new;
+    *pair = added;
     return true;
 }
 

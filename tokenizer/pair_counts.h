@@ -32,8 +32,8 @@ typedef struct pf_pair_counts {
     pf_map map;
 } pf_pair_counts;
 
-/* Room for words of n_bytes bytes in total (at most PF_PAIR_BYTES) and ids below n_ids. weights [words] is
- * borrowed. Zero *counts before, and free it also after a failure. */
+/* Room for words of n_bytes bytes in total (at most PF_PAIR_BYTES) and ids below n_ids. weights
+ * [words] is borrowed. Zero *counts before, and free it also after a failure. */
 bool pf_pair_counts_new(pf_pair_counts *counts, size_t n_bytes, const uint64_t *weights,
                         size_t n_ids, size_t longest, pf_error *error);
 void pf_pair_counts_free(pf_pair_counts *counts);

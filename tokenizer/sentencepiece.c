@@ -28,7 +28,8 @@ bool pf_sentencepiece_prepare(const pf_vocabulary *vocabulary, const char *text,
     writer out = {.escape = vocabulary->escape_whitespaces};
     out.bytes = pf_calloc(n + 1, out.escape ? 3 : 1, "the text to tokenize", error);
     if (!out.bytes) return false;
-    bool has_one = vocabulary->prefix_if_none && n && text[0] == ' ';
+    bool has_one = vocabulary->prefix_if_none && n &&
+                   (text[0] == ' ' || (n >= 3 && memcmp(text, escaped_space, 3) == 0));
     if (n && prefix && vocabulary->add_space_prefix && !has_one) put_space(&out);
     for (size_t i = 0; i < n; i++) {
         if (text[i] != ' ')
@@ -36,6 +37,10 @@ bool pf_sentencepiece_prepare(const pf_vocabulary *vocabulary, const char *text,
         else if (!collapse || text[i - 1] != ' ') /* trimmed, so i > 0 */
             put_space(&out);
     }
+    /* SentencePiece trims what it has written, and so a U+2581 of the text as well. */
+    while (collapse && out.escape && out.n >= 3 &&
+           memcmp(out.bytes + out.n - 3, escaped_space, 3) == 0)
+        out.n -= 3;
     *result = out.bytes;
     *result_size = out.n;
     return true;

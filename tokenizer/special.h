@@ -17,4 +17,12 @@ typedef struct pf_special_match {
 pf_special_match pf_special_find(const pf_tokenizer *tokenizer, const char *text, size_t n,
                                  size_t from, bool control);
 
+/* The same among tokens that are `normalized`, in normalised text; and if
+ * pf_special_prepared_first, in text that pf_sentencepiece_prepare has prepared: there, a
+ * normaliser writes U+2581 for spaces and puts one in front. (With Metaspace that happens later, in
+ * each word of its own.) */
+pf_special_match pf_special_find_normalized(const pf_tokenizer *tokenizer, const char *text,
+                                            size_t n, size_t from, bool control);
+bool pf_special_prepared_first(const pf_vocabulary *vocabulary);
+
 #endif

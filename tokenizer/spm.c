@@ -1,7 +1,6 @@
 /* floor 3.3 - SentencePiece BPE: characters, merged by score. */
 #include "spm.h"
 
-#include "memory.h"
 #include "merge.h"
 #include "sentencepiece.h"
 #include "utf8.h"
@@ -22,23 +21,32 @@ static uint32_t rank_of_score(float score) {
     return bits >> 31 ? bits : ~(bits | 0x80000000u);
 }
 
+static bool is_symbol(const pf_tokenizer *tokenizer, const pf_symbol *symbol) {
+    return symbol->id >= 0 && tokenizer->pieces[symbol->id].in_words;
+}
+
 /* Neighbours merge if their bytes together are a piece; the highest score merges first. */
 static uint32_t find_piece(const void *context, const pf_symbol *left, const pf_symbol *right,
                            int32_t *id) {
     const merge_context *c = context;
     size_t size = (size_t)left->size + right->size;
+    if (is_symbol(c->tokenizer, left) || is_symbol(c->tokenizer, right)) return PF_NO_MERGE;
     if (size > c->tokenizer->longest_piece) return PF_NO_MERGE;
     *id = pf_piece_find(&c->tokenizer->map, c->text + left->begin, size);
     return *id < 0 ? PF_NO_MERGE : rank_of_score(c->tokenizer->pieces[*id].score);
 }
 
-/* One symbol per character, and one per byte that is not valid UTF-8. */
+/* One symbol per character, per byte that is not valid UTF-8, and per user-defined symbol. */
 static bool add_characters(pf_merge *merge, const pf_tokenizer *tokenizer, const char *text,
                            size_t n, pf_error *error) {
     for (size_t i = 0; i < n;) {
-        pf_utf8 character = pf_utf8_next(text + i, n - i);
-        size_t size = character.valid ? character.size : 1;
-        int32_t id = pf_piece_find(&tokenizer->map, text + i, size);
+        size_t size;
+        int32_t id = pf_trie_longest(&tokenizer->symbols, text + i, n - i, &size);
+        if (id < 0) {
+            pf_utf8 character = pf_utf8_next(text + i, n - i);
+            size = character.valid ? character.size : 1;
+            id = pf_piece_find(&tokenizer->map, text + i, size);
+        }
         if (!pf_merge_add(merge, i, size, id, error)) return false;
         i += size;
     }
@@ -64,18 +72,13 @@ static bool push_symbols(const pf_merge *merge, const pf_tokenizer *tokenizer, c
     return true;
 }
 
-bool pf_spm_encode(const pf_tokenizer *tokenizer, const char *text, size_t n, bool prefix,
-                   pf_tokens *tokens, pf_error *error) {
-    char *prepared = NULL;
-    size_t size = 0;
-    if (!pf_sentencepiece_prepare(&tokenizer->vocabulary, text, n, prefix, &prepared, &size, error))
-        return false;
+bool pf_spm_encode(const pf_tokenizer *tokenizer, const char *text, size_t n, pf_tokens *tokens,
+                   pf_error *error) {
     pf_merge merge = {0};
-    merge_context context = {tokenizer, prepared};
-    bool ok = add_characters(&merge, tokenizer, prepared, size, error) &&
+    merge_context context = {tokenizer, text};
+    bool ok = add_characters(&merge, tokenizer, text, n, error) &&
               pf_merge_run(&merge, find_piece, &context, error) &&
-              push_symbols(&merge, tokenizer, prepared, tokens, error);
+              push_symbols(&merge, tokenizer, text, tokens, error);
     pf_merge_free(&merge);
-    pf_free(prepared);
     return ok;
 }

@@ -4,9 +4,9 @@
 
 #include "tokenizer_private.h"
 
-/* Appends the ids of a part of a text [n bytes] without special tokens. `prefix`: the part starts
- * the text or follows a special token, so add_space_prefix applies. */
-bool pf_spm_encode(const pf_tokenizer *tokenizer, const char *text, size_t n, bool prefix,
-                   pf_tokens *tokens, pf_error *error);
+/* Appends the ids of a text [n bytes] without special tokens that pf_sentencepiece_prepare has
+ * prepared. */
+bool pf_spm_encode(const pf_tokenizer *tokenizer, const char *text, size_t n, pf_tokens *tokens,
+                   pf_error *error);
 
 #endif

@@ -2,8 +2,10 @@
 #include "tokenizer.h"
 
 #include "bpe.h"
+#include "buffer.h"
 #include "memory.h"
 #include "normalize.h"
+#include "sentencepiece.h"
 #include "special.h"
 #include "spm.h"
 #include "tokenizer_private.h"
@@ -66,11 +68,17 @@ static size_t unescape(const pf_piece *piece, char *out) {
     return n;
 }
 
+/* "[PAD32001]": a row of the embedding without a piece of the vocabulary. */
+static bool is_padding(const pf_piece *piece) {
+    return piece->type == PF_TOKEN_UNUSED && piece->size > 4 &&
+           memcmp(piece->bytes, "[PAD", 4) == 0;
+}
+
 /* Writes the bytes that a piece stands for, at most piece->size, and returns how many. */
 static size_t decode_piece(const pf_vocabulary *vocabulary, const pf_piece *piece, char *out) {
     int byte = piece->type == PF_TOKEN_BYTE ? byte_of(piece) : -1;
     bool is_bpe = vocabulary->kind == PF_TOKENIZER_BPE;
-    if (piece->type == PF_TOKEN_CONTROL) return 0;
+    if (piece->type == PF_TOKEN_CONTROL || is_padding(piece)) return 0;
     if (byte >= 0) {
         out[0] = (char)byte;
         return 1;
@@ -120,12 +128,13 @@ static bool is_text(const pf_piece *piece) {
 
 static bool index_pieces(pf_tokenizer *tokenizer, pf_error *error) {
     size_t n = tokenizer->vocabulary.n_pieces;
+    bool is_bpe = tokenizer->vocabulary.kind == PF_TOKENIZER_BPE;
     for (size_t i = 0; i < 256; i++) tokenizer->byte_ids[i] = -1;
     for (size_t id = 0; id < n; id++) {
         const pf_piece *piece = &tokenizer->pieces[id];
         int byte = piece->type == PF_TOKEN_BYTE ? byte_of(piece) : -1;
         if (byte >= 0 && tokenizer->byte_ids[byte] < 0) tokenizer->byte_ids[byte] = (int32_t)id;
-        if (!is_text(piece)) continue;
+        if (!is_text(piece) || (!is_bpe && pf_piece_is_added(piece))) continue;
         if (!pf_map_put(&tokenizer->map, piece->bytes, piece->size, id, error)) return false;
         if (piece->size > tokenizer->longest_piece) tokenizer->longest_piece = piece->size;
     }
@@ -165,6 +174,8 @@ void pf_tokenizer_free(pf_tokenizer *tokenizer) {
     pf_free(tokenizer->rules);
     pf_trie_free(&tokenizer->words);
     pf_trie_free(&tokenizer->special);
+    pf_trie_free(&tokenizer->normalized);
+    pf_trie_free(&tokenizer->symbols);
     pf_map_free(&tokenizer->map);
     pf_free(tokenizer->decoded);
     pf_free(tokenizer->decoded_text);
@@ -174,46 +185,119 @@ void pf_tokenizer_free(pf_tokenizer *tokenizer) {
 
 /* ---- text -> ids ---- */
 
-/* Encodes a normalised part without special tokens; `prefix` as in spm.h. */
-static bool encode_words(const pf_tokenizer *tokenizer, const char *text, size_t n, bool prefix,
-                         pf_tokens *tokens, pf_error *error) {
+/* Encodes text without special tokens that is as the kind needs it: for BPE normalised, for the
+ * others prepared as well. */
+static bool encode_prepared(const pf_tokenizer *tokenizer, const char *text, size_t n,
+                            pf_tokens *tokens, pf_error *error) {
     if (n == 0) return true;
     switch (tokenizer->vocabulary.kind) {
     case PF_TOKENIZER_SPM:
-        return pf_spm_encode(tokenizer, text, n, prefix, tokens, error);
+        return pf_spm_encode(tokenizer, text, n, tokens, error);
     case PF_TOKENIZER_BPE:
         return pf_bpe_encode(tokenizer, text, n, tokens, error);
     case PF_TOKENIZER_UNIGRAM:
-        return pf_unigram_encode(tokenizer, text, n, prefix, tokens, error);
+        return pf_unigram_encode(tokenizer, text, n, tokens, error);
     }
     return false;
 }
 
-static bool encode_part(const pf_tokenizer *tokenizer, const char *text, size_t n, bool prefix,
-                        pf_tokens *tokens, pf_error *error) {
-    const pf_vocabulary *vocabulary = &tokenizer->vocabulary;
-    if (n == 0 || vocabulary->n_normal_steps == 0)
-        return encode_words(tokenizer, text, n, prefix, tokens, error);
+/* What encoding a text depends on. `prefix`: here it starts, or follows a special token. */
+typedef struct {
+    const pf_tokenizer *tokenizer;
+    bool control, prefix;
+    pf_tokens *tokens;
+} encoder;
+
+/* Encodes a normalised part without special tokens. */
+static bool encode_words(const encoder *e, const char *text, size_t n, pf_error *error) {
+    const pf_vocabulary *vocabulary = &e->tokenizer->vocabulary;
+    char *prepared = NULL;
+    size_t size = 0;
+    if (n == 0 || vocabulary->kind == PF_TOKENIZER_BPE)
+        return encode_prepared(e->tokenizer, text, n, e->tokens, error);
+    bool ok = pf_sentencepiece_prepare(vocabulary, text, n, e->prefix, &prepared, &size, error) &&
+              encode_prepared(e->tokenizer, prepared, size, e->tokens, error);
+    pf_free(prepared);
+    return ok;
+}
+
+/* Cuts normalised text at the tokens that are found there; `ready`: it is prepared, too. */
+static bool cut_normalised(encoder e, const char *text, size_t n, bool ready, pf_error *error) {
+    for (size_t from = 0; from < n;) {
+        pf_special_match match = pf_special_find_normalized(e.tokenizer, text, n, from, e.control);
+        size_t part = match.begin - from;
+        if (!(ready ? encode_prepared(e.tokenizer, text + from, part, e.tokens, error)
+                    : encode_words(&e, text + from, part, error)))
+            return false;
+        if (match.id < 0) break;
+        if (!pf_tokens_push(e.tokens, match.id, error)) return false;
+        from = match.end;
+        e.prefix = !e.tokenizer->vocabulary.prefix_at_start;
+    }
+    return true;
+}
+
+static bool encode_normalised(const encoder *e, const char *text, size_t n, pf_error *error) {
+    const pf_vocabulary *vocabulary = &e->tokenizer->vocabulary;
+    char *prepared = NULL;
+    size_t size = 0;
+    if (pf_trie_is_empty(&e->tokenizer->normalized)) return encode_words(e, text, n, error);
+    if (!pf_special_prepared_first(vocabulary)) return cut_normalised(*e, text, n, false, error);
+    bool ok = pf_sentencepiece_prepare(vocabulary, text, n, e->prefix, &prepared, &size, error) &&
+              cut_normalised(*e, prepared, size, true, error);
+    pf_free(prepared);
+    return ok;
+}
+
+/* Appends text [n], normalised. */
+static bool put_normalised(const pf_vocabulary *vocabulary, pf_buffer *out, const char *text,
+                           size_t n, pf_error *error) {
     char *normal = NULL;
     size_t size = 0;
     bool ok = pf_normalize(vocabulary->normal_steps, vocabulary->n_normal_steps, text, n, &normal,
                            &size, error) &&
-              encode_words(tokenizer, normal, size, prefix, tokens, error);
+              pf_buffer_put(out, normal, size, error);
     pf_free(normal);
+    return ok;
+}
+
+/* User-defined symbols in words are kept as they are. */
+static bool normalise(const pf_tokenizer *tokenizer, const char *text, size_t n, pf_buffer *out,
+                      pf_error *error) {
+    size_t from = 0, size;
+    for (size_t i = 0; !pf_trie_is_empty(&tokenizer->symbols) && i < n;) {
+        if (pf_trie_longest(&tokenizer->symbols, text + i, n - i, &size) < 0) {
+            i++;
+            continue;
+        }
+        if (!put_normalised(&tokenizer->vocabulary, out, text + from, i - from, error) ||
+            !pf_buffer_put(out, text + i, size, error))
+            return false;
+        from = i += size;
+    }
+    return put_normalised(&tokenizer->vocabulary, out, text + from, n - from, error);
+}
+
+static bool encode_part(const encoder *e, const char *text, size_t n, pf_error *error) {
+    pf_buffer normal = {0};
+    if (n == 0 || e->tokenizer->vocabulary.n_normal_steps == 0)
+        return encode_normalised(e, text, n, error);
+    bool ok = normalise(e->tokenizer, text, n, &normal, error) &&
+              encode_normalised(e, normal.bytes, normal.n, error);
+    pf_free(normal.bytes);
     return ok;
 }
 
 static bool encode_text(const pf_tokenizer *tokenizer, const char *text, size_t n, unsigned flags,
                         pf_tokens *tokens, pf_error *error) {
-    bool prefix = !(flags & PF_ENCODE_CONTINUED), control = flags & PF_ENCODE_SPECIAL;
+    encoder e = {tokenizer, flags & PF_ENCODE_SPECIAL, !(flags & PF_ENCODE_CONTINUED), tokens};
     for (size_t from = 0; from < n;) {
-        pf_special_match match = pf_special_find(tokenizer, text, n, from, control);
-        if (!encode_part(tokenizer, text + from, match.begin - from, prefix, tokens, error))
-            return false;
+        pf_special_match match = pf_special_find(tokenizer, text, n, from, e.control);
+        if (!encode_part(&e, text + from, match.begin - from, error)) return false;
         if (match.id < 0) break;
         if (!pf_tokens_push(tokens, match.id, error)) return false;
         from = match.end;
-        prefix = !tokenizer->vocabulary.prefix_at_start;
+        e.prefix = !tokenizer->vocabulary.prefix_at_start;
     }
     return true;
 }
@@ -267,6 +351,8 @@ bool pf_tokenizer_is_end(const pf_tokenizer *tokenizer, int32_t id) {
     const pf_vocabulary *vocabulary = &tokenizer->vocabulary;
     if (!has_id(tokenizer, id)) return false;
     if (id == vocabulary->eos || id == vocabulary->eot || id == vocabulary->bos) return true;
+    for (size_t i = 0; i < vocabulary->n_ends; i++)
+        if (id == vocabulary->ends[i]) return true;
     const pf_piece *piece = &tokenizer->pieces[id];
     if (piece->type != PF_TOKEN_CONTROL && piece->type != PF_TOKEN_USER_DEFINED) return false;
     for (size_t i = 0; i < sizeof end_names / sizeof *end_names; i++)

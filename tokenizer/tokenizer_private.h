@@ -29,6 +29,8 @@ struct pf_tokenizer {
     pf_map map;            /* bytes -> id, of the pieces that text can become */
     int32_t byte_ids[256]; /* the id that stands for a byte, -1 if there is none */
     pf_trie special;       /* control, unknown and user-defined tokens */
+    pf_trie normalized;    /* of these, the ones that are looked for in normalised text */
+    pf_trie symbols;       /* user-defined pieces that are looked for in words */
 
     /* BPE only */
     pf_pretokenizer *pretokenizer;

@@ -11,6 +11,7 @@
 typedef struct pf_tokens {
     int32_t *ids;
     size_t count, capacity;
+    size_t lost; /* bytes of the text for which the vocabulary has no token, left out */
 } pf_tokens;
 
 bool pf_tokens_push(pf_tokens *tokens, int32_t id, pf_error *error);

@@ -52,3 +52,17 @@ bool pf_trie_add(pf_trie *trie, const char *bytes, size_t n, int32_t id, pf_erro
     if (trie->nodes[node].id < 0) trie->nodes[node].id = id;
     return true;
 }
+
+int32_t pf_trie_longest(const pf_trie *trie, const char *text, size_t n, size_t *size) {
+    int32_t longest = -1;
+    uint32_t node = 0;
+    *size = 0;
+    for (size_t i = 0; i < n && trie->nodes; i++) {
+        node = pf_trie_step(trie, node, (uint8_t)text[i]);
+        if (!node) break;
+        if (trie->nodes[node].id < 0) continue;
+        longest = trie->nodes[node].id;
+        *size = i + 1;
+    }
+    return longest;
+}

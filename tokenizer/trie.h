@@ -32,4 +32,8 @@ bool pf_trie_add(pf_trie *trie, const char *bytes, size_t n, int32_t id, pf_erro
 /* The node that `byte` leads to from `node`; 0 if no piece continues this way. */
 uint32_t pf_trie_step(const pf_trie *trie, uint32_t node, uint8_t byte);
 
+/* The longest piece that text [n bytes] starts with, and its length in *size; -1: none. */
+int32_t pf_trie_longest(const pf_trie *trie, const char *text, size_t n, size_t *size);
+static inline bool pf_trie_is_empty(const pf_trie *trie) { return trie->n_nodes <= 1; }
+
 #endif

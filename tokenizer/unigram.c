@@ -8,20 +8,21 @@
 #define UNKNOWN_PENALTY 10.0f /* SentencePiece's */
 
 static bool is_word(const pf_piece *piece) {
-    return piece->size && (piece->type == PF_TOKEN_NORMAL || piece->type == PF_TOKEN_USER_DEFINED);
+    return piece->size && !pf_piece_is_added(piece) &&
+           (piece->type == PF_TOKEN_NORMAL || piece->type == PF_TOKEN_USER_DEFINED);
 }
 
 bool pf_unigram_init(pf_tokenizer *tokenizer, pf_error *error) {
     size_t n = tokenizer->vocabulary.n_pieces, bytes = 0;
     bool any = false;
+    tokenizer->highest_score = 0;
     for (size_t id = 0; id < n; id++) {
         const pf_piece *piece = &tokenizer->pieces[id];
         if (!is_word(piece)) continue;
         bytes += piece->size;
         if (piece->type != PF_TOKEN_NORMAL) continue;
         if (!any || piece->score < tokenizer->lowest_score) tokenizer->lowest_score = piece->score;
-        if (!any || piece->score > tokenizer->highest_score)
-            tokenizer->highest_score = piece->score;
+        if (piece->score > tokenizer->highest_score) tokenizer->highest_score = piece->score;
         any = true;
     }
     if (!pf_trie_new(&tokenizer->words, bytes, error)) return false;
@@ -47,7 +48,8 @@ static void improve(best_cut *cut, float score, int32_t id, size_t begin) {
     *cut = (best_cut){.score = score, .id = id, .begin = (uint32_t)begin, .reached = true};
 }
 
-/* A user-defined piece beats any cut through it. */
+/* A user-defined piece beats nearly any cut through it. As in SentencePiece, where the highest
+ * score is never below 0, so that this is -0.1 for log probabilities. */
 static float score_of(const pf_tokenizer *tokenizer, const pf_piece *piece) {
     if (piece->type != PF_TOKEN_USER_DEFINED) return piece->score;
     return (float)piece->size * tokenizer->highest_score - 0.1f;
@@ -103,8 +105,9 @@ static bool push_cut(const pf_tokenizer *tokenizer, const char *text, size_t n, 
     return true;
 }
 
-static bool encode_prepared(const pf_tokenizer *tokenizer, const char *text, size_t n,
-                            pf_tokens *tokens, pf_error *error) {
+bool pf_unigram_encode(const pf_tokenizer *tokenizer, const char *text, size_t n, pf_tokens *tokens,
+                       pf_error *error) {
+    if (n == 0) return true;
     if (n >= UINT32_MAX)
         return pf_fail(error, "the text is too long: split it into parts of less than 4 GB");
     best_cut *cuts = pf_calloc(n + 1, sizeof *cuts, "the cuts of the text", error);
@@ -113,16 +116,5 @@ static bool encode_prepared(const pf_tokenizer *tokenizer, const char *text, siz
     for (size_t i = 0; i < n;) i += extend(tokenizer, text, n, i, cuts);
     bool ok = push_cut(tokenizer, text, n, cuts, tokens, error);
     pf_free(cuts);
-    return ok;
-}
-
-bool pf_unigram_encode(const pf_tokenizer *tokenizer, const char *text, size_t n, bool prefix,
-                       pf_tokens *tokens, pf_error *error) {
-    char *prepared = NULL;
-    size_t size = 0;
-    if (!pf_sentencepiece_prepare(&tokenizer->vocabulary, text, n, prefix, &prepared, &size, error))
-        return false;
-    bool ok = encode_prepared(tokenizer, prepared, size, tokens, error);
-    pf_free(prepared);
     return ok;
 }

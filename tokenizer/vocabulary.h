@@ -30,7 +30,15 @@ typedef struct pf_piece {
     pf_token_type type;
     bool strip_left;  /* control, user-defined: also takes the white space before it (lstrip) */
     bool strip_right; /* ... and after it (rstrip) */
+    bool normalized;  /* ... is looked for in the normalised text, normalised itself */
+    bool in_words;    /* user-defined: does not cut the text; never merged (SentencePiece) */
 } pf_piece;
+
+/* Of a vocabulary with scores: an added token that is no piece of the model. So no merge makes it,
+ * and no cut of a word. */
+static inline bool pf_piece_is_added(const pf_piece *piece) {
+    return piece->normalized && piece->score == 0;
+}
 
 /* A step that changes a text before it is cut into pieces. */
 typedef enum pf_normal_kind {
@@ -50,6 +58,8 @@ typedef struct pf_normal_step {
     size_t from_size, to_size;
 } pf_normal_step;
 
+#define PF_MAX_ENDS 16
+
 /* Zero it, fill it in and pass it to pf_tokenizer_new, which copies it. You own the arrays. */
 typedef struct pf_vocabulary {
     pf_tokenizer_kind kind;
@@ -65,6 +75,8 @@ typedef struct pf_vocabulary {
     const pf_normal_step *normal_steps; /* [n_normal_steps], for all kinds of tokenizer */
     size_t n_normal_steps;
     int32_t bos, eos, unk, eot; /* ids, -1 if there is none */
+    int32_t ends[PF_MAX_ENDS];  /* [n_ends] more ids that end a text, as EOS and EOT do */
+    size_t n_ends;
     bool add_bos, add_eos;
     bool add_space_prefix;         /* SPM: a space before the first word */
     bool prefix_if_none;           /* ... unless there is one already (Metaspace) */

@@ -173,7 +173,7 @@ static void print_json(calibrate_run *c) {
     const pf_calibration *result = c->calibration;
     const char *path = c->parsed->values[FLAG_OUTPUT].text;
     output_json(&c->out,
-                json_pack("{s:o, s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:I, s:o}", "output",
+                json_pack("{s:o, s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:I, s:o, s:o}", "output",
                           json_text(path, strlen(path)), "map", pf_map_name(result->attention.map),
                           "texts", (json_int_t)c->texts.count, "tokens", (json_int_t)c->n_tokens,
                           "state_bytes", (json_int_t)c->state_bytes, "seconds", c->seconds,

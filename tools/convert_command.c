@@ -5,9 +5,11 @@
 #include "formats.h"
 #include "import.h"
 #include "load.h"
+#include "lora_flag.h"
 #include "resources.h"
 #include "session_flags.h"
 #include "terminal.h"
+#include "warn_model.h"
 
 #include <string.h>
 
@@ -33,10 +35,14 @@ static pf_attention_options recorded_attention(const options *parsed) {
 
 static bool convert(const options *parsed, pf_convert_summary *summary, pf_error *error) {
     pf_attention_options attention;
+    lora_files lora;
+    if (!lora_files_read(parsed, &lora, error)) return false;
     pf_convert_options settings = {
         .source = parsed->model,
         .config = parsed->values[FLAG_CONFIG].text,
         .tokenizer = parsed->values[FLAG_TOKENIZER].text,
+        .adapters = lora.sources,
+        .n_adapters = lora.n,
         .output = parsed->values[FLAG_OUTPUT].text,
         .gguf = {.progress = show_progress, .context = (void *)parsed},
         .summary = summary,
@@ -79,6 +85,7 @@ static int run(const options *parsed) {
     bool good = convert(parsed, &summary, &error);
     progress(parsed, "%s", "");
     if (!good) return complain(&error);
+    warn_of_adapter_beside(parsed);
     report(parsed, &summary, &out);
     return output_finish(&out);
 }
@@ -90,17 +97,20 @@ const command command_convert = {
     .summary = "turn any supported checkpoint into GGUF",
     .manual =
         "Writes a checkpoint as one GGUF file (version 3) with hyperparameters, tokenizer and "
-        "tensors. MODEL is a Hugging Face folder (llama, qwen2, qwen3, gpt2) or a file, whose "
+        "tensors. MODEL is a Hugging Face folder (docs/models.md lists the families) or a file, "
+        "whose "
         "format is detected from its content: GGUF, safetensors, llama2.c's .bin, or PyTorch's .pt "
         "and .pth, whose pickles are read as data and never executed. If MODEL has no tokenizer, "
         "give one with --tokenizer: a tokenizer.json, a SentencePiece tokenizer.model, a "
         "vocab.json with merges.txt beside it, llama2.c's tokenizer.bin, or a GGUF. If the file "
-        "does not describe its model, --config does (see docs/convert.md).\n\n"
+        "does not describe its model, --config does (see docs/convert.md). --lora merges an "
+        "adapter; without --type, the matrices that it changes become f16, or stay f32.\n\n"
         "Attention options are recorded in the file (performer.* keys) as its defaults at run "
         "time, for checkpoints that do not say how they were trained. FILE is written completely "
         "or not at all, and may be MODEL itself.",
     .examples = "performer convert SmolLM2-135M/ --type q8_0 -o smollm2.gguf\n"
                 "performer convert stories260K.bin --tokenizer tok512.bin -o stories260K.gguf\n"
+                "performer convert base.gguf --lora adapter/ --type q8_0 -o merged.gguf\n"
                 "performer convert model.bin --tokenizer tok.bin --attention favor --features 64 "
                 "--type q8_0 -o model.gguf",
     .run = run,

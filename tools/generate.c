@@ -11,6 +11,7 @@
 #include "session_flags.h"
 #include "stop_texts.h"
 #include "terminal.h"
+#include "warn_model.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -144,6 +145,7 @@ static bool encode_plain(generation *g, pf_error *error) {
     if (!pf_tokenizer_encode(g->loaded.tokenizer, g->prompt, g->prompt_size,
                              how | PF_ENCODE_SPECIAL, &g->prompt_ids, error))
         return false;
+    warn_of_two_bos(g->parsed, &g->loaded, &g->prompt_ids);
     if (g->prompt_ids.count == 0 && !loaded)
         return pf_fail(error, "the prompt is empty and this model adds no BOS token, so there is "
                               "nothing to continue; give a prompt with -p");
@@ -159,6 +161,7 @@ static bool encode_prompt(generation *g, pf_error *error) {
     size_t n = pf_session_position(g->session) + g->prompt_ids.count;
     warn_of_favor(g->parsed, g->loaded.model, session);
     warn_beyond_training(g->parsed, g->loaded.model, session, n);
+    warn_of_lost_bytes(g->parsed, g->prompt_ids.lost);
     return true;
 }
 

@@ -4,6 +4,7 @@
 #include "input.h"
 #include "memory.h"
 #include "open_model.h"
+#include "session_flags.h"
 #include "terminal.h"
 
 #include <string.h>
@@ -15,6 +16,7 @@ typedef struct tokenization {
     output out;
     json_t *json; /* --json: an array with an object per text */
     size_t texts; /* processed so far */
+    size_t lost;  /* bytes without a token, in all of them */
 } tokenization;
 
 /* Turns "\n" into a newline and "\\" into a backslash, in place; returns the new size. */
@@ -100,6 +102,7 @@ static bool encode(tokenization *t, const char *text, size_t n, pf_error *error)
     } else {
         print_pieces(t, &ids);
     }
+    t->lost += ids.lost;
     pf_tokens_free(&ids);
     return good;
 }
@@ -211,6 +214,7 @@ static int run(const options *parsed) {
     pf_error error = {0};
     bool good = tokenize(&t, &error);
     int status = output_finish(&t.out);
+    warn_of_lost_bytes(parsed, t.lost);
     if (!good) status = complain(&error);
     json_decref(t.json);
     pf_tokenizer_free(t.tokenizer);
@@ -228,7 +232,8 @@ const command command_tokenize = {
         "--ids, one line of ids per text. The text is that of -p, or all of standard input; with "
         "--file every line is a text. With --decode the input is ids separated by white space, and "
         "the output is the text they stand for and a newline.\n\n"
-        "MODEL may be a file with nothing but a vocabulary. Invalid UTF-8 is taken byte by byte.",
+        "MODEL may be a file with nothing but a vocabulary. Invalid UTF-8 is taken byte by byte; a "
+        "byte of it for which the vocabulary has no token becomes U+FFFD.",
     .examples = "performer tokenize model.gguf -p \"Once upon a time\"\n"
                 "performer tokenize model.gguf --ids < story.txt > ids.txt",
     .run = run,

@@ -15,8 +15,8 @@ typedef struct pf_json_limits {
 #define PF_JSON_SMALL ((pf_json_limits){(size_t)4 << 20, (size_t)1 << 17, 32}) /* config.json */
 
 /* Parses a document that must be a single object; free it with json_decref. Duplicate names,
- * invalid UTF-8 and text after the end are errors. NULL with a message that gives the place, but
- * not the file. */
+ * invalid UTF-8 and text after the end are errors. A whole number that does not fit 64 bits becomes
+ * a real. NULL with a message that gives the place, but not the file. */
 json_t *pf_json_parse(pf_slice bytes, pf_json_limits limits, pf_error *error);
 
 /* Does the same for a file; its messages begin with the path. */

@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include "threads.h"
 
+#include "cpu_quota.h"
 #include "memory.h"
 
 #include <limits.h>
@@ -196,5 +197,7 @@ int pf_threads_default(void) {
         if (first >= 0 && first < CPU_SETSIZE) CPU_SET((size_t)first, &cores);
     }
     int count = CPU_COUNT(&cores);
+    double quota = pf_cpu_quota("");
+    if (quota > 0 && quota < count) count = (int)quota;
     return count > 0 ? count : 1;
 }

@@ -42,7 +42,7 @@ void pf_barrier(pf_member member);
 void pf_share(pf_member member, size_t n, size_t grain, size_t *begin, size_t *end);
 
 /* Physical cores that this process may use (by its affinity mask; a core's hyper-threads count as
- * one), >= 1. */
+ * one), but no more than the whole CPUs of its quota (cpu_quota.h); >= 1. */
 int pf_threads_default(void);
 
 #endif

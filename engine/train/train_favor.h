@@ -14,10 +14,11 @@
  * T = sum_i exp(c - c_i) f^q_i dR_i^T [M, E]. That is O(n M D), and nothing of size n x n or
  * n x M x D is kept. No exponent is ever above 0, so nothing overflows.
  *
- * With sinks and a window (attention_head.h), the keys j < sinks and j > i - window stay exact, with
- * weights exp(scale q_i.k_j), and the tail above takes the others: R_i is the sum of both parts,
- * relative to the larger of their log-scales. dR_i is then shared out: to the exact keys as in
- * softmax, and times the tail's factor to the tail, where the query's log-scale no longer cancels.
+ * With sinks and a window (attention_head.h), the keys j < sinks and j > i - window stay exact,
+ * with weights exp(scale q_i.k_j), and the tail above takes the others: R_i is the sum of both
+ * parts, relative to the larger of their log-scales. dR_i is then shared out: to the exact keys as
+ * in softmax, and times the tail's factor to the tail, where the query's log-scale no longer
+ * cancels.
  */
 #ifndef PF_TRAIN_FAVOR_H
 #define PF_TRAIN_FAVOR_H

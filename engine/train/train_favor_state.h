@@ -5,8 +5,8 @@
 #include "train_favor.h"
 
 /* In the task's scratch. Row i of the keys' arrays belongs to key i - window, the last one that has
- * left query i's window, so that to the tail all is as without one. Rows without such a key (or with
- * a sink) have features, values and a one that are 0. */
+ * left query i's window, so that to the tail all is as without one. Rows without such a key (or
+ * with a sink) have features, values and a one that are 0. */
 typedef struct pf_favor_sweep {
     const pf_favor_task *t;
     size_t n, D, M, E, absent; /* rows 0 ... absent - 1 have no key */

@@ -1,7 +1,8 @@
-/* floor 4.1 - family: a checkpoint's hyperparameters and tensors -> pf_model. */
+/* floor 4.2 - family: a checkpoint's hyperparameters and tensors -> pf_model. */
 #include "family.h"
 
 #include "keys.h"
+#include "rope_metadata.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -62,6 +63,10 @@ static const family families[] = {
     {"stablelm", PF_NORM_LAYER, PF_POSITION_ROPE_HALVES, PF_MLP_SWIGLU, 0, 0, 0},
     {"starcoder2", PF_NORM_LAYER, PF_POSITION_ROPE_HALVES, PF_MLP_GELU_TANH,
      QKV_BIAS | OTHER_BIASES, 0, 0},
+    {"gptneo", PF_NORM_LAYER, PF_POSITION_LEARNED, PF_MLP_GELU_TANH,
+     OTHER_BIASES | ACTIVATION_BY_KEY, 0, 0},
+    {"opt", PF_NORM_LAYER, PF_POSITION_LEARNED, PF_MLP_RELU,
+     QKV_BIAS | OTHER_BIASES | ACTIVATION_BY_KEY, 0, 0},
     {"performer", PF_NORM_LAYER, PF_POSITION_NONE, PF_MLP_GELU_ERF,
      KINDS_BY_KEY | ACTIVATION_BY_KEY, 0, 0},
 };
@@ -225,88 +230,6 @@ static bool read_extensions(const loader *l) {
 
 /* ---- positions ---- */
 
-/* Divides every angle by `factor` as well. */
-static bool scale_factors(const loader *l, float factor) {
-    pf_model *m = l->model;
-    size_t pairs = m->rope_dim / 2;
-    float *scaled = pf_checkpoint_alloc(l->binder->checkpoint, pairs * sizeof *scaled,
-                                        "RoPE factors", l->error);
-    if (!scaled) return false;
-    for (size_t i = 0; i < pairs; i++)
-        scaled[i] = factor * (m->rope_factors ? m->rope_factors[i] : 1.0f);
-    m->rope_factors = scaled;
-    return true;
-}
-
-/* longrope has short factors for texts up to the original context, and long ones for texts beyond
- * it. The length is known only at the end of a text, so we limit the context to the original one,
- * for which the short factors are right. */
-static bool read_longrope(const loader *l) {
-    pf_model *m = l->model;
-    const float *unused;
-    float attn_factor = 1;
-    uint32_t original = m->context;
-    size_t pairs = m->rope_dim / 2;
-    if (!pf_bind_vector(l->binder, "rope_factors_short.weight", pairs, &m->rope_factors,
-                        l->error) ||
-        !pf_bind_vector(l->binder, "rope_factors_long.weight", pairs, &unused, l->error) ||
-        !pf_keys_positive(&l->keys, "rope.scaling.attn_factor", &attn_factor) ||
-        !pf_keys_size(&l->keys, "rope.scaling.original_context_length", MAX_CONTEXT, &original))
-        return false;
-    if (original < m->context) m->context = original;
-    /* longrope multiplies the cosines and sines for both q and k by attn_factor. */
-    if (attn_factor != 1 && m->rope_dim != m->head_dim)
-        return pf_fail(l->error,
-                       "longrope scaling with an attention factor is not supported for RoPE on "
-                       "only a part of a head (%u of %u dimensions)",
-                       m->rope_dim, m->head_dim);
-    m->attention_scale *= attn_factor * attn_factor;
-    return true;
-}
-
-static bool text_is(pf_text text, const char *other) {
-    return text.size == strlen(other) && memcmp(text.bytes, other, text.size) == 0;
-}
-
-static bool read_rope_scaling(const loader *l) {
-    pf_text type = {"linear", 6}; /* if the file gives a factor but no type */
-    float factor = 1;
-    if (!pf_keys_text(&l->keys, "rope.scaling.type", &type) ||
-        !pf_keys_positive(&l->keys, "rope.scale_linear", &factor) ||
-        !pf_keys_positive(&l->keys, "rope.scaling.factor", &factor))
-        return false;
-    if (pf_bind_find(l->binder, "rope_factors_short.weight")) return read_longrope(l);
-    if (!pf_bind_optional_vector(l->binder, "rope_freqs.weight", l->model->rope_dim / 2,
-                                 &l->model->rope_factors, l->error))
-        return false;
-    if (text_is(type, "none")) return true;
-    if (text_is(type, "linear")) return factor == 1 || scale_factors(l, factor);
-    return pf_fail(l->error,
-                   "RoPE scaling of type \"%.*s\" is not supported; supported: none, linear, and "
-                   "longrope with its factors in tensors",
-                   (int)(type.size < 40 ? type.size : 40), type.bytes);
-}
-
-static bool read_rope(const loader *l) {
-    pf_model *m = l->model;
-    m->rope_base = 10000;
-    m->rope_dim = m->head_dim;
-    if (!pf_keys_positive(&l->keys, "rope.freq_base", &m->rope_base) ||
-        !pf_keys_size(&l->keys, "rope.dimension_count", m->head_dim, &m->rope_dim))
-        return false;
-    if (m->rope_dim % 2 != 0)
-        return pf_fail(
-            l->error,
-            "RoPE rotates pairs, so it cannot rotate %u dimensions of a head, an odd number",
-            m->rope_dim);
-    if (!read_rope_scaling(l)) return false;
-    for (size_t i = 0; m->rope_factors && i < m->rope_dim / 2; i++)
-        if (!(m->rope_factors[i] > 0) || !isfinite(m->rope_factors[i]))
-            return pf_fail(l->error, "RoPE factor %zu is %g, but should be a finite number above 0",
-                           i, (double)m->rope_factors[i]);
-    return true;
-}
-
 static bool read_positions(const loader *l) {
     pf_model *m = l->model;
     bool by_key = l->family->traits & KINDS_BY_KEY;
@@ -317,7 +240,7 @@ static bool read_positions(const loader *l) {
                             l->error))
             return false;
     }
-    return !pf_position_rotates(m->position) || read_rope(l);
+    return !pf_position_rotates(m->position) || pf_rope_bind(l->binder, &l->keys, m);
 }
 
 /* Which layers slide: a list of truth values, or a number as in the family's table. */

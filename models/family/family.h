@@ -1,4 +1,4 @@
-/* floor 4.1 - family: a checkpoint's hyperparameters and tensors -> pf_model.
+/* floor 4.2 - family: a checkpoint's hyperparameters and tensors -> pf_model.
  *
  * A family is one row of the table in family.c: which norm, positions and MLP it has, and how its
  * tensors are stored. To add a family, add a row; what is new about the computation goes into
@@ -19,23 +19,21 @@
  *   X.rope.freq_base_swa                 theta of sliding layers; freq_base if absent, but gemma3:
  *                                        10000
  *   X.attn_logit_softcapping, .final_logit_softcapping   no caps if absent or 0
- *   X.rope.dimension_count               head_dim if absent
- *   X.rope.freq_base                     10000 if absent
- *   X.rope.scaling.type, .factor, .original_context_length, .attn_factor
+ *   X.rope...                            see rope_metadata.h
  *
  * The family `performer` chooses by keys what other families fix:
  *
  *   performer.norm          layer (if absent) or rms
  *   performer.activation    gelu (exact; if absent), gelu_tanh, relu, swiglu or geglu
- *                           (gpt2 has such a key too: gpt2.activation)
+ *                           (gpt2, gptneo and opt have such a key too: gpt2.activation)
  *   performer.position      how q and k rotate: none (if absent), rope_adjacent or rope_halves;
  *                           in any case a tensor position_embd.weight [context, C] is added to the
  *                           embeddings if there is one
  *
- * The rows of token_embd.weight are the vocabulary. RoPE scaling: `linear`; Llama 3's, by the
- * tensor rope_freqs.weight; and phi3's `longrope`, with its short factors and up to its original
- * context. `yarn` is refused. A bias is bound if the file has it, and required if the family has
- * it.
+ * gptneo and opt are names of ours: GGUF has none for them.
+ *
+ * The rows of token_embd.weight are the vocabulary. A bias is bound if the file has it, and
+ * required if the family has it.
  */
 #ifndef PF_FAMILY_H
 #define PF_FAMILY_H

@@ -210,6 +210,16 @@ bool pf_checkpoint_add_made_tensor(pf_checkpoint *checkpoint, const char *name, 
     return add_tensor(checkpoint, name, tensor, shape, error);
 }
 
+void pf_checkpoint_remake_tensor(pf_checkpoint *checkpoint, const pf_tensor *tensor, pf_type type,
+                                 size_t bytes, pf_tensor_make make, const void *context) {
+    pf_tensor *own = &checkpoint->tensors[tensor - checkpoint->tensors];
+    own->type = type;
+    own->data = NULL;
+    own->bytes = bytes;
+    own->make = make;
+    own->context = context;
+}
+
 bool pf_checkpoint_need_data(pf_checkpoint *checkpoint, const pf_tensor *tensor, pf_error *error) {
     if (tensor->data || !tensor->make) return true;
     pf_tensor *own = &checkpoint->tensors[tensor - checkpoint->tensors];

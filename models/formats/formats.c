@@ -2,7 +2,9 @@
 #include "formats.h"
 
 #include "gguf.h"
+#include "gguf_parts.h"
 #include "llama2c.h"
+#include "placeholder.h"
 #include "pth.h"
 #include "safetensors.h"
 
@@ -37,17 +39,19 @@ static bool refuse(pf_slice bytes, pf_error *error) {
 }
 
 static bool read_any(pf_slice bytes, pf_checkpoint *checkpoint, pf_error *error) {
+    if (!pf_placeholder_check(bytes, error)) return false;
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
         if (formats[i].sniff(bytes)) return formats[i].read(bytes, checkpoint, error);
     return refuse(bytes, error);
 }
 
-/* Messages begin with `name`. */
-static pf_checkpoint *open_named(pf_slice bytes, const char *name, pf_error *error) {
+/* Messages begin with `name`. path: that of the file, or NULL if the bytes are in no file. */
+static pf_checkpoint *open_named(pf_slice bytes, const char *name, const char *path,
+                                 pf_error *error) {
     pf_error reason = {""};
     pf_checkpoint *checkpoint = pf_checkpoint_new(name, error);
     if (!checkpoint) return NULL;
-    if (!read_any(bytes, checkpoint, &reason)) {
+    if (!read_any(bytes, checkpoint, &reason) || !pf_gguf_parts_add(path, checkpoint, &reason)) {
         pf_fail(error, "%s: %s", name, reason.message);
         pf_checkpoint_free(checkpoint);
         return NULL;
@@ -56,13 +60,13 @@ static pf_checkpoint *open_named(pf_slice bytes, const char *name, pf_error *err
 }
 
 pf_checkpoint *pf_checkpoint_open_bytes(pf_slice bytes, const char *name, pf_error *error) {
-    return open_named(bytes, name, error);
+    return open_named(bytes, name, NULL, error);
 }
 
 pf_checkpoint *pf_checkpoint_open(const char *path, pf_error *error) {
     pf_file file;
     if (!pf_file_open(path, &file, error)) return NULL;
-    pf_checkpoint *checkpoint = open_named(file.bytes, path, error);
+    pf_checkpoint *checkpoint = open_named(file.bytes, path, path, error);
     if (checkpoint && !pf_checkpoint_take_file(checkpoint, &file, error)) {
         pf_checkpoint_free(checkpoint);
         checkpoint = NULL;

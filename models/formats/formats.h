@@ -4,8 +4,8 @@
 
 #include "checkpoint.h"
 
-/* Maps the file and reads its tables; tensor data is not touched until it is used. On failure
- * returns NULL with a message that begins with the path. */
+/* Maps the file, or all files of a GGUF in several parts, and reads the tables; tensor data is not
+ * touched until it is used. On failure returns NULL with a message that begins with the path. */
 pf_checkpoint *pf_checkpoint_open(const char *path, pf_error *error);
 
 /* The same for a file in memory (an embedded model, fuzzing). The bytes must outlive the

@@ -158,13 +158,6 @@ static bool read_file_keys(const pf_checkpoint *checkpoint, uint32_t *alignment,
     if (*alignment == 0 || (*alignment & (*alignment - 1)) || *alignment > 1u << 20)
         return pf_fail(error, "general.alignment is %u, but should be a power of two up to 2^20",
                        *alignment);
-    uint64_t splits = 1;
-    if (!pf_checkpoint_get_u64(checkpoint, "split.count", &splits, error)) return false;
-    if (splits > 1)
-        return pf_fail(error,
-                       "this is one of %llu parts of a split model (split.count); join them first, "
-                       "with llama-gguf-split --merge",
-                       (unsigned long long)splits);
     return true;
 }
 

@@ -1,4 +1,4 @@
-/* floor 3.1 - GGUF reader: versions 2 and 3, little-endian, one file.
+/* floor 3.1 - GGUF reader: versions 2 and 3, little-endian; of a model in several parts, one.
  *
  *   "GGUF", u32 version, u64 tensors, u64 keys
  *   per key:     string key, u32 type, value          (string = u64 size, bytes)
@@ -6,8 +6,8 @@
  *   padding to general.alignment (32), then the data; offsets count from here
  *
  * Every length, count and offset is checked before it is used, and the size of the file bounds
- * every allocation. Refused, each with its own message: big-endian files, split files, unknown
- * tensor types, duplicate names, empty dimensions, tensors that overlap or reach beyond the end of
+ * every allocation. Refused, each with its own message: big-endian files, unknown tensor
+ * types, duplicate names, empty dimensions, tensors that overlap or reach beyond the end of
  * the file.
  */
 #ifndef PF_GGUF_H

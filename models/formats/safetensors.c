@@ -3,6 +3,7 @@
 
 #include "json.h"
 #include "memory.h"
+#include "placeholder.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,7 +188,8 @@ static bool read_file(const char *folder, const char *name, pf_checkpoint *check
     pf_file file;
     path full = {""};
     if (!join(folder, name, &full, error) || !pf_file_open(full.text, &file, error)) return false;
-    bool good = pf_safetensors_read(file.bytes, checkpoint, &reason) &&
+    bool good = pf_placeholder_check(file.bytes, &reason) &&
+                pf_safetensors_read(file.bytes, checkpoint, &reason) &&
                 pf_checkpoint_take_file(checkpoint, &file, &reason);
     pf_file_close(&file); /* zeroed if it was taken */
     return good || pf_fail(error, "%s: %s", full.text, reason.message);

@@ -4,7 +4,7 @@
  *   model.safetensors, or shards with an index          safetensors.h, hf_tensors.h
  *   tokenizer.json, tokenizer.model or vocab.json ...   hf_tokenizer.h; optional
  *
- * Families: llama, qwen2, qwen3, gpt2. The resulting checkpoint has GGUF's names, keys and order of
+ * Families: the table in hf_config.c. The resulting checkpoint has GGUF's names, keys and order of
  * rows, and has been checked in full: it can be run or written. No tensor is copied before it is
  * needed.
  */

@@ -1,288 +1,335 @@
 /* floor 4.1 - Hugging Face config: the hyperparameters in config.json -> GGUF's keys. */
 #include "hf_config.h"
 
+#include "hf_config_private.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-static const char *const families[] = {[PF_HF_LLAMA] = "llama",
-                                       [PF_HF_QWEN2] = "qwen2",
-                                       [PF_HF_QWEN3] = "qwen3",
-                                       [PF_HF_GPT2] = "gpt2"};
-#define N_FAMILIES (sizeof families / sizeof *families)
-
-#define MAX_SIZE (1u << 28) /* of any field; family.c has tighter limits */
 #define MAX_LAYERS (1u << 12)
 
-typedef struct {
-    const json_t *config;
-    pf_checkpoint *checkpoint;
-    const char *family; /* without the dot: the prefix of its keys */
-    pf_error *error;
-} reader;
-
-/* ---- fields ---- */
-
-/* NULL if the field is absent or null. */
-static const json_t *field(const json_t *object, const char *name) {
-    const json_t *value = json_object_get(object, name);
-    return json_is_null(value) ? NULL : value;
-}
-
-/* A size from 1 to MAX_SIZE. *value is the default for an absent field; 0 means that it is
- * required. */
-static bool get_size(const reader *r, const char *name, uint32_t *value) {
-    const json_t *found = field(r->config, name);
-    json_int_t number = found ? json_integer_value(found) : (json_int_t)*value;
-    if (!found && *value == 0) return pf_fail(r->error, "config.json has no \"%s\"", name);
-    if ((found && !json_is_integer(found)) || number < 1 || number > MAX_SIZE)
-        return pf_fail(r->error, "\"%s\" in config.json should be a whole number from 1 to %u",
-                       name, MAX_SIZE);
-    *value = (uint32_t)number;
-    return true;
-}
-
-/* A finite number above 0. *value is the default in the same way. */
-static bool get_positive(const reader *r, const json_t *object, const char *name, double *value) {
-    const json_t *found = field(object, name);
-    if (!found && *value == 0) return pf_fail(r->error, "config.json has no \"%s\"", name);
-    double number = found ? json_number_value(found) : *value;
-    if ((found && !json_is_number(found)) || !(number > 0) || !isfinite((float)number) ||
-        (float)number == 0)
-        return pf_fail(r->error, "\"%s\" in config.json should be a finite number above 0", name);
-    *value = number;
-    return true;
-}
-
-static bool is_true(const reader *r, const char *name, bool otherwise) {
-    const json_t *found = field(r->config, name);
-    return found ? json_is_true(found) : otherwise;
-}
-
-/* Fails if the field is there but is not one of the supported names, which are separated by
- * spaces. */
-static bool check_name(const reader *r, const char *name, const char *supported,
-                       const char **found) {
-    const char *text = json_string_value(field(r->config, name));
-    size_t n = text ? strlen(text) : 0;
-    *found = text;
-    if (!field(r->config, name)) return true;
-    for (const char *at = supported; n > 0 && (at = strstr(at, text)); at += n)
-        if ((at == supported || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0')) return true;
-    return pf_fail(r->error,
-                   "\"%s\" in config.json is \"%.40s\", which is not supported; supported: %s",
-                   name, text ? text : "?", supported);
-}
-
-/* ---- keys ---- */
+enum {
+    TIED = 1,       /* unless tie_word_embeddings says no */
+    ADJACENT = 2,   /* see pf_hf_config */
+    GEMMA = 4,      /* plus_one, heads of 256, a field hidden_activation */
+    POST_NORMS = 8, /* see pf_hf_config */
+    QWEN = 16,
+    PHI3 = 32,
+};
 
 typedef struct {
-    char text[96];
-} key_name;
+    const char *model_type, *architecture; /* of config.json, of GGUF */
+    pf_hf_names names;
+    pf_hf_sliding sliding;
+    unsigned traits;
+    const char *activations; /* supported by name; the first is what the family computes */
+    const char *norm_eps;    /* the name of the field; without "rms", the norms are LayerNorms */
+    double rope_theta, rope_share; /* defaults; 0: no RoPE */
+} family;
 
-static key_name key(const reader *r, const char *name) {
-    key_name full;
-    snprintf(full.text, sizeof full.text, "%s.%s", r->family, name);
-    return full;
-}
+static const family families[] = {
+    {"llama", "llama", PF_HF_NAMES_LLAMA, PF_HF_SLIDES_NEVER, ADJACENT, "silu swish",
+     "rms_norm_eps", 1e4, 1},
+    {"mistral", "llama", PF_HF_NAMES_LLAMA, PF_HF_SLIDES_MISTRAL, ADJACENT, "silu swish",
+     "rms_norm_eps", 1e4, 1},
+    {"qwen2", "qwen2", PF_HF_NAMES_LLAMA, PF_HF_SLIDES_BY_NUMBER, QWEN, "silu swish",
+     "rms_norm_eps", 1e4, 1},
+    {"qwen3", "qwen3", PF_HF_NAMES_LLAMA, PF_HF_SLIDES_BY_NUMBER, QWEN, "silu swish",
+     "rms_norm_eps", 1e4, 1},
+    {"phi3", "phi3", PF_HF_NAMES_LLAMA, PF_HF_SLIDES_ALL, PHI3, "silu swish", "rms_norm_eps", 1e4,
+     1},
+    {"gemma", "gemma", PF_HF_NAMES_LLAMA, PF_HF_SLIDES_NEVER, TIED | GEMMA,
+     "gelu_pytorch_tanh gelu_new gelu", "rms_norm_eps", 1e4, 1},
+    {"gemma2", "gemma2", PF_HF_NAMES_LLAMA, PF_HF_SLIDES_GEMMA2, TIED | GEMMA | POST_NORMS,
+     "gelu_pytorch_tanh gelu_new", "rms_norm_eps", 1e4, 1},
+    {"gemma3_text", "gemma3", PF_HF_NAMES_LLAMA, PF_HF_SLIDES_GEMMA3, TIED | GEMMA | POST_NORMS,
+     "gelu_pytorch_tanh gelu_new", "rms_norm_eps", 1e6, 1},
+    {"granite", "granite", PF_HF_NAMES_LLAMA, PF_HF_SLIDES_NEVER, ADJACENT, "silu swish",
+     "rms_norm_eps", 1e4, 1},
+    {"olmo2", "olmo2", PF_HF_NAMES_LLAMA, PF_HF_SLIDES_NEVER, POST_NORMS, "silu swish",
+     "rms_norm_eps", 1e4, 1},
+    {"smollm3", "smollm3", PF_HF_NAMES_LLAMA, PF_HF_SLIDES_UNROTATED, TIED | ADJACENT, "silu swish",
+     "rms_norm_eps", 2e6, 1},
+    {"stablelm", "stablelm", PF_HF_NAMES_LLAMA, PF_HF_SLIDES_NEVER, 0, "silu swish",
+     "layer_norm_eps", 1e4, 0.25},
+    {"starcoder2", "starcoder2", PF_HF_NAMES_LLAMA, PF_HF_SLIDES_ALL, TIED,
+     "gelu_pytorch_tanh gelu_new", "norm_epsilon", 1e4, 1},
+    {"phi", "phi2", PF_HF_NAMES_LLAMA, PF_HF_SLIDES_NEVER, 0, "gelu_new gelu_pytorch_tanh",
+     "layer_norm_eps", 1e4, 0.5},
+    {"gpt_neox", "gptneox", PF_HF_NAMES_GPT_NEOX, PF_HF_SLIDES_NEVER, 0, "gelu", "layer_norm_eps",
+     1e4, 0.25},
+    {"gpt_neo", "gptneo", PF_HF_NAMES_GPT_NEO, PF_HF_SLIDES_GPT_NEO, TIED,
+     "gelu_new gelu_pytorch_tanh gelu relu", "layer_norm_epsilon", 0, 0},
+    {"opt", "opt", PF_HF_NAMES_OPT, PF_HF_SLIDES_NEVER, TIED,
+     "relu gelu gelu_new gelu_pytorch_tanh", "", 0, 0},
+    {"gpt2", "gpt2", PF_HF_NAMES_GPT2, PF_HF_SLIDES_NEVER, TIED,
+     "gelu_new gelu_pytorch_tanh gelu relu", "layer_norm_epsilon", 0, 0},
+};
+#define N_FAMILIES (sizeof families / sizeof *families)
 
-static bool set_size(const reader *r, const char *name, uint32_t value) {
-    return pf_checkpoint_set_u32(r->checkpoint, key(r, name).text, value, r->error);
-}
+/* ---- families like llama ---- */
 
-static bool set_float(const reader *r, const char *name, double value) {
-    return pf_checkpoint_set_f32(r->checkpoint, key(r, name).text, (float)value, r->error);
-}
-
-static bool set_text(const reader *r, const char *name, const char *value) {
-    return pf_checkpoint_set_text(r->checkpoint, key(r, name).text, value, strlen(value), r->error);
-}
-
-/* Reads a size by its name in config.json and sets GGUF's key. */
-static bool take_size(const reader *r, const char *name, const char *target, uint32_t *value) {
-    return get_size(r, name, value) && set_size(r, target, *value);
-}
-
-/* ---- RoPE ---- */
-
-/* Llama 3.1's RoPE scaling, as the number by which a pair's angle is divided: `factor` for long
- * wavelengths, 1 for short ones, a blend of both in between.
- * Source: apply_scaling in https://github.com/meta-llama/llama-models */
-static float llama3_factor(double wavelength, double factor, double low, double high,
-                           double context) {
-    if (wavelength < context / high) return 1;
-    if (wavelength > context / low) return (float)factor;
-    double smooth = (context / wavelength - low) / (high - low);
-    return (float)(1 / ((1 - smooth) / factor + smooth));
-}
-
-static bool add_llama3(const reader *r, const json_t *scaling, double base, uint32_t rotated) {
-    double factor = 0, low = 0, high = 0, context = 0;
-    uint64_t pairs = rotated / 2;
-    if (!get_positive(r, scaling, "factor", &factor) ||
-        !get_positive(r, scaling, "low_freq_factor", &low) ||
-        !get_positive(r, scaling, "high_freq_factor", &high) ||
-        !get_positive(r, scaling, "original_max_position_embeddings", &context))
-        return false;
-    if (high <= low)
-        return pf_fail(r->error, "high_freq_factor in config.json should be above low_freq_factor");
-    size_t bytes = (size_t)pairs * sizeof(float);
-    float *factors = pf_checkpoint_alloc(r->checkpoint, bytes, "RoPE factors", r->error);
-    if (!factors) return false;
-    for (uint64_t i = 0; i < pairs; i++) {
-        double angle = pow(base, -2.0 * (double)i / rotated); /* per position */
-        factors[i] = llama3_factor(2 * 3.14159265358979323846 / angle, factor, low, high, context);
-    }
-    return pf_checkpoint_add_tensor(r->checkpoint, "rope_freqs.weight", PF_F32, 1, &pairs, factors,
-                                    bytes, r->error);
-}
-
-/* transformers 5 calls it "rope_parameters"; versions up to 4, "rope_scaling". */
-static bool read_rope(const reader *r, uint32_t head_dim) {
-    const json_t *scaling = field(r->config, "rope_parameters");
-    double base = 10000, factor = 0;
-    if (!scaling) scaling = field(r->config, "rope_scaling");
-    if (!get_positive(r, r->config, "rope_theta", &base) ||
-        !get_positive(r, scaling, "rope_theta", &base) || !set_float(r, "rope.freq_base", base) ||
-        !set_size(r, "rope.dimension_count", head_dim))
-        return false;
-    const json_t *named = field(scaling, "rope_type");
-    const char *type = json_string_value(named ? named : field(scaling, "type"));
-    if (!scaling || (type && strcmp(type, "default") == 0)) return true;
-    if (type && strcmp(type, "llama3") == 0) return add_llama3(r, scaling, base, head_dim);
-    if (type && strcmp(type, "linear") == 0)
-        return get_positive(r, scaling, "factor", &factor) &&
-               set_text(r, "rope.scaling.type", "linear") &&
-               set_float(r, "rope.scaling.factor", factor);
-    return pf_fail(r->error,
-                   "RoPE scaling of type \"%.40s\" is not supported; supported: default, linear "
-                   "and llama3",
-                   type ? type : "?");
-}
-
-/* ---- families like llama, and gpt2 ---- */
-
-static bool read_heads(const reader *r, uint32_t width, pf_hf_config *result) {
+static bool read_heads(const pf_hf_reader *r, const family *f, uint32_t width, uint32_t context,
+                       pf_hf_config *result) {
     uint32_t head_dim;
-    if (!take_size(r, "num_attention_heads", "attention.head_count", &result->n_heads))
+    if (!pf_hf_take_size(r, "num_attention_heads", "attention.head_count", &result->n_heads))
         return false;
     result->n_kv_heads = result->n_heads;
     head_dim = width % result->n_heads == 0 ? width / result->n_heads : 0;
-    if (!take_size(r, "num_key_value_heads", "attention.head_count_kv", &result->n_kv_heads) ||
-        !take_size(r, "head_dim", "attention.key_length", &head_dim))
+    if (f->traits & GEMMA) head_dim = 256;
+    if (!pf_hf_take_size(r, "num_key_value_heads", "attention.head_count_kv",
+                         &result->n_kv_heads) ||
+        !pf_hf_take_size(r, "head_dim", "attention.key_length", &head_dim))
         return false;
     if (head_dim % 2 != 0)
         return pf_fail(r->error,
                        "RoPE rotates pairs, but the heads have %u dimensions, an odd number",
                        head_dim);
-    return set_size(r, "attention.value_length", head_dim) && read_rope(r, head_dim);
+    const pf_hf_rope rope = {.head_dim = head_dim,
+                             .context = context,
+                             .theta = f->rope_theta,
+                             .sliding_theta = f->sliding == PF_HF_SLIDES_GEMMA3 ? 1e4 : 0,
+                             .share = f->rope_share,
+                             .adjacent = result->adjacent,
+                             .phi3 = (f->traits & PHI3) != 0};
+    return pf_hf_set_size(r, "attention.value_length", head_dim) && pf_hf_read_rope(r, &rope);
 }
 
-static bool has_sliding_layers(const reader *r) {
-    size_t i;
-    json_t *kind;
-    json_array_foreach(field(r->config, "layer_types"), i, kind) {
-        const char *text = json_string_value(kind);
-        if (text && strcmp(text, "sliding_attention") == 0) return true;
+/* LayerNorms have a default, which RMS norms of most families have not. */
+static bool read_norm(const pf_hf_reader *r, const char *field) {
+    bool rms = strncmp(field, "rms", 3) == 0;
+    double eps = rms ? 0 : 1e-5;
+    return (!*field || pf_hf_positive(r, r->config, field, &eps)) &&
+           pf_hf_set_float(
+               r, rms ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon", eps);
+}
+
+/* Of gemma: a null means none, but a missing field has a default. */
+static bool set_cap(const pf_hf_reader *r, const char *field, const char *key, double otherwise) {
+    double cap = otherwise;
+    bool absent = !json_object_get(r->config, field);
+    if (absent ? otherwise == 0 : !pf_hf_field(r->config, field)) return true;
+    return pf_hf_positive(r, r->config, field, &cap) && pf_hf_set_float(r, key, cap);
+}
+
+static bool read_gemma(const pf_hf_reader *r, pf_hf_sliding sliding) {
+    double scalar = 256;
+    bool two = sliding == PF_HF_SLIDES_GEMMA2;
+    if (pf_hf_true(r, "use_bidirectional_attention", false))
+        return pf_fail(r->error, "use_bidirectional_attention in config.json is not supported");
+    if (sliding == PF_HF_SLIDES_NEVER) return true; /* the first gemma */
+    return pf_hf_positive(r, r->config, "query_pre_attn_scalar", &scalar) &&
+           pf_hf_set_float(r, "attention.scale", 1 / sqrt(scalar)) &&
+           set_cap(r, "attn_logit_softcapping", "attn_logit_softcapping", two ? 50 : 0) &&
+           set_cap(r, "final_logit_softcapping", "final_logit_softcapping", two ? 30 : 0);
+}
+
+static bool read_granite(const pf_hf_reader *r) {
+    static const char *const names[][2] = {{"embedding_multiplier", "embedding_scale"},
+                                           {"residual_multiplier", "residual_scale"},
+                                           {"logits_scaling", "logit_scale"},
+                                           {"attention_multiplier", "attention.scale"}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        double value = 1;
+        if (!pf_hf_positive(r, r->config, names[i][0], &value) ||
+            !pf_hf_set_float(r, names[i][1], value))
+            return false;
     }
-    return is_true(r, "use_sliding_window", false);
+    return true;
 }
 
-static bool read_window(const reader *r) {
-    uint32_t window = 0;
-    return !has_sliding_layers(r) || !field(r->config, "sliding_window") ||
-           take_size(r, "sliding_window", "attention.sliding_window", &window);
+/* Every fourth layer has no RoPE; GGUF cannot say otherwise. */
+static bool check_smollm3(const pf_hf_reader *r, uint32_t n_layers) {
+    const json_t *list = pf_hf_field(r->config, "no_rope_layers");
+    uint32_t interval = 4;
+    if (!list && !pf_hf_size(r, r->config, "no_rope_layer_interval", &interval)) return false;
+    bool usual = interval == 4 && (!list || json_array_size(list) == n_layers);
+    for (uint32_t i = 0; list && usual && i < n_layers; i++)
+        usual = (json_integer_value(json_array_get(list, i)) != 0) == (i % 4 != 3);
+    return usual || pf_fail(r->error,
+                            "config.json (no_rope_layers) rotates other layers than three of four, "
+                            "which is not supported");
 }
 
-static bool read_llama(const reader *r, pf_hf_config *result) {
+static bool read_parts(const pf_hf_reader *r, const family *f, uint32_t n_layers) {
+    if (f->traits & GEMMA) return read_gemma(r, f->sliding);
+    if (strcmp(f->model_type, "granite") == 0) return read_granite(r);
+    if (strcmp(f->model_type, "smollm3") == 0) return check_smollm3(r, n_layers);
+    if (f->names == PF_HF_NAMES_GPT_NEOX)
+        return pf_hf_set_bool(r, "use_parallel_residual",
+                              pf_hf_true(r, "use_parallel_residual", true));
+    if (pf_hf_true(r, "use_parallel_residual", false) || pf_hf_true(r, "qk_layernorm", false))
+        return pf_fail(r->error, "config.json asks for use_parallel_residual or qk_layernorm; "
+                                 "neither is supported for this family");
+    return true;
+}
+
+static bool check_layers(const pf_hf_reader *r, uint32_t n_layers) {
+    return n_layers <= MAX_LAYERS ||
+           pf_fail(r->error, "config.json asks for %u layers; at most %u are supported", n_layers,
+                   MAX_LAYERS);
+}
+
+static bool read_llama(const pf_hf_reader *r, const family *f, pf_hf_config *result) {
     uint32_t width = 0, hidden = 0, context = 0;
-    double eps = 0;
     const char *activation;
-    result->tied = is_true(r, "tie_word_embeddings", false);
-    return check_name(r, "hidden_act", "silu swish", &activation) &&
-           take_size(r, "max_position_embeddings", "context_length", &context) &&
-           take_size(r, "hidden_size", "embedding_length", &width) &&
-           take_size(r, "intermediate_size", "feed_forward_length", &hidden) &&
-           take_size(r, "num_hidden_layers", "block_count", &result->n_layers) &&
-           get_positive(r, r->config, "rms_norm_eps", &eps) &&
-           set_float(r, "attention.layer_norm_rms_epsilon", eps) && read_heads(r, width, result) &&
-           read_window(r);
+    /* gemma's hidden_act says "gelu" in older files, and means the form by tanh all the same */
+    bool gemma = f->traits & GEMMA;
+    return pf_hf_name(r, "hidden_act", gemma ? "gelu_pytorch_tanh gelu_new gelu" : f->activations,
+                      &activation) &&
+           (!gemma || pf_hf_name(r, "hidden_activation", f->activations, &activation)) &&
+           pf_hf_take_size(r, "max_position_embeddings", "context_length", &context) &&
+           pf_hf_take_size(r, "hidden_size", "embedding_length", &width) &&
+           pf_hf_take_size(r, "intermediate_size", "feed_forward_length", &hidden) &&
+           pf_hf_take_size(r, "num_hidden_layers", "block_count", &result->n_layers) &&
+           check_layers(r, result->n_layers) && read_norm(r, f->norm_eps) &&
+           read_heads(r, f, width, context, result) && read_parts(r, f, result->n_layers) &&
+           pf_hf_read_windows(r, f->sliding, result->n_layers);
 }
 
-static bool read_gpt2(const reader *r, pf_hf_config *result) {
-    uint32_t width = 0, hidden, context = 0;
-    double eps = 1e-5;
-    const char *activation;
-    result->tied = is_true(r, "tie_word_embeddings", true);
-    if (!check_name(r, "activation_function", "gelu_new gelu_pytorch_tanh gelu relu", &activation))
-        return false;
-    if (activation && strncmp(activation, "gelu_", 5) != 0 &&
-        !set_text(r, "activation", activation))
-        return false;
-    if (!is_true(r, "scale_attn_weights", true) ||
-        is_true(r, "scale_attn_by_inverse_layer_idx", false) ||
-        is_true(r, "add_cross_attention", false))
+/* ---- families with learned positions: gpt2, gpt_neo, opt ---- */
+
+/* Sets the key `activation` unless it is the family's first. */
+static bool read_activation(const pf_hf_reader *r, const family *f) {
+    const char *name;
+    if (!pf_hf_name(r, "activation_function", f->activations, &name)) return false;
+    if (!name || strncmp(name, "gelu_", 5) == 0) name = "gelu_tanh";
+    bool relu = strncmp(f->activations, "relu", 4) == 0; /* of opt */
+    if (!pf_hf_field(r->config, "activation_function") || (!relu && strcmp(name, "gelu_tanh") == 0))
+        return true;
+    return pf_hf_set_text(r, "activation", name);
+}
+
+static bool check_learned(const pf_hf_reader *r, const family *f, uint32_t width) {
+    uint32_t projected = width;
+    if (!pf_hf_true(r, "scale_attn_weights", true) ||
+        pf_hf_true(r, "scale_attn_by_inverse_layer_idx", false) ||
+        pf_hf_true(r, "add_cross_attention", false))
         return pf_fail(r->error,
                        "config.json asks for another scale of the attention scores, or for "
                        "cross-attention; neither is supported");
-    if (!take_size(r, field(r->config, "n_positions") ? "n_positions" : "n_ctx", "context_length",
-                   &context) ||
-        !take_size(r, "n_embd", "embedding_length", &width))
+    if (f->names != PF_HF_NAMES_OPT) return true;
+    if (!pf_hf_size(r, r->config, "word_embed_proj_dim", &projected)) return false;
+    return (projected == width && pf_hf_true(r, "do_layer_norm_before", true) &&
+            !pf_hf_true(r, "_remove_final_layer_norm", false)) ||
+           pf_fail(r->error, "an OPT model whose embeddings are projected, or with norms after its "
+                             "blocks (OPT 350M; word_embed_proj_dim, do_layer_norm_before in "
+                             "config.json), is not supported");
+}
+
+/* What gpt2, gpt_neo and opt call the same things. */
+typedef struct {
+    const char *context, *width, *hidden, *layers, *heads;
+} learned_names;
+
+static bool read_learned(const pf_hf_reader *r, const family *f, pf_hf_config *result) {
+    static const learned_names known[] = {
+        [PF_HF_NAMES_GPT2] = {"n_positions", "n_embd", "n_inner", "n_layer", "n_head"},
+        [PF_HF_NAMES_GPT_NEO] = {"max_position_embeddings", "hidden_size", "intermediate_size",
+                                 "num_layers", "num_heads"},
+        [PF_HF_NAMES_OPT] = {"max_position_embeddings", "hidden_size", "ffn_dim",
+                             "num_hidden_layers", "num_attention_heads"}};
+    const learned_names *names = &known[f->names];
+    uint32_t width = 0, hidden, context = 0;
+    bool old = f->names == PF_HF_NAMES_GPT2 && !pf_hf_field(r->config, names->context);
+    if (!read_activation(r, f) ||
+        !pf_hf_take_size(r, old ? "n_ctx" : names->context, "context_length", &context) ||
+        !pf_hf_take_size(r, names->width, "embedding_length", &width) ||
+        !check_learned(r, f, width))
         return false;
-    hidden = 4 * width;
-    if (!take_size(r, "n_inner", "feed_forward_length", &hidden) ||
-        !take_size(r, "n_layer", "block_count", &result->n_layers) ||
-        !take_size(r, "n_head", "attention.head_count", &result->n_heads))
+    hidden = width <= (1u << 24) ? 4 * width : width;
+    if (!pf_hf_take_size(r, names->hidden, "feed_forward_length", &hidden) ||
+        !pf_hf_take_size(r, names->layers, "block_count", &result->n_layers) ||
+        !pf_hf_take_size(r, names->heads, "attention.head_count", &result->n_heads))
         return false;
     result->n_kv_heads = result->n_heads;
-    return get_positive(r, r->config, "layer_norm_epsilon", &eps) &&
-           set_float(r, "attention.layer_norm_epsilon", eps);
+    bool unscaled = f->names == PF_HF_NAMES_GPT_NEO;
+    return check_layers(r, result->n_layers) && read_norm(r, f->norm_eps) &&
+           (!unscaled || pf_hf_set_float(r, "attention.scale", 1)) &&
+           pf_hf_read_windows(r, f->sliding, result->n_layers);
 }
 
 /* ---- the file ---- */
 
-static bool find_family(const json_t *config, pf_hf_family *family, pf_error *error) {
-    const char *name = json_string_value(field(config, "model_type"));
-    for (size_t i = 0; name && i < N_FAMILIES; i++) {
-        if (strcmp(name, families[i]) != 0) continue;
-        *family = (pf_hf_family)i;
-        return true;
+static const family *find_family(const json_t *config, pf_error *error) {
+    char supported[256] = "";
+    const char *name = json_string_value(pf_hf_field(config, "model_type"));
+    for (size_t i = 0; i < N_FAMILIES; i++) {
+        size_t used = strlen(supported);
+        if (name && strcmp(name, families[i].model_type) == 0) return &families[i];
+        snprintf(supported + used, sizeof supported - used, "%s%s", i ? ", " : "",
+                 families[i].model_type);
     }
-    return pf_fail(error,
-                   "the model_type \"%.40s\" in config.json is not supported; supported: llama, "
-                   "qwen2, qwen3 and gpt2",
-                   name ? name : "?");
+    pf_fail(error, "the model_type \"%.40s\" in config.json is not supported; supported: %s",
+            name ? name : "?", supported);
+    return NULL;
 }
 
 static bool refuse_extensions(const json_t *config, pf_error *error) {
     static const char *const experts[] = {"num_experts", "num_local_experts", "n_routed_experts"};
-    if (field(config, "quantization_config"))
+    if (pf_hf_field(config, "quantization_config"))
         return pf_fail(error,
                        "the weights are quantised (quantization_config in config.json), which is "
                        "not supported; convert the original model with --type q8_0 or q4_0");
     for (size_t i = 0; i < sizeof experts / sizeof *experts; i++)
-        if (json_integer_value(field(config, experts[i])) > 0)
+        if (json_integer_value(pf_hf_field(config, experts[i])) > 0)
             return pf_fail(error, "a mixture of experts (%s in config.json) is not supported",
                            experts[i]);
-    if (field(config, "partial_rotary_factor") &&
-        json_number_value(field(config, "partial_rotary_factor")) != 1)
-        return pf_fail(error,
-                       "a partial_rotary_factor other than 1 in config.json is not supported");
     return true;
 }
 
 bool pf_hf_config_read(const json_t *config, pf_checkpoint *checkpoint, pf_hf_config *result,
                        pf_error *error) {
+    const family *f = find_family(config, error);
+    if (!f || !refuse_extensions(config, error)) return false;
+    const pf_hf_reader r = {config, checkpoint, f->architecture, error};
+    *result = (pf_hf_config){.names = f->names,
+                             .tied = pf_hf_true(&r, "tie_word_embeddings", f->traits & TIED),
+                             .adjacent = f->traits & ADJACENT,
+                             .plus_one = f->traits & GEMMA,
+                             .post_norms = f->traits & POST_NORMS,
+                             .qwen = f->traits & QWEN};
+    bool learned = f->rope_share == 0;
+    return pf_checkpoint_set_text(checkpoint, "general.architecture", f->architecture,
+                                  strlen(f->architecture), error) &&
+           (learned ? read_learned(&r, f, result) : read_llama(&r, f, result));
+}
+
+/* ---- the other way ---- */
+
+static bool get_size(const pf_checkpoint *checkpoint, const char *prefix, const char *key,
+                     uint32_t *value, pf_error *error) {
+    char full[96];
+    snprintf(full, sizeof full, "%s.%s", prefix, key);
+    return pf_checkpoint_get_u32(checkpoint, full, value, error);
+}
+
+bool pf_hf_config_of(const pf_checkpoint *checkpoint, pf_hf_config *result, pf_error *error) {
+    pf_text name = {"", 0};
     *result = (pf_hf_config){.n_layers = 0};
-    if (!find_family(config, &result->family, error) || !refuse_extensions(config, error))
-        return false;
-    const char *name = families[result->family];
-    const reader r = {config, checkpoint, name, error};
-    if (!pf_checkpoint_set_text(checkpoint, "general.architecture", name, strlen(name), error) ||
-        !(result->family == PF_HF_GPT2 ? read_gpt2(&r, result) : read_llama(&r, result)))
-        return false;
-    if (result->n_layers > MAX_LAYERS)
-        return pf_fail(error, "config.json asks for %u layers; at most %u are supported",
-                       result->n_layers, MAX_LAYERS);
-    return true;
+    if (!pf_checkpoint_get_text(checkpoint, "general.architecture", &name, error)) return false;
+    for (size_t i = 0; i < N_FAMILIES; i++) {
+        const family *f = &families[i];
+        if (strlen(f->architecture) != name.size ||
+            memcmp(f->architecture, name.bytes, name.size) != 0)
+            continue;
+        result->names = f->names;
+        result->adjacent = (f->traits & ADJACENT) != 0;
+        result->plus_one = (f->traits & GEMMA) != 0;
+        result->post_norms = (f->traits & POST_NORMS) != 0;
+        if (!get_size(checkpoint, f->architecture, "block_count", &result->n_layers, error) ||
+            !get_size(checkpoint, f->architecture, "attention.head_count", &result->n_heads, error))
+            return false;
+        result->n_kv_heads = result->n_heads;
+        return get_size(checkpoint, f->architecture, "attention.head_count_kv", &result->n_kv_heads,
+                        error) &&
+               ((result->n_layers <= MAX_LAYERS && result->n_heads > 0 && result->n_kv_heads > 0) ||
+                pf_fail(error, "the model does not say how many layers and heads it has"));
+    }
+    return pf_fail(
+        error,
+        "Hugging Face's names for the family \"%.*s\" are not known; convert the adapter "
+        "with llama.cpp's convert_lora_to_gguf.py",
+        (int)(name.size < 40 ? name.size : 40), name.bytes);
 }

@@ -14,8 +14,8 @@
 #include "hf_config.h"
 #include "tensor_names.h"
 
-/* Adds the tensors of names->from to names->to; the prefix is "". A tensor with no known use is an
- * error, which pf_tensor_names_end reports. */
+/* Adds the tensors of names->from to names->to; the prefix is what wrappers put in front of
+ * every name, or "". A tensor with no known use is an error, which pf_tensor_names_end reports. */
 bool pf_hf_tensors(pf_tensor_names *names, const pf_hf_config *config, pf_error *error);
 
 #endif

@@ -65,7 +65,7 @@ static void set_flag(const json_t *config, const char *key, int32_t id, bool *fl
 }
 
 /* "eos_token_id": 2 or [128001, 128009]. Unless EOS is known already, it is the first id; the next
- * id that is not EOS becomes EOT. */
+ * id that is not EOS becomes EOT, and all others end a text as well. */
 static void set_by_id(const json_t *config, pf_vocabulary *vocabulary) {
     const json_t *bos = json_object_get(config, "bos_token_id");
     const json_t *eos = json_object_get(config, "eos_token_id");
@@ -81,6 +81,8 @@ static void set_by_id(const json_t *config, pf_vocabulary *vocabulary) {
             vocabulary->eos = (int32_t)id;
         else if (vocabulary->eot < 0 && id != vocabulary->eos)
             vocabulary->eot = (int32_t)id;
+        else if (vocabulary->n_ends < PF_MAX_ENDS && id != vocabulary->eos && id != vocabulary->eot)
+            vocabulary->ends[vocabulary->n_ends++] = (int32_t)id;
     }
 }
 
@@ -104,6 +106,7 @@ static bool apply_added_tokens(const json_t *config, pf_vocabulary_storage *stor
         if (piece->type == PF_TOKEN_UNKNOWN) continue;
         piece->type = json_is_true(json_object_get(token, "special")) ? PF_TOKEN_CONTROL
                                                                       : PF_TOKEN_USER_DEFINED;
+        piece->in_words = false; /* transformers cuts the text at it */
         piece->strip_left = json_is_true(json_object_get(token, "lstrip"));
         piece->strip_right = json_is_true(json_object_get(token, "rstrip"));
     }
@@ -166,11 +169,11 @@ static bool cut_as_qwen(pf_vocabulary *vocabulary, pf_vocabulary_storage *storag
 }
 
 static bool adjust(const char *folder, const json_t *config, const json_t *tokenizer_config,
-                   pf_hf_family family, pf_vocabulary *vocabulary, pf_vocabulary_storage *storage,
+                   bool qwen, pf_vocabulary *vocabulary, pf_vocabulary_storage *storage,
                    pf_error *error) {
     pf_error reason = {""};
+    path_text path = {""};
     json_t *generation;
-    bool qwen = family == PF_HF_QWEN2 || family == PF_HF_QWEN3;
     if (!apply_added_tokens(tokenizer_config, storage, vocabulary->n_pieces, &reason))
         return wrong(folder, "tokenizer_config.json", reason.message, error);
     if (!open_optional(folder, "generation_config.json", &generation, error)) return false;
@@ -181,18 +184,22 @@ static bool adjust(const char *folder, const json_t *config, const json_t *token
     set_flag(tokenizer_config, "add_bos_token", vocabulary->bos, &vocabulary->add_bos);
     set_flag(tokenizer_config, "add_eos_token", vocabulary->eos, &vocabulary->add_eos);
     json_decref(generation);
+    /* Said of tokenizer.model; a tokenizer.json has rules of its own. */
+    if (vocabulary->kind == PF_TOKENIZER_SPM && !find_file(folder, "tokenizer.json", &path) &&
+        json_is_false(json_object_get(tokenizer_config, "legacy")))
+        vocabulary->prefix_at_start = true;
     return !qwen || cut_as_qwen(vocabulary, storage, error);
 }
 
 static bool take_vocabulary(const char *folder, const json_t *config,
-                            const json_t *tokenizer_config, pf_hf_family family,
-                            pf_checkpoint *checkpoint, pf_error *error) {
+                            const json_t *tokenizer_config, bool qwen, pf_checkpoint *checkpoint,
+                            pf_error *error) {
     pf_vocabulary vocabulary = {.n_pieces = 0};
     pf_vocabulary_storage storage = {0};
     const pf_tensor *embedding = pf_checkpoint_find(checkpoint, "token_embd.weight");
     size_t n_vocab = embedding ? (size_t)embedding->shape[1] : 0;
     bool good = pf_tokenizer_file_read(folder, n_vocab, &vocabulary, &storage, error) &&
-                adjust(folder, config, tokenizer_config, family, &vocabulary, &storage, error);
+                adjust(folder, config, tokenizer_config, qwen, &vocabulary, &storage, error);
     if (good && vocabulary.n_pieces > n_vocab)
         good = pf_fail(error, "%.300s: the tokenizer has %zu tokens, but the model only %zu",
                        folder, vocabulary.n_pieces, n_vocab);
@@ -201,13 +208,13 @@ static bool take_vocabulary(const char *folder, const json_t *config,
     return good;
 }
 
-bool pf_hf_tokenizer(const char *folder, const json_t *config, pf_hf_family family,
-                     bool with_vocabulary, pf_checkpoint *checkpoint, pf_error *error) {
+bool pf_hf_tokenizer(const char *folder, const json_t *config, bool qwen, bool with_vocabulary,
+                     pf_checkpoint *checkpoint, pf_error *error) {
     json_t *tokenizer_config;
     if (!open_optional(folder, "tokenizer_config.json", &tokenizer_config, error)) return false;
     bool good = take_template(folder, tokenizer_config, checkpoint, error);
     if (good && with_vocabulary && pf_tokenizer_file_in_folder(folder))
-        good = take_vocabulary(folder, config, tokenizer_config, family, checkpoint, error);
+        good = take_vocabulary(folder, config, tokenizer_config, qwen, checkpoint, error);
     json_decref(tokenizer_config);
     return good;
 }

@@ -1,6 +1,7 @@
 /* floor 4.3 - import: a checkpoint with another project's tensor names -> GGUF's names and keys. */
 #include "import.h"
 
+#include "adapter.h"
 #include "import_projects.h"
 
 #include <stdio.h>
@@ -89,7 +90,11 @@ pf_checkpoint *pf_import_checkpoint(pf_checkpoint *checkpoint, const char *confi
     char path[300];
     if (!checkpoint) return NULL;
     snprintf(path, sizeof path, "%s", pf_checkpoint_path(checkpoint));
-    if (pf_import_is_needed(checkpoint)) {
+    if (pf_adapter_is_one(checkpoint)) {
+        pf_adapter_fail(&reason);
+        pf_checkpoint_free(checkpoint);
+        checkpoint = NULL;
+    } else if (pf_import_is_needed(checkpoint)) {
         checkpoint = translate_with(checkpoint, config, &reason);
     } else if (config) {
         pf_fail(&reason, "this file needs no --config; leave it out");

@@ -141,6 +141,12 @@ bool pf_import_performer(pf_tensor_names *names, const json_t *config, pf_error 
     if (names->n_layers == 0)
         return pf_fail(error, "this PerformerLM lacks the layers of a plain one (reversible=False, "
                               "cross_attend=False)");
+    if (!pf_tensor_names_find(names, FIRST "0.fn.fast_attention.projection_matrix"))
+        return pf_fail(
+            error, "this performer-pytorch file has no projections (" FIRST
+                   "0.fn.fast_attention.projection_matrix): old versions of the library did not "
+                   "save them, and without them the model's features are not known; save it "
+                   "again with a newer version");
     pf_tensor_names_ignore(names, "performer.proj_updater.*"); /* a second copy of the net */
     pf_tensor_names_ignore(names, "performer.calls_since_last_redraw");
     pf_tensor_names_ignore(names, "layer_pos_emb.emb");

@@ -4,6 +4,7 @@
 #include "formats.h"
 #include "gguf.h"
 #include "llama2c_tokenizer.h"
+#include "placeholder.h"
 #include "sentencepiece_model.h"
 #include "tokenizer_json.h"
 #include "vocab_merges.h"
@@ -118,6 +119,7 @@ static bool read_pair(const char *path, pf_slice bytes, kind what, pf_vocabulary
 
 static bool read_bytes(const char *path, pf_slice bytes, size_t n_vocab, pf_vocabulary *vocabulary,
                        pf_vocabulary_storage *storage, pf_error *error) {
+    if (!pf_placeholder_check(bytes, error)) return false;
     kind what = kind_of(bytes);
     switch (what) {
     case JSON_TOKENIZER:

@@ -60,16 +60,22 @@ static bool read_step(const pf_text *texts, size_t n, size_t *at, pf_text charsm
                    (int)(texts[*at].size < 40 ? texts[*at].size : 40), texts[*at].bytes);
 }
 
+static bool implies_nfc(const pf_vocabulary *vocabulary) {
+    return vocabulary->kind == PF_TOKENIZER_BPE && strcmp(vocabulary->pre, "qwen2") == 0;
+}
+
 static bool read_steps(const pf_checkpoint *checkpoint, pf_vocabulary *vocabulary,
                        pf_vocabulary_storage *storage, pf_error *error) {
-    static const pf_text only_charsmap[] = {{"charsmap", 8}};
+    static const pf_text only_charsmap[] = {{"charsmap", 8}}, only_nfc[] = {{"nfc", 3}};
     const void *array = NULL;
     pf_text charsmap;
     size_t n = 0;
     if (!get_charsmap(checkpoint, &charsmap, error) ||
         !pf_checkpoint_get_array(checkpoint, OURS("normalizer"), PF_META_STRING, &array, &n, error))
         return false;
-    if (!array && charsmap.size > 0) array = only_charsmap, n = 1;
+    bool silent = !pf_checkpoint_find_meta(checkpoint, OURS("normalizer"));
+    if (silent && charsmap.size > 0) array = only_charsmap, n = 1;
+    if (silent && implies_nfc(vocabulary)) array = only_nfc, n = 1;
     if (!array || n == 0) return true;
     storage->steps = pf_calloc(n, sizeof *storage->steps, "a vocabulary", error);
     if (!storage->steps) return false;
@@ -98,6 +104,24 @@ static bool read_patterns(const pf_checkpoint *checkpoint, pf_vocabulary *vocabu
     return true;
 }
 
+/* Phi-3's markers, <|user|> and others, but not <|endoftext|>; and </s>. */
+static void imply_strips(const pf_checkpoint *checkpoint, pf_vocabulary_storage *storage,
+                         size_t n_pieces) {
+    pf_text family = {"", 0}, model = {"", 0};
+    if (!pf_checkpoint_get_text(checkpoint, "general.architecture", &family, NULL) ||
+        !pf_checkpoint_get_text(checkpoint, "tokenizer.ggml.model", &model, NULL) ||
+        !text_is(family, "phi3") || !text_is(model, "llama"))
+        return;
+    for (size_t i = 0; i < n_pieces; i++) {
+        pf_piece *piece = &storage->pieces[i];
+        pf_text text = {piece->bytes, piece->size};
+        bool special = piece->type == PF_TOKEN_CONTROL || piece->type == PF_TOKEN_USER_DEFINED;
+        bool marker = text.size > 4 && memcmp(text.bytes, "<|", 2) == 0;
+        piece->strip_right =
+            special && ((marker && !text_is(text, "<|endoftext|>")) || text_is(text, "</s>"));
+    }
+}
+
 static bool read_strips(const pf_checkpoint *checkpoint, pf_vocabulary_storage *storage,
                         size_t n_pieces, pf_error *error) {
     const void *array = NULL;
@@ -111,6 +135,28 @@ static bool read_strips(const pf_checkpoint *checkpoint, pf_vocabulary_storage *
     for (size_t i = 0; bits && i < n_pieces; i++) {
         storage->pieces[i].strip_left = bits[i] & 1;
         storage->pieces[i].strip_right = bits[i] >> 1 & 1;
+        storage->pieces[i].normalized = bits[i] >> 2 & 1;
+        storage->pieces[i].in_words = bits[i] >> 3 & 1;
+    }
+    if (!bits) imply_strips(checkpoint, storage, n_pieces);
+    return true;
+}
+
+static bool read_ends(const pf_checkpoint *checkpoint, pf_vocabulary *vocabulary, pf_error *error) {
+    const void *array = NULL;
+    size_t n = 0;
+    if (!pf_checkpoint_get_array(checkpoint, OURS("ends"), PF_META_U32, &array, &n, error))
+        return false;
+    if (n > PF_MAX_ENDS)
+        return pf_fail(error, "%s has %zu ids, but at most %d are supported", OURS("ends"), n,
+                       PF_MAX_ENDS);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t id;
+        memcpy(&id, (const char *)array + i * sizeof id, sizeof id);
+        if (id >= vocabulary->n_pieces)
+            return pf_fail(error, "%s has the id %u, but there are only %zu tokens", OURS("ends"),
+                           id, vocabulary->n_pieces);
+        vocabulary->ends[vocabulary->n_ends++] = (int32_t)id;
     }
     return true;
 }
@@ -120,6 +166,7 @@ bool pf_tokenizer_keys_read(const pf_checkpoint *checkpoint, pf_vocabulary *voca
     return read_patterns(checkpoint, vocabulary, storage, error) &&
            read_steps(checkpoint, vocabulary, storage, error) &&
            read_strips(checkpoint, storage, vocabulary->n_pieces, error) &&
+           read_ends(checkpoint, vocabulary, error) &&
            pf_checkpoint_get_bool(checkpoint, OURS("prefix_if_none"), &vocabulary->prefix_if_none,
                                   error) &&
            pf_checkpoint_get_bool(checkpoint, OURS("prefix_at_start"), &vocabulary->prefix_at_start,
@@ -142,7 +189,7 @@ static size_t step_texts(const pf_normal_step *step, pf_text texts[3]) {
 static bool set_steps(const pf_vocabulary *vocabulary, pf_checkpoint *checkpoint, pf_error *error) {
     const pf_normal_step *steps = vocabulary->normal_steps;
     size_t n = vocabulary->n_normal_steps, n_texts = 0;
-    if (n == 0) return true;
+    if (n == 0 && !implies_nfc(vocabulary)) return true;
     pf_text *texts = pf_calloc(n, 3 * sizeof *texts, "a vocabulary", error);
     bool done = texts != NULL;
     for (size_t i = 0; done && i < n; i++) {
@@ -159,14 +206,19 @@ static bool set_steps(const pf_vocabulary *vocabulary, pf_checkpoint *checkpoint
 static bool set_strips(const pf_vocabulary *vocabulary, pf_checkpoint *checkpoint,
                        pf_error *error) {
     size_t n = vocabulary->n_pieces;
-    bool any = false;
+    pf_text family = {"", 0};
+    bool any = false,
+         implied = pf_checkpoint_get_text(checkpoint, "general.architecture", &family, NULL) &&
+                   text_is(family, "phi3");
     uint8_t *bits = pf_calloc(n, 1, "a vocabulary", error);
     if (!bits) return false;
     for (size_t i = 0; i < n; i++) {
         const pf_piece *piece = &vocabulary->pieces[i];
-        bits[i] = (uint8_t)(piece->strip_left | piece->strip_right << 1);
+        bits[i] = (uint8_t)(piece->strip_left | piece->strip_right << 1 | piece->normalized << 2 |
+                            piece->in_words << 3);
         any |= bits[i] != 0;
     }
+    any |= implied;
     bool done =
         !any || pf_checkpoint_set_array(checkpoint, OURS("strip"), PF_META_U8, bits, n, error);
     pf_free(bits);
@@ -190,6 +242,9 @@ bool pf_tokenizer_keys_write(const pf_vocabulary *vocabulary, bool ignore_merges
                              pf_checkpoint *checkpoint, pf_error *error) {
     return set_patterns(vocabulary, checkpoint, error) &&
            set_steps(vocabulary, checkpoint, error) && set_strips(vocabulary, checkpoint, error) &&
+           (vocabulary->n_ends == 0 ||
+            pf_checkpoint_set_array(checkpoint, OURS("ends"), PF_META_U32, vocabulary->ends,
+                                    vocabulary->n_ends, error)) &&
            (!vocabulary->prefix_if_none ||
             pf_checkpoint_set_bool(checkpoint, OURS("prefix_if_none"), true, error)) &&
            (!vocabulary->prefix_at_start ||

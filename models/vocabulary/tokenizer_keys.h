@@ -5,13 +5,18 @@
  *   performer.tokenizer.normalizer        strings: the names of steps, each followed by its
  *                                         arguments: nfc, nfd, nfkc, nfkd, lowercase, prepend TEXT,
  *                                         replace FROM TO, charsmap
- *   performer.tokenizer.strip             u8 per piece: 1 strip_left, 2 strip_right, 3 both
+ *   performer.tokenizer.ends              u32: ids that end a text beside EOS and EOT
+ *   performer.tokenizer.strip             u8 per piece: the sum of 1 strip_left, 2 strip_right,
+ *                                         4 normalized, 8 in_words (vocabulary.h)
  *   performer.tokenizer.prefix_if_none    bool, see vocabulary.h
  *   performer.tokenizer.prefix_at_start   bool, see vocabulary.h
  *   performer.tokenizer.ignore_merges     bool; if absent, tokenizer.ggml.pre implies it
  *
  * The rules of charsmap are in tokenizer.ggml.precompiled_charsmap. If a file has that key but no
- * normalizer, charsmap is the only step. A key is written only if it differs from what its absence
+ * normalizer, charsmap is the only step; if its tokenizer.ggml.pre is qwen2, the step is nfc, since
+ * Qwen's own tokenizers begin with it (llama.cpp does not). A file of the family phi3 without a
+ * strip key has markers such as <|user|> that take the white space behind them, as Phi-3's own
+ * tokenizer says. A key is written only if it differs from what its absence
  * means.
  */
 #ifndef PF_TOKENIZER_KEYS_H

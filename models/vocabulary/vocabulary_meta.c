@@ -289,6 +289,58 @@ static bool set_flags(const pf_vocabulary *vocabulary, pf_checkpoint *checkpoint
                                    vocabulary->escape_whitespaces, error));
 }
 
+/* ---- padding ---- */
+
+#define PAD_BYTES 16 /* "[PAD4294967295]" */
+
+/* The array under `key` [n numbers of `type`, if there is one], made longer by copies of `fill`. */
+static bool lengthen(pf_checkpoint *checkpoint, const char *key, size_t n, size_t longer,
+                     const void *fill, pf_error *error) {
+    const pf_meta *meta = pf_checkpoint_find_meta(checkpoint, key);
+    size_t size = meta && meta->type == PF_META_ARRAY ? pf_meta_type_bytes(meta->element_type) : 0;
+    if (size == 0 || meta->count != n) return true;
+    pf_meta_type type = meta->element_type;
+    char *values = pf_calloc(longer, size, "a vocabulary", error);
+    if (!values) return false;
+    memcpy(values, meta->value.array, n * size);
+    for (size_t i = n; i < longer; i++) memcpy(values + i * size, fill, size);
+    bool done = pf_checkpoint_set_array(checkpoint, key, type, values, longer, error);
+    pf_free(values);
+    return done;
+}
+
+/* More than these are no padding: tokenizer and model do not belong together. */
+#define MAX_PADDING 4096
+
+bool pf_vocabulary_pad(pf_checkpoint *checkpoint, pf_error *error) {
+    static const int32_t unused = PF_TOKEN_UNUSED;
+    static const float score = -1000;
+    static const uint8_t no_strip = 0;
+    const pf_tensor *embedding = pf_checkpoint_find(checkpoint, "token_embd.weight");
+    const pf_meta *meta = pf_checkpoint_find_meta(checkpoint, KEY("tokens"));
+    size_t rows = embedding && embedding->n_dims == 2 ? (size_t)embedding->shape[1] : 0;
+    bool texts_there = meta && meta->type == PF_META_ARRAY && meta->element_type == PF_META_STRING;
+    size_t n = texts_there ? meta->count : rows;
+    if (n >= rows || rows - n > MAX_PADDING) return true;
+    pf_text *texts = pf_calloc(rows, sizeof *texts, "a vocabulary", error);
+    char *names = pf_calloc(rows - n, PAD_BYTES, "a vocabulary", error);
+    bool done = texts && names;
+    for (size_t i = 0; done && i < rows; i++) {
+        char *name = names + (i < n ? 0 : i - n) * PAD_BYTES;
+        if (i < n)
+            texts[i] = meta->value.texts[i];
+        else
+            texts[i] = (pf_text){name, (size_t)snprintf(name, PAD_BYTES, "[PAD%zu]", i)};
+    }
+    done = done && pf_checkpoint_set_texts(checkpoint, KEY("tokens"), texts, rows, error) &&
+           lengthen(checkpoint, KEY("scores"), n, rows, &score, error) &&
+           lengthen(checkpoint, KEY("token_type"), n, rows, &unused, error) &&
+           lengthen(checkpoint, "performer.tokenizer.strip", n, rows, &no_strip, error);
+    pf_free(texts);
+    pf_free(names);
+    return done;
+}
+
 bool pf_vocabulary_to_checkpoint(const pf_vocabulary *vocabulary, pf_checkpoint *checkpoint,
                                  pf_error *error) {
     const char *kind = kinds[vocabulary->kind];
@@ -304,5 +356,7 @@ bool pf_vocabulary_to_checkpoint(const pf_vocabulary *vocabulary, pf_checkpoint 
            (vocabulary->n_merges == 0 || set_texts(checkpoint, KEY("merges"), vocabulary->merges,
                                                    vocabulary->n_merges, error)) &&
            set_ids(vocabulary, checkpoint, error) && set_flags(vocabulary, checkpoint, error) &&
-           pf_tokenizer_keys_write(vocabulary, implies_whole_words(vocabulary), checkpoint, error);
+           pf_tokenizer_keys_write(vocabulary, implies_whole_words(vocabulary), checkpoint,
+                                   error) &&
+           pf_vocabulary_pad(checkpoint, error);
 }

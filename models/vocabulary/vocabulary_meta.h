@@ -32,8 +32,13 @@
 bool pf_vocabulary_from_checkpoint(const pf_checkpoint *checkpoint, pf_vocabulary *vocabulary,
                                    pf_vocabulary_storage *storage, pf_error *error);
 
-/* Sets the keys to copies of everything, and removes those of any other vocabulary. */
+/* Sets the keys to copies of everything, and removes those of any other vocabulary.
+ * Pads it, too. */
 bool pf_vocabulary_to_checkpoint(const pf_vocabulary *vocabulary, pf_checkpoint *checkpoint,
                                  pf_error *error);
+
+/* Adds a piece "[PAD604]", unused, for each row of the embedding that has none, as long as these
+ * are at most 4096: many models have more rows than tokens, and llama.cpp asks for a piece each. */
+bool pf_vocabulary_pad(pf_checkpoint *checkpoint, pf_error *error);
 
 #endif

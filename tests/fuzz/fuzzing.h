@@ -140,19 +140,18 @@ static inline int fuzz_checkpoint(const uint8_t *data, size_t size) {
     return 0;
 }
 
-/* The tokenizer is a fixture: tokenizer.json has its own target. */
+/* The tokenizer is a fixture: tokenizer.json has its own target. Only a folder with a
+ * tokenizer_config.json has one, since most of our tiny models have fewer tokens. */
 static inline int fuzz_hf(const uint8_t *data, size_t size) {
-    static bool has_tokenizer;
+    static pf_file tokenizer;
     pf_error error = {""};
     pf_loaded loaded;
-    pf_file file;
-    if (!has_tokenizer) {
-        if (!pf_file_open("tests/fixtures/hf/llama/tokenizer.json", &file, &error)) abort();
-        hf_put("tokenizer.json", file.bytes.data, file.bytes.size);
-        pf_file_close(&file);
-        has_tokenizer = true;
-    }
+    if (!tokenizer.bytes.data &&
+        !pf_file_open("tests/fixtures/hf/llama/tokenizer.json", &tokenizer, &error))
+        abort();
     hf_put_parts(data, size);
+    bool configured = access(hf_file("tokenizer_config.json"), F_OK) == 0;
+    hf_put("tokenizer.json", configured ? tokenizer.bytes.data : NULL, tokenizer.bytes.size);
     if (pf_loaded_open(hf_folder(), &loaded, &error)) fuzz_model(&loaded);
     return 0;
 }
@@ -323,6 +322,36 @@ static inline int fuzz_jinja(const uint8_t *data, size_t size) {
     return 0;
 }
 
+/* A LoRA adapter: a GGUF file, or the parts of a PEFT folder, adapter_config.json and the header of
+ * its weights; for one of two models. */
+static inline int fuzz_lora(const uint8_t *data, size_t size) {
+    static const char gpt2[] = "transformer.h";
+    bool is_gguf = size >= 4 && memcmp(data, "GGUF", 4) == 0, is_gpt2 = false;
+    for (size_t i = 0; !is_gguf && i + sizeof gpt2 < size && !is_gpt2; i++)
+        is_gpt2 = memcmp(data + i, gpt2, sizeof gpt2 - 1) == 0;
+    hf_folder();
+    if (is_gguf) {
+        size_t padded;
+        uint8_t *bytes = fuzz_padded(data, size, &padded);
+        hf_put("adapter.gguf", bytes, padded);
+        free(bytes);
+    } else {
+        const uint8_t *part[2];
+        size_t length[2];
+        hf_cut(data, size, 2, part, length);
+        hf_put("adapter_config.json", part[0], length[0]);
+        hf_put("adapter_model.safetensors", NULL, 0);
+        if (part[1]) hf_put_weights("adapter_model.safetensors", part[1], length[1]);
+    }
+    pf_error error = {""};
+    pf_loaded loaded;
+    const pf_lora_source adapter = {is_gguf ? hf_file("adapter.gguf") : hf_folder(), 0.01f};
+    if (pf_loaded_open_adapted(is_gpt2 ? "tests/fixtures/hf/gpt2" : "tests/fixtures/hf/llama",
+                               &adapter, 1, 1, &loaded, &error))
+        fuzz_model(&loaded);
+    return 0;
+}
+
 static const struct {
     const char *name;
     int (*run)(const uint8_t *data, size_t size);
@@ -331,6 +360,7 @@ static const struct {
     {"llama2c", fuzz_checkpoint},
     {"safetensors", fuzz_checkpoint},
     {"hf", fuzz_hf},
+    {"lora", fuzz_lora},
     {"pickle", fuzz_pickle},
     {"pth", fuzz_pth},
     {"tokenizer_bin", fuzz_tokenizer_bin},

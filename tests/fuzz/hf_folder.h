@@ -21,7 +21,10 @@ static const char *const hf_names[] = {"config.json",
                                        "generation_config.json",
                                        "model.safetensors.index.json",
                                        "shard.safetensors",
-                                       "tokenizer.json"};
+                                       "tokenizer.json",
+                                       "adapter_config.json",
+                                       "adapter_model.safetensors",
+                                       "adapter.gguf"};
 enum { HF_NAMES = sizeof hf_names / sizeof *hf_names };
 
 static char hf_path[64];
@@ -69,18 +72,24 @@ static inline void hf_put_weights(const char *name, const uint8_t *head, size_t 
     free(bytes);
 }
 
+/* Cuts data at NULs into parts [most]; empty ones are NULL. */
+static inline void hf_cut(const uint8_t *data, size_t size, size_t most, const uint8_t **part,
+                          size_t *length) {
+    for (size_t i = 0, at = 0; i < most; i++) {
+        const uint8_t *end = i + 1 < most && at < size ? memchr(data + at, 0, size - at) : NULL;
+        length[i] = end ? (size_t)(end - data) - at : at < size ? size - at : 0;
+        part[i] = length[i] ? data + at : NULL;
+        at += length[i] + 1;
+    }
+}
+
 /* The parts, separated by NULs: config.json, the header of the weights, tokenizer_config.json,
  * generation_config.json, model.safetensors.index.json. An empty part is a missing file. If there
  * is an index, the weights go to shard.safetensors. */
 static inline void hf_put_parts(const uint8_t *data, size_t size) {
-    const uint8_t *part[5] = {NULL};
-    size_t length[5] = {0};
-    for (size_t i = 0, at = 0; i < 5 && at < size; i++) {
-        const uint8_t *end = i < 4 ? memchr(data + at, 0, size - at) : NULL;
-        length[i] = end ? (size_t)(end - data) - at : size - at;
-        if (length[i]) part[i] = data + at;
-        at += length[i] + 1;
-    }
+    const uint8_t *part[5];
+    size_t length[5];
+    hf_cut(data, size, 5, part, length);
     hf_put("config.json", part[0], length[0]);
     for (size_t i = 2; i < 5; i++) hf_put(hf_names[i], part[i], length[i]);
     hf_put("model.safetensors", NULL, 0);

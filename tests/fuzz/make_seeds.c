@@ -32,8 +32,8 @@ static void write_seed(const char *target, const char *name, const void *bytes, 
     if (!file || fwrite(bytes, 1, size, file) != size || fclose(file) != 0) die(path);
 }
 
-/* Writes the seed `name`: the GGUF file at path without its tensor data. */
-static void gguf_head(const char *path, const char *name) {
+/* Writes the seed `name` of a target: the GGUF file at path without its tensor data. */
+static void gguf_head(const char *path, const char *target, const char *name) {
     pf_error error = {""};
     pf_file file;
     if (!pf_file_open(path, &file, &error)) die(error.message);
@@ -44,18 +44,20 @@ static void gguf_head(const char *path, const char *name) {
         const uint8_t *data = pf_checkpoint_tensor(checkpoint, i)->data;
         if (data < first) first = data;
     }
-    write_seed("gguf", name, file.bytes.data, (size_t)(first - file.bytes.data));
+    write_seed(target, name, file.bytes.data, (size_t)(first - file.bytes.data));
     pf_checkpoint_free(checkpoint);
     pf_file_close(&file);
 }
 
 static void gguf_seeds(void) {
-    static const char *const names[] = {"llama", "llama-scaled", "llama-linear", "qwen2",
-                                        "qwen3", "gpt2",         "phi3",         "gemma"};
+    static const char *const names[] = {
+        "llama",   "llama-scaled", "llama-linear", "llama-sliding", "qwen2",    "qwen3",
+        "gpt2",    "phi3",         "gemma",        "gemma2",        "gemma3",   "gptneox",
+        "granite", "olmo2",        "phi2",         "smollm3",       "stablelm", "starcoder2"};
     char path[256];
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         snprintf(path, sizeof path, FIXTURES "%s.gguf", names[i]);
-        gguf_head(path, names[i]);
+        gguf_head(path, "gguf", names[i]);
     }
     pf_error error = {""};
     pf_attention_options favor = pf_attention_options_default();
@@ -69,8 +71,24 @@ static void gguf_seeds(void) {
                                   .gguf = {.convert = true, .type = PF_Q8_0},
                                   .attention = &favor};
     if (!pf_convert(&convert, &error)) die(error.message);
-    gguf_head(path, "favor");
+    gguf_head(path, "gguf", "favor");
     unlink(path);
+}
+
+/* Keys that only Hugging Face folders give us: YaRN, longrope, lists of sliding layers. */
+static void converted_seeds(void) {
+    static const char *const names[] = {"llama-yarn", "phi3-long", "gemma3", "gpt_neo", "opt"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        pf_error error = {""};
+        char source[256], path[512], name[32];
+        snprintf(source, sizeof source, "tests/fixtures/hf_families/%s", names[i]);
+        snprintf(path, sizeof path, "%s/converted.gguf", folder);
+        snprintf(name, sizeof name, "hf-%s", names[i]);
+        const pf_convert_options options = {.source = source, .output = path};
+        if (!pf_convert(&options, &error)) die(error.message);
+        gguf_head(path, "gguf", name);
+        unlink(path);
+    }
 }
 
 /* Everything that a calibration adds: keys and tensors per head, with fitted features and
@@ -96,7 +114,7 @@ static void calibrated_seeds(void) {
         pf_checkpoint *checkpoint =
             c ? pf_calibration_to_checkpoint(c, from->model, from->checkpoint, &error) : NULL;
         if (!checkpoint || !pf_gguf_write(checkpoint, path, &as_it_is, &error)) die(error.message);
-        gguf_head(path, fit ? "fitted" : "closed");
+        gguf_head(path, "gguf", fit ? "fitted" : "closed");
         pf_checkpoint_free(checkpoint);
         pf_calibration_free(c);
         unlink(path);
@@ -158,11 +176,11 @@ static void add_file(const char *folder_name, const char *name) {
     char path[256];
     pf_error error = {""};
     pf_file file;
-    snprintf(path, sizeof path, "tests/fixtures/hf/%s/%s", folder_name, name);
+    snprintf(path, sizeof path, "tests/fixtures/%s/%s", folder_name, name);
     if (access(path, F_OK) != 0) return;
     if (!pf_file_open(path, &file, &error)) die(error.message);
     uint64_t head = file.bytes.size;
-    bool weights = strcmp(name, "model.safetensors") == 0;
+    bool weights = strstr(name, ".safetensors") != NULL;
     if (weights) memcpy(&head, file.bytes.data, 8);
     add_bytes(file.bytes.data + (weights ? 8 : 0), (size_t)head);
     pf_file_close(&file);
@@ -194,7 +212,7 @@ static void hf_seed(const char *source, const char *name, bool sharded) {
     add_file(source, "model.safetensors");
     size_t head_size = parts_used - head;
     add_bytes("", 1);
-    if (!strcmp(source, "llama")) add_file(source, "tokenizer_config.json"); /* fuzz_hf's own */
+    if (!strcmp(source, "hf/llama")) add_file(source, "tokenizer_config.json"); /* fuzz_hf's own */
     add_bytes("", 1);
     add_file(source, "generation_config.json");
     add_bytes("", 1);
@@ -208,10 +226,40 @@ static void hf_seed(const char *source, const char *name, bool sharded) {
 }
 
 static void hf_seeds(void) {
-    hf_seed("llama", "llama", false);
-    hf_seed("qwen3", "qwen3", false);
-    hf_seed("qwen3", "sharded", true);
-    hf_seed("gpt2", "gpt2", false);
+    glob_t found;
+    hf_seed("hf/llama", "llama", false);
+    hf_seed("hf/qwen3", "qwen3", false);
+    hf_seed("hf/qwen3", "sharded", true);
+    hf_seed("hf/gpt2", "gpt2", false);
+    if (glob("tests/fixtures/hf_families/*/config.json", 0, NULL, &found) != 0) die("no families");
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        char source[64], name[32];
+        if (sscanf(found.gl_pathv[i], "tests/fixtures/hf_families/%31[^/]", name) != 1)
+            die(found.gl_pathv[i]);
+        snprintf(source, sizeof source, "hf_families/%s", name);
+        hf_seed(source, name, false);
+    }
+    globfree(&found);
+}
+
+static void lora_seeds(void) {
+    static const char *const folders[] = {"lora/llama", "lora/gpt2"};
+    gguf_head("tests/fixtures/lora/llama.gguf", "lora", "gguf");
+    for (int i = 0; i < 2; i++) {
+        char path[80];
+        pf_error error = {""};
+        pf_loaded loaded;
+        parts_used = 0;
+        add_file(folders[i], "adapter_config.json");
+        add_bytes("", 1);
+        add_file(folders[i], "adapter_model.safetensors");
+        write_seed("lora", folders[i] + 5, parts, parts_used);
+        fuzz_lora(parts, parts_used);
+        snprintf(path, sizeof path, "tests/fixtures/hf/%s", folders[i] + 5);
+        const pf_lora_source adapter = {hf_folder(), 1};
+        if (!pf_loaded_open_adapted(path, &adapter, 1, 1, &loaded, &error)) die(error.message);
+        pf_loaded_close(&loaded);
+    }
 }
 
 static void snapshot_seeds(void) {
@@ -277,10 +325,12 @@ int main(int argc, char **argv) {
     folder = argv[1];
     mkdir(folder, 0777);
     gguf_seeds();
+    converted_seeds();
     calibrated_seeds();
     made_seeds();
     tokenizer_json_seeds();
     hf_seeds();
+    lora_seeds();
     snapshot_seeds();
     prompt_seeds();
     jinja_seeds();

@@ -98,6 +98,7 @@ static bool read_added(const json_t *added, pf_vocabulary_storage *storage, pf_e
                                                                       : PF_TOKEN_USER_DEFINED;
         piece->strip_left = json_is_true(json_object_get(token, "lstrip"));
         piece->strip_right = json_is_true(json_object_get(token, "rstrip"));
+        piece->normalized = json_is_true(json_object_get(token, "normalized"));
     }
     return true;
 }

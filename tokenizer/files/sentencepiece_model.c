@@ -96,6 +96,7 @@ static bool read_piece(pf_slice bytes, pf_piece *piece, pf_error *error) {
             if (f.value < PF_TOKEN_NORMAL || f.value > PF_TOKEN_BYTE)
                 return damaged("a piece", error);
             piece->type = (pf_token_type)f.value;
+            piece->in_words = piece->type == PF_TOKEN_USER_DEFINED;
         }
     }
     if (!good || piece->size == 0 || !isfinite(piece->score)) return damaged("a piece", error);

@@ -14,6 +14,7 @@ static const alias aliases[] = {
     {"--system-prompt", "system", NULL},
     {"-sys", "system", NULL},
     {"--reverse-prompt", "stop", NULL},
+    {"--lora-scaled", "lora", NULL},
     {"--no-display-prompt", "no-echo", NULL},
     {"-ctk", "kv", NULL},
     {"-ctv", "kv", NULL},

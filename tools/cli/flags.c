@@ -132,6 +132,10 @@ const flag flags[FLAG_END] = {
     READ(CONFIG, "config", 0, FOR_CONVERT, INPUT, "FILE.json",
          "What a PyTorch or safetensors checkpoint does not say about itself: the constructor "
          "arguments of a performer-pytorch model, or a list of the tensors (see docs/convert.md)."),
+    READS(LORA, "lora", 0, FOR_SESSIONS | FOR_CONVERT, INPUT, "FILE[:SCALE]",
+          "Merge a LoRA adapter into the model: a GGUF of llama.cpp's form, or a folder of Hugging "
+          "Face's PEFT. SCALE weakens or strengthens it (1 if left out). May be given several "
+          "times."),
     TEXT(SHAPE, "shape", 0, FOR_BENCH, INPUT, "SHAPE",
          "Use random weights instead of a MODEL: 15M, 110M, gpt2, or "
          "DIMxLAYERSxHEADSxHIDDENxVOCAB, e.g. 288x6x6x768x32000."),

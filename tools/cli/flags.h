@@ -87,6 +87,7 @@ typedef enum flag_id {
     FLAG_BOS,
     FLAG_TOKENIZER,
     FLAG_CONFIG,
+    FLAG_LORA,
     FLAG_SHAPE,
     FLAG_LAYER,
     FLAG_HEAD,

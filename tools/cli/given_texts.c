@@ -3,7 +3,9 @@
 #include "given_texts.h"
 
 #include "memory.h"
+#include "session_flags.h"
 #include "terminal.h"
+#include "warn_model.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -162,5 +164,10 @@ bool read_given_texts(const options *parsed, const pf_loaded *loaded, input_text
                                      parsed->values[FLAG_SPLIT].text, texts, error)
                     : add_encoded_text(loaded, parsed->model, text, n, texts, error);
     pf_free(read);
+    for (size_t i = 0; good && i < texts->count; i++)
+        if (warn_of_two_bos(parsed, loaded, &texts->texts[i])) break; /* once */
+    size_t lost = 0;
+    for (size_t i = 0; i < texts->count; i++) lost += texts->texts[i].lost;
+    warn_of_lost_bytes(parsed, lost);
     return good;
 }

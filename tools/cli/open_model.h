@@ -1,4 +1,4 @@
-/* floor 5.3 - open model: the model or the tokenizer that MODEL names. */
+/* floor 5.4 - open model: the model or the tokenizer that MODEL names. */
 #ifndef OPEN_MODEL_H
 #define OPEN_MODEL_H
 
@@ -6,7 +6,8 @@
 #include "load.h"
 #include "options.h"
 
-/* Opens MODEL ready to compute; fails if a weight is NaN or infinite. Close with
+/* Opens MODEL, with what --lora names merged into it, ready to compute, and warns of an odd
+ * tokenizer; fails if a weight is NaN or infinite. Close with
  * pf_loaded_close. */
 bool load_model(const options *parsed, pf_loaded *loaded, pf_error *error);
 

@@ -1,8 +1,9 @@
-/* floor 5.2 - outputs: no run overwrites what it reads, or what is of another kind. */
+/* floor 5.3 - outputs: no run overwrites what it reads, or what is of another kind. */
 #define _POSIX_C_SOURCE 200809L
 #include "outputs.h"
 
 #include "file.h"
+#include "lora_flag.h"
 
 #include <fcntl.h>
 #include <math.h>
@@ -140,6 +141,15 @@ static bool check_streams(const wanted *out, pf_error *error) {
                    out->name, out->path);
 }
 
+/* One value of an option that names files to read and may be given several times. */
+static bool check_repeated(const wanted *out, const char *name, flag_id id, const char *text,
+                           pf_error *error) {
+    char path[LORA_PATH_SIZE];
+    float scale;
+    if (id == FLAG_LORA && lora_split(text, path, &scale, NULL)) text = path;
+    return check_input(out, name, text, error);
+}
+
 static bool check_inputs(const wanted *out, pf_error *error) {
     const options *parsed = out->parsed;
     bool in_place = parsed->command == FOR_CONVERT;
@@ -153,7 +163,7 @@ static bool check_inputs(const wanted *out, pf_error *error) {
         if (!f->repeats && !check_input(out, name, parsed->values[id].text, error)) return false;
         for (size_t i = 0; i < parsed->n_repeated; i++)
             if (parsed->repeated[i].id == (flag_id)id &&
-                !check_input(out, name, parsed->repeated[i].text, error))
+                !check_repeated(out, name, (flag_id)id, parsed->repeated[i].text, error))
                 return false;
     }
     return check_streams(out, error);

@@ -1,4 +1,4 @@
-/* floor 5.2 - outputs: no run overwrites what it reads, or what is of another kind. */
+/* floor 5.3 - outputs: no run overwrites what it reads, or what is of another kind. */
 #ifndef OUTPUTS_H
 #define OUTPUTS_H
 

@@ -169,6 +169,14 @@ void warn_beyond_training(const options *parsed, const pf_model *model,
              session->context, model->context);
 }
 
+void warn_of_lost_bytes(const options *parsed, size_t lost) {
+    if (lost > 0)
+        note(parsed,
+             "performer: warning: the vocabulary of %s has no token for %zu of the text's bytes; "
+             "they are left out",
+             parsed->model, lost);
+}
+
 bool check_room(const pf_session *session, size_t n, pf_error *error) {
     return n <= pf_session_room(session) || fail_no_room(session, n, error);
 }

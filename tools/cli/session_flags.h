@@ -29,6 +29,9 @@ void tell_reach(const options *parsed, const pf_session *session, bool *told);
 void warn_beyond_training(const options *parsed, const pf_model *model,
                           const pf_session_options *session, size_t n);
 
+/* Warns if encoding left bytes of a text out, for which the vocabulary has no token. */
+void warn_of_lost_bytes(const options *parsed, size_t lost);
+
 /* An attention without limit that suits this model, as options or as a setting for chat's
  * /attention. Writes to text [ENDLESS_SIZE] and returns it. */
 enum { ENDLESS_SIZE = 64 };

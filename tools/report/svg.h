@@ -41,7 +41,4 @@ void svg_plot(html *p, const chart *c);
 /* A <figure> with title, legend and drawing. */
 void svg_chart(html *p, const chart *c);
 
-/* The drawing as a file of its own: an <svg> with its title, legend and colours inside. */
-void svg_file(html *p, const chart *c);
-
 #endif

@@ -1,10 +1,10 @@
-/* floor 5.4 - training curves, printed: the losses of a run as a table and as a drawing. */
+/* floor 5.5 - training curves, printed: the losses of a run as a table and as a drawing. */
 #include "training_curves_print.h"
 
 #include "buffer.h"
 #include "file.h"
 #include "memory.h"
-#include "svg.h"
+#include "svg_file.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -85,7 +85,7 @@ bool training_curves_svg(const pf_training_curves *c, const char *title, const c
                           : n > 0 ? 2
                                   : 1};
     html page = {0};
-    svg_file(&page, &drawing);
+    svg_file_chart(&page, &drawing);
     bool good = page.failed ? pf_fail(error, "%s", page.error.message)
                             : write_file(path, page.text, page.used, error);
     html_free(&page);

@@ -1,4 +1,4 @@
-/* floor 5.4 - training curves, printed: the losses of a run as a table and as a drawing. */
+/* floor 5.5 - training curves, printed: the losses of a run as a table and as a drawing. */
 #ifndef TRAINING_CURVES_PRINT_H
 #define TRAINING_CURVES_PRINT_H
 
