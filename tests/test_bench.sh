@@ -62,3 +62,15 @@ refused "--compare with another file" 1 'other.json has no results of a benchmar
 refused "... with a text" 1 'README.md.*--compare takes what .performer bench --json. printed' \
     "${shape[@]}" --context 8 --compare README.md
 refused "... with nothing" 1 'nowhere.json' "${shape[@]}" --context 8 --compare nowhere.json
+
+# A terminal of 80 columns.
+cp models/weights/tales-favor.gguf "$tmp/t.gguf"
+wide() { sed '1,/^$/d' "$tmp/out" | LC_ALL=C awk 'length > 80'; }
+run bench "$tmp/t.gguf" --context 8,16384 --repeat 1 --attention favor --json -q
+cp "$tmp/out" "$tmp/before.json"
+run bench "$tmp/t.gguf" --context 8,16384 --repeat 1 --attention favor -q
+equal "the table fits 80 columns" "0 " "$code $(wide)"
+match "... with the bytes of a token and of the state" 'limit +B/token +state +memory$' "$out"
+run bench "$tmp/t.gguf" --context 8,16384 --repeat 1 --attention favor -q \
+    --compare "$tmp/before.json"
+equal "... with --compare, too" "0 " "$code $(wide)"

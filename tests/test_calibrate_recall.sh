@@ -63,3 +63,12 @@ run generate "$tmp/tales.gguf" -p "Once upon a time" -n 240 --ignore-eos -t 0 -q
 equal "... not with -q" 0 "$(grep -c "$outline" <<<"$err")"
 run generate "$tmp/tales.gguf" -p "Once upon a time" -n 200 --ignore-eos -t 0 --attention softmax
 equal "... and not under softmax" 0 "$(grep -c "$outline" <<<"$err")"
+
+# The table names an exact head's window; a model that cannot answer has no heads that look back.
+run "${fit[@]}" --keep recall -o "$tmp/recall.gguf"
+match "the table: all" '^ +1 +0 +all +0 ' "$out"
+match "the state is that of a text of some length" 'state of a text of [0-9]+ tokens: ' "$err"
+run calibrate $tales --file models/weights/sample.txt --no-fit --keep recall -o "$tmp/x.gguf"
+match "a model that knows no answer: no recall heads" 'no head of this model finds' "$err"
+run "${fit[@]}" --keep recall --context 1 -o "$tmp/x.gguf"
+match "--context too short for recall: said" 'recall: .*too short to ask over a distance' "$err"

@@ -190,3 +190,18 @@ if [ -f $smollm ]; then
 else
     skip "SmolLM2: ten turns under calibrated Performer attention" "make smollm2 was not run"
 fi
+
+printf 'the hat\n/state\n' >"$tmp/in"
+run chat tests/fixtures/families/llama.gguf --raw -n 5 -t 0 <"$tmp/in"
+match "/state: the part in use, and the speed of the last answer" \
+    'state [0-9.]+ k?B of [0-9.]+ [kM]?B; .*' "$err"
+match "... with the time to its first token" \
+    '^last answer: first token after [0-9.]+ m?s; [1-5] tokens?, [0-9.]+ tokens/s, [0-9.]+ GB/s$' \
+    "$err"
+
+echo "my notes" >"$tmp/notes.txt"
+printf 'the hat\n/save %s\n' "$tmp/notes.txt" >"$tmp/in"
+run chat tests/fixtures/families/llama.gguf --raw -n 5 -t 0 -q <"$tmp/in"
+match "/save over another kind of file: no advice that chat cannot follow" \
+    'is not a saved state; name another file$' "$err"
+equal "... and the file is as it was" "my notes" "$(cat "$tmp/notes.txt")"

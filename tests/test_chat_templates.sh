@@ -72,7 +72,8 @@ chat "$tmp/broken.gguf" 'Hi there.\n/text\nAnd\n/text\n' --raw -n 1 --system 'Be
 match "... behind the system prompt, once" \
     '^Be brief\.~~Hi there\..~Be brief\.~~Hi there\..And.~?$' "$(tr '\n' '~' <<<"$err")"
 refused "--raw and --template" 1 'give only one' chat "$model" --raw --template chatml
-refused "a template of no known name" 1 'nosuch.* is not one of the names chatml, llama-2' \
+refused "a template of no known name" 1 \
+    'names neither a template .chatml, llama-2.* nor a file to read: .*nosuch' \
     chat "$tmp/broken.gguf" --template nosuch
 chat "$tmp/refusing.gguf" 'Hi there.\n/text\n' --system 'Be brief.'
 match "a template without a system role gets the prompt before the message" \
@@ -167,3 +168,20 @@ PYTHON
     equal "SmolLM2's own template, two turns" \
         "$(cat "$tmp/wanted")" "$(tail -n "$(wc -l <"$tmp/wanted")" <<<"$err")"
 fi
+
+# A template that loses what was said; one that quotes what commands a terminal.
+echo 'constant' >"$tmp/deaf.jinja"
+: >"$tmp/empty.jinja"
+plain=models/weights/tales-softmax.gguf
+for deaf in deaf empty; do
+    refused "generate, $deaf.jinja: the prompt is not dropped" 1 'leaves out the last message' \
+        generate $plain --template "$tmp/$deaf.jinja" -p hi -n 3 -q
+    run chat $plain --template "$tmp/$deaf.jinja" -n 3 -q <<<hi
+    match "chat: nor is a turn" '^1 .*leaves out the last message' "$code $err"
+done
+echo '{% for m in messages %}{{ m.content | upper }}{% endfor %}' >"$tmp/loud.jinja"
+run generate $plain --template "$tmp/loud.jinja" -p hi -n 3 -q
+equal "one that changes it may do so" 0 $code
+printf '{{ raise_exception("a\x1b[31mb\xc2\x9bc\x07") }}' >"$tmp/coloured.jinja"
+run generate $plain --template "$tmp/coloured.jinja" -p hi -n 3 -q
+match "a message never commands the terminal" 'a\?\[31mb\?\?c\?$' "$err"

@@ -20,14 +20,17 @@ equal "a token a word" 1000 "$("$performer" tokenize $model --ids <"$tmp/few.txt
 # (background jobs ignore SIGINT unless job control is on)
 reading() { [ -s "$tmp/out" ] || { [ "$1" = eval ] && worked "$2" 100; }; }
 interrupted() {
+    local signal=INT
+    case $1 in TERM | HUP) signal=$1; shift ;; esac
+    : >"$tmp/out" # what an earlier run wrote is no sign of this one
     set -m
     "$performer" "$@" >"$tmp/out" 2>"$tmp/err" &
     local pid=$!
     set +m
     await reading "$1" $pid
     await worked $pid $(($(cpu_time $pid) + 30))
-    kill -INT $pid
-    wait $pid
+    kill "-$signal" $pid
+    wait $pid 2>/dev/null
     code=$?
     out=$(tail -c 2000 "$tmp/out")
     err=$(cat "$tmp/err")
@@ -60,3 +63,63 @@ equal "Ctrl-C in eval: exit 130" 130 $code
 match "... and it says how much was read" 'interrupted after [0-9]+ of 600001 tokens' "$err"
 equal "... which is what the figures are of" \
     "$(sed -n 's/.*interrupted after \([0-9]*\) of.*/\1/p' "$tmp/err")" "$(number tokens "$out")"
+
+# Whoever ends a program by SIGTERM or by closing its terminal gets as much as by Ctrl-C.
+words 150000 >"$tmp/middle.txt"
+for signal in TERM:143 HUP:129; do
+    interrupted "${signal%:*}" generate $model -f "$tmp/middle.txt" -n 5 -t 0 --stats-json \
+        --save-state "$tmp/s"
+    equal "SIG${signal%:*} in a prompt: exit ${signal#*:}" "${signal#*:}" $code
+    read=$(number prompt_tokens "$err")
+    run generate $model --load-state "$tmp/s" -n 1 -t 0 --no-echo --stats-json
+    equal "... the statistics are there, and the state has nothing left to read" "0 0" \
+        "$((${read:-0} > 0 ? 0 : 1)) $(number prompt_tokens "$err")"
+done
+"$performer" generate $model -p "The cat" -n -1 --ignore-eos -t 0 --json --save-state "$tmp/s2" -q \
+    >"$tmp/out" 2>"$tmp/err" &
+pid=$!
+await worked $pid 100
+kill -TERM $pid
+wait $pid
+equal "SIGTERM while text is written with --json: exit 143" 143 $?
+written=$(number tokens "$(cat "$tmp/out")")
+check "... and the JSON has what was written" test "${written:-0}" -gt 0
+run generate $model --load-state "$tmp/s2" -n 1 -t 0 --no-echo
+equal "... as has the state" 0 $code
+(trap '' HUP && exec "$performer" generate $model -p "The cat" -n 30000 --ignore-eos -t 0 -q \
+    --json >"$tmp/out" 2>"$tmp/err") &
+pid=$!
+await worked $pid 50
+kill -HUP $pid
+wait $pid
+equal "nohup: SIGHUP ends nothing" "0 30000" "$? $(number tokens "$(head -c 400 "$tmp/out")")"
+mkfifo "$tmp/never"
+exec 9<>"$tmp/never"
+timeout --preserve-status -k 20 -s TERM 0.5 "$performer" calibrate $model -f "$tmp/never" \
+    -o "$tmp/x.gguf" >"$tmp/out" 2>"$tmp/err"
+equal "SIGTERM while a text is waited for: exit 143" 143 $?
+exec 9>&-
+timeout --preserve-status -k 60 -s TERM 1 "$performer" bench $model --context 16000000 --repeat 1 \
+    --attention favor --threads 1 -q >"$tmp/out" 2>"$tmp/err"
+equal "SIGTERM in work that cannot stop half-way: ends all the same" "143 " "$? $(cat "$tmp/err")"
+interrupted TERM eval $model --tokens "$tmp/long.ids" --json
+equal "SIGTERM in eval: exit 143" 143 $code
+match "... with the figures so far" '"tokens": [0-9]+' "$out"
+
+# What was measured before Ctrl-C is shown, and said to be a part.
+partly() { # WHAT ARGUMENTS...
+    local what=$1 pid
+    shift
+    set -m
+    "$performer" "$@" >"$tmp/out" 2>"$tmp/err" &
+    pid=$!
+    set +m
+    await worked $pid 150
+    kill -INT $pid
+    wait $pid 2>/dev/null
+    match "Ctrl-C in $what: exit 130, and a sentence" \
+        '^130 performer: interrupted; only what was measured before is shown$' \
+        "$? $(tail -1 "$tmp/err")"
+}
+partly bench bench $model --context 64,100000 --repeat 50 --attention softmax
+partly "compare --scaling" compare $model --scaling --contexts 64,100000

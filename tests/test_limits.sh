@@ -43,3 +43,5 @@ check "... is refused soon" test $((SECONDS - seconds)) -lt 60
 truncate -s 300M "$tmp/sparse.txt"
 refused "a file that is too long" 1 'sparse.txt is longer than [0-9]+ MB' \
     generate $model -f "$tmp/sparse.txt"
+refused "chat: a line without end" 1 'this turn is longer than [0-9]+ MB' \
+    chat $model --raw -q </dev/zero

@@ -58,6 +58,31 @@ both bench --json --csv $model --csv --json
 both compare --scaling --html $model --scaling --html "$tmp/x.html"
 both compare --scaling --file $model --scaling --file "$tmp/x.txt"
 both tokenize --decode --ids $model --decode --ids
+both compare --scaling --split $model --scaling --split x
+both compare --scaling --recall $model --scaling --recall
+both explain --estimate --to $model --estimate --to favor
+both calibrate --no-budget --keep $model --no-budget --keep recall -o "$tmp/x.gguf"
+both calibrate --no-budget --kv $model --no-budget --kv f16 -o "$tmp/x.gguf"
+refused "calibrate: --recall-loss without --keep recall" 2 'no effect without --keep' \
+    calibrate $model --recall-loss 1 -o "$tmp/x.gguf"
+refused "... with --keep constant" 2 'no effect without --keep recall' \
+    calibrate $model --recall-loss 1 --keep constant -o "$tmp/x.gguf"
+refused "compare: --seed without --recall" 2 'no effect without --recall' \
+    compare $model -p "the hat" --seed 3
+refused "generate: --repeat-last-n without a penalty" 2 \
+    'without --repeat-penalty or --presence-penalty or --frequency-penalty' \
+    generate $model --repeat-last-n 3
+for option in --dry-base --dry-allowed-length --dry-penalty-last-n; do
+    refused "generate: $option without --dry-multiplier" 2 'no effect without --dry-multiplier' \
+        generate $model $option 2
+done
+refused "--kv q8_0 with heads of 8 dims: compare" 1 '^performer: --kv q8_0 needs heads' \
+    compare $model -p "the hat" --kv q8_0
+refused "... calibrate, before the work" 1 '^performer: --kv q8_0 needs heads' \
+    calibrate $model -f tests/lib.sh --kv q8_0 -o "$tmp/x.gguf"
+run inspect $model --kv q8_0
+match "... inspect, after what is known" '^1 performer: --kv q8_0 needs heads' "$code $err"
+equal "... and no size is made up" 0 "$(grep -c 'no --window given' "$tmp/out")"
 both explain --step --json $model --step --json
 both calibrate --no-fit --same-features $model -o "$tmp/x.gguf" --no-fit --same-features
 useless() { refused "$1: $2 alone" 2 "$2 has no effect without $3" "$1" "${@:4}"; }

@@ -43,6 +43,28 @@ kept "convert -o over its tokenizer" "$m" 'as --tokenizer' \
 cp -r tests/fixtures/hf/llama "$tmp/folder"
 kept "an output among the files of a folder that is read" "$tmp/folder/config.json" 'as MODEL' \
     generate "$tmp/folder" -p hi -n 1 -q --save-state "$tmp/folder/config.json" --force
+mkdir "$tmp/blobs" "$tmp/links" # as in the cache of Hugging Face: a folder of links
+for file in tests/fixtures/hf/llama/*; do
+    cp "$file" "$tmp/blobs/${file##*/}.blob"
+    ln -s "../blobs/${file##*/}.blob" "$tmp/links/${file##*/}"
+done
+for option in --save-state:generate:-p --logits:eval:-p --output:convert:--type; do
+    IFS=: read -r option command argument <<<"$option"
+    kept "$command $option over what a folder's link leads to" "$tmp/blobs/model.safetensors.blob" \
+        'as MODEL' "$command" "$tmp/links" "$argument" f16 -q "$option" \
+        "$tmp/blobs/model.safetensors.blob" --force
+done
+kept "convert -o over a file of the folder that it reads" "$tmp/folder/model.safetensors" \
+    'as MODEL' convert "$tmp/folder" -o "$tmp/folder/model.safetensors" -q --force
+for i in 1 2 3; do cp $model "$tmp/m-0000$i-of-00003.gguf"; done
+for command in 'calibrate -f tests/lib.sh' convert; do
+    # shellcheck disable=SC2086
+    kept "${command%% *} -o over another part of a split model" "$tmp/m-00002-of-00003.gguf" \
+        'as MODEL' $command "$tmp/m-00001-of-00003.gguf" -o "$tmp/m-00002-of-00003.gguf" -q --force
+done
+cp tests/fixtures/hf/qwen3/{vocab.json,merges.txt} "$tmp/"
+kept "convert -o over the other half of a tokenizer" "$tmp/merges.txt" 'as --tokenizer' \
+    convert $model --tokenizer "$tmp/vocab.json" -o "$tmp/merges.txt" -q --force
 run generate "$m" -p hi -n 3 -q --save-state "$tmp/s"
 cp "$tmp/s" "$tmp/s1"
 kept "--save-state over --load-state" "$tmp/s" 'as --load-state; .*--force' \

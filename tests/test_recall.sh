@@ -60,7 +60,8 @@ refused "no distance fits the context" 1 'no recall text fits into 256 tokens' \
     compare $tales --recall 400,300 --context 256 -q --against softmax --continue 0
 refused "a distance that is no number" 2 '--recall takes whole numbers' \
     compare "${copier[@]}" --recall=near
-refused "--recall with --scaling" 2 '--scaling reads no text' compare $tales --recall --scaling
+refused "--recall with --scaling" 2 'give --scaling or --recall, not both' \
+    compare $tales --recall --scaling
 
 # ---- all tasks, on sentences that are made; the shipped model fails at them
 run compare $tales --recall --continue 0 --json

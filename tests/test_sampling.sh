@@ -88,3 +88,18 @@ refused "the model twice" 2 'given twice' generate $tales -m $tales
 refused "-ctk and -ctv that differ" 2 'do not go together' generate $tales -ctk f16 -ctv f32
 refused "an alias of another command's option" 2 'temperature\) is not an option of this command' \
     inspect $tales --temp 3
+
+# The statistics tell what a person asks: how long until the first word, how fast, and how near to
+# what the machine can do.
+model=tests/fixtures/families/llama.gguf
+run generate $model -p "the hat" -n 9 -t 0 --ignore-eos --limits --stats-json
+match "tokens/s, GB/s and their share of the machine's" \
+    'generated 9 tokens, [0-9.]+ tokens/s, [0-9.]+ GB/s \([0-9]+ % of the [0-9.]+ GB/s this' "$err"
+match "the time to the first token" '^first token after [0-9.]+ m?s; ' "$err"
+equal "... in JSON: the share is that of both rates" True "$(python3 -c '
+import json, sys
+s = json.loads(sys.argv[1].splitlines()[-1])
+print(0 < s["seconds_to_first_token"] < 60 and abs(s["share_of_limit"] *
+      s["limit_read_gb_per_second"] / s["read_gb_per_second"] - 1) < 1e-6)' "$err")"
+run generate $model -p "the hat" -n 9 -t 0 --ignore-eos --stats-json
+equal "without --limits no limit is measured" 0 "$(grep -c 'this machine\|limit_read' "$tmp/err")"

@@ -19,7 +19,9 @@ for command in eval generate; do
 done
 run compare $softmax -f "$tmp/long.txt" --against local,window=8 --continue 0 --threads 1
 match "compare: the same, for its reference" "$beyond" "$err"
-for command in eval generate; do
+run explain $softmax -f "$tmp/long.txt" --threads 1
+match "explain: the same" "$beyond" "$err"
+for command in eval generate explain; do
     run $command $softmax -p "once upon a time" --threads 1
     equal "$command: a short text has no warning" 0 "$(grep -c warning "$tmp/err")"
 done
@@ -78,3 +80,30 @@ run eval "$tmp/calibrated.gguf" -p "once upon a time" --attention favor
 equal "a calibrated model: no warning" "0 " "$code $err"
 refused "... and its advice is favor" 1 'or --attention favor, which has no limit' \
     eval "$tmp/calibrated.gguf" --attention softmax -f "$tmp/long.txt"
+
+# A window over the whole text is exact: favor ruins nothing, but there is a trained context.
+run generate $softmax -p "once upon a time" -n 2 --attention favor --window all
+equal "favor, --window all: no warning" 0 "$(grep -c warning "$tmp/err")"
+run eval $softmax -f "$tmp/long.txt" --attention local --window all
+match "--window all beyond the trained context" "${beyond%;} .*exact|$beyond" "$err"
+
+# Under a loaded state only a longer context helps.
+run generate $softmax -p "cat" -n 3 -q --save-state "$tmp/state"
+refused "a loaded state: no advice that it cannot follow" 1 \
+    'the context is 256; give --context [0-9]+$' \
+    generate $softmax -f "$tmp/long.txt" --load-state "$tmp/state"
+run generate $softmax -n 300 --ignore-eos -t 0 --load-state "$tmp/state"
+match "... nor when the context is full" 'full; for more, give --context N$' "$err"
+
+# What is calibrated on, and what recall asks over.
+few=(calibrate "$softmax" --no-fit --no-budget --features 8 -o "$tmp/few.gguf")
+run "${few[@]}" -f <(echo "The purple robot") --window 8
+match "calibrate: few tokens" 'warning: [0-9]+ tokens are little to calibrate on' "$err"
+run "${few[@]}" -f "$tmp/long.txt" --length 400 --window 8
+match "calibrate: pieces beyond the trained context" \
+    'warning: pieces of 40[0-9] tokens are longer than the 256 this model was trained for' "$err"
+run "${few[@]}" -f "$tmp/long.txt" --window 8
+equal "... none for enough text in short pieces" 0 "$(grep -c warning "$tmp/err")"
+run compare $softmax --recall 8,300 --continue 0 --threads 1
+match "compare --recall beyond the trained context" \
+    'warning: --recall asks over 300 tokens, but this model was trained for 256;' "$err"

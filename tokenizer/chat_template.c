@@ -224,6 +224,29 @@ static bool cut(const pf_chat_template *chat, size_t known, const char *mark, pf
     return true;
 }
 
+/* The last message is what a person has just said. A template may change it, but one that writes
+ * the same whatever it says has lost it. */
+static bool has_last(const pf_chat_template *chat, const request *r, const pf_buffer *out,
+                     pf_error *error) {
+    const pf_chat_message *last = &r->messages[r->n - 1];
+    pf_error ignored = {""};
+    pf_buffer other = {0};
+    if (has_prompt(out, last->content)) return true;
+    pf_chat_message *messages = pf_calloc(r->n, sizeof *messages, "a chat", error);
+    if (!messages) return false;
+    memcpy(messages, r->messages, r->n * sizeof *messages);
+    messages[r->n - 1].content = r->mark; /* a text that no message contains */
+    request changed = *r;
+    changed.messages = messages;
+    bool same = render_all(chat, &changed, &other, &ignored) && other.n == out->n &&
+                (out->n == 0 || memcmp(other.bytes, out->bytes, out->n) == 0);
+    pf_free(other.bytes);
+    pf_free(messages);
+    return !same ||
+           pf_fail(error, "the chat template leaves out the last message, so the model would not "
+                          "see it; choose another with --template NAME|FILE");
+}
+
 bool pf_chat_render(const pf_chat_template *chat, const pf_chat_message *messages,
                     size_t n_messages, size_t known, char **text, size_t *size, pf_error *error) {
     if (!check_messages(messages, n_messages, known, error)) return false;
@@ -234,7 +257,7 @@ bool pf_chat_render(const pf_chat_template *chat, const pf_chat_message *message
                          .n = n_messages,
                          .answer = known ? known - 1 : n_messages,
                          .mark = mark};
-    bool good = render_all(chat, &all, &out, error);
+    bool good = render_all(chat, &all, &out, error) && has_last(chat, &all, &out, error);
     good = good && cut(chat, known, mark, &out, error);
     if (!good) {
         pf_free(out.bytes);

@@ -42,7 +42,7 @@ const char *pf_chat_template_name(size_t i);
 /* Writes the messages, then what asks the model for the assistant's next message.
  *
  * A system prompt is never lost: if the template refuses or omits it, it is put before the first
- * user message, with an empty line between them.
+ * user message, with an empty line between them. A template that leaves out the last message fails.
  *
  * To continue a conversation, pass in `known` how many messages the model has already read. The
  * last of them must be its own answer: the text then starts right after that answer, with the

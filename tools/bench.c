@@ -313,7 +313,10 @@ static int run(const options *parsed) {
     output out = {0};
     if (b.n_results) print_results(&b, &out);
     int status = output_finish(&out);
-    if (!good) status = complain(&error);
+    if (!good)
+        status = complain(&error);
+    else if (terminal_interrupted())
+        status = note_partly(parsed, status);
     bench_earlier_free(b.earlier);
     roofline_free(b.roofline);
     pf_free(b.results);

@@ -96,20 +96,32 @@ void bench_print_csv(const bench_report *report, output *out) {
     }
 }
 
+/* A row fits 80 columns. The bytes give way to the ratios: JSON and CSV have both. */
 static void print_row(const bench_report *report, const bench_result *r, output *out) {
     char speed[32], bytes[16], state[16], rss[16];
     bool load = r->test == BENCH_LOAD;
     snprintf(speed, sizeof speed, load ? "%.1f ms" : "%.1f",
              load ? 1000 / r->tokens_per_second : r->tokens_per_second);
-    output_printf(out, "%-8s %-9s %8zu %12s %5.1f %% of %-9s %12s %10s %10s",
-                  bench_test_name(r->test), pf_attention_name(r->attention), r->context, speed,
-                  100 * r->share, roofline_name(r->limit),
-                  human_bytes((uint64_t)r->bytes_per_token, bytes),
-                  human_bytes(r->state_bytes, state), human_bytes(r->rss_bytes, rss));
+    output_printf(out, "%-7s %-9s %7zu %9s %5.1f %% %-7s", bench_test_name(r->test),
+                  pf_attention_name(r->attention), r->context, speed, 100 * r->share,
+                  r->limit == ROOFLINE_READ ? "reads" : "compute");
+    if (!report->earlier)
+        output_printf(out, " %8s %8s", human_bytes((uint64_t)r->bytes_per_token, bytes),
+                      human_bytes(r->state_bytes, state));
+    output_printf(out, " %8s", human_bytes(r->rss_bytes, rss));
     if (report->earlier && r->speed_ratio > 0)
-        output_printf(out, " %8.2f %8.2f", r->speed_ratio, r->share_ratio);
+        output_printf(out, " %7.2f %7.2f", r->speed_ratio, r->share_ratio);
     else if (report->earlier)
-        output_printf(out, " %8s %8s", "-", "-");
+        output_printf(out, " %7s %7s", "-", "-");
+    output_printf(out, "\n");
+}
+
+static void print_header(const bench_report *report, output *out) {
+    output_printf(out, "%-7s %-9s %7s %9s %-15s", "test", "attention", "context", "tokens/s",
+                  "share of limit");
+    if (!report->earlier) output_printf(out, " %8s %8s", "B/token", "state");
+    output_printf(out, " %8s", "memory");
+    if (report->earlier) output_printf(out, " %7s %7s", "speed x", "share x");
     output_printf(out, "\n");
 }
 
@@ -149,14 +161,11 @@ void bench_print_table(const bench_report *report, output *out) {
                   roofline_at(report, ROOFLINE_SGEMM, 0.5), roofline_at(report, ROOFLINE_SGEMM, 1),
                   roofline_at(report, ROOFLINE_INT8, 0.5), roofline_at(report, ROOFLINE_INT8, 1),
                   roofline_int8_by());
-    output_printf(out, "%-8s %-9s %8s %12s %7s of %-9s %12s %10s %10s", "test", "attention",
-                  "context", "tokens/s", "share", "limit", "bytes/token", "state", "memory");
-    if (report->earlier) output_printf(out, " %8s %8s", "speed x", "share x");
-    output_printf(out, "\n");
+    print_header(report, out);
     for (size_t i = 0; i < report->n_results; i++) print_row(report, &report->results[i], out);
     if (report->earlier)
         output_printf(out,
-                      "\nspeed x, share x: speed and share of the limit, as multiples of those in "
-                      "%s\n",
+                      "\nspeed x, share x: speed and share of the limit, as multiples of those in\n"
+                      "  %s\n",
                       report->earlier);
 }

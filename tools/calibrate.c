@@ -4,12 +4,16 @@
 #include "calibration_write.h"
 #include "commands.h"
 #include "gguf_write.h"
+#include "kv_cache.h"
 #include "memory.h"
 #include "open_model.h"
 #include "resources.h"
 #include "terminal.h"
 
+#include <stdio.h>
 #include <string.h>
+
+enum { FEW = 4 }; /* mean windows, in all texts: too few to fit anything to */
 
 typedef struct calibrate_run {
     const options *parsed;
@@ -21,6 +25,7 @@ typedef struct calibrate_run {
     size_t n_tokens;
     double start, seconds;
     uint64_t state_bytes;
+    size_t state_tokens; /* the length of the text that has it; 0: of any */
     output out;
 } calibrate_run;
 
@@ -77,6 +82,7 @@ static bool gather_recall(calibrate_run *c, pf_error *error) {
     o->budget_tokens = context < o->budget_tokens ? context : o->budget_tokens;
     if (c->parsed->given[FLAG_BUDGET_CONTEXT])
         o->budget_tokens = (size_t)c->parsed->values[FLAG_BUDGET_CONTEXT].count;
+    if (!pf_kv_check(o->kv, c->loaded.model->head_dim, error)) return false;
     if (!o->budget) return true;
     if (!calibration_recall_texts_make(&c->loaded, &c->texts, o->budget_tokens, o->steps.seed,
                                        &c->recall, error))
@@ -86,13 +92,32 @@ static bool gather_recall(calibrate_run *c, pf_error *error) {
     return true;
 }
 
+/* What would make the result worse than it need be. */
+static void warn_of_texts(const calibrate_run *c, size_t longest) {
+    const pf_model *model = c->loaded.model;
+    if (c->n_tokens < FEW * c->settings.window)
+        note(c->parsed,
+             "performer: warning: %zu tokens are little to calibrate on; give texts of several "
+             "thousand",
+             c->n_tokens);
+    if (longest > model->context && !model->position_embedding)
+        note(c->parsed,
+             "performer: warning: pieces of %zu tokens are longer than the %u this model was "
+             "trained for, so what softmax makes of them, and is fitted here, may be poor; give a "
+             "shorter --length",
+             longest, model->context);
+}
+
 static bool calibrate(calibrate_run *c, pf_error *error) {
     pf_text_ids *texts = pf_calloc(c->texts.count, sizeof *texts, "the texts", error);
     if (!texts) return false;
+    size_t longest = 0;
     for (size_t i = 0; i < c->texts.count; i++) {
         texts[i] = (pf_text_ids){c->texts.texts[i].ids, c->texts.texts[i].count};
         c->n_tokens += texts[i].n;
+        if (texts[i].n > longest) longest = texts[i].n;
     }
+    warn_of_texts(c, longest);
     progress(c->parsed, "reading %zu text%s", c->texts.count, plural(c->texts.count));
     c->start = seconds_now();
     c->calibration = pf_calibrate(c->loaded.model, texts, c->texts.count, &c->settings, error);
@@ -112,6 +137,7 @@ static bool write_result(calibrate_run *c, pf_error *error) {
     if (!pf_loaded_bind(checkpoint, &result, error)) return false;
     pf_session_options session = pf_session_options_default(result.model);
     c->state_bytes = pf_state_bytes(result.model, &session);
+    c->state_tokens = pf_state_bytes_per_token(result.model, &session) ? session.context : 0;
     bool good = pf_gguf_write(result.checkpoint, path, &as_it_is, error);
     pf_loaded_close(&result);
     return good;
@@ -192,8 +218,10 @@ static void print_table(calibrate_run *c) {
     output_printf(&c->out, fitted ? " %28s\n" : "%s\n", fitted ? "error: same, own, fitted" : "");
     for (uint32_t i = 0; i < result->n_layers * result->n_kv_heads; i++) {
         const pf_calibrated_head *h = &result->heads[i];
-        output_printf(&c->out, "%5u %4u %6zu %8zu %6.1f > %5.1f %7.1f > %6.1f %6.1f %%",
-                      i / result->n_kv_heads, i % result->n_kv_heads, h->window, h->features,
+        char window[24] = "all";
+        if (h->window != PF_WINDOW_ALL) snprintf(window, sizeof window, "%zu", h->window);
+        output_printf(&c->out, "%5u %4u %6s %8zu %6.1f > %5.1f %7.1f > %6.1f %6.1f %%",
+                      i / result->n_kv_heads, i % result->n_kv_heads, window, h->features,
                       h->Z_before, h->Z_after, h->variance_before, h->variance_after,
                       100 * h->outside);
         if (fitted)
@@ -228,7 +256,12 @@ static void tell_recall(const calibrate_run *c) {
     const pf_calibrated_recall *recall = &c->calibration->recall;
     char heads[200] = "";
     size_t used = 0;
-    if (c->settings.n_recall == 0) return;
+    if (c->settings.n_recall == 0) {
+        if (c->settings.keep == PF_KEEP_RECALL)
+            note(c->parsed, "recall: the texts, or --context, are too short to ask over a "
+                            "distance, so no head is kept exact");
+        return;
+    }
     if (recall->n_heads == 0) {
         note(c->parsed, "recall: no head of this model finds what was said long before%s",
              recall->limited > recall->exact ? ", beyond what windows do" : "");
@@ -250,6 +283,8 @@ static void tell_recall(const calibrate_run *c) {
 static int run(const options *parsed) {
     if (!parsed->given[FLAG_OUTPUT])
         return complain_usage("calibrate", "no output is given; add -o FILE.gguf");
+    if (parsed->given[FLAG_RECALL_LOSS] && strcmp(parsed->values[FLAG_KEEP].text, "recall") != 0)
+        return complain_usage("calibrate", "--recall-loss has no effect without --keep recall");
     calibrate_run c = {.parsed = parsed};
     pf_error error = {0};
     char bytes[16];
@@ -264,9 +299,11 @@ static int run(const options *parsed) {
             print_json(&c);
         else
             print_table(&c);
-        note(parsed, "%s: %zu text%s, %zu tokens, %.0f s; state of a text: %s",
+        char tokens[48] = "";
+        if (c.state_tokens) snprintf(tokens, sizeof tokens, " of %zu tokens", c.state_tokens);
+        note(parsed, "%s: %zu text%s, %zu tokens, %.0f s; state of a text%s: %s",
              parsed->values[FLAG_OUTPUT].text, c.texts.count, plural(c.texts.count), c.n_tokens,
-             c.seconds, human_bytes(c.state_bytes, bytes));
+             c.seconds, tokens, human_bytes(c.state_bytes, bytes));
         tell_recall(&c);
     }
     pf_calibration_free(c.calibration);

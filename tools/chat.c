@@ -85,8 +85,10 @@ static bool converse(chat *c) {
         size_t n;
         pf_error error = {""};
         line_result result = line_input_read(c->input, &entry, &n, &error);
-        if (*error.message) note(&c->settings, "performer: %s", error.message);
-        if (result == LINE_FAILED) all_good = false;
+        if (result == LINE_FAILED)
+            all_good = complain(&error) == EXIT_DONE;
+        else if (*error.message) /* the history cannot be kept */
+            note(&c->settings, "performer: %s", error.message);
         if (result == LINE_FAILED || result == LINE_END) break;
         if (result == LINE_INTERRUPTED || n == 0) continue;
         error = (pf_error){""};

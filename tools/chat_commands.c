@@ -56,13 +56,18 @@ bool chat_retry(chat *c, pf_error *error) {
 /* ---- what the commands do ---- */
 
 static bool show_state(chat *c) {
-    char size[16], peak[16];
+    char state[STATE_TEXT], peak[16], speed[SPEED_TEXT], seconds[16];
     const pf_session *session = c->d.session;
-    fprintf(stderr, "%zu tokens read, %s attention, state %s; peak memory %s\n",
-            pf_session_position(session),
-            pf_attention_name(pf_session_get_options(session)->attention.kind),
-            human_bytes(pf_session_state_bytes(session), size),
+    const pf_attention_options *attention = &pf_session_get_options(session)->attention;
+    fprintf(stderr, "%zu token%s read, %s attention, %s; peak memory %s\n",
+            pf_session_position(session), plural(pf_session_position(session)),
+            pf_attention_name(attention->kind), state_text(session, state),
             human_bytes(peak_rss_bytes(), peak));
+    if (c->d.written.decoded)
+        fprintf(stderr, "last answer: first token after %s; %zu token%s%s\n",
+                human_seconds(c->d.written.first_seconds, seconds), c->d.written.decoded,
+                plural(c->d.written.decoded),
+                speed_text(&c->d.written, c->loaded.model, attention, 0, speed));
     return true;
 }
 
@@ -270,7 +275,8 @@ static const chat_command table[] = {
     {"/save", SOMETHING, "FILE", "a file", obey_save,
      "save the dialogue; --load-state FILE and /load continue it"},
     {"/load", SOMETHING, "FILE", "a file", obey_load, "continue a saved dialogue"},
-    {"/state", NOTHING, NULL, NULL, obey_state, "show how many tokens were read, and their memory"},
+    {"/state", NOTHING, NULL, NULL, obey_state,
+     "show how many tokens were read, their memory and the speed"},
     {"/text", NOTHING, NULL, NULL, obey_text, "show what the model has read, with all markers"},
     {"/ids", NOTHING, NULL, NULL, obey_ids, "the same as ids"},
     {"/help", NOTHING, NULL, NULL, obey_help, "show this list"},

@@ -378,9 +378,6 @@ static int run_compare(const options *parsed) {
     if (!settings_are_sound(parsed)) return EXIT_USAGE;
     bool named = text_sources(parsed) > 0 || parsed->given[FLAG_SPLIT];
     if (named && !one_text_is_named(parsed, "compare")) return EXIT_USAGE;
-    if (parsed->given[FLAG_SCALING] && parsed->given[FLAG_RECALL])
-        return complain_usage("compare", "--scaling reads no text, so it cannot go with --recall; "
-                                         "give one of them");
     compare_run run = {.parsed = parsed};
     output out = {0};
     pf_error error = {0};
@@ -393,6 +390,8 @@ static int run_compare(const options *parsed) {
         if (good && parsed->given[FLAG_HTML]) good = write_report(&run, &error);
     }
     int status = good ? output_finish(&out) : complain(&error);
+    if (good && parsed->given[FLAG_SCALING] && terminal_interrupted())
+        status = note_partly(parsed, status);
     recall_free(&run.recall);
     recall_setup_free(&run.setup);
     comparison_free(&run.c);

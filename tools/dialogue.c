@@ -3,6 +3,7 @@
 
 #include "buffer.h"
 #include "memory.h"
+#include "resources.h"
 #include "saved_state.h"
 #include "session_flags.h"
 #include "terminal.h"
@@ -127,8 +128,19 @@ static bool tell_rest(dialogue *d, audience *to, pf_error *error) {
     return true;
 }
 
-static bool answer(dialogue *d, size_t most_tokens, audience *to, pf_error *error) {
+/* Since `start`: the first token is there, or one more has been read. */
+static void time_token(text_speed *written, double start) {
+    double now = seconds_now();
+    if (written->first_seconds > 0)
+        written->decoded++;
+    else
+        written->first_seconds = now - start;
+    written->decode_seconds = now - start - written->first_seconds;
+}
+
+static bool answer(dialogue *d, size_t most_tokens, double start, audience *to, pf_error *error) {
     const pf_tokenizer *tokenizer = d->loaded->tokenizer;
+    d->written = (text_speed){.position = pf_session_position(d->session)};
     pf_stop_texts_again(d->stops);
     pf_sampler_forget(d->sampler);
     for (size_t i = 0; i < most_tokens && !to->leaves && !terminal_interrupted(); i++) {
@@ -137,7 +149,9 @@ static bool answer(dialogue *d, size_t most_tokens, audience *to, pf_error *erro
         if (pf_tokenizer_is_end(tokenizer, id)) break;
         size_t n = pf_decoder_push(tokenizer, &d->decoder, id, d->piece);
         if (!tell(d, to, n, error)) return false;
+        if (d->written.first_seconds == 0) time_token(&d->written, start);
         if (!check_dialogue_room(d, 1, error) || !read_ids(d, &id, 1, error)) return false;
+        time_token(&d->written, start);
         pf_sampler_accept(d->sampler, id);
     }
     return tell_rest(d, to, error);
@@ -156,6 +170,7 @@ static bool remember_turn(dialogue *d, const char *text, pf_error *error) {
 
 bool dialogue_turn(dialogue *d, const char *text, size_t most_tokens, dialogue_listener listener,
                    void *context, pf_error *error) {
+    double start = seconds_now();
     pf_tokens ids = {0};
     bool good = render(d, text, &ids, error) && check_dialogue_room(d, ids.count + 1, error);
     if (good && ids.count == 0)
@@ -167,12 +182,13 @@ bool dialogue_turn(dialogue *d, const char *text, size_t most_tokens, dialogue_l
     if (!good) return false;
     d->answered = true;
     d->decoder = (pf_decoder){.started = !d->has_template};
-    return answer(d, most_tokens, &(audience){listener, context, false}, error);
+    return answer(d, most_tokens, start, &(audience){listener, context, false}, error);
 }
 
 void dialogue_reset(dialogue *d) {
     pf_session_reset(d->session);
     d->read.count = 0;
+    d->written = (text_speed){0};
     d->answered = false;
     d->whole = true;
     pf_free(d->last.text);
@@ -218,6 +234,7 @@ static bool replace_session(dialogue *d, const pf_session_options *session, size
     }
     pf_session_free(d->session);
     d->session = other;
+    d->written = (text_speed){0};
     return true;
 }
 

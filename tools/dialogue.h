@@ -10,6 +10,7 @@
 #include "load.h"
 #include "sampler.h"
 #include "session.h"
+#include "speed.h"
 #include "stop_texts.h"
 
 typedef struct dialogue {
@@ -23,10 +24,11 @@ typedef struct dialogue {
     float *logits;        /* [V] after the last token read */
     char *piece;
     pf_decoder decoder;
-    pf_tokens read;  /* the tokens that the session has read */
-    bool whole;      /* read is all of them; false if the session began with a loaded state */
-    bool answered;   /* there was a turn before the next one */
-    size_t n_unread; /* tokens of the last turn's text that Ctrl-C kept from being read */
+    pf_tokens read;     /* the tokens that the session has read */
+    bool whole;         /* read is all of them; false if the session began with a loaded state */
+    bool answered;      /* there was a turn before the next one */
+    text_speed written; /* of the last answer */
+    size_t n_unread;    /* tokens of the last turn's text that Ctrl-C kept from being read */
     struct {
         char *text;    /* what the person said in the last turn; NULL: there was none */
         size_t n_read; /* `read.count` and `answered` before it */

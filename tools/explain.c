@@ -51,6 +51,7 @@ static bool settle(const explanation *e, explain_settings *settings, pf_error *e
     settings->softmax.attention.kind = PF_ATTENTION_SOFTMAX;
     settings->favor.attention.kind = PF_ATTENTION_FAVOR;
     settings->favor.attention.redraw = PF_REDRAW_NEVER;
+    warn_beyond_training(parsed, model, &settings->softmax, T);
     settings->favor_leads = model->attention.kind == PF_ATTENTION_FAVOR;
     if (parsed->given[FLAG_TO])
         settings->favor_leads = strcmp(parsed->values[FLAG_TO].text, "favor") == 0;

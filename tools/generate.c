@@ -1,4 +1,4 @@
-/* floor 5.5 - generate: text from a prompt, token by token. */
+/* floor 5.6 - generate: text from a prompt, token by token. */
 #include "choose_template.h"
 #include "commands.h"
 #include "input.h"
@@ -9,6 +9,7 @@
 #include "sampling_flags.h"
 #include "saved_state.h"
 #include "session_flags.h"
+#include "speed.h"
 #include "stop_texts.h"
 #include "terminal.h"
 #include "warn_model.h"
@@ -48,8 +49,11 @@ typedef struct generation {
     output out;
     char *text; /* --json: everything generated so far [text_size] */
     size_t text_size, text_room;
-    double prefill_seconds, decode_seconds;
-    size_t decoded; /* tokens appended one at a time */
+    double start, prefill_seconds;
+    text_speed written;
+    uint64_t peak_bytes; /* of memory, before the limit is measured */
+    double limit;        /* --limits: bytes per second that the machine reads; else 0 */
+    size_t decoded;      /* tokens appended one at a time */
     stop_reason stop;
     bool told_reach; /* see tell_reach */
 } generation;
@@ -152,10 +156,20 @@ static bool encode_plain(generation *g, pf_error *error) {
     return true;
 }
 
+/* A loaded state keeps its attention, so only a longer context helps it. */
+static bool check_length(const generation *g, pf_error *error) {
+    size_t n = g->prompt_ids.count, room = pf_session_room(g->session);
+    if (!g->parsed->given[FLAG_LOAD_STATE] || n <= room) return check_room(g->session, n, error);
+    size_t position = pf_session_position(g->session);
+    return pf_fail(error,
+                   "the text has %zu tokens, those of the state included, but the context is %zu; "
+                   "give --context %zu",
+                   position + n, position + room, position + n);
+}
+
 static bool encode_prompt(generation *g, pf_error *error) {
     bool message = g->parsed->given[FLAG_TEMPLATE];
-    if (!(message ? encode_message(g, error) : encode_plain(g, error)) ||
-        !check_room(g->session, g->prompt_ids.count, error))
+    if (!(message ? encode_message(g, error) : encode_plain(g, error)) || !check_length(g, error))
         return false;
     const pf_session_options *session = pf_session_get_options(g->session);
     size_t n = pf_session_position(g->session) + g->prompt_ids.count;
@@ -261,6 +275,7 @@ static bool step(generation *g, size_t wanted, bool *again, pf_error *error) {
         return true;
     }
     if (!pf_tokens_push(&g->ids, id, error)) return false;
+    if (g->ids.count == 1) g->written.first_seconds = seconds_now() - g->start;
     /* A model may have more ids than its tokenizer; the extra ones print nothing. */
     if ((size_t)id < pf_tokenizer_size(tokenizer)) {
         size_t n = pf_decoder_push(tokenizer, &g->decoder, id, g->piece);
@@ -282,6 +297,7 @@ static bool step(generation *g, size_t wanted, bool *again, pf_error *error) {
 static bool decode(generation *g, pf_error *error) {
     size_t wanted = tokens_wanted(g->parsed);
     double start = seconds_now();
+    g->written.position = pf_session_position(g->session);
     bool again = wanted > 0 && g->stop != STOP_INTERRUPT, good = true;
     while (good && again) {
         if (terminal_interrupted()) {
@@ -290,35 +306,35 @@ static bool decode(generation *g, pf_error *error) {
         }
         good = step(g, wanted, &again, error);
     }
-    g->decode_seconds = seconds_now() - start;
+    g->written.decode_seconds = seconds_now() - start;
+    g->written.decoded = g->decoded;
     return good && let_out_rest(g, error);
 }
 
 static double rate(size_t n, double seconds) { return seconds > 0 ? (double)n / seconds : 0; }
 
-/* The part of the state that the tokens read so far have filled: that of a session made for just
- * these. */
-static size_t state_in_use(const generation *g) {
-    pf_session_options session = *pf_session_get_options(g->session);
-    size_t n = pf_session_position(g->session), all = pf_session_state_bytes(g->session);
-    if (n >= session.context) return all;
-    session.context = n > 0 ? n : 1;
-    size_t used = pf_state_bytes(g->loaded.model, &session);
-    return used < all ? used : all;
-}
-
 static json_t *statistics(const generation *g) {
     pf_session_stats stats = pf_session_get_stats(g->session);
     const pf_session_options *session = pf_session_get_options(g->session);
-    return json_pack("{s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:s, s:I, s:I, s:I, s:s}",
-                     "prompt_tokens", (json_int_t)g->n_read, "tokens", (json_int_t)g->ids.count,
-                     "prefill_tokens_per_second", rate(g->n_read, g->prefill_seconds),
-                     "decode_tokens_per_second", rate(g->decoded, g->decode_seconds), "state_bytes",
-                     (json_int_t)pf_session_state_bytes(g->session), "state_bytes_in_use",
-                     (json_int_t)state_in_use(g), "peak_rss_bytes", (json_int_t)peak_rss_bytes(),
-                     "attention", pf_attention_name(session->attention.kind), "bad_denominators",
-                     (json_int_t)stats.bad_denominators, "redraws", (json_int_t)stats.redraws,
-                     "seed", (json_int_t)g->seed, "stopped_by", stop_names[g->stop]);
+    double bytes = speed_bytes_per_second(&g->written, g->loaded.model, &session->attention);
+    json_t *json =
+        json_pack("{s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:s, s:I, s:I, s:I, s:s}", "prompt_tokens",
+                  (json_int_t)g->n_read, "tokens", (json_int_t)g->ids.count,
+                  "prefill_tokens_per_second", rate(g->n_read, g->prefill_seconds),
+                  "decode_tokens_per_second", speed_tokens_per_second(&g->written), "state_bytes",
+                  (json_int_t)pf_session_state_bytes(g->session), "state_bytes_in_use",
+                  (json_int_t)state_in_use(g->session), "peak_rss_bytes", (json_int_t)g->peak_bytes,
+                  "attention", pf_attention_name(session->attention.kind), "bad_denominators",
+                  (json_int_t)stats.bad_denominators, "redraws", (json_int_t)stats.redraws, "seed",
+                  (json_int_t)g->seed, "stopped_by", stop_names[g->stop]);
+    if (g->ids.count)
+        json_object_set_new(json, "seconds_to_first_token", json_real(g->written.first_seconds));
+    json_object_set_new(json, "read_gb_per_second", json_real(bytes / 1e9));
+    if (g->limit > 0) {
+        json_object_set_new(json, "limit_read_gb_per_second", json_real(g->limit / 1e9));
+        json_object_set_new(json, "share_of_limit", json_real(bytes / g->limit));
+    }
+    return json;
 }
 
 /* Ctrl-C came before the whole prompt was read, so nothing was generated. */
@@ -334,6 +350,9 @@ static void note_full_context(const generation *g) {
         note(g->parsed,
              "performer: the context of %zu tokens is full; this model has no positions beyond it",
              n);
+    else if (g->parsed->given[FLAG_LOAD_STATE])
+        note(g->parsed, "performer: the context of %zu tokens is full; for more, give --context N",
+             n);
     else
         note(g->parsed,
              "performer: the context of %zu tokens is full; for more, give --context N, or %s, "
@@ -344,22 +363,22 @@ static void note_full_context(const generation *g) {
 static void report(const generation *g) {
     pf_session_stats stats = pf_session_get_stats(g->session);
     const pf_session_options *session = pf_session_get_options(g->session);
-    char used[16], state[16], peak[16], speed[32] = "";
+    char state[STATE_TEXT], peak[16], speed[SPEED_TEXT], seconds[16], first[48] = "";
     if (stopped_in_prompt(g))
         note(g->parsed, "performer: interrupted: %zu of %zu tokens of the prompt were read%s",
              g->n_read, g->prompt_ids.count,
              g->parsed->given[FLAG_SAVE_STATE] ? ", and the state saved is theirs" : "");
     if (g->stop == STOP_CONTEXT) note_full_context(g);
     size_t n_prompt = g->n_read, n = g->ids.count;
-    if (g->decoded > 0) /* the first token costs nothing: reading the prompt gave its logits */
-        snprintf(speed, sizeof speed, ", %.1f tokens/s", rate(g->decoded, g->decode_seconds));
+    if (n)
+        snprintf(first, sizeof first, "first token after %s; ",
+                 human_seconds(g->written.first_seconds, seconds));
     note(g->parsed, "prompt %zu token%s, %.1f tokens/s; generated %zu token%s%s", n_prompt,
-         plural(n_prompt), rate(n_prompt, g->prefill_seconds), n, plural(n), speed);
-    bool partly = state_in_use(g) < pf_session_state_bytes(g->session);
-    note(g->parsed, "%s attention, state %s%s%s, peak memory %s",
-         pf_attention_name(session->attention.kind), human_bytes(state_in_use(g), used),
-         partly ? " of " : "", partly ? human_bytes(pf_session_state_bytes(g->session), state) : "",
-         human_bytes(peak_rss_bytes(), peak));
+         plural(n_prompt), rate(n_prompt, g->prefill_seconds), n, plural(n),
+         speed_text(&g->written, g->loaded.model, &session->attention, g->limit, speed));
+    note(g->parsed, "%s%s attention, %s, peak memory %s", first,
+         pf_attention_name(session->attention.kind), state_text(g->session, state),
+         human_bytes(g->peak_bytes, peak));
     if (g->parsed->values[FLAG_TEMPERATURE].number > 0 && !g->parsed->given[FLAG_LOAD_STATE])
         note(g->parsed, "to get this text again: --seed %llu", (unsigned long long)g->seed);
     if (stats.bad_denominators)
@@ -384,6 +403,13 @@ static void print_statistics_line(const generation *g) {
     note_json(statistics(g));
 }
 
+static bool measure_limits(generation *g, pf_error *error) {
+    g->peak_bytes = peak_rss_bytes();
+    if (!g->parsed->given[FLAG_LIMITS]) return true;
+    g->limit = speed_limit(pf_session_get_options(g->session)->n_threads, error);
+    return g->limit > 0;
+}
+
 static bool generate(generation *g, pf_error *error) {
     if (!read_prompt(g, error) || !open_all(g, error) || !load_state(g, error) ||
         !encode_prompt(g, error))
@@ -393,7 +419,7 @@ static bool generate(generation *g, pf_error *error) {
     if (!echo_prompt(g)) g->stop = STOP_OUTPUT;
     if (g->stop == STOP_OUTPUT) return true;
     if (!prefill(g, error)) return false;
-    bool good = decode(g, error) && save_state(g, error);
+    bool good = decode(g, error) && save_state(g, error) && measure_limits(g, error);
     if (g->parsed->given[FLAG_JSON])
         print_json(g);
     else
@@ -416,7 +442,7 @@ static void close_all(generation *g) {
 }
 
 static int run(const options *parsed) {
-    generation g = {.parsed = parsed};
+    generation g = {.parsed = parsed, .start = seconds_now()};
     pf_error error = {0};
     if (!pf_stop_texts_start(&g.stops, g.stop_list, options_repeats(parsed, FLAG_STOP, g.stop_list),
                              &error)) {
@@ -448,7 +474,8 @@ const command command_generate = {
         "of the context (softmax attention only; Performer attention has no limit), or at Ctrl-C. "
         "The text and a final newline go to standard output, the statistics to standard "
         "error. Ctrl-C while the prompt is still being read ends with exit status 130, and "
-        "--save-state then saves what was read.\n\n"
+        "--save-state then saves what was read. SIGTERM and SIGHUP do the same as Ctrl-C, with "
+        "exit status 143 or 129.\n\n"
         "--save-state FILE saves the state of the text, and --load-state FILE continues from there "
         "as if there had been no break, if you give the same sampling options. The attention is "
         "the one saved with the state. A state that is damaged or belongs to another model is "

@@ -16,6 +16,7 @@ typedef struct inspection {
     pf_tokenizer *tokenizer; /* or NULL */
     pf_loaded loaded;        /* its model is NULL if the file does not run */
     pf_session_options session;
+    bool sized; /* session is sound: sizes of the state can be told */
     output out;
 } inspection;
 
@@ -153,6 +154,8 @@ static void print_json(inspection *in) {
         json_object_set_new(json, "hyperparameters", hyperparameters_json(in->loaded.model));
         json_object_set_new(json, "attention",
                             json_string(pf_attention_name(in->loaded.model->attention.kind)));
+    }
+    if (in->sized) {
         json_object_set_new(json, "context", json_integer((json_int_t)in->session.context));
         json_object_set_new(json, "state_bytes", states_json(in, state_bytes));
         json_object_set_new(json, "state_bytes_per_token", states_json(in, bytes_per_token));
@@ -219,7 +222,7 @@ static void print_text(inspection *in) {
                   *family ? family : "unknown", (unsigned long long)count_parameters(in));
     if (in->loaded.model) {
         print_object(&in->out, "Hyperparameters", hyperparameters_json(in->loaded.model));
-        print_states(in);
+        if (in->sized) print_states(in);
     }
     print_object(&in->out, "Performer keys", keys_json(in, "performer."));
     if (in->tokenizer)
@@ -244,6 +247,7 @@ static bool inspect(inspection *in, pf_error *error) {
     if (pf_checkpoint_n_tensors(in->checkpoint)) {
         runs = pf_loaded_open(in->parsed->model, &in->loaded, error);
         if (runs) runs = session_options_from(in->parsed, in->loaded.model, &in->session, error);
+        in->sized = runs;
     } else if (!in->tokenizer) {
         *error = ignored;
         runs = false;

@@ -84,5 +84,5 @@ int main(int argc, char **argv) {
         note(&parsed, "performer: %s %s", parsed.ignored->typed, parsed.ignored->why);
     take_standard_input(&parsed);
     if (parsed.model) terminal_reading(parsed.model);
-    return chosen->run(&parsed);
+    return terminal_status(chosen->run(&parsed));
 }

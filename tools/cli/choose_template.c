@@ -28,8 +28,8 @@ static bool take_file(const pf_loaded *loaded, const char *path, pf_chat_templat
     pf_error reason = {""};
     list_names(names, sizeof names);
     if (!pf_file_open(path, &file, &reason))
-        return pf_fail(error, "--template: %s, and is not one of the names %s", reason.message,
-                       names);
+        return pf_fail(error, "--template names neither a template (%s) nor a file to read: %s",
+                       names, reason.message);
     bool good = read_template(loaded, file.bytes.size ? (const char *)file.bytes.data : "",
                               file.bytes.size, chat, &reason) ||
                 pf_fail(error, "%s: %s", path, reason.message);

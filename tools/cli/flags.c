@@ -3,7 +3,7 @@
 
 #define MAPS "positive|hyperbolic|trig|trig-offset|relu|elu|favor++|normalized"
 #define TYPES "f32|f16|bf16|q8_0|q4_0"
-#define ALL_TYPES TYPES "|q4_1|q5_0|q5_1|q2_k|q3_k|q4_k|q5_k|q6_k"
+#define ALL_TYPES TYPES "|q4_1|q5_0|q5_1|q2_k|q3_k|q4_k|q5_k|q6_k|iq4_nl|iq4_xs"
 enum {
     FOR_ATTENTION = FOR_SESSIONS | FOR_CONVERT | FOR_INSPECT | FOR_EXPLAIN,
     FOR_FEATURES = FOR_ATTENTION | FOR_BENCH,
@@ -401,7 +401,7 @@ const flag flags[FLAG_END] = {
     /* Measurements and machine. */
     CHOICE(BENCH_TYPE, "type", 0, FOR_BENCH, MACHINE, "TYPE", ALL_TYPES, "f32",
            "Type of the random matrices of --shape: f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, "
-           "q2_k, q3_k, q4_k, q5_k or q6_k."),
+           "q2_k, q3_k, q4_k, q5_k, q6_k, iq4_nl or iq4_xs."),
     READ(BENCH_COMPARE, "compare", 0, FOR_BENCH, OUTPUT, "FILE.json",
          "Also show how many times as fast each test is as in an earlier run, whose --json is in "
          "this file, and the same for the shares of the limits."),
@@ -432,6 +432,9 @@ const flag flags[FLAG_END] = {
     ROW(THREADS, "threads", 0, FOR_SESSIONS | FOR_BENCH | FOR_EXPLAIN | FOR_CALIBRATE | FOR_TRAIN,
         MACHINE, COUNT, "N", "Number of threads. Default, also with 0: one per physical core.",
         .most = 1024, .zero_is_default = true),
+    SWITCH(LIMITS, "limits", 0, FOR_GENERATE, MACHINE,
+           "Measure afterwards how fast this machine reads memory, and report the share of it that "
+           "the text was written with."),
     SWITCH(FLOAT_ACTIVATIONS, "float-activations", 0, FOR_SESSIONS | FOR_BENCH | FOR_EXPLAIN,
            MACHINE,
            "Multiply quantised weights by float32 activations instead of int8: slower, but the "
@@ -456,22 +459,30 @@ const flag_rule flag_rules[] = {
     USELESS_WITH(FOR_BENCH | FOR_COMPARE, JSON, FLAG_CSV),
     USELESS_WITHOUT(FOR_BENCH, BENCH_TYPE, FLAG_SHAPE),
     USELESS_WITH(FOR_COMPARE, SCALING, FLAG_TEXT_ARGUMENT, FLAG_TEXT_FILE, FLAG_TOKENS_FILE,
-                 FLAG_CONTINUE, FLAG_HTML, FLAG_CONTEXT),
+                 FLAG_SPLIT, FLAG_CONTINUE, FLAG_HTML, FLAG_CONTEXT, FLAG_RECALL),
+    USELESS_WITHOUT(FOR_COMPARE, RECALL_SEED, FLAG_RECALL),
     USELESS_WITHOUT(FOR_COMPARE, SCALING_CONTEXTS, FLAG_SCALING, FLAG_HTML),
     USELESS_WITHOUT(FOR_COMPARE, SCALING_SECONDS, FLAG_SCALING, FLAG_HTML),
     USELESS_WITH(FOR_EXPLAIN, STEP, FLAG_JSON, FLAG_EXPLAIN_HTML),
-    USELESS_WITH(FOR_EXPLAIN, ESTIMATE, FLAG_EXPLAIN_HTML),
+    USELESS_WITH(FOR_EXPLAIN, ESTIMATE, FLAG_TO, FLAG_EXPLAIN_HTML),
     USELESS_WITHOUT(FOR_EXPLAIN, DRAWS, FLAG_ESTIMATE),
     USELESS_WITHOUT(FOR_GENERATE, FORCE, FLAG_SAVE_STATE),
     USELESS_WITHOUT(FOR_EVAL, FORCE, FLAG_LOGITS),
     USELESS_WITHOUT(FOR_COMPARE, FORCE, FLAG_HTML),
     USELESS_WITHOUT(FOR_EXPLAIN, FORCE, FLAG_EXPLAIN_HTML),
+    USELESS_WITHOUT(FOR_GENERATE, REPEAT_LAST_N, FLAG_REPEAT_PENALTY, FLAG_PRESENCE_PENALTY,
+                    FLAG_FREQUENCY_PENALTY),
+    USELESS_WITHOUT(FOR_GENERATE, DRY_BASE, FLAG_DRY_MULTIPLIER),
+    USELESS_WITHOUT(FOR_GENERATE, DRY_ALLOWED_LENGTH, FLAG_DRY_MULTIPLIER),
+    USELESS_WITHOUT(FOR_GENERATE, DRY_LAST_N, FLAG_DRY_MULTIPLIER),
     USELESS_WITH(FOR_CALIBRATE, NO_FIT, FLAG_SAME_FEATURES),
-    USELESS_WITH(FOR_CALIBRATE, NO_BUDGET, FLAG_SAME_FEATURES),
     USELESS_WITH(FOR_TRAIN, FROM, FLAG_TRAIN_TOKENIZER, FLAG_PIECES, FLAG_SIZE, FLAG_LAYERS,
                  FLAG_WIDTH, FLAG_HEADS),
     USELESS_WITH(FOR_TRAIN, FROM, FLAG_KV_HEADS, FLAG_HIDDEN),
     USELESS_WITH(FOR_TRAIN, PIECES, FLAG_TRAIN_TOKENIZER),
+    USELESS_WITH(FOR_CALIBRATE, NO_BUDGET, FLAG_SAME_FEATURES, FLAG_KEEP, FLAG_RECALL_LOSS,
+                 FLAG_BUDGET_CONTEXT, FLAG_BUDGET_KV),
+    USELESS_WITHOUT(FOR_CALIBRATE, RECALL_LOSS, FLAG_KEEP),
 };
 const size_t n_flag_rules = sizeof flag_rules / sizeof flag_rules[0];
 

@@ -198,6 +198,7 @@ typedef enum flag_id {
     FLAG_SCALING_SECONDS,
     FLAG_REPEAT,
     FLAG_THREADS,
+    FLAG_LIMITS,
     FLAG_FLOAT_ACTIVATIONS,
     FLAG_HELP,
     FLAG_END
@@ -233,7 +234,7 @@ typedef struct flag_rule {
     int commands; /* FOR_..., where the rule holds */
     flag_id id;
     bool needs; /* true: no effect without one of `others`; false: none together with any of them */
-    flag_id others[8]; /* ends with FLAG_END */
+    flag_id others[10]; /* ends with FLAG_END */
 } flag_rule;
 
 extern const flag_rule flag_rules[];

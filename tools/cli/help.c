@@ -121,7 +121,7 @@ static void print_lines(FILE *out, const char *lines) {
 }
 
 static void print_exit_status(FILE *out) {
-    fputs("\nExit status: 0 success, 1 failure, 2 wrong usage, 130 interrupted while reading.\n",
+    fputs("\nExit status: 0 success, 1 failure, 2 wrong usage, 130 interrupted.\n",
           out);
 }
 

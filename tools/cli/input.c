@@ -11,21 +11,18 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* Far more than a model reads in a day, and an end to inputs that have none, like /dev/zero. */
-static const size_t MOST_BYTES = (size_t)1 << 28;
-
 static bool too_long(const char *name, pf_error *error) {
     return pf_fail(error,
                    "%s is longer than %zu MB, the most that is read as one text; give a part "
                    "of it",
-                   name, MOST_BYTES / 1000000);
+                   name, INPUT_MOST_BYTES / 1000000);
 }
 
 /* A file whose size is known is refused before it is read. */
 static bool is_too_long(FILE *file) {
     struct stat status;
     return fstat(fileno(file), &status) == 0 && S_ISREG(status.st_mode) &&
-           (uintmax_t)status.st_size > MOST_BYTES;
+           (uintmax_t)status.st_size > INPUT_MOST_BYTES;
 }
 
 static bool read_stream(FILE *file, const char *name, char **text, size_t *n, pf_error *error) {
@@ -34,10 +31,11 @@ static bool read_stream(FILE *file, const char *name, char **text, size_t *n, pf
     while (bytes) {
         used += fread(bytes + used, 1, capacity - 1 - used, file);
         if (used < capacity - 1) break;
-        char *grown = used > MOST_BYTES ? NULL : pf_realloc(bytes, capacity, 2, "the input", NULL);
+        char *grown =
+            used > INPUT_MOST_BYTES ? NULL : pf_realloc(bytes, capacity, 2, "the input", NULL);
         if (!grown) {
             pf_free(bytes);
-            return used > MOST_BYTES
+            return used > INPUT_MOST_BYTES
                        ? too_long(name, error)
                        : pf_fail(error,
                                  "%s is too large for the memory there is: %.1f MB, and it goes "

@@ -4,6 +4,10 @@
 
 #include "tokenizer.h"
 
+/* The most that is read as one text: far more than a model reads in a day, and an end to inputs
+ * that have none, like /dev/zero. */
+#define INPUT_MOST_BYTES ((size_t)1 << 28)
+
 /* Reads a whole file ("-" is standard input) into *text: *n bytes, then a NUL. Free it with
  * pf_free. */
 bool input_read(const char *path, char **text, size_t *n, pf_error *error);

@@ -9,6 +9,7 @@
 
 #include "buffer.h"
 #include "history_file.h"
+#include "input.h"
 #include "memory.h"
 #include "terminal.h"
 
@@ -28,8 +29,7 @@ struct line_input {
     History *history;
     const char *file;  /* the history file, or NULL */
     mbstate_t partial; /* of a character that has arrived in part */
-    char *line;        /* [room] from getline */
-    size_t room;
+    pf_buffer line;    /* the latest, if there is no editor */
     pf_buffer entry;
 };
 
@@ -196,7 +196,7 @@ void line_input_free(line_input *input) {
         el_end(input->editor);
     }
     if (input->history) history_end(input->history);
-    free(input->line);
+    pf_free(input->line.bytes);
     pf_free(input->entry.bytes);
     pf_free(input);
 }
@@ -215,17 +215,37 @@ static line_result read_edited(line_input *input, const char **line, size_t *n) 
     return interrupted ? LINE_INTERRUPTED : LINE_END;
 }
 
-/* One line, without the newline that ends it. */
-static line_result read_line(line_input *input, const char **line, size_t *n) {
-    if (input->editor) {
-        line_result result = read_edited(input, line, n);
-        if (result != LINE_READ) return result;
-    } else {
-        ssize_t count = getline(&input->line, &input->room, stdin);
-        if (count < 0) return terminal_interrupted() ? LINE_INTERRUPTED : LINE_END;
-        *n = (size_t)count;
-        *line = input->line;
+/* An end to lines that have none, like those of /dev/zero. */
+static bool fail_too_long(pf_error *error) {
+    return pf_fail(error, "this turn is longer than %zu MB, the most that is read as one text",
+                   INPUT_MOST_BYTES / 1000000);
+}
+
+/* A line that nobody edits. */
+static line_result read_plain(line_input *input, const char **line, size_t *n, pf_error *error) {
+    char part[4096];
+    size_t used = 0;
+    int c = 0;
+    input->line.n = 0;
+    while (c != '\n' && (c = getc(stdin)) != EOF) {
+        part[used++] = (char)c;
+        if (c != '\n' && used < sizeof part) continue;
+        if (input->line.n > INPUT_MOST_BYTES) return fail_too_long(error), LINE_FAILED;
+        if (!pf_buffer_put(&input->line, part, used, error)) return LINE_FAILED;
+        used = 0;
     }
+    if (used && !pf_buffer_put(&input->line, part, used, error)) return LINE_FAILED;
+    *line = input->line.bytes;
+    *n = input->line.n;
+    if (c == EOF && terminal_interrupted()) return LINE_INTERRUPTED;
+    return *n ? LINE_READ : LINE_END;
+}
+
+/* One line, without the newline that ends it. */
+static line_result read_line(line_input *input, const char **line, size_t *n, pf_error *error) {
+    line_result result =
+        input->editor ? read_edited(input, line, n) : read_plain(input, line, n, error);
+    if (result != LINE_READ) return result;
     if (*n > 0 && (*line)[*n - 1] == '\n') --*n;
     if (*n > 0 && (*line)[*n - 1] == '\r') --*n;
     return LINE_READ;
@@ -261,7 +281,7 @@ static line_result read_entry(line_input *input, pf_error *error) {
     for (input->continues = false; more; input->continues = true) {
         const char *line;
         size_t n;
-        line_result result = read_line(input, &line, &n);
+        line_result result = read_line(input, &line, &n, error);
         if (result == LINE_END && input->continues) break; /* what there is */
         if (result != LINE_READ) return result;
         if (!input->continues && n >= 3 && memcmp(line, quotes, 3) == 0) {
@@ -269,6 +289,7 @@ static line_result read_entry(line_input *input, pf_error *error) {
             line += 3;
             n -= 3;
         }
+        if (input->entry.n > INPUT_MOST_BYTES) return fail_too_long(error), LINE_FAILED;
         if (!add_line(input, block, line, n, &more, error)) return LINE_FAILED;
     }
     if (!pf_buffer_put(&input->entry, "", 1, error)) return LINE_FAILED;

@@ -5,6 +5,7 @@
 #include "file.h"
 #include "lora_flag.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
@@ -97,28 +98,68 @@ typedef struct wanted { /* an output, as an option names it */
     const char *path;
 } wanted;
 
-/* A folder that is read is read whole: what is in it is an input, too. */
-static bool is_inside(const char *path, const char *folder) {
+/* PREFIX of "PREFIX-00001-of-00003.gguf", a part of a model in several files; 0 for other names. */
+static size_t part_prefix(const char *name) {
+    const char *of = strstr(name, "-of-");
+    size_t digits = of ? strspn(of + 4, "0123456789") : 0;
+    if (digits < 5 || (of[4 + digits] && of[4 + digits] != '.')) return 0;
+    const char *first = of;
+    while (first > name && first[-1] >= '0' && first[-1] <= '9') first--;
+    return of - first >= 5 && first > name && first[-1] == '-' ? (size_t)(first - name) : 0;
+}
+
+static bool is_among(const char *name, const char *const *names) {
+    for (; *names; names++)
+        if (strcmp(name, *names) == 0) return true;
+    return false;
+}
+
+/* True if whoever reads the file `input` reads `other`, beside it, as well. */
+static bool is_companion(const char *input, const char *other) {
+    static const char *const halves[] = {"vocab.json", "merges.txt", "encoder.json", "vocab.bpe",
+                                         NULL};
+    size_t n = part_prefix(input);
+    if (n) return part_prefix(other) == n && memcmp(input, other, n) == 0;
+    return is_among(input, halves) && is_among(other, halves);
+}
+
+/* True if the path names a file that is read together with `input`: any file of a folder, by
+ * whatever name and through whatever link, or a companion of a file. */
+static bool is_beside(const char *path, const char *input) {
     struct stat status;
-    char parent[4096];
-    if (stat(folder, &status) != 0 || !S_ISDIR(status.st_mode) || stat(path, &status) != 0)
-        return false;
-    const char *slash = strrchr(path, '/');
-    int length = slash ? (int)(slash - path) + 1 : 0;
-    if (length >= (int)sizeof parent) return false;
-    snprintf(parent, sizeof parent, "%.*s", length, path);
-    return pf_file_is_same(length ? parent : ".", folder);
+    char folder[4096], other[8192];
+    const char *slash = strrchr(input, '/'), *name = slash ? slash + 1 : input;
+    bool whole = stat(input, &status) == 0 && S_ISDIR(status.st_mode);
+    size_t length = whole ? strlen(input) : slash ? (size_t)(slash - input) + 1 : 0;
+    if (stat(path, &status) != 0 || length >= sizeof folder) return false;
+    snprintf(folder, sizeof folder, "%.*s", (int)length, length ? input : "");
+    DIR *files = opendir(length ? folder : ".");
+    bool found = false;
+    for (struct dirent *file; files && !found && (file = readdir(files));) {
+        snprintf(other, sizeof other, "%s%s%s", folder, whole ? "/" : "", file->d_name);
+        found = (whole || is_companion(name, file->d_name)) && pf_file_is_same(path, other);
+    }
+    if (files) closedir(files);
+    return found;
+}
+
+/* chat has no --force. */
+static bool can_force(const wanted *out) {
+    return (flags[FLAG_FORCE].commands & out->parsed->command) != 0;
 }
 
 static bool fail_input(const wanted *out, const char *input, bool in_place, pf_error *error) {
     return pf_fail(error, "%s %.200s is also read in this run, as %s; name another file%s",
-                   out->name, out->path, input, in_place ? ", or add --force to replace it" : "");
+                   out->name, out->path, input,
+                   in_place && can_force(out) ? ", or add --force to replace it" : "");
 }
 
 static bool check_input(const wanted *out, const char *input, const char *path, pf_error *error) {
-    if (!pf_file_is_same(out->path, path) && !is_inside(out->path, path)) return true;
+    bool itself = pf_file_is_same(out->path, path);
+    if (!itself && !is_beside(out->path, path)) return true;
     if (nothing_is_lost(out->path)) return true; /* /dev/stdin and /dev/stdout at a terminal */
-    bool in_place = is_of_kind(out->path, out->kind);
+    /* What is a part of an input would no longer go with the rest of it. */
+    bool in_place = itself && !part_prefix(path) && is_of_kind(out->path, out->kind);
     return (in_place && out->parsed->given[FLAG_FORCE]) || fail_input(out, input, in_place, error);
 }
 
@@ -152,7 +193,8 @@ static bool check_repeated(const wanted *out, const char *name, flag_id id, cons
 
 static bool check_inputs(const wanted *out, pf_error *error) {
     const options *parsed = out->parsed;
-    bool in_place = parsed->command == FOR_CONVERT;
+    bool in_place = parsed->command == FOR_CONVERT && parsed->model &&
+                    pf_file_is_same(out->path, parsed->model) && !part_prefix(parsed->model);
     if (parsed->model && !in_place && !check_input(out, "MODEL", parsed->model, error))
         return false;
     for (int id = 0; id < FLAG_END; id++) {
@@ -184,10 +226,9 @@ static bool check(const wanted *out, pf_error *error) {
     if (out->parsed->given[FLAG_FORCE] || stream || nothing_is_lost(out->path) ||
         is_of_kind(out->path, out->kind))
         return true;
-    return pf_fail(error,
-                   "%s %.200s would replace a file that is not %s; name another file, or add "
-                   "--force",
-                   out->name, out->path, kinds[out->kind].name);
+    return pf_fail(error, "%s %.200s would replace a file that is not %s; name another file%s",
+                   out->name, out->path, kinds[out->kind].name,
+                   can_force(out) ? ", or add --force" : "");
 }
 
 bool outputs_check_path(const options *parsed, const char *name, flag_file kind, const char *path,

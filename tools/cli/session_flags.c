@@ -1,6 +1,8 @@
 /* floor 5.3 - session flags: what the command line says about attention and the session. */
 #include "session_flags.h"
 
+#include "kv_cache.h"
+#include "resources.h"
 #include "snapshot.h"
 #include "terminal.h"
 
@@ -92,7 +94,28 @@ bool session_options_from(const options *parsed, const pf_model *model, pf_sessi
     attention_apply(parsed, &session->attention);
     if (parsed->given[FLAG_THREADS]) session->n_threads = (int)parsed->values[FLAG_THREADS].count;
     session->float_activations = parsed->given[FLAG_FLOAT_ACTIVATIONS];
-    return apply_context(parsed, model, session, error);
+    return apply_context(parsed, model, session, error) &&
+           pf_kv_check(session->attention.kv, model->head_dim, error);
+}
+
+/* ---- the state ---- */
+
+size_t state_in_use(const pf_session *session) {
+    pf_session_options like = *pf_session_get_options(session);
+    size_t n = pf_session_position(session), all = pf_session_state_bytes(session);
+    if (n >= like.context) return all;
+    like.context = n > 0 ? n : 1;
+    size_t used = pf_state_bytes(pf_session_model(session), &like);
+    return used < all ? used : all;
+}
+
+const char *state_text(const pf_session *session, char *text) {
+    char used[16], all[16];
+    size_t n = state_in_use(session);
+    bool partly = n < pf_session_state_bytes(session);
+    snprintf(text, STATE_TEXT, "state %s%s%s", human_bytes(n, used), partly ? " of " : "",
+             partly ? human_bytes(pf_session_state_bytes(session), all) : "");
+    return text;
 }
 
 /* ---- beyond what the model knows ---- */
@@ -144,7 +167,7 @@ void warn_of_favor(const options *parsed, const pf_model *model,
     char other[ENDLESS_SIZE];
     bool chat = parsed->command == FOR_CHAT;
     if (session->attention.kind != PF_ATTENTION_FAVOR || knows_favor(model) ||
-        parsed->given[FLAG_LOAD_STATE])
+        session->attention.window == PF_WINDOW_ALL || parsed->given[FLAG_LOAD_STATE])
         return;
     note(parsed,
          "performer: warning: %s does not say that it was trained or calibrated for favor "
@@ -155,14 +178,15 @@ void warn_of_favor(const options *parsed, const pf_model *model,
 
 void warn_beyond_training(const options *parsed, const pf_model *model,
                           const pf_session_options *session, size_t n) {
-    if (session->attention.kind != PF_ATTENTION_SOFTMAX) return;
+    bool softmax = session->attention.kind == PF_ATTENTION_SOFTMAX;
+    if (!softmax && session->attention.window != PF_WINDOW_ALL) return;
     if (model->position_embedding) return; /* such a text is refused */
     if (n > model->context)
         note(parsed,
              "performer: warning: the text has %zu tokens, but this model was trained for %u; "
-             "what softmax attention makes of the text beyond them may be poor",
-             n, model->context);
-    else if (parsed->given[FLAG_CONTEXT] && session->context > model->context)
+             "what %s attention makes of the text beyond them may be poor",
+             n, model->context, softmax ? "softmax" : "exact");
+    else if (softmax && parsed->given[FLAG_CONTEXT] && session->context > model->context)
         note(parsed,
              "performer: warning: --context %zu is more than the %u tokens this model was "
              "trained for; the text beyond them may be poor",

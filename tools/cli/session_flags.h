@@ -12,9 +12,17 @@ bool attention_is_given(const options *parsed);
 void attention_apply(const options *parsed, pf_attention_options *attention);
 
 /* The checkpoint's session options, or those of --load-state, overridden by the options given.
- * Fails if --context is not possible. */
+ * Fails if --context or --kv is not possible. */
 bool session_options_from(const options *parsed, const pf_model *model, pf_session_options *session,
                           pf_error *error);
+
+/* The part of the state that the tokens read so far have filled, in bytes: what a session made for
+ * just these has. */
+size_t state_in_use(const pf_session *session);
+/* "state 24.6 kB of 1.0 MB", or "state 136.2 kB" if all is in use. Writes to text [STATE_TEXT] and
+ * returns it. */
+enum { STATE_TEXT = 48 };
+const char *state_text(const pf_session *session, char *text);
 
 /* Warns on standard error if the session runs under favor, but the model was neither trained nor
  * calibrated for it. A loaded state has had its warning. */
@@ -24,8 +32,8 @@ void warn_of_favor(const options *parsed, const pf_model *model, const pf_sessio
  * text is longer, and sets *told so that it says so once. Nothing under softmax, or if any head is
  * exact over the whole text. */
 void tell_reach(const options *parsed, const pf_session *session, bool *told);
-/* Warns if a text of n tokens, or else --context, is longer than the trained context, under
- * softmax. n is 0 where the text is not known yet. */
+/* Warns if a text of n tokens, or else --context, is longer than the trained context, under softmax
+ * or a window over the whole text. n is 0 where the text is not known yet. */
 void warn_beyond_training(const options *parsed, const pf_model *model,
                           const pf_session_options *session, size_t n);
 

@@ -49,16 +49,28 @@ static void restore_mode(void) {
     if (remembered) tcsetattr(STDIN_FILENO, TCSANOW, &mode);
 }
 
-static void on_signal(int signal_number) {
-    if (signal_number == SIGINT && (keeping || (catching && !interrupted))) {
-        interrupted = 1;
-        return;
-    }
+static void end_by(int signal_number) {
     pf_writer_remove_all_temporaries();
     restore_mode();
     signal(signal_number, SIG_DFL);
     raise(signal_number);
 }
+
+/* Whoever sends SIGTERM or SIGHUP sends it once. If nobody looks at the flag for so long, the
+ * program is at something that cannot stop half-way, and ends at once. */
+enum { GRACE_SECONDS = 10 };
+
+static void on_signal(int signal_number) {
+    bool first = catching && !interrupted;
+    if (first || (signal_number == SIGINT && keeping)) {
+        interrupted = signal_number;
+        if (signal_number != SIGINT) alarm(GRACE_SECONDS);
+        return;
+    }
+    end_by(signal_number);
+}
+
+static bool is_to_end(void) { return interrupted == SIGTERM || interrupted == SIGHUP; }
 
 static const char *volatile reading = "a file"; /* the name of the mapped file */
 
@@ -81,12 +93,20 @@ static void on_bus_error(int signal_number, siginfo_t *info, void *context) {
     _exit(EXIT_FAILED);
 }
 
+static void on_alarm(int signal_number); /* for progress, and for a program that is to end */
+
 void terminal_start(void) {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
+    action.sa_flags = 0; /* whoever asks a program to end asks once: what blocks returns */
     sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGHUP, &action, NULL);
+    struct sigaction hangup;
+    bool keeps_on = sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler == SIG_IGN;
+    if (!keeps_on) sigaction(SIGHUP, &action, NULL); /* nohup has it ignored */
+    struct sigaction timer = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
+    sigemptyset(&timer.sa_mask);
+    sigaction(SIGALRM, &timer, NULL);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* exceeding the file size limit is a write error, too */
     struct sigaction bus = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
@@ -156,7 +176,23 @@ size_t terminal_columns(void) {
 
 void terminal_catch_interrupt(void) { catching = 1; }
 
-bool terminal_interrupted(void) { return interrupted; }
+bool terminal_interrupted(void) {
+    if (is_to_end()) alarm(0); /* the flag is seen: what follows may take its time */
+    return interrupted;
+}
+
+int terminal_status(int status) { return is_to_end() ? 128 + interrupted : status; }
+
+/* A message may quote a file, whose bytes are not to command the terminal: ESC and its like, also
+ * those of two bytes (U+0080 to U+009F), become question marks. */
+static void make_plain(char *text, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)text[i], next = i + 1 < n ? (unsigned char)text[i + 1] : 0;
+        bool two = c == 0xC2 && next >= 0x80 && next < 0xA0;
+        if (two || (c < 0x20 && c != '\n' && c != '\t') || c == 0x7F) text[i] = '?';
+        if (two) text[++i] = '?';
+    }
+}
 
 /* Says start, the message and end; what does not fit is cut, but never the end. */
 static void say_line(const char *start, const char *end, const char *format, va_list arguments) {
@@ -166,7 +202,9 @@ static void say_line(const char *start, const char *end, const char *format, va_
     size_t used = n > 0 ? (size_t)n : 0;
     if (used >= room) used = room - 1;
     n = vsnprintf(line + used, room - used, format, arguments);
+    size_t begin = used;
     used = n > 0 && (size_t)n >= room - used ? room - 1 : used + (n > 0 ? (size_t)n : 0);
+    make_plain(line + begin, used - begin);
     memcpy(line + used, end, strlen(end));
     say(line, used + strlen(end));
 }
@@ -203,6 +241,11 @@ void note(const options *parsed, const char *format, ...) {
     va_end(arguments);
 }
 
+int note_partly(const options *parsed, int status) {
+    note(parsed, "performer: interrupted; only what was measured before is shown");
+    return status == EXIT_DONE ? EXIT_INTERRUPTED : status;
+}
+
 void note_json(json_t *json) {
     char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
@@ -221,13 +264,14 @@ static const char *volatile latest;
 static volatile sig_atomic_t counting, progress_ticks;
 
 /* Prints the latest text and how long the program has been at work, in one write. */
-static void on_progress_timer(int signal_number) {
+static void on_alarm(int signal_number) {
     static const char prefix[] = "performer: ";
     char line[PROGRESS_SIZE + 64], digits[16];
     size_t used = 0, n = 0;
     const char *text = latest;
     int before = errno;
     (void)signal_number;
+    if (is_to_end()) end_by(interrupted);
     progress_ticks++;
     if (!text || !*text) return;
     for (const char *at = prefix; *at; at++) line[used++] = *at;
@@ -244,10 +288,7 @@ static void on_progress_timer(int signal_number) {
 }
 
 static void start_progress_timer(void) {
-    struct sigaction action = {.sa_handler = on_progress_timer, .sa_flags = SA_RESTART};
     struct itimerval timer = {{.tv_sec = PROGRESS_SECONDS}, {.tv_sec = PROGRESS_SECONDS}};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGALRM, &action, NULL);
     setitimer(ITIMER_REAL, &timer, NULL);
     counting = 1;
 }
@@ -264,7 +305,7 @@ static void show_progress(bool terminal, const char *before, const char *format,
     int n = snprintf(text, PROGRESS_SIZE, "%s", before);
     vsnprintf(text + n, PROGRESS_SIZE - (size_t)n, format, arguments);
     latest = text;
-    if (!counting) start_progress_timer();
+    if (!counting && !is_to_end()) start_progress_timer();
 }
 
 void progress(const options *parsed, const char *format, ...) {
@@ -326,6 +367,7 @@ bool output_json(output *out, json_t *json) {
 int output_finish(output *out) {
     if (fflush(stdout) != 0 && !out->failure) out->failure = errno ? errno : EIO;
     if (!out->failure || out->failure == EPIPE) return EXIT_DONE;
+    if (out->failure == EINTR && interrupted) return EXIT_INTERRUPTED;
     say_message("performer: ", "cannot write to standard output: %s", strerror(out->failure));
     return EXIT_FAILED;
 }

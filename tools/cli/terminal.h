@@ -6,7 +6,8 @@
 
 #include <jansson.h>
 
-/* EXIT_INTERRUPTED: Ctrl-C came before the input was read; as a shell reports it. */
+/* EXIT_INTERRUPTED: Ctrl-C came before the input was read, or all was measured; as a shell reports
+ * it. */
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
 /* Call this once, before anything else. From then on a closed pipe is a write error, not a signal,
@@ -15,9 +16,13 @@ void terminal_start(void);
 /* Names the file that stays mapped while the program runs, for the message that ends it if the file
  * is truncated meanwhile. Borrowed. */
 void terminal_reading(const char *path);
-/* From now on the first Ctrl-C only sets a flag: for commands that can stop half-way. */
+/* From now on the first Ctrl-C, SIGTERM or SIGHUP only sets a flag: for commands that can stop
+ * half-way and print or save what they have. After SIGTERM and SIGHUP the program ends by itself
+ * unless it asks for the flag within ten seconds. */
 void terminal_catch_interrupt(void);
 bool terminal_interrupted(void);
+/* The status to exit with: `status`, or 128 + the signal if SIGTERM or SIGHUP set the flag. */
+int terminal_status(int status);
 /* From now on every Ctrl-C only sets the flag, and interrupts a blocked read. */
 void terminal_keep_interrupts(void);
 void terminal_forget_interrupt(void); /* clears the flag */
@@ -40,6 +45,9 @@ int complain_usage(const char *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Prints a line on standard error, unless --quiet is given. */
 void note(const options *parsed, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Says that Ctrl-C came before all was measured; returns EXIT_INTERRUPTED unless `status` is a
+ * failure. */
+int note_partly(const options *parsed, int status);
 /* Prints and frees `json`, as one line on standard error. NULL prints nothing. */
 void note_json(json_t *json);
 /* Says what long work is at. On a terminal the text is a line that the next one overwrites. In a

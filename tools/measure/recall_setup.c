@@ -136,7 +136,13 @@ bool recall_setup_make(const options *parsed, const pf_loaded *loaded, const inp
         note(parsed, "performer: the text has %zu tokens, enough for distances up to %zu", s->n,
              setup->distances[setup->n_distances - 1]);
     if (loaded->tokenizer) recall_setup_read_template(loaded, setup);
-    size_t needed = setup->distances[setup->n_distances - 1] + 3 * s->passage + AROUND;
+    farthest = setup->distances[setup->n_distances - 1];
+    if (farthest >= model->context && !model->position_embedding)
+        note(parsed,
+             "performer: warning: --recall asks over %zu tokens, but this model was trained for "
+             "%u; beyond them softmax itself may remember little",
+             farthest, model->context);
+    size_t needed = farthest + 3 * s->passage + AROUND;
     bool bound = parsed->given[FLAG_CONTEXT] || model->position_embedding ||
                  !parsed->values[FLAG_RECALL].text;
     setup->most_tokens = bound && context < needed ? context : needed;

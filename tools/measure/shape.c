@@ -100,7 +100,8 @@ static const struct {
 } random_blocks[PF_TYPE_COUNT] = {
     [PF_Q4_1] = {0, 2, -7.5f},  [PF_Q5_0] = {0, 0, 0},   [PF_Q5_1] = {0, 2, -15.5f},
     [PF_Q2_K] = {80, 82, 1.5f}, [PF_Q3_K] = {108, 0, 0}, [PF_Q4_K] = {0, 2, 7.5f},
-    [PF_Q5_K] = {0, 2, 15.5f},  [PF_Q6_K] = {208, 0, 0},
+    [PF_Q5_K] = {0, 2, 15.5f},  [PF_Q6_K] = {208, 0, 0}, [PF_IQ4_NL] = {0, 0, 0},
+    [PF_IQ4_XS] = {0, 0, 0},
 };
 
 static void set_scale(pf_type type, uint8_t *block, float scale) {

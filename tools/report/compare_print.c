@@ -128,7 +128,7 @@ text_style choose_style(void) {
 }
 
 static int name_width(const comparison *c) {
-    int width = 9;
+    int width = (int)strlen("smallest head"); /* so that the tables by layer agree */
     for (size_t i = 0; i < c->n; i++) {
         int length = (int)strlen(c->rows[i].name);
         if (length > width) width = length;
