@@ -5,8 +5,8 @@
 
 The shape of the shipped models: 4 layers, width 128, 4 heads, MLP 352, 1,024 pieces, 16 sequences
 of 256 tokens, AdamW, float32. PyTorch's side is the same model in the usual style (one matrix for
-q, k and v, batched matmul, softmax with a mask), and under FAVOR+ in chunks of 64 as performer computes
-it, so that both do the same work. Not a test: it takes a minute or two. Needs PyTorch.
+q, k and v, batched matmul, softmax with a mask), and under FAVOR+ in chunks of 64 as performer
+computes it, so that both do the same work. Not a test: it takes a minute or two. Needs PyTorch.
 """
 
 import json

@@ -94,7 +94,7 @@ static void equals_the_definition(void **state) {
     pf_rng rng;
     pf_rng_seed(&rng, 5, 0);
     for (int round = 0; round < 40; round++) {
-        char text[WORD];
+        char text[WORD] = {0};
         int32_t symbols[WORD];
         size_t n = WORD;
         int letters = 1 + round % 3;

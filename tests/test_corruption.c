@@ -224,6 +224,28 @@ static void hf(void **state) {
     for (size_t i = 0; i <= NAMES; i++) pf_file_close(&files[i]);
 }
 
+/* Configurations with fields that the llama above has not. */
+static void hf_families(void **state) {
+    (void)state;
+    static const char *const names[] = {"llama-yarn", "phi3-long", "gemma3-5",
+                                        "gpt_neox",   "gpt_neo",   "opt"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char path[128];
+        pf_error error = {""};
+        pf_file config, weights;
+        snprintf(path, sizeof path, "tests/fixtures/hf_families/%s/config.json", names[i]);
+        if (!pf_file_open(path, &config, &error)) fail_msg("%s", error.message);
+        snprintf(path, sizeof path, "tests/fixtures/hf_families/%s/model.safetensors", names[i]);
+        if (!pf_file_open(path, &weights, &error)) fail_msg("%s", error.message);
+        for (size_t k = 0; k < HF_NAMES; k++) hf_put(hf_names[k], NULL, 0);
+        hf_put("model.safetensors", weights.bytes.data, weights.bytes.size);
+        hf_damaged = "config.json";
+        corrupt(names[i], read_hf, config.bytes);
+        pf_file_close(&config);
+        pf_file_close(&weights);
+    }
+}
+
 static void pth(void **state) {
     (void)state;
     sample made;
@@ -313,15 +335,11 @@ static void chat_template(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gguf),
-        cmocka_unit_test(llama2c),
-        cmocka_unit_test(safetensors),
-        cmocka_unit_test(hf),
-        cmocka_unit_test(pth),
-        cmocka_unit_test(tokenizer_bin),
-        cmocka_unit_test(tokenizer_model),
-        cmocka_unit_test(tokenizer_json),
-        cmocka_unit_test(snapshot),
+        cmocka_unit_test(gguf),           cmocka_unit_test(llama2c),
+        cmocka_unit_test(safetensors),    cmocka_unit_test(hf),
+        cmocka_unit_test(hf_families),    cmocka_unit_test(pth),
+        cmocka_unit_test(tokenizer_bin),  cmocka_unit_test(tokenizer_model),
+        cmocka_unit_test(tokenizer_json), cmocka_unit_test(snapshot),
         cmocka_unit_test(chat_template),
     };
     return cmocka_run_group_tests_name("corruption", tests, NULL, NULL);

@@ -7,6 +7,7 @@
 #include "load.h"
 #include "memory.h"
 #include "new_model.h"
+#include "probability.h"
 #include "projection.h"
 #include "session.h"
 #include "trained_write.h"
@@ -116,9 +117,8 @@ static double engine_loss(const pf_loaded *loaded, const int32_t *ids, size_t n)
         fail_msg("%s", error.message);
     double loss = 0;
     for (size_t t = 0; t + 1 < n; t++) {
-        double sum = 0;
-        for (size_t v = 0; v < V; v++) sum += exp((double)logits[t * V + v]);
-        loss += log(sum) - (double)logits[t * V + (size_t)ids[t + 1]];
+        const float *row = logits + t * V;
+        loss += pf_softmax_of(row, V, NULL).log_sum - (double)row[ids[t + 1]];
     }
     pf_free(logits);
     pf_session_free(s);

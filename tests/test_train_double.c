@@ -66,7 +66,7 @@ static double rms_loss(void *context) {
 }
 
 static rows random_rows(void) {
-    rows r;
+    rows r = {0};
     pf_rng_seed(&rng, 1, 1);
     fill(r.x, N, 1);
     fill(r.w, N, 1);
