@@ -128,9 +128,14 @@ void pf_forward_project(pf_session *s, pf_member me, size_t index) {
         pf_barrier(me);
     }
     pf_rotary rotary = pf_model_rotary(model, index);
-    pf_rope_scale(me, rotary.scale, rotary.dim, s->q, s->n * model->n_heads, model->head_dim);
-    pf_rope_scale(me, rotary.scale, rotary.dim, s->k, s->n * model->n_kv_heads, model->head_dim);
-    if (rotary.scale != 1) pf_barrier(me);
+    if (rotary.scale != 1) {
+        size_t D = model->head_dim, begin, end;
+        pf_share(me, s->n * model->n_heads, 1, &begin, &end);
+        pf_rope_scale(rotary.scale, rotary.dim, s->q + begin * D, end - begin, D);
+        pf_share(me, s->n * model->n_kv_heads, 1, &begin, &end);
+        pf_rope_scale(rotary.scale, rotary.dim, s->k + begin * D, end - begin, D);
+        pf_barrier(me);
+    }
     show(s, me, PF_TAP_Q, index, s->q, s->n, HD);
     show(s, me, PF_TAP_K, index, s->k, s->n, kvD);
     show(s, me, PF_TAP_V, index, s->v, s->n, kvD);

@@ -51,7 +51,6 @@ static bool settle(const explanation *e, explain_settings *settings, pf_error *e
     settings->softmax.attention.kind = PF_ATTENTION_SOFTMAX;
     settings->favor.attention.kind = PF_ATTENTION_FAVOR;
     settings->favor.attention.redraw = PF_REDRAW_NEVER;
-    warn_beyond_training(parsed, model, &settings->softmax, T);
     settings->favor_leads = model->attention.kind == PF_ATTENTION_FAVOR;
     if (parsed->given[FLAG_TO])
         settings->favor_leads = strcmp(parsed->values[FLAG_TO].text, "favor") == 0;
@@ -116,6 +115,7 @@ static int run_explain(const options *parsed) {
     pf_error error = {0};
     int status;
     if (explain(&e, &error)) {
+        warn_beyond_training(parsed, e.loaded.model, &e.run.settings.softmax, e.run.T);
         if (parsed->given[FLAG_JSON])
             print_json(&e, &out);
         else if (!parsed->given[FLAG_EXPLAIN_HTML])

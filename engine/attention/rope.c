@@ -37,10 +37,7 @@ void pf_rope_turn(pf_position_kind kind, size_t pairs, const float *angles, floa
     }
 }
 
-void pf_rope_scale(pf_member member, float scale, size_t dim, float *x, size_t rows, size_t D) {
-    size_t begin, end;
-    if (scale == 1) return;
-    pf_share(member, rows, 1, &begin, &end);
-    for (size_t i = begin; i < end; i++)
+void pf_rope_scale(float scale, size_t dim, float *x, size_t rows, size_t D) {
+    for (size_t i = 0; i < rows; i++)
         for (size_t d = 0; d < dim; d++) x[i * D + d] *= scale;
 }

@@ -2,8 +2,6 @@
 #ifndef PF_ROPE_H
 #define PF_ROPE_H
 
-#include "threads.h"
-
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -30,8 +28,7 @@ void pf_rope_angles(const double *frequency, size_t pairs, size_t position, floa
  * leave it as it is. */
 void pf_rope_turn(pf_position_kind kind, size_t pairs, const float *angles, float *x, bool inverse);
 
-/* YaRN and longrope make the rotated dims of q and k larger: the first `dim` of each row of x
- * [rows, D] times scale. Each member of the team computes its share of the rows. */
-void pf_rope_scale(pf_member member, float scale, size_t dim, float *x, size_t rows, size_t D);
+/* x [rows, D]: the first `dim` of each row times scale. YaRN and longrope make q and k larger so. */
+void pf_rope_scale(float scale, size_t dim, float *x, size_t rows, size_t D);
 
 #endif

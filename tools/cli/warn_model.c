@@ -31,7 +31,8 @@ void warn_of_tokenizer(const options *parsed, const pf_loaded *loaded) {
              "it is not recognised in a prompt",
              SPELLED(&v->pieces[v->eos]), (int)v->eos);
     size_t rows = loaded->model ? loaded->model->n_vocab : 0, used = used_tokens(v);
-    if (rows > used && rows - used > used / 8)
+    size_t rounded = (used + 255) / 256 * 256; /* a matrix of a handy size is nothing odd */
+    if (rows > rounded && rows - used > used / 8)
         note(parsed,
              "performer: the tokenizer has %zu tokens, but the model %zu; it may belong to "
              "another model",
