@@ -129,7 +129,7 @@ void pf_forward_project(pf_session *s, pf_member me, size_t index) {
     }
     pf_rotary rotary = pf_model_rotary(model, index);
     if (rotary.scale != 1) {
-        size_t D = model->head_dim, begin, end;
+        size_t begin, end;
         pf_share(me, s->n * model->n_heads, 1, &begin, &end);
         pf_rope_scale(rotary.scale, rotary.dim, s->q + begin * D, end - begin, D);
         pf_share(me, s->n * model->n_kv_heads, 1, &begin, &end);

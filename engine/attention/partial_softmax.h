@@ -1,8 +1,7 @@
 /* floor 1.8 - partial softmax: what a query reads from some of its keys, before the division.
  *
  * A row of attention is  sum_j w_j v_j / sum_j w_j  with w_j = exp(s q.k_j), s the scale of
- * scores, or with an estimate of it.
- * Over any set of keys both sums are kept in log-sum-exp form,
+ * scores, or with an estimate of it. Both sums, over any set of keys, are kept in log-sum-exp form,
  *   sum_j w_j v_j = exp(log_scale) out,   sum_j w_j = exp(log_scale) den
  * so that nothing overflows. Sums over disjoint sets of keys add up to those over all of them.
  * No keys: out = den = 0, log_scale = -INFINITY.
