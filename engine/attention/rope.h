@@ -28,7 +28,7 @@ void pf_rope_angles(const double *frequency, size_t pairs, size_t position, floa
  * leave it as it is. */
 void pf_rope_turn(pf_position_kind kind, size_t pairs, const float *angles, float *x, bool inverse);
 
-/* x [rows, D]: the first `dim` of each row times scale. YaRN and longrope make q and k larger so. */
+/* x [rows, D]: the first `dim` of each row times scale, as YaRN and longrope enlarge q and k. */
 void pf_rope_scale(float scale, size_t dim, float *x, size_t rows, size_t D);
 
 #endif

@@ -121,8 +121,7 @@ static void print_lines(FILE *out, const char *lines) {
 }
 
 static void print_exit_status(FILE *out) {
-    fputs("\nExit status: 0 success, 1 failure, 2 wrong usage, 130 interrupted.\n",
-          out);
+    fputs("\nExit status: 0 success, 1 failure, 2 wrong usage, 130 interrupted.\n", out);
 }
 
 void help_program(FILE *out, const command *const *commands, size_t n) {
