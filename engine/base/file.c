@@ -359,3 +359,11 @@ void pf_writer_abort(pf_writer *writer) {
     drop_temporary(writer);
     writer_free(writer);
 }
+
+bool pf_file_write(const char *path, const void *bytes, size_t size, pf_error *error) {
+    pf_writer *writer = pf_writer_open(path, error);
+    if (writer && pf_writer_write(writer, bytes, size, error))
+        return pf_writer_commit(writer, error);
+    pf_writer_abort(writer);
+    return false;
+}

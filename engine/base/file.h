@@ -53,6 +53,9 @@ bool pf_writer_patch(pf_writer *writer, uint64_t offset, const void *bytes, size
 bool pf_writer_commit(pf_writer *writer, pf_error *error); /* frees the writer, also on failure */
 void pf_writer_abort(pf_writer *writer);                   /* frees; NULL is allowed */
 
+/* All of these in one: a file of these bytes, complete or not at all. */
+bool pf_file_write(const char *path, const void *bytes, size_t size, pf_error *error);
+
 /* Removes the temporary files of all open writers. Safe to call in a signal handler. */
 void pf_writer_remove_all_temporaries(void);
 

@@ -32,17 +32,8 @@ void page_script(html *p, const char *script) {
 
 bool page_write(html *p, const char *path, pf_error *error) {
     html_add(p, "</body>\n</html>\n");
-    if (p->failed) {
-        pf_fail(error, "%s", p->error.message);
-        html_free(p);
-        return false;
-    }
-    pf_writer *writer = pf_writer_open(path, error);
-    bool good = writer && pf_writer_write(writer, p->text, p->used, error);
-    if (good)
-        good = pf_writer_commit(writer, error);
-    else
-        pf_writer_abort(writer);
+    bool good = p->failed ? pf_fail(error, "%s", p->error.message)
+                          : pf_file_write(path, p->text, p->used, error);
     html_free(p);
     return good;
 }

@@ -10,14 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool write_file(const char *path, const char *bytes, size_t n, pf_error *error) {
-    pf_writer *writer = pf_writer_open(path, error);
-    if (!writer) return false;
-    if (pf_writer_write(writer, bytes, n, error)) return pf_writer_commit(writer, error);
-    pf_writer_abort(writer);
-    return false;
-}
-
 /* Nothing for a loss that was not measured. */
 static int put_loss(char *text, float loss) {
     return isnan(loss) ? 0 : snprintf(text, 24, "%.6f", (double)loss);
@@ -38,7 +30,7 @@ bool training_curves_csv(const pf_training_curves *c, const char *path, pf_error
         line[n++] = '\n';
         good = pf_buffer_put(&text, line, (size_t)n, error);
     }
-    good = good && write_file(path, text.bytes, text.n, error);
+    good = good && pf_file_write(path, text.bytes, text.n, error);
     pf_free(text.bytes);
     return good;
 }
@@ -87,7 +79,7 @@ bool training_curves_svg(const pf_training_curves *c, const char *title, const c
     html page = {0};
     svg_file_chart(&page, &drawing);
     bool good = page.failed ? pf_fail(error, "%s", page.error.message)
-                            : write_file(path, page.text, page.used, error);
+                            : pf_file_write(path, page.text, page.used, error);
     html_free(&page);
     pf_free(values);
     return good;
