@@ -4,6 +4,7 @@
 #   run generate model.gguf -n 5      -> $code, $out (stdout, without trailing newlines), $err
 #   refused "what" CODE 'regex' ARGUMENTS...   exit CODE, nothing on stdout, one sentence on stderr
 #   await COMMAND...                  tries COMMAND until it succeeds; gives up after 30 s
+#   relayed "what" COMMAND...         its lines "ok X" and "not ok X" as cases, and that it succeeds
 #   await worked PID 20               ... until the process has used 0.20 s of CPU time, or ended
 # shellcheck shell=bash
 . tests/tap.sh
@@ -30,6 +31,19 @@ refused() {
         not_ok "$what" "performer $*" "exit $code, wanted $wanted and one line like: $pattern" \
             "stdout: $(head -c 200 "$tmp/out")" "stderr: $err"
     fi
+}
+
+relayed() {
+    local what=$1 line finished=
+    shift
+    while read -r line; do
+        case $line in
+        "ok "*) ok "${line#ok }" ;;
+        "not ok "*) not_ok "${line#not ok }" ;;
+        "done") finished=yes ;;
+        esac
+    done < <("$@" 2>"$tmp/trouble" && echo "done")
+    check "$what: $(tail -n 1 "$tmp/trouble")" test "$finished" = yes
 }
 
 await() {

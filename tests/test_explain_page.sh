@@ -60,12 +60,5 @@ if ! command -v chromium chromium-browser google-chrome >/dev/null; then
     skip "the page in a browser" "no chromium"
     exit
 fi
-while read -r line; do
-    case $line in
-    "ok "*) ok "${line#ok }" ;;
-    "not ok "*) not_ok "${line#not ok }" ;;
-    "done") finished=yes ;;
-    esac
-done < <(python3 tests/check_explain_page.py "$performer" "$tmp" "${large[@]}" 2>"$tmp/trouble" &&
-    echo "done")
-check "the browser did all of it: $(tail -n 1 "$tmp/trouble")" test "${finished-}" = yes
+relayed "the browser did all of it" \
+    python3 tests/check_explain_page.py "$performer" "$tmp" "${large[@]}"

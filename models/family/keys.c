@@ -4,14 +4,14 @@
 #include <math.h>
 #include <stdio.h>
 
-typedef struct {
-    char text[96];
-} full_key;
-
-static full_key with_prefix(const pf_keys *keys, const char *name) {
-    full_key key;
-    snprintf(key.text, sizeof key.text, "%s.%s", keys->prefix, name);
+pf_family_key pf_family_key_of(const char *family, const char *name) {
+    pf_family_key key;
+    snprintf(key.text, sizeof key.text, "%s.%s", family, name);
     return key;
+}
+
+static pf_family_key with_prefix(const pf_keys *keys, const char *name) {
+    return pf_family_key_of(keys->prefix, name);
 }
 
 static bool must_be_there(const pf_keys *keys, const char *key) {
@@ -40,7 +40,7 @@ bool pf_keys_text(const pf_keys *keys, const char *name, pf_text *value) {
 }
 
 bool pf_keys_size(const pf_keys *keys, const char *name, uint32_t limit, uint32_t *value) {
-    full_key key = with_prefix(keys, name);
+    pf_family_key key = with_prefix(keys, name);
     if (*value == 0 && !must_be_there(keys, key.text)) return false;
     if (!pf_keys_u32(keys, name, value)) return false;
     if (*value == 0 || *value > limit)
@@ -50,7 +50,7 @@ bool pf_keys_size(const pf_keys *keys, const char *name, uint32_t limit, uint32_
 }
 
 bool pf_keys_positive(const pf_keys *keys, const char *name, float *value) {
-    full_key key = with_prefix(keys, name);
+    pf_family_key key = with_prefix(keys, name);
     if (*value == 0 && !must_be_there(keys, key.text)) return false;
     if (!pf_keys_f32(keys, name, value)) return false;
     if (!(*value > 0) || !isfinite(*value))

@@ -4,6 +4,12 @@
 
 #include "checkpoint.h"
 
+/* A key of a family: "llama" and "block_count" make "llama.block_count". */
+typedef struct pf_family_key {
+    char text[96];
+} pf_family_key;
+pf_family_key pf_family_key_of(const char *family, const char *name);
+
 /* What the functions below share. They take the names of keys without the prefix. */
 typedef struct pf_keys {
     const pf_checkpoint *checkpoint;

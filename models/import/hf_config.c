@@ -2,6 +2,7 @@
 #include "hf_config.h"
 
 #include "hf_config_private.h"
+#include "keys.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -298,13 +299,6 @@ bool pf_hf_config_read(const json_t *config, pf_checkpoint *checkpoint, pf_hf_co
 
 /* ---- the other way ---- */
 
-static bool get_size(const pf_checkpoint *checkpoint, const char *prefix, const char *key,
-                     uint32_t *value, pf_error *error) {
-    char full[96];
-    snprintf(full, sizeof full, "%s.%s", prefix, key);
-    return pf_checkpoint_get_u32(checkpoint, full, value, error);
-}
-
 bool pf_hf_config_of(const pf_checkpoint *checkpoint, pf_hf_config *result, pf_error *error) {
     pf_text name = {"", 0};
     *result = (pf_hf_config){.n_layers = 0};
@@ -318,12 +312,12 @@ bool pf_hf_config_of(const pf_checkpoint *checkpoint, pf_hf_config *result, pf_e
         result->adjacent = (f->traits & ADJACENT) != 0;
         result->plus_one = (f->traits & GEMMA) != 0;
         result->post_norms = (f->traits & POST_NORMS) != 0;
-        if (!get_size(checkpoint, f->architecture, "block_count", &result->n_layers, error) ||
-            !get_size(checkpoint, f->architecture, "attention.head_count", &result->n_heads, error))
+        pf_keys keys = {checkpoint, f->architecture, error};
+        if (!pf_keys_u32(&keys, "block_count", &result->n_layers) ||
+            !pf_keys_u32(&keys, "attention.head_count", &result->n_heads))
             return false;
         result->n_kv_heads = result->n_heads;
-        return get_size(checkpoint, f->architecture, "attention.head_count_kv", &result->n_kv_heads,
-                        error) &&
+        return pf_keys_u32(&keys, "attention.head_count_kv", &result->n_kv_heads) &&
                ((result->n_layers <= MAX_LAYERS && result->n_heads > 0 && result->n_kv_heads > 0) ||
                 pf_fail(error, "the model does not say how many layers and heads it has"));
     }

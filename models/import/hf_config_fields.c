@@ -1,6 +1,8 @@
 /* floor 4.1 - Hugging Face config: its fields, read and checked, and GGUF's keys, set. */
 #include "hf_config_private.h"
 
+#include "keys.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -54,14 +56,8 @@ bool pf_hf_name(const pf_hf_reader *r, const char *name, const char *supported,
 
 /* ---- keys ---- */
 
-typedef struct {
-    char text[96];
-} key_name;
-
-static key_name key(const pf_hf_reader *r, const char *name) {
-    key_name full;
-    snprintf(full.text, sizeof full.text, "%s.%s", r->family, name);
-    return full;
+static pf_family_key key(const pf_hf_reader *r, const char *name) {
+    return pf_family_key_of(r->family, name);
 }
 
 bool pf_hf_set_size(const pf_hf_reader *r, const char *name, uint32_t value) {

@@ -1,6 +1,7 @@
 /* floor 4.1 - import projects: the hyperparameters of a checkpoint that is being imported. */
 #include "import_projects.h"
 
+#include "keys.h"
 #include "pth.h"
 
 #include <stdio.h>
@@ -12,16 +13,15 @@ bool pf_import_set_text(pf_checkpoint *to, const char *key, const char *text, pf
 
 bool pf_import_set_sizes(pf_checkpoint *to, const char *family, const pf_import_size *sizes,
                          size_t n, pf_error *error) {
-    char key[96];
     if (!pf_import_set_text(to, "general.architecture", family, error)) return false;
     for (size_t i = 0; i < n; i++) {
-        snprintf(key, sizeof key, "%s.%s", family, sizes[i].key);
+        pf_family_key key = pf_family_key_of(family, sizes[i].key);
         if (sizes[i].value == 0 || sizes[i].value > UINT32_MAX)
             return pf_fail(error,
                            "%s is unknown: neither a tensor nor a number in the file gives it; "
                            "set it with --config FILE.json (docs/convert.md)",
-                           key);
-        if (!pf_checkpoint_set_u32(to, key, (uint32_t)sizes[i].value, error)) return false;
+                           key.text);
+        if (!pf_checkpoint_set_u32(to, key.text, (uint32_t)sizes[i].value, error)) return false;
     }
     return true;
 }
