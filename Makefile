@@ -144,7 +144,7 @@ TRAIN_DOUBLE := $(patsubst %.c,$(BUILD)/double/%.o,$(wildcard engine/train/*.c))
 $(BUILD)/double/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call RUN,CC,$(CC) -DPF_REAL_DOUBLE $(CPPFLAGS) $(ALL_CFLAGS) -c $< -o $@)
-$(BUILD)/tests/test_train_double: $(TRAIN_DOUBLE)
+$(BUILD)/tests/test_train_double $(BUILD)/tests/test_distill_double: $(TRAIN_DOUBLE)
 
 # Only with clang, and CFLAGS as `make fuzz` sets them.
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(LIB)

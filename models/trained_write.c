@@ -36,7 +36,8 @@ static const float *layer_weights(const pf_train_layer *l, const pf_model *m, co
     return NULL;
 }
 
-static const float *weights_of(const pf_train_weights *w, const pf_model *m, const pf_tensor *t) {
+const float *pf_trained_weights_of(const pf_train_weights *w, const pf_model *m,
+                                   const pf_tensor *t) {
     unsigned layer;
     char name[64], rest[64];
     if (strcmp(t->name, "token_embd.weight") == 0) return w->embedding;
@@ -53,7 +54,7 @@ static const float *weights_of(const pf_train_weights *w, const pf_model *m, con
 
 static bool add_tensor(const pf_train_weights *w, const pf_model *model, const pf_tensor *t,
                        pf_checkpoint *out, pf_error *error) {
-    const float *weights = weights_of(w, model, t);
+    const float *weights = pf_trained_weights_of(w, model, t);
     size_t n = (size_t)(t->shape[0] * t->shape[1] * t->shape[2] * t->shape[3]);
     if (weights)
         return pf_checkpoint_add_tensor(out, t->name, PF_F32, t->n_dims, t->shape, weights,

@@ -13,4 +13,8 @@ pf_checkpoint *pf_trained_to_checkpoint(pf_trainer *trainer, const pf_model *mod
                                         const pf_attention_options *attention,
                                         const pf_checkpoint *source, pf_error *error);
 
+/* Where the weights of a tensor of the model's checkpoint are in w; NULL if they are not there. */
+const float *pf_trained_weights_of(const pf_train_weights *w, const pf_model *model,
+                                   const pf_tensor *tensor);
+
 #endif

@@ -205,7 +205,8 @@ static void set_up_attention(pf_map_kind kind, size_t M, double size) {
     fill(a.omega, 8 * HEAD, 1);
     assert_true(pf_favor_scratch(TOKENS, HEAD, M, TOKENS, TOKENS) <= MOST);
     assert_true(pf_softmax_scratch(TOKENS) <= MOST);
-    a.task = (pf_favor_task){.map = {kind, HEAD, M, sqrt(0.7), a.omega},
+    a.task = (pf_favor_task){.map = {.kind = kind, .D = HEAD, .M = M, .root_scale = sqrt(0.7),
+                                     .omega = a.omega},
                              .n = TOKENS,
                              .G = GROUP,
                              .in = rows_of(a.in),
@@ -327,7 +328,7 @@ typedef struct {
 
 static double model_loss(void *context) {
     whole_model *m = context;
-    pf_train_batch batch = {m->ids, BATCH, LENGTH, 1};
+    pf_train_batch batch = {m->ids, BATCH, LENGTH, 1, false};
     return pf_train_pass_run(m->pass, &m->weights, NULL, batch);
 }
 
@@ -354,7 +355,7 @@ static void check_model(pf_attention_options attention, const char *what) {
     for (size_t i = 0; attention.kind == PF_ATTENTION_FAVOR && i < L; i++)
         for (size_t k = 0; k < KV; k++)
             fill(pf_train_pass_omega(m.pass, i, k), attention.features * D, 1);
-    pf_train_batch batch = {m.ids, BATCH, LENGTH, 1};
+    pf_train_batch batch = {m.ids, BATCH, LENGTH, 1, false};
     pf_train_pass_run(m.pass, &m.weights, &gradient, batch);
     assert_gradient(what, model_loss, &m, numbers_of, n, numbers_of + n, 500);
     pf_train_pass_free(m.pass);

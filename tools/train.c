@@ -2,6 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "checksum.h"
 #include "commands.h"
+#include "distilled_write.h"
 #include "evaluate.h"
 #include "gguf_write.h"
 #include "memory.h"
@@ -17,9 +18,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* Held-out blocks that are measured on the way, evenly spread; the state is saved not more often
- * than this. */
-enum { MOST_HELD = 128, SAVE_SECONDS = 30 };
+/* Held-out blocks that are measured on the way, evenly spread (distilling: fewer, since models are
+ * larger); the state is saved not more often than this. */
+enum { MOST_HELD = 128, MOST_HELD_DISTILLING = 8, SAVE_SECONDS = 30 };
 
 typedef struct train_run {
     const options *parsed;
@@ -46,24 +47,30 @@ static double number_or(const options *parsed, flag_id id, double otherwise) {
 
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
+static size_t count_or(const options *parsed, flag_id id, size_t otherwise) {
+    return parsed->given[id] ? (size_t)parsed->values[id].count : otherwise;
+}
+
 static bool read_settings(train_run *r, pf_error *error) {
     const option_value *values = r->parsed->values;
-    bool from = r->parsed->given[FLAG_FROM];
+    bool from = r->parsed->given[FLAG_FROM], distill = r->parsed->given[FLAG_DISTILL];
     pf_train_options *o = &r->settings;
     if (!training_attention(r->parsed, r->loaded.model, &o->attention, error)) return false;
-    bool redraws = o->attention.kind == PF_ATTENTION_FAVOR && o->attention.map != PF_MAP_ELU;
+    bool redraws = o->attention.kind == PF_ATTENTION_FAVOR && o->attention.map != PF_MAP_ELU &&
+                   o->attention.map != PF_MAP_NORMALIZED;
     uint64_t redraw = 0;
     if (strcmp(values[FLAG_TRAIN_REDRAW].text, "never") != 0)
         parse_count(values[FLAG_TRAIN_REDRAW].text, &redraw);
     o->redraw = redraws ? (size_t)redraw : 0;
-    o->steps = (size_t)values[FLAG_TRAIN_STEPS].count;
+    o->rank = distill ? (size_t)values[FLAG_RANK].count : 0;
+    o->steps = count_or(r->parsed, FLAG_TRAIN_STEPS, distill ? 150 : 1000);
     o->warm_up = smaller((size_t)values[FLAG_WARM_UP].count, o->steps / 10);
-    o->batch = (size_t)values[FLAG_BATCH].count;
+    o->batch = count_or(r->parsed, FLAG_BATCH, distill ? 2 : 16);
     o->accumulate = (size_t)values[FLAG_ACCUMULATE].count;
     o->tokens = r->loaded.model->context;
     if (from) o->tokens = smaller(o->tokens, 1024);
     if (r->parsed->given[FLAG_TRAIN_CONTEXT]) o->tokens = (size_t)values[FLAG_TRAIN_CONTEXT].count;
-    o->rate = number_or(r->parsed, FLAG_LEARNING_RATE, from ? 0.0002 : 0.002);
+    o->rate = number_or(r->parsed, FLAG_LEARNING_RATE, distill ? 0.001 : from ? 0.0002 : 0.002);
     o->adamw = (pf_adamw){.beta1 = 0.9,
                           .beta2 = 0.95,
                           .decay = values[FLAG_WEIGHT_DECAY].number,
@@ -84,15 +91,15 @@ static void name_settings(train_run *r) {
              "layers %u\nwidth %u\nheads %u\nkv-heads %u\nhidden %u\nvocabulary %u\ncontext %zu\n"
              "attention %s\nmap %s\nfeatures %u\nprojection %s\nwindow %u\nsinks "
              "%u\nattention-seed %llu\n"
-             "redraw %zu\n"
+             "redraw %zu\nrank %zu\n"
              "steps %zu\nwarm-up %zu\nbatch %zu\naccumulate %zu\nlr %.9g\nweight-decay %.9g\n"
              "clip %.9g\nseed %llu\ntext of %zu tokens, checksum %016llx\n",
              m->n_layers, m->width, m->n_heads, m->n_kv_heads, m->hidden, m->n_vocab, o->tokens,
              pf_attention_name(o->attention.kind), favor ? pf_map_name(o->attention.map) : "none",
              favor ? o->attention.features : 0, pf_projection_name(o->attention.projection),
              o->attention.window, o->attention.sinks, (unsigned long long)o->attention.seed,
-             o->redraw, o->steps, o->warm_up, o->batch, o->accumulate, o->rate, o->adamw.decay,
-             o->adamw.clip, (unsigned long long)o->seed, ids->count,
+             o->redraw, o->rank, o->steps, o->warm_up, o->batch, o->accumulate, o->rate,
+             o->adamw.decay, o->adamw.clip, (unsigned long long)o->seed, ids->count,
              (unsigned long long)pf_checksum(0, ids->ids, ids->count * sizeof *ids->ids));
 }
 
@@ -140,6 +147,9 @@ static pf_training_held *last_held(const train_run *r) {
 }
 
 static pf_checkpoint *to_checkpoint(train_run *r, pf_error *error) {
+    if (r->settings.rank > 0)
+        return pf_distilled_to_checkpoint(r->trainer, r->loaded.checkpoint,
+                                          !r->parsed->given[FLAG_SAVE_LORA], error);
     return pf_trained_to_checkpoint(r->trainer, r->loaded.model, &r->settings.attention,
                                     r->loaded.checkpoint, error);
 }
@@ -177,7 +187,8 @@ static bool measure_other(train_run *r, size_t most, double *loss, pf_error *err
 
 static bool measure_held(train_run *r, pf_error *error) {
     size_t step = pf_trainer_state(r->trainer)->step;
-    size_t most = r->parsed->given[FLAG_VALIDATION] ? SIZE_MAX : MOST_HELD;
+    size_t most = r->settings.rank > 0 ? MOST_HELD_DISTILLING : MOST_HELD;
+    if (r->parsed->given[FLAG_VALIDATION]) most = SIZE_MAX;
     double loss, other = NAN;
     if (r->texts.held.count == 0) return true;
     if (r->curves.n_held > 0 && last_held(r)->step == step) return true;
@@ -197,7 +208,9 @@ static bool write_model(train_run *r, pf_error *error) {
     pf_checkpoint *c = to_checkpoint(r, error);
     bool good = c && pf_gguf_write(c, parsed->values[FLAG_OUTPUT].text, &gguf, error);
     pf_checkpoint_free(c);
-    return good;
+    return good &&
+           (!parsed->given[FLAG_SAVE_LORA] ||
+            pf_distilled_write_adapter(r->trainer, parsed->values[FLAG_SAVE_LORA].text, error));
 }
 
 static bool write_curves(const train_run *r, pf_error *error) {
@@ -256,7 +269,7 @@ static bool fail_step(const train_run *r, pf_error *error) {
 
 static bool take_steps(train_run *r, pf_error *error) {
     const pf_train_state *state = pf_trainer_state(r->trainer);
-    size_t every = (size_t)r->parsed->values[FLAG_EVAL_EVERY].count;
+    size_t every = count_or(r->parsed, FLAG_EVAL_EVERY, r->settings.rank > 0 ? 25 : 100);
     r->start = r->saved_at = seconds_now();
     while (state->step < r->settings.steps && !r->stopped) {
         pf_train_report report;
@@ -287,7 +300,9 @@ static bool finish(train_run *r, pf_error *error) {
 static void tell_start(const train_run *r) {
     const pf_train_options *o = &r->settings;
     char size[16], features[96] = "";
-    if (o->attention.kind == PF_ATTENTION_FAVOR && o->redraw > 0)
+    if (o->rank > 0)
+        snprintf(features, sizeof features, " (as calibrated), an update of rank %zu", o->rank);
+    else if (o->attention.kind == PF_ATTENTION_FAVOR && o->redraw > 0)
         snprintf(features, sizeof features, " (%s, %u features, drawn anew every %zu steps)",
                  pf_map_name(o->attention.map), o->attention.features, o->redraw);
     else if (o->attention.kind == PF_ATTENTION_FAVOR)

@@ -49,14 +49,17 @@ static pf_favor_sweep begin(const pf_favor_task *t) {
     pf_favor_sweep w = {.t = t, .n = t->n, .D = t->map.D, .M = t->map.M, .E = t->map.D + 1};
     size_t exact = exact_keys(w.n, t->sinks, t->window), S = t->sinks, E = w.E;
     lay_out(&w, t->scratch, w.n, w.D, w.M, exact);
-    w.absent = exact < w.n ? exact : w.n;
+    w.read = t->mapped.k ? t->mapped : t->in;
+    w.d_read = t->mapped.k ? t->mapped_gradient : t->gradient;
+    w.absent = exact < w.n && w.M > 0 ? exact : w.n;
     memset(w.f_k, 0, w.absent * w.M * sizeof *w.f_k);
     memset(w.e, 0, w.absent * E * sizeof *w.e);
     for (size_t i = 0; i < w.absent; i++) w.s[i] = ABSENT;
     if (w.absent < w.n)
-        pf_features_forward(&t->map, t->in.k + S * t->in.stride, t->in.stride, w.n - w.absent,
+        pf_features_forward(&t->map, w.read.k + S * w.read.stride, w.read.stride, w.n - w.absent,
                             w.f_k + w.absent * w.M, w.s + w.absent);
     for (size_t i = 0; i < w.n; i++) {
+        if (i >= w.absent) w.s[i] += t->decay * (pf_real)i;
         w.c[i] = i > 0 && w.c[i - 1] > w.s[i] ? w.c[i - 1] : w.s[i];
         if (i < w.absent) continue;
         memcpy(w.e + i * E, t->in.v + (i - t->window) * t->in.stride, w.D * sizeof *w.e);
@@ -69,9 +72,18 @@ static size_t chunk_rows(const pf_favor_sweep *w, size_t first) {
     return w->n - first < PF_FAVOR_CHUNK ? w->n - first : PF_FAVOR_CHUNK;
 }
 
+static const pf_train_map *query_map(const pf_favor_sweep *w, size_t g) {
+    return w->t->q_map ? &w->t->q_map[g] : &w->t->map;
+}
+
 static void map_queries(const pf_favor_sweep *w, size_t g) {
-    const pf_favor_task *t = w->t;
-    pf_features_forward(&t->map, t->in.q + g * w->D, t->in.stride, w->n, w->f_q, w->s_q);
+    if (w->M == 0) {
+        memset(w->s_q, 0, w->n * sizeof *w->s_q);
+        return;
+    }
+    pf_features_forward(query_map(w, g), w->read.q + g * w->D, w->read.stride, w->n, w->f_q,
+                        w->s_q);
+    for (size_t i = 0; i < w->n; i++) w->s_q[i] -= w->t->decay * (pf_real)i;
 }
 
 static void weigh_pairs(const pf_favor_sweep *w, size_t first, size_t rows) {
@@ -113,6 +125,10 @@ static void add_keys(const pf_favor_sweep *w, size_t first, size_t rows) {
 static void read_chunk(const pf_favor_sweep *w, size_t first, size_t rows) {
     const pf_real *f_q = w->f_q + first * w->M;
     size_t E = w->E;
+    if (w->M == 0) {
+        memset(w->rows, 0, rows * E * sizeof *w->rows);
+        return;
+    }
     weigh_pairs(w, first, rows);
     multiply_pairs(w, rows, f_q, w->f_k + first * w->M, w->M, w->A);
     if (first > 0) {
@@ -146,7 +162,7 @@ void pf_favor_forward(const pf_favor_task *task) {
             read_chunk(&w, first, rows);
             if (pf_favor_has_exact(&w)) pf_favor_add_exact(&w, g, first, rows);
             divide(&w, g, first, rows);
-            add_keys(&w, first, rows);
+            if (w.M > 0) add_keys(&w, first, rows);
         }
     }
 }
@@ -208,15 +224,16 @@ static void add_queries(const pf_favor_sweep *w, size_t first, size_t rows, bool
 }
 
 static void back_query_head(const pf_favor_sweep *w, size_t g) {
-    const pf_favor_task *t = w->t;
     map_queries(w, g);
     back_division(w, g);
     for (size_t first = 0; first < w->n; first += PF_FAVOR_CHUNK) {
         size_t rows = chunk_rows(w, first);
         if (pf_favor_has_exact(w)) pf_favor_back_exact(w, g, first, rows);
+        if (w->M == 0) continue;
         back_chunk(w, first, rows);
         add_keys(w, first, rows);
     }
+    if (w->M == 0) return;
     size_t last = (w->n - 1) / PF_FAVOR_CHUNK * PF_FAVOR_CHUNK;
     for (size_t first = last;; first -= PF_FAVOR_CHUNK) {
         size_t rows = chunk_rows(w, first);
@@ -224,8 +241,8 @@ static void back_query_head(const pf_favor_sweep *w, size_t g) {
         if (first == 0) break;
         add_queries(w, first, rows, first == last);
     }
-    pf_features_backward(&t->map, t->in.q + g * w->D, t->in.stride, w->n, w->f_q, w->df_q,
-                         t->gradient.q + g * w->D, t->gradient.stride);
+    pf_features_backward(query_map(w, g), w->read.q + g * w->D, w->read.stride, w->n, w->f_q,
+                         w->df_q, w->d_read.q + g * w->D, w->d_read.stride);
 }
 
 void pf_favor_backward(const pf_favor_task *task) {
@@ -235,9 +252,9 @@ void pf_favor_backward(const pf_favor_task *task) {
     for (size_t g = 0; g < task->G; g++) back_query_head(&w, g);
     size_t n = w.n - w.absent, stride = task->gradient.stride, at = task->sinks * stride;
     if (n == 0) return;
-    pf_features_backward(&task->map, task->in.k + task->sinks * task->in.stride, task->in.stride, n,
-                         w.f_k + w.absent * w.M, w.df_k + w.absent * w.M, task->gradient.k + at,
-                         stride);
+    pf_features_backward(&task->map, w.read.k + task->sinks * w.read.stride, w.read.stride, n,
+                         w.f_k + w.absent * w.M, w.df_k + w.absent * w.M,
+                         w.d_read.k + task->sinks * w.d_read.stride, w.d_read.stride);
     for (size_t j = 0; j < n; j++)
         pf_real_axpy(task->gradient.v + at + j * stride, 1, w.de + (w.absent + j) * w.E, w.D);
 }

@@ -19,6 +19,9 @@
  * parts, relative to the larger of their log-scales. dR_i is then shared out: to the exact keys as
  * in softmax, and times the tail's factor to the tail, where the query's log-scale no longer
  * cancels.
+ *
+ * A tail that forgets (pf_attention_options.forget), where a key weighs exp(-decay age), is the same
+ * sum with s_j + decay j in place of s_j, and decay i off query i's log-scale.
  */
 #ifndef PF_TRAIN_FAVOR_H
 #define PF_TRAIN_FAVOR_H
@@ -29,19 +32,23 @@
 enum { PF_FAVOR_CHUNK = 64 };
 
 /* One KV head and its G query heads, whose rows are D numbers after each other: in.q, out, d_out
- * and gradient.q begin with the first of them. */
+ * and gradient.q begin with the first of them. map.M may be 0 if there is a window: no tail. */
 typedef struct pf_favor_task {
-    pf_train_map map;
+    pf_train_map map;          /* of the keys, and of the queries ... */
+    const pf_train_map *q_map; /* ... unless these are given, one for each query head [G] */
     size_t n, G;
     size_t sinks, window;
+    pf_real decay;
     pf_head_rows in;
+    pf_head_rows mapped; /* q and k as the features read them, if not as `in` has them, or NULLs */
     pf_real *out;
     const pf_real *d_out;
     size_t out_stride;
     pf_real *normalizer; /* [n], `heads` apart, then the next query head's: R_i[D], kept */
     size_t heads;
-    pf_head_rows gradient; /* added to */
-    pf_real *scratch;      /* pf_favor_scratch */
+    pf_head_rows gradient;        /* added to */
+    pf_head_rows mapped_gradient; /* of `mapped`; added to */
+    pf_real *scratch;             /* pf_favor_scratch */
 } pf_favor_task;
 
 void pf_favor_forward(const pf_favor_task *task);

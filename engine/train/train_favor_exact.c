@@ -46,9 +46,11 @@ static void score(const pf_favor_sweep *w, const exact_keys *keys, const pf_real
     }
 }
 
-/* The features' constant factor of a pair, 1 / M, which matters beside exact keys; elu has none. */
+/* The features' constant factor of a pair, 1 / M, which matters beside exact keys; elu and the
+ * fitted map have none. */
 static pf_real log_factor(const pf_favor_sweep *w) {
-    return w->t->map.kind == PF_MAP_ELU ? 0 : -log((pf_real)w->M);
+    pf_map_kind kind = w->t->map.kind;
+    return kind == PF_MAP_ELU || kind == PF_MAP_NORMALIZED || w->M == 0 ? 0 : -log((pf_real)w->M);
 }
 
 /* w->exact becomes exp(score - m_i), with m_i the largest of the row's scores and of the tail's

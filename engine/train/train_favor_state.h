@@ -10,6 +10,7 @@
 typedef struct pf_favor_sweep {
     const pf_favor_task *t;
     size_t n, D, M, E, absent; /* rows 0 ... absent - 1 have no key */
+    pf_head_rows read, d_read; /* q and k that the features read, and their gradients */
     pf_real *f_k, *s;          /* [n, M], [n] the keys */
     pf_real *c;                /* [n] running maximum of s */
     pf_real *e, *de;           /* [n, E] */

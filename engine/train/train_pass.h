@@ -26,8 +26,9 @@ typedef struct pf_train_pass pf_train_pass;
 
 /* For batches of up to `batch` sequences of up to `tokens` predictions, by teams of up to
  * n_threads. The model gives the shape and must outlive the pass; its weights are not read.
- * Attention: softmax, or favor with
- * sinks and window, if any, the same for all heads (checked). Free with pf_train_pass_free. */
+ * Attention: softmax, or favor. With map normalized, the features are weights->fitted, and heads
+ * have the windows and numbers of features that the model's file gives them (checked).
+ * Free with pf_train_pass_free. */
 pf_train_pass *pf_train_pass_new(const pf_model *model, const pf_attention_options *attention,
                                  size_t batch, size_t tokens, int n_threads, pf_error *error);
 void pf_train_pass_free(pf_train_pass *pass); /* NULL is allowed */
@@ -46,10 +47,21 @@ typedef struct pf_train_batch {
     const int32_t *ids;
     size_t batch, tokens;
     pf_real weight; /* of the loss of one prediction in the gradient: 1 / predictions for a mean */
+    bool taught;    /* the loss is the divergence from the teacher of this batch */
 } pf_train_batch;
 
+/* Before the first lesson: memory for the teacher. */
+bool pf_train_pass_prepare_teacher(pf_train_pass *pass, pf_error *error);
+/* Bytes of that. */
+size_t pf_train_teacher_bytes(const pf_model *model, size_t batch, size_t tokens, int n_threads);
+/* Reads a batch with exact softmax attention and keeps what it predicts, for the next
+ * pf_train_pass_run with `taught`. The teacher's matrix of the logits must be the learner's. */
+void pf_train_pass_teach(pf_train_pass *pass, const pf_train_weights *teacher,
+                         pf_train_batch batch);
+
 /* The sum of the losses of all predictions. If `gradient` is not NULL, adds to it the gradient of
- * weight times that sum. */
+ * weight times that sum. Where a part of *gradient is NULL, those weights are held fixed; qkv,
+ * output and fitted must be there if anything is. */
 double pf_train_pass_run(pf_train_pass *pass, const pf_train_weights *weights,
                          const pf_train_weights *gradient, pf_train_batch batch);
 

@@ -22,6 +22,7 @@ void pf_add_weight_gradients(pf_member me, const pf_weight_gradient *list, size_
     size_t piece = 0;
     for (size_t i = 0; i < n; i++) {
         const pf_weight_gradient *g = &list[i];
+        if (!g->gradient) continue;
         for (size_t r = 0; r < g->rows; r += PIECE)
             if (is_mine(me, piece++))
                 pf_real_gemm(true, false, piece_of(r, g->rows), g->cols, n_tokens, 1, g->dy + r,
@@ -32,6 +33,7 @@ void pf_add_weight_gradients(pf_member me, const pf_weight_gradient *list, size_
 void pf_add_norm_gradient(const pf_train_pass *p, pf_member me, const pf_real *x, const pf_real *r,
                           pf_real *gradient) {
     size_t C = p->C;
+    if (!gradient) return;
     for (size_t c = 0; c < C; c += PIECE) {
         if (!is_mine(me, c / PIECE)) continue;
         for (size_t t = 0; t < p->N; t++)
@@ -100,7 +102,7 @@ static void back_mlp(const pf_train_pass *p, pf_member me, size_t index) {
 static void back_attention(const pf_train_pass *p, pf_member me, size_t index) {
     size_t begin, end;
     pf_share(me, p->now.batch * p->KV, 1, &begin, &end);
-    for (size_t i = begin; i < end; i++) pf_train_attend_back(p, index, i, p->scratch[me.index]);
+    for (size_t i = begin; i < end; i++) pf_train_attend_back(p, index, i, me.index);
     pf_barrier(me);
 }
 
@@ -135,6 +137,7 @@ static void back_project(const pf_train_pass *p, pf_member me, size_t index) {
 /* x = embedding[token]: members take columns, so that no two add to one number. */
 static void back_embedding(const pf_train_pass *p, pf_member me) {
     size_t C = p->C, n = p->now.tokens;
+    if (!p->gradient->embedding) return;
     for (size_t c = 0; c < C; c += PIECE) {
         if (!is_mine(me, c / PIECE)) continue;
         for (size_t t = 0; t < p->N; t++) {
@@ -145,7 +148,23 @@ static void back_embedding(const pf_train_pass *p, pf_member me) {
     }
 }
 
+/* Each sequence has its own gradient of the features, so that the sum is in one order. */
+static void clear_fitted(const pf_train_pass *p, pf_member me) {
+    size_t begin, end;
+    pf_share(me, p->now.batch * p->n_fitted, PIECE, &begin, &end);
+    memset(p->d_fitted + begin, 0, (end - begin) * sizeof(pf_real));
+}
+
+static void add_fitted(const pf_train_pass *p, pf_member me) {
+    size_t begin, end;
+    pf_share(me, p->n_fitted, PIECE, &begin, &end);
+    for (size_t b = 0; b < p->now.batch; b++)
+        pf_real_axpy(p->gradient->fitted + begin, 1, p->d_fitted + b * p->n_fitted + begin,
+                     end - begin);
+}
+
 void pf_train_backward(pf_train_pass *p, pf_member me) {
+    if (p->n_fitted > 0) clear_fitted(p, me);
     pf_add_norm_gradient(p, me, p->x, p->r, p->gradient->final_norm);
     pf_barrier(me); /* d_normed is used again */
     for (size_t i = p->model->n_layers; i-- > 0;) {
@@ -154,4 +173,5 @@ void pf_train_backward(pf_train_pass *p, pf_member me) {
         back_project(p, me, i);
     }
     back_embedding(p, me);
+    if (p->n_fitted > 0) add_fitted(p, me);
 }

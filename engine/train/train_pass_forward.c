@@ -46,7 +46,7 @@ static void project(pf_train_pass *p, pf_member me, size_t index) {
 static void attend(pf_train_pass *p, pf_member me, size_t index) {
     size_t begin, end;
     pf_share(me, p->now.batch * p->KV, 1, &begin, &end);
-    for (size_t i = begin; i < end; i++) pf_train_attend(p, index, i, p->scratch[me.index]);
+    for (size_t i = begin; i < end; i++) pf_train_attend(p, index, i, me.index);
     pf_barrier(me);
 }
 
@@ -83,18 +83,41 @@ static void finish(pf_train_pass *p, pf_member me, size_t index) {
 
 /* ---- the loss ---- */
 
+/* Losses of the rows [begin, end) from their logits, which become their gradient. */
+static void lose(const pf_train_pass *p, size_t begin, size_t end, pf_real *logits) {
+    size_t V = p->V, n = p->now.tokens;
+    pf_real weight = p->gradient ? p->now.weight : 0;
+    for (size_t t = begin; t < end; t++) {
+        size_t target = (size_t)p->now.ids[t / n * (n + 1) + t % n + 1];
+        p->losses[t] = pf_cross_entropy(V, logits + (t - begin) * V, target, weight);
+    }
+}
+
+/* The same for the divergence from the teacher. */
+static void diverge(const pf_train_pass *p, size_t base, size_t begin, size_t end, pf_real *logits,
+                    pf_real *scratch) {
+    size_t V = p->V;
+    pf_real weight = p->gradient ? p->now.weight : 0;
+    pf_real *teacher = p->teacher_logits + (begin - base) * V;
+    pf_train_linear(end - begin, p->C, V, p->teacher + begin * p->C, p->w->logits, 0, teacher);
+    for (size_t t = begin; t < end; t++) {
+        size_t row = (t - begin) * V;
+        p->losses[t] = pf_divergence(V, teacher + row, logits + row, weight, scratch);
+    }
+}
+
 /* Losses of the rows [begin, end), whose logits begin at p->logits + (begin - base) V; with a
  * gradient d_normed, too. */
-static void predict_rows(const pf_train_pass *p, size_t base, size_t begin, size_t end) {
-    size_t C = p->C, V = p->V, n = p->now.tokens, rows = end - begin;
+static void predict_rows(const pf_train_pass *p, size_t base, size_t begin, size_t end,
+                         int member) {
+    size_t C = p->C, V = p->V, rows = end - begin;
     pf_real *logits = p->logits + (begin - base) * V;
     norm_rows(p, begin, end, p->x, p->w->final_norm, p->r);
     pf_train_linear(rows, C, V, p->normed + begin * C, p->w->logits, 0, logits);
-    for (size_t t = begin; t < end; t++) {
-        size_t target = (size_t)p->now.ids[t / n * (n + 1) + t % n + 1];
-        p->losses[t] =
-            pf_cross_entropy(V, logits + (t - begin) * V, target, p->gradient ? p->now.weight : 0);
-    }
+    if (p->now.taught)
+        diverge(p, base, begin, end, logits, p->teacher_scratch + (size_t)member * V);
+    else
+        lose(p, begin, end, logits);
     if (!p->gradient) return;
     pf_train_linear_back(rows, C, V, logits, p->w->logits, 0, p->d_normed + begin * C);
     memset(p->d_x + begin * C, 0, rows * C * sizeof(pf_real));
@@ -112,14 +135,25 @@ static void predict(pf_train_pass *p, pf_member me) {
         pf_share(me, (rows + p->block - 1) / p->block, 1, &first, &last);
         for (size_t i = first; i < last; i++) {
             pf_block_rows(p, base / p->block + i, &begin, &end);
-            predict_rows(p, base, begin, end);
+            predict_rows(p, base, begin, end, me.index);
         }
         pf_barrier(me);
-        if (!p->gradient) continue;
+        if (!p->gradient || !p->gradient->logits) continue;
         pf_weight_gradient logits = {p->gradient->logits, p->logits, p->normed + base * p->C, p->V,
                                      p->C};
         pf_add_weight_gradients(me, &logits, 1, rows);
         pf_barrier(me);
+    }
+}
+
+/* What a teacher predicts is left to the learner's turn: here are the rows that say it. */
+static void keep_rows(const pf_train_pass *p, pf_member me) {
+    size_t first, last, begin, end, C = p->C;
+    pf_share(me, p->n_blocks, 1, &first, &last);
+    for (size_t i = first; i < last; i++) {
+        pf_block_rows(p, i, &begin, &end);
+        norm_rows(p, begin, end, p->x, p->w->final_norm, p->r);
+        memcpy(p->teacher + begin * C, p->normed + begin * C, (end - begin) * C * sizeof(pf_real));
     }
 }
 
@@ -129,5 +163,8 @@ void pf_train_forward(pf_train_pass *p, pf_member me) {
         attend(p, me, i);
         finish(p, me, i);
     }
-    predict(p, me);
+    if (p->teaching)
+        keep_rows(p, me);
+    else
+        predict(p, me);
 }

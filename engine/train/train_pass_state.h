@@ -2,6 +2,8 @@
 #ifndef PF_TRAIN_PASS_STATE_H
 #define PF_TRAIN_PASS_STATE_H
 
+#include "train_favor.h"
+#include "train_fitted.h"
 #include "train_pass.h"
 
 /* What a layer keeps; N tokens in the batch, Q = (H + 2 n_kv_heads) D. */
@@ -16,16 +18,21 @@ typedef struct pf_kept_layer {
 
 struct pf_train_pass {
     const pf_model *model;
-    pf_attention_options attention;
+    pf_attention_config attention;
     size_t batch, tokens; /* most of each */
     int n_threads;
     pf_team *team;
-    size_t C, F, H, KV, D, G, Q, HD, V, M, m;
+    size_t C, F, H, KV, D, G, Q, HD, V;
+    size_t m;        /* rows of Omega that are drawn for each head */
+    size_t n_fitted; /* numbers of features that are learned */
+    bool maps_plain; /* the features read q and k before RoPE */
 
     pf_kept_layer *layers; /* [L] */
     pf_real *x, *r;        /* [N, C], [N] after the last layer */
     float *angles;         /* [tokens, 2 pairs] */
     pf_real *omega;        /* [L, n_kv_heads, m, D] */
+    pf_real *d_fitted;     /* [batch, n_fitted] of each sequence */
+    pf_train_map *q_maps;  /* [n_threads, G] */
     pf_real *losses;       /* [N] */
 
     pf_real *normed, *act;                        /* [N, C], [N, F] computed again when needed */
@@ -36,9 +43,16 @@ struct pf_train_pass {
     pf_real **scratch; /* [n_threads] each large enough for a head and a row of the MLP */
     void *memory;
 
+    /* after pf_train_pass_prepare_teacher */
+    pf_real *teacher;         /* [N, C] its normalised last rows */
+    pf_real *teacher_logits;  /* [logit_rows, V] */
+    pf_real *teacher_scratch; /* [n_threads, V] */
+    void *teacher_memory;
+
     /* of the current run */
     const pf_train_weights *w, *gradient;
     pf_train_batch now;
+    bool teaching;             /* exact attention, and only up to the last rows */
     size_t N, block, n_blocks; /* rows are shared in blocks */
 };
 
@@ -69,16 +83,19 @@ typedef struct pf_weight_gradient {
     const pf_real *dy, *x;
     size_t rows, cols;
 } pf_weight_gradient;
-/* gradient += dy^T x for the first n_tokens rows; members take pieces of each in turn. */
+/* gradient += dy^T x for the first n_tokens rows; members take pieces of each in turn. Those whose
+ * gradient is NULL are left out. */
 void pf_add_weight_gradients(pf_member me, const pf_weight_gradient *list, size_t n,
                              size_t n_tokens);
 
-/* The same for a norm's weights. */
+/* The same for a norm's weights, unless gradient is NULL. */
 void pf_add_norm_gradient(const pf_train_pass *pass, pf_member me, const pf_real *x,
                           const pf_real *r, pf_real *gradient);
 
 /* Attention of one KV head of one sequence, both directions. */
-void pf_train_attend(const pf_train_pass *pass, size_t layer, size_t task, pf_real *scratch);
-void pf_train_attend_back(const pf_train_pass *pass, size_t layer, size_t task, pf_real *scratch);
+void pf_train_attend(const pf_train_pass *pass, size_t layer, size_t task, int member);
+void pf_train_attend_back(const pf_train_pass *pass, size_t layer, size_t task, int member);
+/* Numbers of scratch for both. */
+size_t pf_train_attend_scratch(const pf_train_pass *pass);
 
 #endif

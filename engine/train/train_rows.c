@@ -64,3 +64,16 @@ pf_real pf_cross_entropy(size_t n, pf_real *logits, size_t target, pf_real weigh
     logits[target] -= weight;
     return log(sum) + max - at_target;
 }
+
+/* The differences of logits are added up rather than the logits, whose sums would round more. */
+pf_real pf_divergence(size_t n, pf_real *teacher, pf_real *logits, pf_real weight,
+                      pf_real *scratch) {
+    pf_real max_p = pf_real_max(teacher, n), max_q = pf_real_max(logits, n);
+    pf_real sum_p = pf_real_exp_sum(scratch, teacher, max_p, n);
+    for (size_t i = 0; i < n; i++) teacher[i] = (teacher[i] - max_p) - (logits[i] - max_q);
+    pf_real mean = pf_real_dot(scratch, teacher, n) / sum_p;
+    pf_real sum_q = pf_real_exp_sum(logits, logits, max_q, n);
+    pf_real_scale(logits, weight / sum_q, n);
+    pf_real_axpy(logits, -weight / sum_p, scratch, n);
+    return mean + log(sum_q / sum_p);
+}

@@ -42,4 +42,12 @@ void pf_swiglu_backward(size_t n, const pf_real *g, const pf_real *u, const pf_r
  * weight 0: only the loss, and logits end as zeros. */
 pf_real pf_cross_entropy(size_t n, pf_real *logits, size_t target, pf_real weight);
 
+/* ---- divergence: loss = KL(p || q) = sum_i p_i log(p_i / q_i), p = softmax(teacher), q =
+ * softmax(logits) ---- */
+
+/* Returns the loss; logits [n] become weight * dloss/dlogits = weight (q_i - p_i), and teacher [n]
+ * is overwritten. scratch [n]. */
+pf_real pf_divergence(size_t n, pf_real *teacher, pf_real *logits, pf_real weight,
+                      pf_real *scratch);
+
 #endif

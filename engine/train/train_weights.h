@@ -22,6 +22,7 @@ typedef struct pf_train_weights {
     pf_real *embedding;     /* [V, C] */
     pf_real *logits;        /* [V, C]; the embedding itself where tied */
     pf_real *final_norm;    /* [C] */
+    pf_real *fitted;        /* features that are learned (train_fitted.h); NULL: none */
     pf_train_layer *layers; /* [L]; yours */
     size_t n;               /* numbers in the block, and how many of them decay */
     size_t n_matrices;
@@ -31,8 +32,8 @@ typedef struct pf_train_weights {
  * llama's shape, that is RMS norms, RoPE, SwiGLU, no biases. */
 bool pf_train_can(const pf_model *model, pf_error *error);
 
-/* Points all of *w into `memory`, which may be NULL, to count. w->layers must have n_layers items.
- */
+/* Points all of *w but `fitted` into `memory`, which may be NULL, to count. w->layers must have
+ * n_layers items. */
 void pf_train_weights_lay_out(const pf_model *model, pf_real *memory, pf_train_weights *w);
 
 /* Copies the model's weights, whatever their type, into the block. False if memory runs out. */

@@ -16,7 +16,8 @@ struct pf_trainer {
     pf_train_state state;
     pf_train_weights gradient; /* views into the second block */
     pf_train_pass *pass;
-    int32_t *ids; /* [batch, tokens + 1] */
+    pf_distill *distill; /* or NULL */
+    int32_t *ids;        /* [batch, tokens + 1] */
     double *partial, *scratch;
     size_t draw; /* of the features in use; SIZE_MAX: none yet */
     pf_real *memory;
@@ -28,31 +29,60 @@ static size_t count_numbers(const pf_model *model, pf_train_weights *w) {
 }
 
 size_t pf_trainer_bytes(const pf_model *model, const pf_train_options *o) {
+    size_t pass = pf_train_pass_bytes(model, &o->attention, o->batch, o->tokens, o->n_threads);
+    if (o->rank > 0)
+        return pass + pf_distill_bytes(model) +
+               4 * pf_distill_numbers(model, &o->attention, o->rank) * sizeof(pf_real) +
+               pf_train_teacher_bytes(model, o->batch, o->tokens, o->n_threads);
     pf_train_weights w = {.layers = pf_calloc(model->n_layers, sizeof *w.layers, "", NULL)};
     if (!w.layers) return 0;
     size_t bytes = 4 * count_numbers(model, &w) * sizeof(pf_real);
     pf_free(w.layers);
-    return bytes + pf_train_pass_bytes(model, &o->attention, o->batch, o->tokens, o->n_threads);
+    return bytes + pass;
 }
 
-static bool allocate(pf_trainer *t, pf_error *error) {
-    const pf_model *model = t->model;
+/* Four blocks of n numbers that are learned, of which n_decayed decay. */
+static bool allocate_numbers(pf_trainer *t, size_t n, size_t n_decayed, pf_error *error) {
+    t->memory = pf_calloc(4 * n, sizeof *t->memory, "the weights and their moments", error);
+    t->partial = pf_calloc(pf_adamw_partials(n), sizeof *t->partial, "training", error);
+    t->state.numbers = (pf_adamw_state){
+        t->memory, t->memory + n, t->memory + 2 * n, t->memory + 3 * n, n, n_decayed};
+    return t->memory && t->partial;
+}
+
+static bool begin_distilling(pf_trainer *t, pf_error *error) {
     const pf_train_options *o = &t->options;
-    size_t L = model->n_layers, D = model->head_dim;
+    size_t n = pf_distill_numbers(t->model, &o->attention, o->rank);
+    if (!allocate_numbers(t, n, 0, error) || !pf_train_pass_prepare_teacher(t->pass, error))
+        return false;
+    t->distill =
+        pf_distill_new(t->model, &o->attention, o->rank, &t->state.numbers, o->seed, error);
+    if (!t->distill) return false;
+    t->state.weights = t->distill->learner;
+    t->gradient = t->distill->d_learner;
+    return true;
+}
+
+static bool begin_learning(pf_trainer *t, pf_error *error) {
+    const pf_model *model = t->model;
+    size_t L = model->n_layers;
     t->state.weights.layers = pf_calloc(L, sizeof(pf_train_layer), "the weights", error);
     t->gradient.layers = pf_calloc(L, sizeof(pf_train_layer), "the weights", error);
     if (!t->state.weights.layers || !t->gradient.layers) return false;
     size_t n = count_numbers(model, &t->gradient);
-    t->memory = pf_calloc(4 * n, sizeof *t->memory, "the weights and their moments", error);
-    t->partial = pf_calloc(pf_adamw_partials(n), sizeof *t->partial, "training", error);
-    t->scratch = pf_calloc(D * D, sizeof *t->scratch, "training", error);
-    t->ids = pf_calloc(o->batch * (o->tokens + 1), sizeof *t->ids, "a batch", error);
-    if (!t->memory || !t->partial || !t->scratch || !t->ids) return false;
+    if (!allocate_numbers(t, n, t->gradient.n_matrices, error)) return false;
     pf_train_weights_lay_out(model, t->memory, &t->state.weights);
     pf_train_weights_lay_out(model, t->memory + n, &t->gradient);
-    t->state.numbers = (pf_adamw_state){
-        t->memory, t->memory + n, t->memory + 2 * n, t->memory + 3 * n, n, t->gradient.n_matrices};
-    return true;
+    return pf_train_weights_read(model, &t->state.weights, error);
+}
+
+static bool begin(pf_trainer *t, pf_error *error) {
+    const pf_train_options *o = &t->options;
+    size_t D = t->model->head_dim;
+    t->scratch = pf_calloc(D * D, sizeof *t->scratch, "training", error);
+    t->ids = pf_calloc(o->batch * (o->tokens + 1), sizeof *t->ids, "a batch", error);
+    if (!t->scratch || !t->ids) return false;
+    return o->rank > 0 ? begin_distilling(t, error) : begin_learning(t, error);
 }
 
 static bool check_tokens(const pf_model *model, const pf_train_options *o, const int32_t *tokens,
@@ -84,7 +114,7 @@ pf_trainer *pf_trainer_new(const pf_model *model, const pf_train_options *option
     t->options = *options;
     t->tokens = tokens;
     t->n_tokens = n;
-    if (!allocate(t, error) || !pf_train_weights_read(model, &t->state.weights, error)) {
+    if (!begin(t, error)) {
         pf_trainer_free(t);
         return NULL;
     }
@@ -95,9 +125,12 @@ pf_trainer *pf_trainer_new(const pf_model *model, const pf_train_options *option
 
 void pf_trainer_free(pf_trainer *t) {
     if (!t) return;
+    if (!t->distill) {
+        pf_free(t->state.weights.layers);
+        pf_free(t->gradient.layers);
+    }
+    pf_distill_free(t->distill);
     pf_train_pass_free(t->pass);
-    pf_free(t->state.weights.layers);
-    pf_free(t->gradient.layers);
     pf_free(t->memory);
     pf_free(t->partial);
     pf_free(t->scratch);
@@ -142,7 +175,7 @@ static void draw_head(pf_trainer *t, size_t layer, size_t kv_head, size_t m) {
 static void draw_for(pf_trainer *t, size_t step) {
     const pf_attention_options *o = &t->options.attention;
     size_t draw = t->options.redraw > 0 ? step / t->options.redraw : 0, m;
-    if (o->kind != PF_ATTENTION_FAVOR || draw == t->draw) return;
+    if (o->kind != PF_ATTENTION_FAVOR || o->map == PF_MAP_NORMALIZED || draw == t->draw) return;
     t->draw = draw;
     m = pf_map_projections(o->map, o->features);
     for (size_t i = 0; m > 0 && i < t->model->n_layers; i++)
@@ -153,11 +186,15 @@ void pf_trainer_resumed(pf_trainer *t) {
     size_t done = t->state.step;
     t->draw = SIZE_MAX;
     draw_for(t, done > 0 ? done - 1 : 0);
+    if (t->distill) pf_distill_apply(t->distill, pf_train_pass_team(t->pass));
 }
+
+const pf_distill *pf_trainer_distill(const pf_trainer *t) { return t->distill; }
 
 const pf_real *pf_trainer_omega(const pf_trainer *t, size_t layer, size_t kv_head, size_t *m) {
     const pf_attention_options *o = &t->options.attention;
-    *m = o->kind == PF_ATTENTION_FAVOR ? pf_map_projections(o->map, o->features) : 0;
+    bool drawn = o->kind == PF_ATTENTION_FAVOR && o->map != PF_MAP_NORMALIZED;
+    *m = drawn ? pf_map_projections(o->map, o->features) : 0;
     return pf_train_pass_omega(t->pass, layer, kv_head);
 }
 
@@ -171,23 +208,39 @@ static void choose_windows(pf_trainer *t) {
     }
 }
 
+/* The sum of the losses of a batch, whose gradient is added up if its weight is not 0. */
+static double run_batch(pf_trainer *t, pf_train_batch batch) {
+    batch.taught = t->distill != NULL;
+    if (t->distill) pf_train_pass_teach(t->pass, &t->distill->teacher, batch);
+    return pf_train_pass_run(t->pass, &t->state.weights, batch.weight > 0 ? &t->gradient : NULL,
+                             batch);
+}
+
+/* Moves the numbers; the norm of their gradient. */
+static double move(pf_trainer *t, double rate, size_t step) {
+    pf_team *team = pf_train_pass_team(t->pass);
+    if (t->distill) pf_distill_back(t->distill, team);
+    double norm = pf_adamw_step(&t->options.adamw, &t->state.numbers, rate, step, team, t->partial);
+    if (t->distill) pf_distill_apply(t->distill, team);
+    return norm;
+}
+
 bool pf_trainer_step(pf_trainer *t, pf_train_report *report, pf_error *error) {
     const pf_train_options *o = &t->options;
     pf_adamw_state *s = &t->state.numbers;
     double predictions = (double)(o->batch * o->tokens * o->accumulate), sum = 0;
-    pf_train_batch batch = {t->ids, o->batch, o->tokens, (pf_real)(1 / predictions)};
+    pf_train_batch batch = {t->ids, o->batch, o->tokens, (pf_real)(1 / predictions), false};
     draw_for(t, t->state.step);
     memset(s->gradient, 0, s->n * sizeof *s->gradient);
+    if (t->distill) pf_distill_clear(t->distill);
     for (size_t i = 0; i < o->accumulate; i++) {
         choose_windows(t);
-        sum += pf_train_pass_run(t->pass, &t->state.weights, &t->gradient, batch);
+        sum += run_batch(t, batch);
     }
     *report = (pf_train_report){.step = t->state.step + 1, .loss = sum / predictions};
     report->rate = pf_cosine_rate(o->rate, t->state.step, o->warm_up, o->steps);
     report->gradient_norm = NAN;
-    if (isfinite(report->loss))
-        report->gradient_norm = pf_adamw_step(&o->adamw, s, report->rate, report->step,
-                                              pf_train_pass_team(t->pass), t->partial);
+    if (isfinite(report->loss)) report->gradient_norm = move(t, report->rate, report->step);
     if (!isfinite(report->gradient_norm))
         return pf_fail(error,
                        "in step %zu the loss is %g and its gradient is not finite; a lower --lr or "
@@ -198,8 +251,7 @@ bool pf_trainer_step(pf_trainer *t, pf_train_report *report, pf_error *error) {
 }
 
 double pf_trainer_losses(pf_trainer *t, const int32_t *ids, size_t batch, size_t n) {
-    return pf_train_pass_run(t->pass, &t->state.weights, NULL,
-                             (pf_train_batch){ids, batch, n - 1, 0});
+    return run_batch(t, (pf_train_batch){ids, batch, n - 1, 0, false});
 }
 
 double pf_trainer_loss(pf_trainer *t, const int32_t *ids, size_t n) {

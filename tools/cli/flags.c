@@ -325,29 +325,36 @@ const flag flags[FLAG_END] = {
     COUNT(TRAIN_CONTEXT, "context", 'c', FOR_TRAIN, TRAINING, "N", 1, MAX_CONTEXT, NULL,
           "Tokens that a sequence predicts. Default: that of --size; with --from, the trained "
           "context, at most 1024."),
-    COUNT(TRAIN_STEPS, "steps", 0, FOR_TRAIN, TRAINING, "N", 1, 1u << 30, "1000",
-          "Steps to train for."),
-    COUNT(BATCH, "batch", 0, FOR_TRAIN, TRAINING, "N", 1, 65536, "16",
-          "Sequences that are computed at once."),
+    COUNT(TRAIN_STEPS, "steps", 0, FOR_TRAIN, TRAINING, "N", 1, 1u << 30, NULL,
+          "Steps to train for. Default: 1000, with --distill 150."),
+    COUNT(BATCH, "batch", 0, FOR_TRAIN, TRAINING, "N", 1, 65536, NULL,
+          "Sequences that are computed at once. Default: 16, with --distill 2."),
     COUNT(ACCUMULATE, "accumulate", 0, FOR_TRAIN, TRAINING, "N", 1, 65536, "1",
           "Batches whose gradients make a step together: a larger batch in the same memory."),
     NUMBER(LEARNING_RATE, "lr", 0, FOR_TRAIN, TRAINING, "X", 10, NULL,
            "The highest learning rate of AdamW; it falls to 0 along a cosine. Default: 0.002, with "
-           "--from 0.0002."),
+           "--from 0.0002, with --distill 0.001."),
     COUNT(WARM_UP, "warm-up", 0, FOR_TRAIN, TRAINING, "N", 0, 1u << 30, "100",
           "Steps over which the learning rate rises, at most a tenth of all."),
     NUMBER(WEIGHT_DECAY, "weight-decay", 0, FOR_TRAIN, TRAINING, "X", 10, "0.1",
-           "How much of a matrix each step takes away, times the learning rate."),
+           "How much of a matrix each step takes away, times the learning rate. Not of what "
+           "--distill learns."),
     NUMBER(CLIP, "clip", 0, FOR_TRAIN, TRAINING, "X", 1e30, "1",
            "Scale a gradient down to this norm if it is larger. 0: never."),
     COUNT(TRAIN_SEED, "seed", 's', FOR_TRAIN, TRAINING, "K", 0, UINT64_MAX, "1",
           "Seed of the first weights and of the choice of sequences: the same seed gives the same "
           "model, on any number of threads."),
-    COUNT(EVAL_EVERY, "eval-every", 0, FOR_TRAIN, TRAINING, "N", 1, 1u << 30, "100",
-          "Measure the loss on what is held out every N steps."),
+    COUNT(EVAL_EVERY, "eval-every", 0, FOR_TRAIN, TRAINING, "N", 1, 1u << 30, NULL,
+          "Measure the loss on what is held out every N steps. Default: 100, with --distill 25."),
     SWITCH(BOTH_ATTENTIONS, "both-attentions", 0, FOR_TRAIN, TRAINING,
            "Measure it with the other attention in place, too: softmax in a model that learns with "
            "favor, and favor (64 positive features) in one that learns with softmax."),
+    SWITCH(DISTILL, "distill", 0, FOR_TRAIN, TRAINING,
+           "Teach --from, a model that `performer calibrate` wrote, to say under Performer "
+           "attention what it says under softmax. The features learn, and an update of low rank in "
+           "the matrices of attention; all else is held fixed."),
+    COUNT(RANK, "rank", 0, FOR_TRAIN, TRAINING, "R", 1, 1024, "8",
+          "distill: the rank of that update."),
     COUNT(TRAIN_SECONDS, "seconds", 0, FOR_TRAIN, TRAINING, "N", 1, 100000000, NULL,
           "Stop after N seconds even if there are steps left, as Ctrl-C would."),
     SWITCH(RESUME, "resume", 0, FOR_TRAIN, TRAINING,
@@ -385,6 +392,10 @@ const flag flags[FLAG_END] = {
           "Also write the losses: one line per step, with comma-separated values."),
     WRITE(TRAIN_SVG, "svg", 0, FOR_TRAIN, OUTPUT, "FILE", SVG,
           "Also draw both curves, of the steps and of what is held out."),
+    WRITE(SAVE_LORA, "save-lora", 0, FOR_TRAIN, OUTPUT, "FILE", GGUF,
+          "distill: write the update here, as a LoRA adapter of llama.cpp's form, instead of "
+          "merging it. The output then has only the new features, and remains the same model under "
+          "softmax; give both: MODEL --lora FILE."),
     WRITE(
         EXPLAIN_HTML, "html", 0, FOR_EXPLAIN, OUTPUT, "FILE", HTML,
         "Instead of the walk-through, write a page for a browser: maps of every head, one token's "
@@ -480,6 +491,14 @@ const flag_rule flag_rules[] = {
                  FLAG_WIDTH, FLAG_HEADS),
     USELESS_WITH(FOR_TRAIN, FROM, FLAG_KV_HEADS, FLAG_HIDDEN),
     USELESS_WITH(FOR_TRAIN, PIECES, FLAG_TRAIN_TOKENIZER),
+    USELESS_WITHOUT(FOR_TRAIN, DISTILL, FLAG_FROM),
+    USELESS_WITHOUT(FOR_TRAIN, RANK, FLAG_DISTILL),
+    USELESS_WITHOUT(FOR_TRAIN, SAVE_LORA, FLAG_DISTILL),
+    USELESS_WITH(FOR_TRAIN, DISTILL, FLAG_TRAIN_ATTENTION, FLAG_FEATURES, FLAG_MAP,
+                 FLAG_PROJECTION),
+    USELESS_WITH(FOR_TRAIN, DISTILL, FLAG_TRAIN_REDRAW, FLAG_ATTENTION_SEED, FLAG_WINDOW,
+                 FLAG_SINKS),
+    USELESS_WITH(FOR_TRAIN, DISTILL, FLAG_BOTH_ATTENTIONS),
     USELESS_WITH(FOR_CALIBRATE, NO_BUDGET, FLAG_SAME_FEATURES, FLAG_KEEP, FLAG_RECALL_LOSS,
                  FLAG_BUDGET_CONTEXT, FLAG_BUDGET_KV),
     USELESS_WITHOUT(FOR_CALIBRATE, RECALL_LOSS, FLAG_KEEP),

@@ -164,6 +164,8 @@ typedef enum flag_id {
     FLAG_TRAIN_SEED,
     FLAG_EVAL_EVERY,
     FLAG_BOTH_ATTENTIONS,
+    FLAG_DISTILL,
+    FLAG_RANK,
     FLAG_TRAIN_SECONDS,
     FLAG_RESUME,
 
@@ -183,6 +185,7 @@ typedef enum flag_id {
     FLAG_HTML,
     FLAG_TRAIN_CSV,
     FLAG_TRAIN_SVG,
+    FLAG_SAVE_LORA,
     FLAG_EXPLAIN_HTML,
     FLAG_FORCE,
     FLAG_QUIET,

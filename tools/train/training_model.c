@@ -102,6 +102,12 @@ bool training_attention(const options *parsed, const pf_model *model, pf_attenti
     const option_value *values = parsed->values;
     char message[200];
     *a = model->attention;
+    if (parsed->given[FLAG_DISTILL])
+        return a->kind == PF_ATTENTION_FAVOR ||
+               pf_fail(error,
+                       "%s runs with %s attention; --distill needs a model that `performer "
+                       "calibrate` has given Performer attention",
+                       values[FLAG_FROM].text, pf_attention_name(a->kind));
     if (parsed->given[FLAG_TRAIN_ATTENTION])
         pf_attention_parse(values[FLAG_TRAIN_ATTENTION].text, &a->kind);
     bool favor = a->kind == PF_ATTENTION_FAVOR;
@@ -121,8 +127,9 @@ bool training_attention(const options *parsed, const pf_model *model, pf_attenti
     if (!favor) return true;
     if (model->windows || model->head_features)
         return pf_fail(error, "the model's heads have windows and features of their own, as "
-                              "`performer calibrate` chose them, and cannot be trained with them; "
-                              "give --attention softmax, and calibrate again afterwards");
+                              "`performer calibrate` chose them, and all its weights cannot be "
+                              "trained with them; give --distill, or --attention softmax and "
+                              "calibrate again afterwards");
     return pf_map_check_features(a->map, model->head_dim, &a->features, message, sizeof message) ||
            pf_fail(error, "%s", message);
 }
