@@ -21,7 +21,7 @@ static pf_trainer *trainer_of(const pf_loaded *loaded, const int32_t *ids, int n
                           .batch = 3,
                           .accumulate = 1,
                           .tokens = LENGTH,
-                          .rate = 0.02,
+                          .rate = 0.005,
                           .adamw = {0.9, 0.95, 0.1, 1},
                           .seed = 3,
                           .n_threads = n_threads};
@@ -87,9 +87,12 @@ static void test_the_engine_agrees(void **state) {
     pf_trainer *t = trainer_of(&loaded, ids, 2);
     double first = pf_trainer_loss(t, ids, LENGTH + 1);
     assert_near("as calibrated", first, engine_divergence(loaded.model, loaded.model, ids), 1e-3);
-    while (pf_trainer_state(t)->step < 60) step(t);
+    double early = 0, late = 0;
+    for (int i = 0; i < 10; i++) early += step(t);
+    for (int i = 0; i < 40; i++) step(t);
+    for (int i = 0; i < 10; i++) late += step(t);
+    if (!(late < 0.7 * early)) fail_msg("a divergence of %g became %g", early / 10, late / 10);
     double last = pf_trainer_loss(t, ids, LENGTH + 1);
-    if (!(last < 0.7 * first)) fail_msg("a divergence of %g became %g", first, last);
     pf_checkpoint *c = pf_distilled_to_checkpoint(t, loaded.checkpoint, true, &error);
     if (!c || !pf_loaded_bind(c, &written, &error)) fail_msg("%s", error.message);
     assert_near("merged", last, engine_divergence(loaded.model, written.model, ids), 1e-3);

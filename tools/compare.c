@@ -9,6 +9,7 @@
 #include "report.h"
 #include "scaling.h"
 #include "session_flags.h"
+#include "threads.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@
 
 typedef struct compare_run {
     const options *parsed;
-    pf_loaded loaded;
+    pf_loaded loaded, reference; /* reference: zeroed without --reference */
     input_texts texts;
     size_t longest; /* tokens of the longest text */
     compare_names names;
@@ -73,7 +74,7 @@ static bool parse_setting(const char *setting, options *parsed, char *pieces, pf
 static bool set_row(const compare_run *run, const char *setting, compared *row, pf_error *error) {
     char pieces[SETTING_SIZE];
     options parsed = *run->parsed;
-    const pf_model *model = run->loaded.model;
+    const pf_model *model = row->model ? row->model : run->loaded.model;
     if (!parse_setting(setting, &parsed, pieces, error)) return false;
     snprintf(row->name, sizeof row->name, "%s", setting);
     if (!session_options_from(&parsed, model, &row->options, error)) return false;
@@ -105,7 +106,9 @@ static bool make_rows(compare_run *run, pf_error *error) {
     run->names.all_texts = n > 0;
     comparison *c = &run->c;
     c->rows = pf_calloc((n ? n : N_DEFAULTS) + 1, sizeof *c->rows, "the settings", error);
-    if (!c->rows || !set_row(run, "softmax", &c->rows[0], error)) return false;
+    if (!c->rows) return false;
+    c->rows[0].model = run->reference.model;
+    if (!set_row(run, "softmax", &c->rows[0], error)) return false;
     c->rows[0].options.attention.kv = PF_KV_F32; /* the reference is exact */
     c->n = 1;
     for (size_t i = 0; i < n; i++)
@@ -202,8 +205,25 @@ static bool measure_recall(compare_run *run, pf_error *error) {
     return recall_run(r, error);
 }
 
+/* --reference: another model, whose predictions and layers can be held against MODEL's. */
+static bool load_reference(compare_run *run, pf_error *error) {
+    const pf_model *m = run->loaded.model, *r;
+    const char *path = run->parsed->values[FLAG_REFERENCE].text;
+    if (!path) return true;
+    if (!pf_loaded_open_checked(path, pf_threads_default(), &run->reference, error)) return false;
+    r = run->reference.model;
+    bool same = r->n_vocab == m->n_vocab && r->n_layers == m->n_layers && r->width == m->width &&
+                r->n_heads == m->n_heads && r->n_kv_heads == m->n_kv_heads &&
+                r->head_dim == m->head_dim;
+    return same || pf_fail(error,
+                           "%s has another shape or vocabulary than %s; the reference must be the "
+                           "same model before it was changed",
+                           path, run->parsed->model);
+}
+
 static bool compare(compare_run *run, pf_error *error) {
-    if (!load_model(run->parsed, &run->loaded, error) || !read_texts(run, error) ||
+    if (!load_model(run->parsed, &run->loaded, error) || !load_reference(run, error) ||
+        !read_texts(run, error) ||
         !make_rows(run, error))
         return false;
     comparison *c = &run->c;
@@ -397,6 +417,7 @@ static int run_compare(const options *parsed) {
     comparison_free(&run.c);
     pf_free(run.c.rows);
     input_texts_free(&run.texts);
+    pf_loaded_close(&run.reference);
     pf_loaded_close(&run.loaded);
     return status;
 }

@@ -214,6 +214,9 @@ const flag flags[FLAG_END] = {
         "without their dashes, separated by commas, e.g. \"favor,features=64,window=16,sinks=1\"; "
         "or mean, the plain mean of all values. May be given several times. The attention options "
         "below apply to every setting that does not override them."),
+    READ(REFERENCE, "reference", 0, FOR_COMPARE, INPUT, "MODEL",
+         "Compare with exact softmax of this model instead: what MODEL was before it was "
+         "quantised, distilled or given an adapter. It must have MODEL's shape."),
     CHOICE(TO, "to", 0, FOR_EXPLAIN, ATTENTION, "NAME", "favor|softmax", NULL,
            "The attention whose result is followed through the layers to the logits: favor or "
            "softmax. Default: the checkpoint's, else softmax. Both are always shown side by side."),
@@ -333,7 +336,7 @@ const flag flags[FLAG_END] = {
           "Batches whose gradients make a step together: a larger batch in the same memory."),
     NUMBER(LEARNING_RATE, "lr", 0, FOR_TRAIN, TRAINING, "X", 10, NULL,
            "The highest learning rate of AdamW; it falls to 0 along a cosine. Default: 0.002, with "
-           "--from 0.0002, with --distill 0.001."),
+           "--from 0.0002, with --distill 0.005."),
     COUNT(WARM_UP, "warm-up", 0, FOR_TRAIN, TRAINING, "N", 0, 1u << 30, "100",
           "Steps over which the learning rate rises, at most a tenth of all."),
     NUMBER(WEIGHT_DECAY, "weight-decay", 0, FOR_TRAIN, TRAINING, "X", 10, "0.1",
@@ -472,6 +475,7 @@ const flag_rule flag_rules[] = {
     USELESS_WITH(FOR_COMPARE, SCALING, FLAG_TEXT_ARGUMENT, FLAG_TEXT_FILE, FLAG_TOKENS_FILE,
                  FLAG_SPLIT, FLAG_CONTINUE, FLAG_HTML, FLAG_CONTEXT, FLAG_RECALL),
     USELESS_WITHOUT(FOR_COMPARE, RECALL_SEED, FLAG_RECALL),
+    USELESS_WITH(FOR_COMPARE, SCALING, FLAG_REFERENCE),
     USELESS_WITHOUT(FOR_COMPARE, SCALING_CONTEXTS, FLAG_SCALING, FLAG_HTML),
     USELESS_WITHOUT(FOR_COMPARE, SCALING_SECONDS, FLAG_SCALING, FLAG_HTML),
     USELESS_WITH(FOR_EXPLAIN, STEP, FLAG_JSON, FLAG_EXPLAIN_HTML),

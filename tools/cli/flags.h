@@ -116,6 +116,7 @@ typedef enum flag_id {
     FLAG_LOAD_STATE,
 
     FLAG_AGAINST,
+    FLAG_REFERENCE,
     FLAG_TO,
     FLAG_ATTENTION,
     FLAG_ATTENTIONS,

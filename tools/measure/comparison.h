@@ -14,6 +14,7 @@
 typedef struct compared {
     char name[128]; /* as given by the user */
     pf_session_options options;
+    const pf_model *model; /* NULL: the comparison's; the reference may be another of its shape */
     size_t predicted;
     double nll;          /* sum of -log q[next], nats */
     double kl;           /* sum of KL(p || q), nats */
