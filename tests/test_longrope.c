@@ -4,8 +4,12 @@
 #define _XOPEN_SOURCE 700 /* mkdtemp */
 #include "testing.h"
 
+#include "exact_targets.h"
 #include "load.h"
 #include "snapshot.h"
+#include "train_weights.h"
+
+#include <math.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,16 +17,16 @@
 
 #define FIXTURE "tests/fixtures/hf_families/phi3-long"
 
-enum { ORIGINAL = 64, TRAINED = 256, N = 60, V = 64 };
+enum { ORIGINAL = 64, TRAINED = 256, N = 60, LONGER = 100, V = 64 };
 
 static pf_loaded fixture;
-static int32_t ids[N];
+static int32_t ids[LONGER];
 
 static int open_fixture(void **state) {
     (void)state;
     pf_error error = {""};
     if (!pf_loaded_open(FIXTURE, &fixture, &error)) print_message("%s\n", error.message);
-    for (int i = 0; i < N; i++) ids[i] = (i * 37 + 5) % V;
+    for (int i = 0; i < LONGER; i++) ids[i] = (i * 37 + 5) % V;
     return fixture.model == NULL;
 }
 
@@ -94,6 +98,56 @@ static void the_context_chooses_the_factors(void **state) {
     }
 }
 
+typedef struct kept {
+    float rows[LONGER * 32];
+    double worst; /* largest difference from them */
+} kept;
+
+static void compare_heads(void *context, pf_tap_point point, uint32_t layer, size_t first,
+                          const float *rows, size_t n, size_t cols) {
+    kept *k = context;
+    if (point != PF_TAP_ATTENTION_HEADS || layer != 0) return;
+    for (size_t i = 0; i < n * cols; i++)
+        k->worst = fmax(k->worst, fabs((double)rows[i] - (double)k->rows[first * cols + i]));
+}
+
+/* calibrate rotates by itself, as a session does whose context is the longest text. */
+static void calibration_rotates_as_sessions_do(void **state) {
+    (void)state;
+    for (size_t n = N; n <= LONGER; n += LONGER - N) {
+        kept k = {.worst = 0};
+        pf_error error = {""};
+        pf_text_ids text = {ids, n};
+        pf_layerwise *w = pf_layerwise_new(fixture.model, &text, 1, 1, &error);
+        assert_non_null(w);
+        pf_exact_targets *exact = pf_exact_targets_new(w, 0, NULL, 1, &error);
+        assert_non_null(exact);
+        assert_int_equal(exact->H * exact->D, 32);
+        pf_layerwise_project(w, 0);
+        pf_exact_targets_walk(exact);
+        memcpy(k.rows, exact->target, n * 32 * sizeof(float));
+        pf_exact_targets_free(exact);
+        pf_layerwise_free(w);
+        pf_session *session = open_session(fixture.model, PF_ATTENTION_SOFTMAX, n);
+        pf_session_set_tap(session, compare_heads, &k);
+        if (!pf_session_append(session, ids, n, NULL, 0, &error)) fail_msg("%s", error.message);
+        pf_session_free(session);
+        if (!(k.worst < 1e-4)) fail_msg("%zu tokens: off by %g", n, k.worst);
+    }
+}
+
+/* Training knows neither two kinds of factors nor a scale of q and k. */
+static void training_refuses_it(void **state) {
+    (void)state;
+    pf_error error = {""};
+    pf_model plain = *fixture.model;
+    assert_false(pf_train_can(&plain, &error));
+    plain.long_context = 0;
+    assert_false(pf_train_can(&plain, &error));
+    plain.rope_scale = 1;
+    assert_true(pf_train_can(&plain, &error));
+}
+
 static void check_mixed(const char *path, size_t saved, size_t loaded, const char *reason) {
     pf_error error = {""};
     pf_continuation rest;
@@ -134,6 +188,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes),
         cmocka_unit_test(the_context_chooses_the_factors),
+        cmocka_unit_test(calibration_rotates_as_sessions_do),
+        cmocka_unit_test(training_refuses_it),
         cmocka_unit_test(states_do_not_mix),
     };
     return cmocka_run_group_tests_name("longrope", tests, open_fixture, close_fixture);
