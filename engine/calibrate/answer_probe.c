@@ -22,8 +22,10 @@ struct pf_answer_probe {
     float *values;       /* the same */
     size_t cache_floats; /* of keys or values of one layer */
     pf_layerwise *w;     /* the rows of questions and answers */
-    float *inputs;       /* [L, w->n_rows, C] their residual stream before each layer, exactly */
-    float *angles;       /* [longest, 2 pairs] */
+    uint32_t *settled;   /* [L, n_kv_heads] windows, and under them ... */
+    float *inputs;       /* ... [L, w->n_rows, C] the residual stream before each layer */
+    double *settled_losses; /* [n_texts] */
+    float *angles;          /* [longest, 2 pairs] */
     size_t pairs;
     size_t *row;   /* [n_scored] the rows of w whose next token is scored */
     int32_t *next; /* [n_scored] that token */
@@ -72,6 +74,8 @@ static bool allocate(pf_answer_probe *p, pf_error *error) {
     p->keys = pf_calloc(L, p->cache_floats * sizeof *p->keys, what, error);
     p->values = pf_calloc(L, p->cache_floats * sizeof *p->values, what, error);
     p->inputs = pf_calloc(L, stream_floats(p) * sizeof *p->inputs, what, error);
+    p->settled = pf_calloc(L, model->n_kv_heads * sizeof *p->settled, what, error);
+    p->settled_losses = pf_calloc(p->n_texts, sizeof *p->settled_losses, what, error);
     p->row = pf_calloc(p->w->n_rows, sizeof *p->row, what, error);
     p->next = pf_calloc(p->w->n_rows, sizeof *p->next, what, error);
     p->text = pf_calloc(p->w->n_rows, sizeof *p->text, what, error);
@@ -81,8 +85,9 @@ static bool allocate(pf_answer_probe *p, pf_error *error) {
     p->kept = pf_calloc(p->n_texts, sizeof *p->kept, what, error);
     p->scratch =
         pf_calloc((size_t)p->n_threads, p->scratch_floats * sizeof *p->scratch, what, error);
-    if (!p->keys || !p->values || !p->inputs || !p->row || !p->next || !p->text || !p->nll ||
-        !p->losses || !p->exact_losses || !p->kept || !p->scratch)
+    if (!p->keys || !p->values || !p->inputs || !p->settled || !p->settled_losses || !p->row ||
+        !p->next || !p->text || !p->nll || !p->losses || !p->exact_losses || !p->kept ||
+        !p->scratch)
         return false;
     for (size_t i = 0; i < p->n_texts; i++) {
         const pf_recall_text *text = &p->texts[i];
@@ -230,19 +235,22 @@ size_t pf_answer_probe_select(pf_answer_probe *p, const uint32_t *windows, doubl
     return n;
 }
 
+bool pf_answer_probe_kept(const pf_answer_probe *p, size_t text) { return p->kept[text]; }
+
 double pf_answer_probe_exact_loss(const pf_answer_probe *p) { return p->exact_loss; }
 
-double pf_answer_probe_loss(pf_answer_probe *p, const uint32_t *windows) {
-    size_t KV = p->model->n_kv_heads, L = p->model->n_layers, first = 0;
-    while (first < L * KV && windows[first] == PF_WINDOW_ALL) first++;
+static double probe(pf_answer_probe *p, const uint32_t *windows, bool settle) {
+    size_t KV = p->model->n_kv_heads, L = p->model->n_layers, first = 0, n = stream_floats(p);
+    while (first < L * KV && windows[first] == p->settled[first]) first++;
     if (first == L * KV) {
-        memcpy(p->losses, p->exact_losses, p->n_texts * sizeof *p->losses);
-        return p->exact_loss;
+        memcpy(p->losses, p->settled_losses, p->n_texts * sizeof *p->losses);
+        return mean_of_kept(p, p->losses);
     }
-    first /= KV; /* the layers below are exact */
-    memcpy(p->w->x, p->inputs + first * stream_floats(p), stream_floats(p) * sizeof(float));
+    first /= KV; /* the layers below are the same */
+    memcpy(p->w->x, p->inputs + first * n, n * sizeof(float));
     for (size_t layer = first; layer < L; layer++) {
         p->layer = layer;
+        if (settle) memcpy(p->inputs + layer * n, p->w->x, n * sizeof(float));
         p->windows = windows + layer * KV;
         pf_layerwise_project(p->w, layer);
         pf_parallel(p->n_threads, attend_share, p);
@@ -250,6 +258,17 @@ double pf_answer_probe_loss(pf_answer_probe *p, const uint32_t *windows) {
     }
     find_losses(p);
     return mean_of_kept(p, p->losses);
+}
+
+double pf_answer_probe_loss(pf_answer_probe *p, const uint32_t *windows) {
+    return probe(p, windows, false);
+}
+
+double pf_answer_probe_settle(pf_answer_probe *p, const uint32_t *windows) {
+    double loss = probe(p, windows, true);
+    memcpy(p->settled, windows, p->model->n_layers * p->model->n_kv_heads * sizeof *windows);
+    memcpy(p->settled_losses, p->losses, p->n_texts * sizeof *p->losses);
+    return loss;
 }
 
 /* ---- once, exactly ---- */
@@ -286,6 +305,8 @@ static bool compute_exactly(pf_answer_probe *p, const pf_text_ids *whole, pf_err
     if (!good) return false;
     find_losses(p);
     memcpy(p->exact_losses, p->losses, p->n_texts * sizeof *p->losses);
+    memcpy(p->settled_losses, p->losses, p->n_texts * sizeof *p->losses);
+    for (size_t i = 0; i < L * KV; i++) p->settled[i] = PF_WINDOW_ALL;
     for (size_t i = 0; i < p->n_texts; i++) p->kept[i] = true;
     p->exact_loss = mean_of_kept(p, p->losses);
     return true;
@@ -342,6 +363,8 @@ void pf_answer_probe_free(pf_answer_probe *p) {
     pf_free(p->keys);
     pf_free(p->values);
     pf_free(p->inputs);
+    pf_free(p->settled);
+    pf_free(p->settled_losses);
     pf_free(p->angles);
     pf_free(p->row);
     pf_free(p->next);

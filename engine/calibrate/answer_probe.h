@@ -4,7 +4,8 @@
  * exactly, and their keys and values kept. A probe then computes the rows from `question` on again,
  * with some KV heads limited to sinks and a window, and measures the loss of the answer. With
  * `question` at the start of the text this is what a session with such windows says; with
- * `question` near the end a probe is fast, but limits only what those last rows read.
+ * `question` near the end a probe is fast, but limits only what those last rows read. Layers below
+ * the first that differs from the settled windows are not computed again.
  */
 #ifndef PF_ANSWER_PROBE_H
 #define PF_ANSWER_PROBE_H
@@ -32,9 +33,14 @@ void pf_answer_probe_free(pf_answer_probe *probe); /* NULL is allowed */
 size_t pf_answer_probe_select(pf_answer_probe *probe, const uint32_t *windows, double most,
                               double least);
 
+bool pf_answer_probe_kept(const pf_answer_probe *probe, size_t text);
+
 /* The mean over the texts kept of the answer's loss per token, in nats, if KV head i sees sinks and
  * the last windows[i] tokens, or everything for PF_WINDOW_ALL. windows [n_layers, n_kv_heads]. */
 double pf_answer_probe_loss(pf_answer_probe *probe, const uint32_t *windows);
+/* The same, and settles these windows: probes are fast if they differ from them in upper layers
+ * only. At first no head is limited. */
+double pf_answer_probe_settle(pf_answer_probe *probe, const uint32_t *windows);
 /* The same without limits. */
 double pf_answer_probe_exact_loss(const pf_answer_probe *probe);
 

@@ -58,9 +58,12 @@ static size_t exact_heads(const pf_calibration_run *r) {
     return n;
 }
 
+/* Before it is known how many heads will be exact, their share of the bytes is not given out: the
+ * windows are those that will be left. */
 double pf_calibration_budget_bytes(const pf_calibration_run *r) {
     const pf_calibration_options *o = r->options;
-    if (o->state_bytes > 0)
+    bool exact_later = o->keep == PF_KEEP_RECALL && o->n_recall > 0 && !r->searched;
+    if (o->state_bytes > 0 && !exact_later)
         return (double)o->state_bytes - sliding_bytes(r) -
                (double)exact_heads(r) * pf_calibration_slot_bytes(r) * (double)o->budget_tokens;
     return pf_calibration_mean_bytes(r);

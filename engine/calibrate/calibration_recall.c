@@ -10,9 +10,8 @@ static const double CONSTANT_LOSS = 0.3, CONSTANT_SHARE = 0.5;
 /* A recall text counts if the model can answer it, in so many nats per token, and if that costs so
  * many more without memory. */
 static const double CAN_ANSWER = 1.5, WORTH_KEEPING = 0.25;
-/* Limits of the search: less than the distances that the texts ask over. At most a quarter of all
- * heads are recall heads. */
-enum { LIMIT = 96, LEAST_WINDOW = 128, MOST_SHARE = 4 };
+/* At most a quarter of all heads are recall heads. */
+enum { LEAST_WINDOW = 128, MOST_SHARE = 4 };
 
 static bool show_search(void *context, double done) {
     const pf_calibration_run *r = context;
@@ -32,6 +31,30 @@ static size_t affordable_heads(const pf_calibration_run *r) {
     return room > 0 ? (size_t)(room / head) : 0;
 }
 
+/* What all heads are limited to in the search: a quarter of the shortest recall text, far less than
+ * what lies between question and answer. The budget's own windows will not do: many are so small,
+ * since tails do the rest, that without tails the model would hardly understand the question. */
+static uint32_t search_window(const pf_calibration_options *o) {
+    size_t n = o->recall[0].n;
+    for (size_t i = 1; i < o->n_recall; i++)
+        if (o->recall[i].n < n) n = o->recall[i].n;
+    return n >= 8 ? (uint32_t)(n / 4) : 2;
+}
+
+/* Copies those texts that count, so that only they are computed again and again. */
+static bool select_texts(const pf_calibration_run *r, const uint32_t *limits, pf_recall_text *texts,
+                         size_t *n, pf_error *error) {
+    const pf_calibration_options *o = r->options;
+    pf_answer_probe *probe =
+        pf_answer_probe_new(r->model, o->recall, o->n_recall, o->sinks, o->steps.n_threads, error);
+    if (!probe) return false;
+    pf_answer_probe_select(probe, limits, CAN_ANSWER, WORTH_KEEPING);
+    for (size_t i = 0; i < o->n_recall; i++)
+        if (pf_answer_probe_kept(probe, i)) texts[(*n)++] = o->recall[i];
+    pf_answer_probe_free(probe);
+    return true;
+}
+
 static bool search(pf_calibration_run *r, pf_recall_heads *heads, pf_error *error) {
     const pf_calibration_options *o = r->options;
     size_t n = pf_calibration_heads(r), room = affordable_heads(r);
@@ -47,17 +70,19 @@ static bool search(pf_calibration_run *r, pf_recall_heads *heads, pf_error *erro
                                        .progress = show_search,
                                        .context = r};
     if (options.most > room) options.most = room;
+    pf_recall_text *texts = pf_calloc(o->n_recall, sizeof *texts, "a calibration", error);
     uint32_t *limits = pf_calloc(n, sizeof *limits, "a calibration", error);
-    pf_answer_probe *probe = limits ? pf_answer_probe_new(r->model, o->recall, o->n_recall,
-                                                          o->sinks, o->steps.n_threads, error)
-                                    : NULL;
-    bool good = probe != NULL;
-    for (size_t i = 0; good && i < n; i++)
-        limits[i] = r->result->windows[i] < LIMIT ? r->result->windows[i] : LIMIT;
-    if (good && pf_answer_probe_select(probe, limits, CAN_ANSWER, WORTH_KEEPING) > 0)
-        good = pf_recall_heads_choose(probe, n, limits, &options, heads, error);
-    pf_answer_probe_free(probe);
+    size_t n_texts = 0;
+    for (size_t i = 0; limits && i < n; i++) limits[i] = search_window(o);
+    bool good = texts && limits && select_texts(r, limits, texts, &n_texts, error);
+    if (good && n_texts > 0) {
+        pf_answer_probe *probe =
+            pf_answer_probe_new(r->model, texts, n_texts, o->sinks, o->steps.n_threads, error);
+        good = probe && pf_recall_heads_choose(probe, n, limits, &options, heads, error);
+        pf_answer_probe_free(probe);
+    }
     pf_free(limits);
+    pf_free(texts);
     return good;
 }
 
@@ -105,6 +130,7 @@ bool pf_calibration_find_recall(pf_calibration_run *r, pf_error *error) {
                               "yet: use --keep constant");
     pf_calibrated_recall *recall = &r->result->recall;
     pf_recall_heads heads = {0};
+    r->searched = true;
     bool good = search(r, &heads, error);
     r->done += r->recall_work;
     recall->exact = heads.exact;

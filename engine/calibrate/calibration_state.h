@@ -25,6 +25,7 @@ typedef struct pf_calibration_run {
     double done, total; /* units of work, for the progress */
     double probe_work;  /* those of pf_calibration_weigh */
     double recall_work; /* those of pf_calibration_find_recall */
+    bool searched;      /* it has begun: from now on exact heads are counted */
 } pf_calibration_run;
 
 static inline size_t pf_calibration_heads(const pf_calibration_run *r) {

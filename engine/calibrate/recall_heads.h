@@ -1,9 +1,12 @@
 /* floor 2.7 - recall heads: the few heads that look far back for an answer.
  *
  * In a trained model a few heads find what is asked for ("retrieval heads"); the rest get by with a
- * window. No single one need matter, so they are chosen together: with all other heads limited to
- * their windows, the head that lowers the loss of the answers most joins the set, until the loss is
- * within `loss` of the exact one; then those that are not needed after all leave it again.
+ * window. They work together: one finds the place, another brings what stands there, so a head may
+ * be of no use until others are there. So the search begins with all heads free, and goes in
+ * rounds. A round limits each head of the set alone, for a moment, to see how much it is missed;
+ * then it limits for good those that are missed least, a third of them. Rounds end when the set
+ * is small enough; then single heads still leave it as long as the loss of the answers stays within
+ * `loss` of the exact one.
  */
 #ifndef PF_RECALL_HEADS_H
 #define PF_RECALL_HEADS_H
@@ -22,8 +25,7 @@ typedef struct pf_recall_heads_options {
 /* What was found. Losses are mean nats per token of the answers. */
 typedef struct pf_recall_heads {
     size_t n;
-    size_t *head;   /* [most] layer * n_kv_heads + KV head, in the order in which they joined */
-    double *left;   /* [most] the loss once each had joined; what left again is not listed */
+    size_t *head;   /* [n] layer * n_kv_heads + KV head, the most missed first */
     double exact;   /* without limits */
     double limited; /* with all heads limited to their windows */
     double reached; /* with the set free of limits */

@@ -6,8 +6,12 @@
 
 /* What is asked, and how far back. Heads that find an answer over so many tokens of other text find
  * it farther back, too; over 224 SmolLM2 needs fewer heads. */
-static const recall_task asked[] = {RECALL_COPY, RECALL_PASS_KEY, RECALL_MANY_KEYS};
-enum { N_ASKED = sizeof asked / sizeof asked[0], DISTANCE = 640, PASSAGE = 96 };
+static const recall_task asked[] = {RECALL_COPY, RECALL_PASS_KEY, RECALL_MANY_KEYS,
+                                    RECALL_COPY, RECALL_PASS_KEY, RECALL_MANY_KEYS};
+enum { N_ASKED = sizeof asked / sizeof asked[0], DISTANCE = 640, PASSAGE = 64 };
+/* Tokens before an answer whose rows are probed with it: they hold the question. Heads that are
+ * limited to windows far longer than that compute the rows before them nearly as they are. */
+enum { QUESTION = 48 };
 
 /* All calibration texts as one. */
 static bool join(const input_texts *texts, pf_tokens *all, pf_error *error) {
@@ -30,8 +34,8 @@ static bool add(const recall_source *source, recall_task task, size_t number, si
                                        &n_answer, error);
     }
     if (good && ids) {
-        /* from the second token on: what a head reads early counts, too */
-        recall->texts[recall->n++] = (pf_recall_text){NULL, answer + n_answer, 1, answer};
+        size_t question = answer > QUESTION ? answer - QUESTION : 1;
+        recall->texts[recall->n++] = (pf_recall_text){NULL, answer + n_answer, question, answer};
     }
     recall_case_free(&c);
     return good;
