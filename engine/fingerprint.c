@@ -87,6 +87,10 @@ static void add_numbers(uint64_t *sum, const pf_model *model) {
     add_number(sum, model->parallel);
     add_float(sum, model->logit_cap);
     add_floats(sum, model->rope_factors, model->rope_dim / 2);
+    if (model->long_context > 0) {
+        add_number(sum, model->long_context);
+        add_floats(sum, model->long_rope_factors, model->rope_dim / 2);
+    }
     if (model->rope_scale > 0) add_float(sum, model->rope_scale);
 }
 

@@ -127,7 +127,7 @@ void pf_forward_project(pf_session *s, pf_member me, size_t index) {
         norm_heads(s, me, layer->k_norm, s->k, kv_parts, kvD / kv_parts);
         pf_barrier(me);
     }
-    pf_rotary rotary = pf_model_rotary(model, index);
+    pf_rotary rotary = pf_model_rotary(model, index, s->options.context);
     if (rotary.scale != 1) {
         size_t begin, end;
         pf_share(me, s->n * model->n_heads, 1, &begin, &end);

@@ -24,14 +24,20 @@ static uint64_t count_layer(const pf_model *model, const pf_layer *layer) {
            count_linear(layer->up) + count_linear(layer->down);
 }
 
-pf_rotary pf_model_rotary(const pf_model *model, size_t layer) {
+const float *pf_model_rope_factors(const pf_model *model, size_t session_context) {
+    bool is_long = pf_model_is_long(model, session_context);
+    return is_long ? model->long_rope_factors : model->rope_factors;
+}
+
+pf_rotary pf_model_rotary(const pf_model *model, size_t layer, size_t session_context) {
     const pf_layer *l = &model->layers[layer];
     bool rotates = pf_position_rotates(model->position) && !l->unrotated;
     uint32_t dim = rotates ? model->rope_dim : 0;
     float scale = model->rope_scale > 0 ? model->rope_scale : 1;
     if (l->window > 0 && model->sliding_rope_base > 0)
         return (pf_rotary){model->sliding_rope_base, NULL, dim, 1};
-    return (pf_rotary){model->rope_base, model->rope_factors, dim, scale};
+    const float *factors = pf_model_rope_factors(model, session_context);
+    return (pf_rotary){model->rope_base, factors, dim, scale};
 }
 
 uint64_t pf_model_parameters(const pf_model *model) {

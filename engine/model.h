@@ -50,15 +50,16 @@ typedef struct pf_layer {
 } pf_layer;
 
 typedef struct pf_model {
-    char family[16];     /* general.architecture: "llama", "qwen2", ... */
-    uint32_t n_layers;   /* L */
-    uint32_t width;      /* C */
-    uint32_t hidden;     /* F */
-    uint32_t n_heads;    /* H, of queries */
-    uint32_t n_kv_heads; /* divides H: query head h reads KV head h / (H / n_kv_heads) */
-    uint32_t head_dim;   /* D; H * D need not be C */
-    uint32_t n_vocab;    /* V */
-    uint32_t context;    /* tokens the weights were trained for */
+    char family[16];       /* general.architecture: "llama", "qwen2", ... */
+    uint32_t n_layers;     /* L */
+    uint32_t width;        /* C */
+    uint32_t hidden;       /* F */
+    uint32_t n_heads;      /* H, of queries */
+    uint32_t n_kv_heads;   /* divides H: query head h reads KV head h / (H / n_kv_heads) */
+    uint32_t head_dim;     /* D; H * D need not be C */
+    uint32_t n_vocab;      /* V */
+    uint32_t context;      /* tokens the weights were trained for ... */
+    uint32_t long_context; /* ... with long_rope_factors (longrope); 0: there are none */
 
     pf_norm_kind norm;
     float norm_eps;
@@ -66,6 +67,7 @@ typedef struct pf_model {
     uint32_t rope_dim;         /* leading dims of a head that rotate; even, <= D */
     float rope_base;           /* theta: pair i rotates by position * theta^(-2i / rope_dim) ... */
     const float *rope_factors; /* ... divided by rope_factors[i] [rope_dim / 2], if not NULL */
+    const float *long_rope_factors; /* the same where pf_model_is_long */
     float rope_scale; /* the dims that rotate are multiplied by this (yarn, longrope); 0: by 1 */
     float sliding_rope_base; /* theta in sliding layers, without factors; 0: as everywhere */
     pf_mlp_kind mlp;
@@ -99,15 +101,28 @@ static inline pf_score pf_model_score(const pf_model *model) {
     return (pf_score){model->attention_scale, model->attention_cap};
 }
 
-/* How one layer rotates q and k: pf_rope_frequencies of these; dim 0: it does not. The forward pass
- * multiplies by `scale` before it shows q and k to a tap or to attention. */
+/* longrope: a session whose context is above the model's divides its angles by other factors, from
+ * the first token on. So a text's keys never have to be rotated anew while it grows. (llama.cpp
+ * chooses in the same way, transformers by the length of the text so far.) */
+static inline bool pf_model_is_long(const pf_model *model, size_t session_context) {
+    return model->long_context > 0 && session_context > model->context;
+}
+const float *pf_model_rope_factors(const pf_model *model, size_t session_context);
+/* Tokens that the weights were trained for, whatever the factors. */
+static inline uint32_t pf_model_trained(const pf_model *model) {
+    return model->long_context > 0 ? model->long_context : model->context;
+}
+
+/* How one layer rotates q and k in a session with this context: pf_rope_frequencies of these; dim
+ * 0: it does not. The forward pass multiplies by `scale` before it shows q and k to a tap or to
+ * attention. */
 typedef struct pf_rotary {
     float base;
     const float *factors;
     uint32_t dim;
     float scale;
 } pf_rotary;
-pf_rotary pf_model_rotary(const pf_model *model, size_t layer);
+pf_rotary pf_model_rotary(const pf_model *model, size_t layer, size_t session_context);
 
 /* Number of weights (embedding counted once if tied). */
 uint64_t pf_model_parameters(const pf_model *model);

@@ -43,6 +43,12 @@ _Static_assert(sizeof(pf_attention_options) == 56,
 #error "snapshots, like GGUF, are little-endian and are read without conversion"
 #endif
 
+/* States with longrope's short and long factors do not go together. */
+static uint64_t fingerprint_of(const pf_model *model, bool is_long) {
+    uint64_t sum = pf_model_fingerprint(model);
+    return is_long ? pf_checksum(sum, "long", 4) : sum;
+}
+
 static void head_set_attention(snapshot_head *head, const pf_attention_options *options) {
     head->kind = (uint32_t)options->kind;
     head->features = options->features;
@@ -121,9 +127,10 @@ bool pf_session_save(pf_session *s, const pf_continuation *rest, const char *pat
     if (rest->n_recent > PF_RECENT_MOST)
         return pf_fail(error, "%zu recent ids are too many to save; give at most %d",
                        rest->n_recent, PF_RECENT_MOST);
+    bool is_long = pf_model_is_long(s->model, s->options.context);
     snapshot_head head = {.version = rest->n_recent > 0 ? VERSION : 1,
                           .n_recent = (uint32_t)rest->n_recent,
-                          .fingerprint = pf_model_fingerprint(s->model),
+                          .fingerprint = fingerprint_of(s->model, is_long),
                           .has_rng = rest->has_rng,
                           .has_spare = rest->rng.has_spare != 0,
                           .has_logits = rest->logits != NULL,
@@ -190,10 +197,21 @@ static bool same_attention(const pf_attention_options *a, const pf_attention_opt
            a->seed == b->seed && a->uncalibrated == b->uncalibrated && a->kv == b->kv;
 }
 
+static bool check_model(const pf_session *s, const snapshot_head *head, pf_error *error) {
+    const pf_model *model = s->model;
+    bool is_long = pf_model_is_long(model, s->options.context);
+    if (head->fingerprint == fingerprint_of(model, is_long)) return true;
+    if (model->long_context > 0 && head->fingerprint == fingerprint_of(model, !is_long))
+        return pf_fail(error,
+                       "the state was saved with a --context of %s than %u tokens, for which this "
+                       "model has other RoPE factors; give such a --context again",
+                       is_long ? "no more" : "more", model->context);
+    return pf_fail(error, "the state was saved with another model (its weights or "
+                          "hyperparameters differ); load it with that model");
+}
+
 static bool check_head(const pf_session *s, const snapshot_head *head, pf_error *error) {
-    if (head->fingerprint != pf_model_fingerprint(s->model))
-        return pf_fail(error, "the state was saved with another model (its weights or "
-                              "hyperparameters differ); load it with that model");
+    if (!check_model(s, head, error)) return false;
     pf_attention_options saved = head_attention(head);
     if (!same_attention(&saved, &s->options.attention))
         return pf_fail(error,

@@ -103,6 +103,18 @@ MODELS = {
         "pad_token_id": 0,
         "rope_scaling": {"type": "longrope", **LONG},
     },
+    # beyond the original context of 16: the long factors
+    "phi3-longer": {
+        **RMS,
+        "model_type": "phi3",
+        "hidden_size": 32,
+        "max_position_embeddings": 128,
+        "original_max_position_embeddings": 16,
+        "partial_rotary_factor": 0.75,
+        "tie_word_embeddings": True,
+        "pad_token_id": 0,
+        "rope_scaling": {"type": "longrope", **LONG},
+    },
     "gemma": {
         **RMS,
         "model_type": "gemma",

@@ -1,5 +1,6 @@
 /* floor 6.2 - tests of attention: exact cases, chunks and teams, parts of the past, redraws. */
 #include "attention_testing.h"
+#include "attention_private.h"
 #include "memory.h"
 
 /* d = 1, q = k = 1: all keys have the same weight in every draw: rows are running means of v. */
@@ -114,6 +115,43 @@ static void teams_share_heads_that_do_not_come_out_even(void **state) {
     free(want);
     free(full);
     free(again);
+    free_problem(&p);
+}
+
+/* The prompts of a layer with one KV head, whose window is full in the middle of a chunk, in the
+ * middle of a text, or never: to the bit the same for any team, and a second member works. */
+static void teams_share_full_windows_to_the_bit(void **state) {
+    (void)state;
+    problem p = make_problem(T_MAX, 4, 1, 64, 0.7f);
+    size_t n = out_size(&p);
+    float *want = malloc(n * sizeof *want), *alone = malloc(n * sizeof *alone);
+    const size_t chunks[] = {40, 100, T_MAX};
+    const uint32_t sinks[] = {0, 3};
+    for (uint32_t i = 0; i < 18; i++) {
+        const uint32_t windows[] = {20, 150, 400};
+        p.options.kind = PF_ATTENTION_LOCAL;
+        p.options.window = windows[i % 3], p.options.sinks = sinks[i / 3 % 2];
+        if (p.options.sinks == 0) { /* a sliding layer of a model under softmax */
+            p.options.kind = PF_ATTENTION_SOFTMAX;
+            p.layer.window = p.options.window;
+        }
+        solve_alone(&p, (pf_kv_kind)(i / 6), want);
+        for (size_t c = 0; c < 3; c++) {
+            p.chunk = chunks[c], p.threads = 1;
+            solve(&p, alone);
+            assert_true(largest_difference(alone, want, n) <= 2e-4f);
+            int most = i < 6 && c > 0 ? 3 : 2; /* they wait long where cores are few */
+            for (p.threads = 2; p.threads <= most; p.threads++) {
+                pf_attention *a = solve_keeping(&p, p.out);
+                assert_memory_equal(p.out, alone, n * sizeof *alone);
+                assert_true(a->scratch[1].q[0] != 0);
+                pf_attention_free(a);
+            }
+        }
+        p.layer.window = 0;
+    }
+    free(want);
+    free(alone);
     free_problem(&p);
 }
 
@@ -418,6 +456,7 @@ int main(void) {
         cmocka_unit_test(weights_are_causal_and_sum_to_one),
         cmocka_unit_test(chunks_and_teams_agree_with_single_tokens),
         cmocka_unit_test(teams_share_heads_that_do_not_come_out_even),
+        cmocka_unit_test(teams_share_full_windows_to_the_bit),
         cmocka_unit_test(a_sudden_large_key_does_not_disturb_the_past),
         cmocka_unit_test(streaming_equals_the_quadratic_definition),
         cmocka_unit_test(an_endless_window_is_softmax),

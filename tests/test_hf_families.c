@@ -41,6 +41,7 @@ static float *run(const pf_model *model, const int32_t *ids, size_t chunk) {
     pf_session_options options = pf_session_options_default(model);
     options.float_activations = true;
     options.chunk = chunk;
+    if (options.context < TOKENS) options.context = TOKENS; /* phi3-longer: beyond the original */
     pf_session *session = pf_session_new(model, &options, &error);
     float *logits = malloc(TOKENS * (size_t)model->n_vocab * sizeof *logits);
     if (!session || !logits) fail_msg("%s", error.message);
@@ -165,6 +166,7 @@ static void wrong_folders_are_refused(void **state) {
         {"phi3-long", "\"short_factor\": [", "\"short_factor\": [1.0, ",
          "\"short_factor\" in config.json should be a list of 3"},
         {"phi3-long", "1.1,", "\"x\",", "RoPE factor 1 is 0"},
+        {"phi3-long", "2.0,", "-2.0,", "RoPE factor 1 is -2"},
         {"phi3-long", "\"partial_rotary_factor\": 0.75", "\"partial_rotary_factor\": 1.75",
          "partial_rotary_factor 1.75"},
         {"phi3-long", "\"longrope\"", "\"long\"", "type \"long\" is not supported"},
@@ -226,6 +228,7 @@ int main(void) {
         FAMILY("qwen3-sliding"),
         FAMILY("phi3"),
         FAMILY("phi3-long"),
+        FAMILY("phi3-longer"),
         FAMILY("gemma"),
         FAMILY("gemma2"),
         FAMILY("gemma3"),

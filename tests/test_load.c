@@ -255,7 +255,7 @@ static void test_yarn(void **state) {
     }
 }
 
-static void test_longrope_shrinks_the_context(void **state) {
+static void test_longrope(void **state) {
     (void)state;
     pf_error error;
     pf_loaded loaded;
@@ -273,6 +273,8 @@ static void test_longrope_shrinks_the_context(void **state) {
     assert_true(pf_checkpoint_set_f32(c, "llama.rope.scaling.attn_factor", 1.5f, &error));
     assert_binds(c, &loaded);
     assert_int_equal(loaded.model->context, 20);
+    assert_int_equal(loaded.model->long_context, T);
+    assert_memory_equal(loaded.model->long_rope_factors, longer, sizeof longer);
     assert_memory_equal(loaded.model->rope_factors, shorter, sizeof shorter);
     assert_float_equal(loaded.model->rope_scale, 1.5f, 0);
     pf_loaded_close(&loaded);
@@ -433,7 +435,7 @@ int main(void) {
         cmocka_unit_test(test_optional_tensors),
         cmocka_unit_test(test_rope_scaling),
         cmocka_unit_test(test_yarn),
-        cmocka_unit_test(test_longrope_shrinks_the_context),
+        cmocka_unit_test(test_longrope),
         cmocka_unit_test(test_sliding_windows),
         cmocka_unit_test(test_pattern_of_sliding_layers),
         cmocka_unit_test(test_soft_caps),

@@ -100,12 +100,12 @@ static void warn_of_texts(const calibrate_run *c, size_t longest) {
              "performer: warning: %zu tokens are little to calibrate on; give texts of several "
              "thousand",
              c->n_tokens);
-    if (longest > model->context && !model->position_embedding)
+    if (longest > pf_model_trained(model) && !model->position_embedding)
         note(c->parsed,
              "performer: warning: pieces of %zu tokens are longer than the %u this model was "
              "trained for, so what softmax makes of them, and is fitted here, may be poor; give a "
              "shorter --length",
-             longest, model->context);
+             longest, pf_model_trained(model));
 }
 
 static bool calibrate(calibrate_run *c, pf_error *error) {

@@ -92,14 +92,17 @@ static json_t *hyperparameters_json(const pf_model *m) {
     static const char *const positions[] = {"none", "rope, adjacent pairs",
                                             "rope, half-split pairs", "learned"};
     static const char *const mlps[] = {"swiglu", "geglu", "gelu (tanh)", "gelu (erf)", "relu"};
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:f, s:s, s:I, s:f, s:s}",
-                     "layers", (json_int_t)m->n_layers, "width", (json_int_t)m->width, "hidden",
-                     (json_int_t)m->hidden, "heads", (json_int_t)m->n_heads, "kv_heads",
-                     (json_int_t)m->n_kv_heads, "head_dim", (json_int_t)m->head_dim, "vocabulary",
-                     (json_int_t)m->n_vocab, "context", (json_int_t)m->context, "norm",
-                     norms[m->norm], "norm_epsilon", (double)m->norm_eps, "position",
-                     positions[m->position], "rope_dim", (json_int_t)m->rope_dim, "rope_base",
-                     (double)m->rope_base, "mlp", mlps[m->mlp]);
+    json_t *json = json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:f, s:s, s:I, s:f, s:s}", "layers",
+        (json_int_t)m->n_layers, "width", (json_int_t)m->width, "hidden", (json_int_t)m->hidden,
+        "heads", (json_int_t)m->n_heads, "kv_heads", (json_int_t)m->n_kv_heads, "head_dim",
+        (json_int_t)m->head_dim, "vocabulary", (json_int_t)m->n_vocab, "context",
+        (json_int_t)m->context, "norm", norms[m->norm], "norm_epsilon", (double)m->norm_eps,
+        "position", positions[m->position], "rope_dim", (json_int_t)m->rope_dim, "rope_base",
+        (double)m->rope_base, "mlp", mlps[m->mlp]);
+    if (m->long_context > 0)
+        json_object_set_new(json, "long_context", json_integer((json_int_t)m->long_context));
+    return json;
 }
 
 static json_t *tokenizer_json(const inspection *in) {

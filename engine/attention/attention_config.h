@@ -8,11 +8,11 @@
 
 /* What all heads of a session share. */
 typedef struct pf_attention_config {
-    const pf_model *model;         /* borrowed: head_dim D, heads, scale of the scores, RoPE */
-    pf_attention_options options;  /* as resolved by pf_attention_configure */
-    size_t context;                /* tokens that a text may have under softmax */
-    size_t sink_context;           /* a sink never seems farther away than sink_context - 1 */
-    const uint32_t *windows;       /* [L, n_kv_heads] or NULL: options.window for all */
+    const pf_model *model;        /* borrowed: head_dim D, heads, scale of the scores, RoPE */
+    pf_attention_options options; /* as resolved by pf_attention_configure */
+    size_t context;          /* of the session: what its RoPE, and texts under softmax, are for */
+    size_t sink_context;     /* a sink never seems farther away than sink_context - 1 */
+    const uint32_t *windows; /* [L, n_kv_heads] or NULL: options.window for all */
     const uint32_t *head_features; /* [L, n_kv_heads] or NULL: options.features for all */
     bool tail_rope;                /* the tail's features read q and k after RoPE, or before */
     bool fresh_projections;        /* draw projections even where the checkpoint stores them */

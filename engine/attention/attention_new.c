@@ -98,7 +98,8 @@ static void set_up_angles(pf_attention *a) {
     const pf_model *model = c->model;
     c->angles = a->angles;
     c->sink_angles = a->sink_angles;
-    pf_rope_frequencies(model->rope_base, model->rope_factors, 2 * c->pairs, a->frequency);
+    const float *factors = pf_model_rope_factors(model, c->context);
+    pf_rope_frequencies(model->rope_base, factors, 2 * c->pairs, a->frequency);
     if (pf_attention_angle_sets(c) > 1)
         pf_rope_frequencies(model->sliding_rope_base, NULL, 2 * c->pairs, a->frequency + c->pairs);
     pf_rope_angles(a->frequency, c->pairs, c->sink_context > 0 ? c->sink_context - 1 : 0,

@@ -41,7 +41,7 @@ bool pf_shared_pays(const pf_shared_layer *l, pf_member me, size_t p, size_t T) 
     if (me.count == 1 || n_heads(l) % (size_t)me.count == 0) return false;
     if (T == 1) return 2 * l->config->model->head_dim * all_slots(l, p) >= WORTH_BARRIERS;
     for (size_t h = 0; h < n_heads(l); h++)
-        if (!pf_head_fills(&l->heads[h], p, T)) return false;
+        if (!pf_head_shares(&l->heads[h], p, T)) return false;
     return true;
 }
 
@@ -112,44 +112,98 @@ static void append_token(const pf_shared_layer *l, pf_member me, size_t p, const
 
 /* ---- many tokens ---- */
 
+/* T tokens from position p on, as in pf_shared_append. */
+typedef struct prompt {
+    size_t p, T;
+    const float *q, *k, *v;
+    float *out;
+} prompt;
+
 /* Tokens first ... first + n - 1 for one query head. */
 typedef struct block {
-    size_t head, g, first, n;
+    size_t head, first, n, g;
 } block;
 
-/* How many keys its queries meet, as if there were PF_QUERY_BLOCK of them: what it costs. */
-static size_t keys_met(size_t p, block b) { return p + b.first + b.n; }
-
-static bool next_block(const pf_shared_layer *l, size_t T, block *b) {
-    b->first += b->n;
-    if (b->first == T) {
-        b->first = 0;
-        if (++b->g == pf_attention_group(l->config)) b->g = 0, b->head++;
+/* In the order of heads, tokens and query heads; n = 0 asks for the first. False after the last. */
+static bool next_block(const pf_shared_layer *l, const prompt *x, block *b) {
+    if (b->n > 0 && ++b->g == pf_attention_group(l->config)) {
+        b->g = 0;
+        b->first += b->n;
+        if (b->first == x->T) b->first = 0, b->head++;
     }
-    b->n = smaller(T - b->first, PF_QUERY_BLOCK);
-    return b->head < n_heads(l);
+    if (b->head == n_heads(l)) return false;
+    b->n = pf_head_block(&l->heads[b->head], x->p + b->first, x->T - b->first);
+    return true;
 }
 
-static void append_many(const pf_shared_layer *l, pf_member me, size_t p, size_t T, const float *q,
-                        const float *k, const float *v, float *out) {
+/* How many scores it computes, about: what it costs. */
+static size_t cost_of(const pf_shared_layer *l, const prompt *x, block b) {
+    const pf_head *head = &l->heads[b.head];
+    return b.n * (smaller(x->p + b.first, head->sinks + head->window) + b.n);
+}
+
+/* This member's share of the tokens [from, end), for head h. */
+static void store_share(const pf_shared_layer *l, pf_member me, const prompt *x, size_t h,
+                        size_t from, size_t end) {
     const pf_attention_config *c = l->config;
-    size_t D = c->model->head_dim, GD = pf_attention_group(c) * D, begin, end, all = 0, done = 0;
-    size_t stride_q = pf_attention_stride_q(c), stride_kv = pf_attention_stride_kv(c);
-    pf_share(me, T, 1, &begin, &end);
-    for (size_t h = 0; h < n_heads(l); h++) {
-        size_t skipped = begin * stride_kv + h * D;
-        pf_head_store(c, &l->heads[h], l->scratch, p + begin, end - begin, k + skipped,
-                      v + skipped);
-    }
-    pf_barrier(me);
-    for (block b = {0}; next_block(l, T, &b);) all += keys_met(p, b);
-    for (block b = {0}; next_block(l, T, &b);) {
-        size_t cost = keys_met(p, b), middle = done + cost / 2;
+    size_t begin, share_end;
+    pf_share(me, end - from, 1, &begin, &share_end);
+    size_t first = from + begin;
+    size_t skipped = first * pf_attention_stride_kv(c) + h * c->model->head_dim;
+    pf_head_store(c, &l->heads[h], l->scratch, x->p + first, share_end - begin, x->k + skipped,
+                  x->v + skipped);
+}
+
+static void gather(const pf_shared_layer *l, const prompt *x, block b) {
+    const pf_attention_config *c = l->config;
+    const pf_head *head = &l->heads[b.head];
+    size_t room = pf_head_room(head, x->p, x->T);
+    size_t skipped = room * pf_attention_stride_kv(c) + b.head * c->model->head_dim;
+    pf_head_gather(c, head, l->scratch, x->p + room, x->p + b.first, b.n, x->k + skipped,
+                   x->v + skipped);
+}
+
+static void read_block(const pf_shared_layer *l, const prompt *x, block b) {
+    const pf_attention_config *c = l->config;
+    size_t D = c->model->head_dim;
+    size_t at = b.first * pf_attention_stride_q(c) + b.head * pf_attention_group(c) * D;
+    pf_head_read(c, &l->heads[b.head], l->scratch, x->p + b.first, b.n, b.g, x->q + at,
+                 x->v + b.first * pf_attention_stride_kv(c) + b.head * D, x->out + at);
+}
+
+/* The blocks whose middle lies in this member's part of the whole cost. */
+static void read_blocks(const pf_shared_layer *l, pf_member me, const prompt *x) {
+    size_t all = 0, done = 0;
+    block gathered = {0};
+    for (block b = {0}; next_block(l, x, &b);) all += cost_of(l, x, b);
+    for (block b = {0}; next_block(l, x, &b);) {
+        size_t cost = cost_of(l, x, b), middle = done + cost / 2;
         done += cost;
         if (middle * (size_t)me.count / all != (size_t)me.index) continue;
-        size_t to = b.first * stride_q + b.head * GD;
-        pf_head_read(c, &l->heads[b.head], l->scratch, p + b.first, b.n, b.g, q + to,
-                     v + b.first * stride_kv + b.head * D, out + to);
+        bool fresh = gathered.n == 0 || b.head != gathered.head || b.first != gathered.first;
+        if (fresh && pf_head_room(&l->heads[b.head], x->p + b.first, b.n) == 0) {
+            gather(l, x, b);
+            gathered = b;
+        }
+        read_block(l, x, b);
+    }
+}
+
+static void append_many(const pf_shared_layer *l, pf_member me, const prompt *x) {
+    bool fits = true;
+    for (size_t h = 0; h < n_heads(l); h++) {
+        size_t room = pf_head_room(&l->heads[h], x->p, x->T);
+        store_share(l, me, x, h, 0, room);
+        fits = fits && room == x->T;
+    }
+    pf_barrier(me);
+    read_blocks(l, me, x);
+    if (fits) return;
+    pf_barrier(me); /* now that all have read, the others take the slots of old tokens */
+    for (size_t h = 0; h < n_heads(l); h++) {
+        size_t W = l->heads[h].window, room = pf_head_room(&l->heads[h], x->p, x->T);
+        size_t last = x->T > W ? x->T - W : 0;
+        store_share(l, me, x, h, last > room ? last : room, x->T);
     }
 }
 
@@ -158,5 +212,5 @@ void pf_shared_append(const pf_shared_layer *l, pf_member me, size_t p, size_t T
     if (T == 1)
         append_token(l, me, p, q, k, v, out);
     else
-        append_many(l, me, p, T, q, k, v, out);
+        append_many(l, me, &(prompt){p, T, q, k, v, out});
 }

@@ -3,10 +3,10 @@
  * Whole heads are the natural shares: no thread waits for another. But with three KV heads one of
  * two threads idles a third of the time, and with eight heads half of sixteen threads idle half of
  * it. For long texts it pays to cut finer. For one token, the slots of all heads, laid end to end,
- * are cut into equal lengths, and the parts that different threads read of a head are added up. For
- * a prompt, blocks of queries of about equal cost are dealt out. The cuts depend on the team and
- * the text only, so results repeat; they differ in the last digits from those of another number of
- * threads.
+ * are cut into equal lengths, and the parts that different threads read of a head are added up.
+ * That depends on the team and the text only, so results repeat, but they differ in the last digits
+ * from those of another number of threads. For a prompt, blocks of queries of about equal cost are
+ * dealt out, full windows included; each block gives the same bits whoever computes it.
  */
 #ifndef PF_ATTENTION_SHARE_H
 #define PF_ATTENTION_SHARE_H

@@ -318,7 +318,8 @@ static bool compute_angles(pf_answer_probe *p, pf_error *error) {
     double *frequency = pf_calloc(p->pairs, sizeof *frequency, "rotary angles", error);
     p->angles = pf_calloc(p->longest, 2 * p->pairs * sizeof *p->angles, "rotary angles", error);
     bool good = frequency && p->angles;
-    if (good) pf_rope_frequencies(model->rope_base, model->rope_factors, 2 * p->pairs, frequency);
+    const float *factors = pf_model_rope_factors(model, p->longest);
+    if (good) pf_rope_frequencies(model->rope_base, factors, 2 * p->pairs, frequency);
     for (size_t t = 0; good && t < p->longest; t++)
         pf_rope_angles(frequency, p->pairs, t, p->angles + t * 2 * p->pairs);
     pf_free(frequency);

@@ -109,7 +109,8 @@ pf_exact_targets *pf_exact_targets_new(const pf_layerwise *w, size_t sinks,
         pf_exact_targets_free(e);
         return NULL;
     }
-    pf_rope_frequencies(model->rope_base, model->rope_factors, 2 * e->pairs, frequency);
+    const float *factors = pf_model_rope_factors(model, w->longest);
+    pf_rope_frequencies(model->rope_base, factors, 2 * e->pairs, frequency);
     for (size_t p = 0; p < w->longest; p++)
         pf_rope_angles(frequency, e->pairs, p, e->angles + p * 2 * e->pairs);
     pf_free(frequency);

@@ -29,10 +29,10 @@ static bool check(const pf_model *model, const pf_text_ids *texts, size_t n_text
 
 /* A session of which only sliding layers use the attention (sliding_layers.h): it takes little more
  * than the activations of a chunk. */
-static pf_session *helper(const pf_model *model, int n_threads, pf_error *error) {
+static pf_session *helper(const pf_model *model, size_t context, int n_threads, pf_error *error) {
     pf_session_options options = {
         .attention = {.kind = PF_ATTENTION_LOCAL, .features = 1, .window = 1, .uncalibrated = true},
-        .context = 1,
+        .context = context,
         .n_threads = n_threads,
         .chunk = CHUNK};
     return pf_session_new(model, &options, error);
@@ -60,7 +60,7 @@ pf_layerwise *pf_layerwise_new(const pf_model *model, const pf_text_ids *texts, 
     w->heads = pf_calloc(w->n_rows, HD * sizeof *w->heads, what, error);
     w->k = pf_calloc(w->n_rows, kvD * sizeof *w->k, what, error);
     w->v = pf_calloc(w->n_rows, kvD * sizeof *w->v, what, error);
-    w->session = helper(model, n_threads, error);
+    w->session = helper(model, w->longest, n_threads, error);
     if (!w->x || !w->q || !w->heads || !w->k || !w->v || !w->session) goto fail;
     pf_layerwise_embed(w, texts);
     return w;

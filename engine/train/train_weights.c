@@ -17,8 +17,8 @@ bool pf_train_can(const pf_model *m, pf_error *error) {
     bool plain = m->norm == PF_NORM_RMS && pf_position_rotates(m->position) &&
                  m->mlp == PF_MLP_SWIGLU && m->attention_cap == 0 && m->logit_cap == 0 &&
                  m->embedding_scale == 1 && m->residual_scale == 1 && m->logit_scale == 1 &&
-                 (m->rope_scale == 0 || m->rope_scale == 1) && !m->parallel &&
-                 !m->position_embedding && !m->logits.bias;
+                 !m->parallel && !m->position_embedding && !m->logits.bias &&
+                 (m->rope_scale == 0 || m->rope_scale == 1) && m->long_context == 0;
     for (size_t i = 0; plain && i < m->n_layers; i++) plain = layer_is_plain(&m->layers[i]);
     return plain || pf_fail(error,
                             "a model of the family %s cannot be trained: training knows models of "

@@ -268,7 +268,7 @@ static bool read_windows(const loader *l, pf_layer *layers) {
     const uint8_t *list;
     uint32_t window = 0, pattern;
     if (!pf_keys_u32(&l->keys, "attention.sliding_window", &window)) return false;
-    if (window == 0 || window >= m->context) return true;
+    if (window == 0 || window >= pf_model_trained(m)) return true;
     if (!read_pattern(l, &list, &pattern)) return false;
     for (uint32_t i = 0; i < m->n_layers; i++) {
         bool global = list ? !list[i] : pattern > 0 && i % pattern == pattern - 1;

@@ -32,22 +32,22 @@ static bool scale_factors(const reader *r, float factor) {
 
 /* ---- longrope ---- */
 
-/* longrope has short factors for texts up to the original context, and long ones for texts beyond
- * it. The length is known only at the end of a text, so we limit the context to the original one,
- * for which the short factors are right. */
 static bool read_longrope(const reader *r) {
     pf_model *m = r->model;
-    const float *unused;
+    const float *beyond;
     uint32_t original = m->context;
     size_t pairs = m->rope_dim / 2;
     m->rope_scale = 1;
     if (!pf_bind_vector(r->binder, "rope_factors_short.weight", pairs, &m->rope_factors,
                         r->keys->error) ||
-        !pf_bind_vector(r->binder, "rope_factors_long.weight", pairs, &unused, r->keys->error) ||
+        !pf_bind_vector(r->binder, "rope_factors_long.weight", pairs, &beyond, r->keys->error) ||
         !pf_keys_positive(r->keys, "rope.scaling.attn_factor", &m->rope_scale) ||
         !pf_keys_size(r->keys, "rope.scaling.original_context_length", MAX_CONTEXT, &original))
         return false;
-    if (original < m->context) m->context = original;
+    if (original >= m->context) return true;
+    m->long_rope_factors = beyond;
+    m->long_context = m->context;
+    m->context = original;
     return true;
 }
 
@@ -124,6 +124,15 @@ static bool read_scaling(const reader *r) {
                    (int)(type.size < 40 ? type.size : 40), type.bytes);
 }
 
+static bool check_factors(const reader *r, const float *factors) {
+    for (size_t i = 0; factors && i < r->model->rope_dim / 2; i++)
+        if (!(factors[i] > 0) || !isfinite(factors[i]))
+            return pf_fail(r->keys->error,
+                           "RoPE factor %zu is %g, but should be a finite number above 0", i,
+                           (double)factors[i]);
+    return true;
+}
+
 bool pf_rope_bind(pf_binder *binder, const pf_keys *keys, pf_model *m) {
     const reader r = {binder, keys, m};
     m->rope_base = 10000;
@@ -137,11 +146,8 @@ bool pf_rope_bind(pf_binder *binder, const pf_keys *keys, pf_model *m) {
             "RoPE rotates pairs, so it cannot rotate %u dimensions of a head, an odd number",
             m->rope_dim);
     if (!read_scaling(&r)) return false;
-    for (size_t i = 0; m->rope_factors && i < m->rope_dim / 2; i++)
-        if (!(m->rope_factors[i] > 0) || !isfinite(m->rope_factors[i]))
-            return pf_fail(keys->error,
-                           "RoPE factor %zu is %g, but should be a finite number above 0", i,
-                           (double)m->rope_factors[i]);
+    if (!check_factors(&r, m->rope_factors) || !check_factors(&r, m->long_rope_factors))
+        return false;
     if (m->rope_scale != 0 && (!(m->rope_scale > 0) || !isfinite(m->rope_scale)))
         return pf_fail(keys->error, "RoPE's scale is %g, but should be a finite number above 0",
                        (double)m->rope_scale);

@@ -26,9 +26,9 @@
 #include "keys.h"
 #include "model.h"
 
-/* Fills in rope_dim, rope_base, rope_factors and rope_scale, and lowers `context` to what
- * longrope's short factors are right for. The model's sizes must be set. Messages do not name the
- * file. */
+/* Fills in rope_dim, rope_base, rope_factors and rope_scale. With longrope, which has short factors
+ * for texts up to the original context and long ones for others, `context` becomes the original one
+ * and long_context what it was. The model's sizes must be set. Messages do not name the file. */
 bool pf_rope_bind(pf_binder *binder, const pf_keys *keys, pf_model *model);
 
 #endif

@@ -421,7 +421,8 @@ const flag flags[FLAG_END] = {
          "this file, and the same for the shares of the limits."),
     COUNT(CONTEXT, "context", 'c', FOR_SESSIONS | FOR_INSPECT, MACHINE, "N", 1, MAX_CONTEXT, NULL,
           "The most tokens a text may have under softmax. May exceed the trained context if "
-          "positions are rotary. Default: the trained context."),
+          "positions are rotary. With longrope (Phi-3, Phi-4 mini), more than the original context "
+          "chooses the long factors. Default: the trained context, or longrope's original one."),
     COUNTS(CONTEXTS, "context", 'c', FOR_BENCH, MACHINE, "LIST", 1, MAX_CONTEXT, "256,1024",
            "Context lengths to measure, separated by commas."),
     SWITCH(SCALING, "scaling", 0, FOR_COMPARE, MACHINE,

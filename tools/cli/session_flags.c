@@ -181,16 +181,23 @@ void warn_beyond_training(const options *parsed, const pf_model *model,
     bool softmax = session->attention.kind == PF_ATTENTION_SOFTMAX;
     if (!softmax && session->attention.window != PF_WINDOW_ALL) return;
     if (model->position_embedding) return; /* such a text is refused */
-    if (n > model->context)
+    bool is_long = pf_model_is_long(model, session->context);
+    uint32_t trained = is_long ? model->long_context : model->context;
+    if (n > trained && n <= model->long_context)
+        note(parsed,
+             "performer: warning: the text has %zu tokens, but without --context %zu or more this "
+             "model reads no more than %u as it was trained to",
+             n, n, trained);
+    else if (n > trained)
         note(parsed,
              "performer: warning: the text has %zu tokens, but this model was trained for %u; "
              "what %s attention makes of the text beyond them may be poor",
-             n, model->context, softmax ? "softmax" : "exact");
-    else if (softmax && parsed->given[FLAG_CONTEXT] && session->context > model->context)
+             n, trained, softmax ? "softmax" : "exact");
+    else if (softmax && parsed->given[FLAG_CONTEXT] && session->context > trained)
         note(parsed,
              "performer: warning: --context %zu is more than the %u tokens this model was "
              "trained for; the text beyond them may be poor",
-             session->context, model->context);
+             session->context, trained);
 }
 
 void warn_of_lost_bytes(const options *parsed, size_t lost) {
@@ -215,8 +222,9 @@ bool fail_no_room(const pf_session *session, size_t n, pf_error *error) {
                        "the text has %zu tokens, but the context is %zu; shorten it (this "
                        "model has learned positions for only %u tokens)",
                        total, context, model->context);
-    if (total > model->context)
-        snprintf(trained, sizeof trained, " (the model was trained for %u)", model->context);
+    if (total > pf_model_trained(model))
+        snprintf(trained, sizeof trained, " (the model was trained for %u)",
+                 pf_model_trained(model));
     return pf_fail(error,
                    "the text has %zu tokens, but the context is %zu; give --context %zu%s, or %s, "
                    "which has no limit",

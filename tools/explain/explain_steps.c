@@ -115,7 +115,7 @@ static void positions(const explain_run *run, text_page *p) {
         return;
     }
     const head_trace *trace = &run->softmax.trace;
-    pf_rotary rotary = pf_model_rotary(m, run->settings.layer);
+    pf_rotary rotary = pf_model_rotary(m, run->settings.layer, run->settings.softmax.context);
     text_page_paragraph(
         p, "RoPE rotates pair i of the dimensions of q and k by the angle position * "
            "theta^(-2i/n): the first pairs turn fast, the last ones slowly. The dot product of a "

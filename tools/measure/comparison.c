@@ -175,7 +175,7 @@ static bool open_all(comparer *c, pf_error *error) {
     c->divergences = pf_calloc(c->chunk, sizeof *c->divergences, "the scores", error);
     if (!c->sessions || !c->watches || !c->reference || !c->weights || !c->logits ||
         !c->predictions || !c->divergences || !layer_rows_new(&c->kept, model, c->chunk, error) ||
-        !head_z_new(&c->z, model, c->chunk, error))
+        !head_z_new(&c->z, model, c->rows[0].options.context, c->chunk, error))
         return false;
     for (size_t r = 0; r < c->n; r++)
         if (!open_row(c, r, predictions, error)) return false;

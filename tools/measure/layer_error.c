@@ -25,8 +25,9 @@ void layer_rows_free(layer_rows *rows) {
     *rows = (layer_rows){0};
 }
 
-bool head_z_new(head_z *z, const pf_model *model, size_t capacity, pf_error *error) {
-    *z = (head_z){.model = model};
+bool head_z_new(head_z *z, const pf_model *model, size_t context, size_t capacity,
+                pf_error *error) {
+    *z = (head_z){.model = model, .context = context};
     size_t D = model->head_dim, L = model->n_layers, HD = model->n_heads * D;
     size_t rotary = pf_position_rotates(model->position) ? model->rope_dim / 2 : 0;
     size_t kv = L * model->n_kv_heads;
@@ -93,7 +94,7 @@ static void add_tokens(head_z *z, uint32_t layer, size_t first, const float *k, 
     size_t D = m->head_dim, H = m->n_heads, KV = m->n_kv_heads;
     float key[1024];
     if (D > sizeof key / sizeof key[0]) return;
-    pf_rotary rotary = pf_model_rotary(m, layer);
+    pf_rotary rotary = pf_model_rotary(m, layer, z->context);
     pf_rope_frequencies(rotary.base, rotary.factors, rotary.dim, z->frequency);
     for (size_t t = 0; t < n; t++) {
         float *q = z->q + t * H * D;

@@ -28,13 +28,14 @@ void layer_rows_free(layer_rows *rows);
  * sum_j |x + y_j|^2 = n |x|^2 + 2 x.sum_j y_j + sum_j |y_j|^2. */
 typedef struct head_z {
     const pf_model *model;
+    size_t context;            /* of the session that is watched */
     double *frequency;         /* [pairs] of RoPE */
     float *angles, *q;         /* [2 pairs]; [capacity, H * D] queries, until their keys arrive */
     double *y_sum, *y_squares; /* [L, n_kv_heads, D], [L, n_kv_heads] */
     double *z_sum, *pairs;     /* [L, H], [L] */
     double *memory;
 } head_z;
-bool head_z_new(head_z *z, const pf_model *model, size_t capacity, pf_error *error);
+bool head_z_new(head_z *z, const pf_model *model, size_t context, size_t capacity, pf_error *error);
 void head_z_free(head_z *z);
 double head_z_get(const head_z *z, uint32_t layer, uint32_t head);
 

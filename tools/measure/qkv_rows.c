@@ -25,7 +25,7 @@ static void keep(void *context, pf_tap_point point, uint32_t layer, size_t first
 
 bool qkv_rows_read(qkv_rows *rows, const pf_model *model, const pf_session_options *options,
                    const int32_t *ids, size_t T, pf_error *error) {
-    *rows = (qkv_rows){.model = model, .T = T};
+    *rows = (qkv_rows){.model = model, .T = T, .context = options->context};
     size_t n = model->n_layers * T;
     rows->q = pf_calloc(n, width_q(rows) * sizeof(float), "the heads' rows", error);
     rows->k = pf_calloc(n, width_kv(rows) * sizeof(float), "the heads' rows", error);
@@ -56,10 +56,11 @@ const float *qkv_rows_v(const qkv_rows *r, uint32_t layer) {
     return r->v + layer * r->T * width_kv(r);
 }
 
-static void place(const pf_model *m, uint32_t layer, const float *from, size_t t, float *out) {
+static void place(const qkv_rows *r, uint32_t layer, const float *from, size_t t, float *out) {
+    const pf_model *m = r->model;
     size_t D = m->head_dim;
     memcpy(out, from, D * sizeof *out);
-    pf_rotary rotary = pf_model_rotary(m, layer);
+    pf_rotary rotary = pf_model_rotary(m, layer, r->context);
     if (rotary.dim > 0 && rotary.dim <= MOST_DIMS) {
         double frequency[MOST_DIMS / 2];
         float angles[MOST_DIMS];
@@ -71,11 +72,9 @@ static void place(const pf_model *m, uint32_t layer, const float *from, size_t t
 }
 
 void qkv_rows_x(const qkv_rows *r, uint32_t layer, uint32_t head, size_t t, float *out) {
-    place(r->model, layer, qkv_rows_q(r, layer) + t * width_q(r) + head * r->model->head_dim, t,
-          out);
+    place(r, layer, qkv_rows_q(r, layer) + t * width_q(r) + head * r->model->head_dim, t, out);
 }
 
 void qkv_rows_y(const qkv_rows *r, uint32_t layer, uint32_t kv_head, size_t t, float *out) {
-    place(r->model, layer, qkv_rows_k(r, layer) + t * width_kv(r) + kv_head * r->model->head_dim, t,
-          out);
+    place(r, layer, qkv_rows_k(r, layer) + t * width_kv(r) + kv_head * r->model->head_dim, t, out);
 }

@@ -6,9 +6,9 @@
 
 typedef struct qkv_rows {
     const pf_model *model;
-    size_t T;
-    float *q;     /* [L, T, H * D] before RoPE */
-    float *k, *v; /* [L, T, n_kv_heads * D] */
+    size_t T, context; /* tokens; the session's context */
+    float *q;          /* [L, T, H * D] before RoPE */
+    float *k, *v;      /* [L, T, n_kv_heads * D] */
 } qkv_rows;
 
 /* Records what a tap sees while a session with these options reads ids [T]. Free in either case. */

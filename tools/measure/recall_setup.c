@@ -137,11 +137,11 @@ bool recall_setup_make(const options *parsed, const pf_loaded *loaded, const inp
              setup->distances[setup->n_distances - 1]);
     if (loaded->tokenizer) recall_setup_read_template(loaded, setup);
     farthest = setup->distances[setup->n_distances - 1];
-    if (farthest >= model->context && !model->position_embedding)
+    if (farthest >= pf_model_trained(model) && !model->position_embedding)
         note(parsed,
              "performer: warning: --recall asks over %zu tokens, but this model was trained for "
              "%u; beyond them softmax itself may remember little",
-             farthest, model->context);
+             farthest, pf_model_trained(model));
     size_t needed = farthest + 3 * s->passage + AROUND;
     bool bound = parsed->given[FLAG_CONTEXT] || model->position_embedding ||
                  !parsed->values[FLAG_RECALL].text;
