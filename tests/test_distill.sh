@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tests/test_distill.sh - train --distill: closer to softmax, in one file or in two; goes on exactly.
+# tests/test_distill.sh - train --distill: closer to softmax, in one file or two; goes on exactly.
 . tests/lib.sh
 
 base=models/weights/tales-softmax.gguf
@@ -21,8 +21,8 @@ divergence() {
         END { print $at }' <<<"$out"
 }
 distil() {
-    run train --from "$tmp/calibrated.gguf" --distill --file "$tmp/text.txt" --context 60 --batch 2 \
-        --eval-every 20 --threads 1 "$@"
+    run train --from "$tmp/calibrated.gguf" --distill --file "$tmp/text.txt" --context 60 \
+        --batch 2 --eval-every 20 --threads 1 "$@"
 }
 before=$(divergence "$tmp/calibrated.gguf")
 
@@ -75,8 +75,8 @@ refused "another attention" 2 'give --distill or --window' \
     train --from "$tmp/calibrated.gguf" --distill --window 8 "${text[@]}"
 refused "an adapter of what is not distilled" 2 'no effect without --distill' \
     train --from "$base" --save-lora "$tmp/y.gguf" "${text[@]}"
-refused "the adapter in the model's place" 1 'name two' train --from "$tmp/calibrated.gguf" --distill \
-    --save-lora "$tmp/x.gguf" "${text[@]}"
+refused "the adapter in the model's place" 1 'name two' \
+    train --from "$tmp/calibrated.gguf" --distill --save-lora "$tmp/x.gguf" "${text[@]}"
 refused "all weights of a calibrated model" 1 'give --distill, or --attention softmax' \
     train --from "$tmp/calibrated.gguf" "${text[@]}"
 refused "a reference of another shape" 1 'another shape or vocabulary' compare \

@@ -20,8 +20,8 @@
  * in softmax, and times the tail's factor to the tail, where the query's log-scale no longer
  * cancels.
  *
- * A tail that forgets (pf_attention_options.forget), where a key weighs exp(-decay age), is the same
- * sum with s_j + decay j in place of s_j, and decay i off query i's log-scale.
+ * A tail that forgets (pf_attention_options.forget), where a key weighs exp(-decay age), is the
+ * same sum with s_j + decay j in place of s_j, and decay i off query i's log-scale.
  */
 #ifndef PF_TRAIN_FAVOR_H
 #define PF_TRAIN_FAVOR_H

@@ -73,7 +73,8 @@ void pf_trainer_resumed(pf_trainer *trainer);
 /* What is distilled; NULL if all weights learn. */
 const pf_distill *pf_trainer_distill(const pf_trainer *trainer);
 
-/* The features in use, if they are drawn: Omega of one KV head [m, D]; m is 0 under softmax and for elu. */
+/* The features in use, if they are drawn: Omega of one KV head [m, D]; m is 0 under softmax and for
+ * elu. */
 const pf_real *pf_trainer_omega(const pf_trainer *trainer, size_t layer, size_t kv_head, size_t *m);
 
 #endif
