@@ -223,8 +223,7 @@ static bool load_reference(compare_run *run, pf_error *error) {
 
 static bool compare(compare_run *run, pf_error *error) {
     if (!load_model(run->parsed, &run->loaded, error) || !load_reference(run, error) ||
-        !read_texts(run, error) ||
-        !make_rows(run, error))
+        !read_texts(run, error) || !make_rows(run, error))
         return false;
     comparison *c = &run->c;
     size_t context = c->rows[0].options.context;
