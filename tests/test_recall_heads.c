@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIXTURE "tests/fixtures/families/llama.gguf"
+#define FIXTURES "tests/fixtures/families/"
 
 enum { T = 90, TEXTS = 3, SINKS = 2, MOST_HEADS = 64 };
 
@@ -20,12 +20,11 @@ static int32_t ids[TEXTS][T];
 static pf_recall_text texts[TEXTS];
 static size_t n_heads;
 
-static int open_fixture(void **state) {
-    (void)state;
+static int open_model(const char *path) {
     pf_error error = {""};
     pf_rng rng;
     pf_rng_seed(&rng, 9, 0);
-    if (!pf_loaded_open(FIXTURE, &fixture, &error)) print_message("%s\n", error.message);
+    if (!pf_loaded_open(path, &fixture, &error)) print_message("%s\n", error.message);
     if (!fixture.model) return 1;
     n_heads = (size_t)fixture.model->n_layers * fixture.model->n_kv_heads;
     for (size_t i = 0; i < TEXTS; i++) {
@@ -34,6 +33,11 @@ static int open_fixture(void **state) {
             ids[i][t] = (int32_t)(pf_rng_uniform(&rng) * (double)fixture.model->n_vocab);
     }
     return n_heads > MOST_HEADS;
+}
+
+static int open_fixture(void **state) {
+    (void)state;
+    return open_model(FIXTURES "llama.gguf");
 }
 
 static int close_fixture(void **state) {
@@ -113,6 +117,58 @@ static void a_probe_is_a_session_with_limited_heads(void **state) {
     }
 }
 
+/* The last global layer of models with sliding layers, or with layers that do not rotate: what is
+ * asked of sliding heads changes nothing. */
+static void layers_may_slide_or_not_rotate(void **state) {
+    (void)state;
+    static const char *const paths[] = {FIXTURES "gemma3.gguf", FIXTURES "llama-sliding.gguf",
+                                        FIXTURES "smollm3.gguf"};
+    uint32_t windows[MOST_HEADS];
+    for (size_t m = 0; m < sizeof paths / sizeof *paths; m++) {
+        pf_loaded_close(&fixture);
+        assert_int_equal(open_model(paths[m]), 0);
+        pf_answer_probe *probe = new_probe(2);
+        for (size_t i = 0; i < n_heads; i++) windows[i] = PF_WINDOW_ALL;
+        double exact = session_loss(windows), probed = pf_answer_probe_exact_loss(probe);
+        if (!(fabs(probed - exact) < 1e-4))
+            fail_msg("%s: %g in a session, %g probed", paths[m], exact, probed);
+        size_t layer = fixture.model->n_layers - 1;
+        while (layer > 0 && fixture.model->layers[layer].window > 0) layer--;
+        for (size_t i = 0; i < n_heads; i++)
+            if (i / fixture.model->n_kv_heads >= layer) windows[i] = 3;
+        if (layer + 1 == fixture.model->n_layers)
+            assert_true(fabs(pf_answer_probe_loss(probe, windows) - session_loss(windows)) < 1e-4);
+        double limited = pf_answer_probe_loss(probe, windows);
+        for (size_t i = 0; i < n_heads; i++)
+            if (fixture.model->layers[i / fixture.model->n_kv_heads].window > 0) windows[i] = 7;
+        assert_true(fabs(pf_answer_probe_loss(probe, windows) - limited) < 1e-9);
+        pf_answer_probe_free(probe);
+    }
+    pf_loaded_close(&fixture);
+    assert_int_equal(open_model(FIXTURES "llama.gguf"), 0);
+}
+
+/* Probes say the same from whatever windows were settled. */
+static void windows_may_be_settled(void **state) {
+    (void)state;
+    uint32_t windows[MOST_HEADS], settled[MOST_HEADS];
+    pf_answer_probe *probe = new_probe(1), *fresh = new_probe(1);
+    for (size_t i = 0; i < n_heads; i++) settled[i] = i % 3 ? PF_WINDOW_ALL : 4;
+    for (size_t first = 0; first < n_heads; first++) {
+        memcpy(windows, settled, sizeof windows);
+        windows[first] = 2;
+        double expected = pf_answer_probe_loss(fresh, windows);
+        assert_true(fabs(pf_answer_probe_settle(probe, settled) -
+                         pf_answer_probe_loss(fresh, settled)) < 1e-6);
+        assert_true(fabs(pf_answer_probe_loss(probe, windows) - expected) < 1e-6);
+        assert_true(fabs(pf_answer_probe_settle(probe, windows) - expected) < 1e-6);
+        assert_true(fabs(pf_answer_probe_loss(probe, windows) - expected) < 1e-6);
+        settled[first] = 5;
+    }
+    pf_answer_probe_free(probe);
+    pf_answer_probe_free(fresh);
+}
+
 static void the_search_finds_a_set_that_is_enough(void **state) {
     (void)state;
     pf_error error = {""};
@@ -123,12 +179,12 @@ static void the_search_finds_a_set_that_is_enough(void **state) {
     double gap = fabs(all - exact) / 2;
     pf_recall_heads_options options = {.loss = -10, .most = n_heads};
     pf_recall_heads heads;
-    /* never enough: every head joins, and the loss is the exact one */
+    /* never enough: no head leaves, and the loss is the exact one */
     assert_true(pf_recall_heads_choose(probe, n_heads, limits, &options, &heads, &error));
     assert_int_equal(heads.n, n_heads);
     assert_true(fabs(heads.reached - exact) < 1e-5 && fabs(heads.limited - all) < 1e-9);
     pf_recall_heads_free(&heads);
-    /* always enough: none joins */
+    /* always enough: none is left */
     options.loss = fabs(all - exact) + 1;
     assert_true(pf_recall_heads_choose(probe, n_heads, limits, &options, &heads, &error));
     assert_int_equal(heads.n, 0);
@@ -169,6 +225,8 @@ static void memory_may_run_out(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_probe_is_a_session_with_limited_heads),
+        cmocka_unit_test(layers_may_slide_or_not_rotate),
+        cmocka_unit_test(windows_may_be_settled),
         cmocka_unit_test(the_search_finds_a_set_that_is_enough),
         cmocka_unit_test(bad_texts_are_refused),
         cmocka_unit_test(memory_may_run_out),

@@ -6,6 +6,7 @@
 #include "memory.h"
 #include "probability.h"
 #include "rope.h"
+#include "sliding_layers.h"
 #include "threads.h"
 
 #include <assert.h>
@@ -25,7 +26,7 @@ struct pf_answer_probe {
     uint32_t *settled;   /* [L, n_kv_heads] windows, and under them ... */
     float *inputs;       /* ... [L, w->n_rows, C] the residual stream before each layer */
     double *settled_losses; /* [n_texts] */
-    float *angles;          /* [longest, 2 pairs] */
+    float *angles[2];       /* [longest, 2 pairs] of global and of sliding layers */
     size_t pairs;
     size_t *row;   /* [n_scored] the rows of w whose next token is scored */
     int32_t *next; /* [n_scored] that token */
@@ -119,8 +120,9 @@ static float *cached(const pf_answer_probe *p, float *cache, size_t text, size_t
 }
 
 static void rotate(const pf_answer_probe *p, size_t position, float *x) {
-    if (p->pairs > 0)
-        pf_rope_turn(p->model->position, p->pairs, p->angles + position * 2 * p->pairs, x, false);
+    const float *angles = p->angles[pf_layer_slides(p->model, p->layer)];
+    if (p->pairs > 0 && !p->model->layers[p->layer].unrotated)
+        pf_rope_turn(p->model->position, p->pairs, angles + position * 2 * p->pairs, x, false);
 }
 
 /* Puts rows [first, n) of a text's keys and values, from w, into the cache. */
@@ -144,8 +146,9 @@ static pf_matrix rows_from(const float *rows, size_t first, size_t end, size_t D
 static void attend_block(const pf_answer_probe *p, size_t text, size_t kv_head, size_t head,
                          size_t at, size_t n, size_t window, block *b) {
     const pf_recall_text *t = &p->texts[text];
+    bool no_sinks = window == SIZE_MAX || pf_layer_slides(p->model, p->layer);
     size_t D = p->model->head_dim, stride = p->model->n_heads * D, end = at + n;
-    size_t row = p->w->first[text] + at - t->question, S = window == SIZE_MAX ? 0 : p->sinks;
+    size_t row = p->w->first[text] + at - t->question, S = no_sinks ? 0 : p->sinks;
     size_t context = p->model->context;
     float *keys = cached(p, p->keys, text, kv_head), *values = cached(p, p->values, text, kv_head);
     pf_score score = pf_model_score(p->model);
@@ -184,6 +187,7 @@ static void attend_share(void *context, pf_member me) {
         size_t text = i / KV, kv_head = i % KV, n = p->texts[text].n;
         bool exact = !p->windows || p->windows[kv_head] == PF_WINDOW_ALL;
         size_t window = exact ? SIZE_MAX : p->windows[kv_head];
+        if (pf_layer_slides(p->model, p->layer)) window = p->model->layers[p->layer].window;
         cache_rows(p, p->w, text, kv_head, p->texts[text].question);
         for (size_t g = 0; g < G; g++)
             for (size_t at = p->texts[text].question; at < n; at += BLOCK)
@@ -283,23 +287,31 @@ static void take_questions(const pf_answer_probe *p, const float *rows, size_t c
     }
 }
 
+/* heads of all rows of whole texts */
+static bool attend_exactly(pf_layerwise *all, pf_exact_targets *exact, size_t layer,
+                           pf_error *error) {
+    if (pf_layer_slides(all->model, layer)) return pf_sliding_layer_attend(all, layer, error);
+    for (size_t k = 0; k < exact->KV; k++) exact->windows[k] = all->longest;
+    pf_exact_targets_walk(exact);
+    memcpy(all->heads, exact->target, all->n_rows * exact->H * exact->D * sizeof(float));
+    return true;
+}
+
 static bool compute_exactly(pf_answer_probe *p, const pf_text_ids *whole, pf_error *error) {
     pf_layerwise *all = pf_layerwise_new(p->model, whole, p->n_texts, p->n_threads, error);
     pf_exact_targets *exact = all ? pf_exact_targets_new(all, 0, NULL, p->n_threads, error) : NULL;
     size_t L = p->model->n_layers, KV = p->model->n_kv_heads;
-    for (size_t layer = 0; exact && layer < L; layer++) {
+    bool good = exact != NULL;
+    for (size_t layer = 0; good && layer < L; layer++) {
         p->layer = layer;
         take_questions(p, all->x, p->model->width, p->inputs + layer * stream_floats(p));
         pf_layerwise_project(all, layer);
         for (size_t text = 0; text < p->n_texts; text++)
             for (size_t k = 0; k < KV; k++) cache_rows(p, all, text, k, 0);
-        for (size_t k = 0; k < KV; k++) exact->windows[k] = all->longest;
-        pf_exact_targets_walk(exact);
-        memcpy(all->heads, exact->target, all->n_rows * exact->H * exact->D * sizeof(float));
-        pf_layerwise_finish(all, layer);
+        good = attend_exactly(all, exact, layer, error);
+        if (good) pf_layerwise_finish(all, layer);
     }
-    if (exact) take_questions(p, all->x, p->model->width, p->w->x);
-    bool good = exact != NULL;
+    if (good) take_questions(p, all->x, p->model->width, p->w->x);
     pf_exact_targets_free(exact);
     pf_layerwise_free(all);
     if (!good) return false;
@@ -316,12 +328,18 @@ static bool compute_angles(pf_answer_probe *p, pf_error *error) {
     const pf_model *model = p->model;
     p->pairs = pf_position_rotates(model->position) ? model->rope_dim / 2 : 0;
     double *frequency = pf_calloc(p->pairs, sizeof *frequency, "rotary angles", error);
-    p->angles = pf_calloc(p->longest, 2 * p->pairs * sizeof *p->angles, "rotary angles", error);
-    bool good = frequency && p->angles;
-    const float *factors = pf_model_rope_factors(model, p->longest);
-    if (good) pf_rope_frequencies(model->rope_base, factors, 2 * p->pairs, frequency);
-    for (size_t t = 0; good && t < p->longest; t++)
-        pf_rope_angles(frequency, p->pairs, t, p->angles + t * 2 * p->pairs);
+    bool good = frequency != NULL;
+    for (size_t set = 0; good && set < 2; set++) {
+        const float *factors = pf_model_rope_factors(model, p->longest);
+        bool own = set == 1 && model->sliding_rope_base > 0; /* and no factors, then */
+        float base = own ? model->sliding_rope_base : model->rope_base;
+        float *angles = pf_calloc(p->longest, 2 * p->pairs * sizeof *angles, "angles", error);
+        p->angles[set] = angles;
+        good = angles != NULL;
+        if (good) pf_rope_frequencies(base, own ? NULL : factors, 2 * p->pairs, frequency);
+        for (size_t t = 0; good && t < p->longest; t++)
+            pf_rope_angles(frequency, p->pairs, t, angles + t * 2 * p->pairs);
+    }
     pf_free(frequency);
     return good;
 }
@@ -365,7 +383,8 @@ void pf_answer_probe_free(pf_answer_probe *p) {
     pf_free(p->inputs);
     pf_free(p->settled);
     pf_free(p->settled_losses);
-    pf_free(p->angles);
+    pf_free(p->angles[0]);
+    pf_free(p->angles[1]);
     pf_free(p->row);
     pf_free(p->next);
     pf_free(p->text);

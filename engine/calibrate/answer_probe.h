@@ -6,6 +6,8 @@
  * `question` at the start of the text this is what a session with such windows says; with
  * `question` near the end a probe is fast, but limits only what those last rows read. Layers below
  * the first that differs from the settled windows are not computed again.
+ *
+ * Sliding layers keep their own windows, whatever the windows of a probe say.
  */
 #ifndef PF_ANSWER_PROBE_H
 #define PF_ANSWER_PROBE_H

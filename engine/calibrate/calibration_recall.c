@@ -73,7 +73,9 @@ static bool search(pf_calibration_run *r, pf_recall_heads *heads, pf_error *erro
     pf_recall_text *texts = pf_calloc(o->n_recall, sizeof *texts, "a calibration", error);
     uint32_t *limits = pf_calloc(n, sizeof *limits, "a calibration", error);
     size_t n_texts = 0;
-    for (size_t i = 0; limits && i < n; i++) limits[i] = search_window(o);
+    for (size_t i = 0; limits && i < n; i++)
+        limits[i] =
+            pf_layer_slides(r->model, i / r->model->n_kv_heads) ? PF_WINDOW_ALL : search_window(o);
     bool good = texts && limits && select_texts(r, limits, texts, &n_texts, error);
     if (good && n_texts > 0) {
         pf_answer_probe *probe =
@@ -115,19 +117,8 @@ static bool choose_preset(pf_calibration_run *r, pf_keep_kind keep, pf_error *er
     return true;
 }
 
-/* The probe (answer_probe.h) computes global layers only. */
-static bool has_sliding_layers(const pf_model *model) {
-    for (size_t i = 0; i < model->n_layers; i++)
-        if (pf_layer_slides(model, i)) return true;
-    return false;
-}
-
 bool pf_calibration_find_recall(pf_calibration_run *r, pf_error *error) {
     if (r->options->n_recall == 0) return true;
-    if (has_sliding_layers(r->model))
-        return r->options->keep == PF_KEEP_CONSTANT ||
-               pf_fail(error, "recall heads of a model with sliding layers cannot be searched for "
-                              "yet: use --keep constant");
     pf_calibrated_recall *recall = &r->result->recall;
     pf_recall_heads heads = {0};
     r->searched = true;

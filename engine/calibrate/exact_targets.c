@@ -134,7 +134,7 @@ void pf_exact_targets_free(pf_exact_targets *e) {
 /* ---- rows ---- */
 
 static void rotate(const pf_exact_targets *e, size_t position, float *x) {
-    if (e->pairs > 0)
+    if (e->pairs > 0 && !e->w->model->layers[e->w->layer].unrotated)
         pf_rope_turn(e->w->model->position, e->pairs, e->angles + position * 2 * e->pairs, x,
                      false);
 }

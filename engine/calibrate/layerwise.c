@@ -140,6 +140,7 @@ void pf_layerwise_project(pf_layerwise *w, size_t layer) {
     size_t C = model->width, HD = (size_t)model->n_heads * model->head_dim;
     size_t kvD = (size_t)model->n_kv_heads * model->head_dim;
     job project = {s, pf_forward_project, layer};
+    w->layer = layer;
     for (size_t first = 0; first < w->n_rows; first += s->n) {
         s->n = w->n_rows - first < CHUNK ? w->n_rows - first : CHUNK;
         copy(s->x, w->x + first * C, s->n, C);

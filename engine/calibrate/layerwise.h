@@ -25,6 +25,7 @@ typedef struct pf_layerwise {
     const pf_model *model;
     size_t n_texts, n_rows, longest; /* longest: tokens of the longest text */
     size_t *first;                   /* [n_texts + 1] */
+    size_t layer;                    /* the one that was last projected */
     float *x;                        /* [n_rows, C] the residual stream before or after a layer */
     float *q, *heads;                /* [n_rows, H D] queries before RoPE; output of attention */
     float *k, *v;                    /* [n_rows, n_kv_heads D] keys before RoPE, values */

@@ -68,9 +68,9 @@ static double limit_last(search *s, size_t count) {
 static bool choose(search *s, pf_error *error) {
     pf_recall_heads *set = s->set;
     double enough = set->exact + s->options->loss;
-    for (; set->n < s->n; set->n++) {
-        set->head[set->n] = set->n;
-        s->windows[set->n] = PF_WINDOW_ALL;
+    for (size_t i = 0; i < s->n; i++) {
+        s->windows[i] = PF_WINDOW_ALL;
+        if (s->limits[i] != PF_WINDOW_ALL) set->head[set->n++] = i;
     }
     set->limited = pf_answer_probe_loss(s->probe, s->limits);
     set->reached = set->exact;

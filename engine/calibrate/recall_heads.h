@@ -31,7 +31,8 @@ typedef struct pf_recall_heads {
     double reached; /* with the set free of limits */
 } pf_recall_heads;
 
-/* windows [n_layers, n_kv_heads]: the limits of all heads. Free with pf_recall_heads_free, also
+/* windows [n_layers, n_kv_heads]: the limits of all heads; PF_WINDOW_ALL: this one cannot be
+ * limited and does not count. Free with pf_recall_heads_free, also
  * after a failure. */
 bool pf_recall_heads_choose(pf_answer_probe *probe, size_t n_heads, const uint32_t *windows,
                             const pf_recall_heads_options *options, pf_recall_heads *heads,
