@@ -16,11 +16,10 @@ typedef struct search {
     double work, total;     /* probes, for the progress */
 } search;
 
-/* Heads that a round takes out of n. */
+/* Heads that a round takes out of n, at most. */
 static size_t leaving(const search *s, size_t n) {
     size_t most = s->options->most, third = n / 3 > 1 ? n / 3 : 1;
-    if (n <= most) return 1;
-    return third < n - most ? third : n - most;
+    return n <= most || third < n - most ? third : n - most;
 }
 
 /* Probes of all rounds up to the size wanted, and of a few more. */
@@ -56,13 +55,27 @@ static void sort(const search *s) {
     }
 }
 
-/* Limits the last `count` heads of the set. Returns the loss that is left. */
-static double limit_last(search *s, size_t count) {
+/* Limits the last `count` heads of the set, or frees them again. */
+static void set_last(search *s, size_t count, bool limit) {
     for (size_t k = s->set->n - count; k < s->set->n; k++) {
         size_t i = s->set->head[k];
-        s->windows[i] = s->limits[i];
+        s->windows[i] = limit ? s->limits[i] : PF_WINDOW_ALL;
     }
-    return pf_answer_probe_settle(s->probe, s->windows);
+}
+
+/* Limits the last `count` heads, or as many as leave a loss that is enough. Returns how many. */
+static size_t limit_last(search *s, size_t count, double enough) {
+    for (; count > 0; count /= 2) {
+        set_last(s, count, true);
+        double loss = pf_answer_probe_settle(s->probe, s->windows);
+        if (loss <= enough || s->set->n > s->options->most) {
+            s->set->reached = loss;
+            return count;
+        }
+        set_last(s, count, false);
+    }
+    pf_answer_probe_settle(s->probe, s->windows);
+    return 0;
 }
 
 static bool choose(search *s, pf_error *error) {
@@ -79,12 +92,10 @@ static bool choose(search *s, pf_error *error) {
         set->reached = set->limited;
     }
     while (set->n > 0) {
-        size_t count = leaving(s, set->n), last;
         if (!probe_each(s, error)) return false;
         sort(s);
-        last = set->head[set->n - 1];
-        if (set->n <= s->options->most && set->reached + s->missed[last] > enough) break;
-        set->reached = limit_last(s, count);
+        size_t count = limit_last(s, leaving(s, set->n), enough);
+        if (count == 0) break;
         set->n -= count;
     }
     return true;

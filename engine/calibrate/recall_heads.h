@@ -4,9 +4,9 @@
  * window. They work together: one finds the place, another brings what stands there, so a head may
  * be of no use until others are there. So the search begins with all heads free, and goes in
  * rounds. A round limits each head of the set alone, for a moment, to see how much it is missed;
- * then it limits for good those that are missed least, a third of them. Rounds end when the set
- * is small enough; then single heads still leave it as long as the loss of the answers stays within
- * `loss` of the exact one.
+ * then it limits for good those that are missed least, a third of them. Once the set is small
+ * enough, a round limits no more than what leaves the loss of the answers within `loss` of the
+ * exact one; the last round is the one that cannot limit any.
  */
 #ifndef PF_RECALL_HEADS_H
 #define PF_RECALL_HEADS_H
