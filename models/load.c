@@ -93,14 +93,6 @@ bool pf_loaded_open(const char *path, pf_loaded *loaded, pf_error *error) {
     return open_with(open_any(path, error), load_both, loaded, error);
 }
 
-bool pf_loaded_open_model(const char *path, pf_loaded *loaded, pf_error *error) {
-    return open_with(open_any(path, error), load_model, loaded, error);
-}
-
-bool pf_loaded_read_tokenizer(pf_loaded *loaded, pf_error *error) {
-    return load_named(load_vocabulary, loaded, error);
-}
-
 bool pf_loaded_open_bytes(pf_slice bytes, const char *name, pf_loaded *loaded, pf_error *error) {
     return open_with(
         pf_import_checkpoint(pf_checkpoint_open_bytes(bytes, name, error), NULL, error), load_both,
@@ -133,7 +125,7 @@ bool pf_loaded_check(pf_checkpoint *checkpoint, pf_loaded_facts *facts, pf_error
 /* ---- with every weight checked ---- */
 
 static bool read_tokenizer(void *context, pf_error *error) {
-    return pf_loaded_read_tokenizer(context, error);
+    return load_named(load_vocabulary, context, error);
 }
 
 bool pf_loaded_open_checked(const char *path, int n_threads, pf_loaded *loaded, pf_error *error) {

@@ -29,10 +29,6 @@ bool pf_loaded_open_adapted(const char *path, const pf_lora_source *adapters, si
 /* The same as pf_loaded_open for a file in memory. The bytes must outlive *loaded; messages call it
  * `name`. */
 bool pf_loaded_open_bytes(pf_slice bytes, const char *name, pf_loaded *loaded, pf_error *error);
-/* pf_loaded_open in two steps, so that you can do other work during the second: first the model,
- * then the tokenizer. If the second step fails, *loaded stays open. */
-bool pf_loaded_open_model(const char *path, pf_loaded *loaded, pf_error *error);
-bool pf_loaded_read_tokenizer(pf_loaded *loaded, pf_error *error);
 /* Opens the tokenizer alone. The file must have one, but may have no tensors or an unsupported
  * family. */
 bool pf_loaded_open_tokenizer(const char *path, pf_loaded *loaded, pf_error *error);

@@ -133,10 +133,6 @@ const jinja_value *pf_jinja_get(jinja_heap *heap, const jinja_dict *dict, jinja_
     return NULL;
 }
 
-const jinja_value *pf_jinja_get_text(jinja_heap *heap, const jinja_dict *dict, jinja_string key) {
-    return pf_jinja_get(heap, dict, pf_jinja_text(key));
-}
-
 /* ---- questions ---- */
 
 bool pf_jinja_same(jinja_string a, jinja_string b) {

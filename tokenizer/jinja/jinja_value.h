@@ -104,7 +104,6 @@ bool pf_jinja_put_text(jinja_heap *heap, jinja_dict *dict, const char *key, jinj
 
 /* The value of a key, or NULL. */
 const jinja_value *pf_jinja_get(jinja_heap *heap, const jinja_dict *dict, jinja_value key);
-const jinja_value *pf_jinja_get_text(jinja_heap *heap, const jinja_dict *dict, jinja_string key);
 
 /* ---- questions ---- */
 
