@@ -22,7 +22,7 @@ divergence() {
 }
 distil() {
     run train --from "$tmp/calibrated.gguf" --distill --file "$tmp/text.txt" --context 60 \
-        --batch 2 --eval-every 20 --threads 1 "$@"
+        --batch 2 --lr 0.005 --eval-every 20 --threads 1 "$@"
 }
 before=$(divergence "$tmp/calibrated.gguf")
 
@@ -52,8 +52,8 @@ equal "without it, the model under softmax is what it was" 1 "$(uniq "$tmp/softm
 distil --steps 30 -o "$tmp/whole.gguf" --csv "$tmp/whole.csv" -q
 set -m
 "$performer" train --from "$tmp/calibrated.gguf" --distill --file "$tmp/text.txt" --context 60 \
-    --batch 2 --eval-every 20 --threads 1 --steps 30 -o "$tmp/parts.gguf" --csv "$tmp/parts.csv" \
-    >"$tmp/out" 2>"$tmp/err" &
+    --batch 2 --lr 0.005 --eval-every 20 --threads 1 --steps 30 -o "$tmp/parts.gguf" \
+    --csv "$tmp/parts.csv" >"$tmp/out" 2>"$tmp/err" &
 pid=$!
 set +m
 await worked $pid 15

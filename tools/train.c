@@ -70,7 +70,7 @@ static bool read_settings(train_run *r, pf_error *error) {
     o->tokens = r->loaded.model->context;
     if (from) o->tokens = smaller(o->tokens, 1024);
     if (r->parsed->given[FLAG_TRAIN_CONTEXT]) o->tokens = (size_t)values[FLAG_TRAIN_CONTEXT].count;
-    o->rate = number_or(r->parsed, FLAG_LEARNING_RATE, distill ? 0.005 : from ? 0.0002 : 0.002);
+    o->rate = number_or(r->parsed, FLAG_LEARNING_RATE, distill ? 0.0015 : from ? 0.0002 : 0.002);
     o->adamw = (pf_adamw){.beta1 = 0.9,
                           .beta2 = 0.95,
                           .decay = values[FLAG_WEIGHT_DECAY].number,

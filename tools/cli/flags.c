@@ -336,7 +336,7 @@ const flag flags[FLAG_END] = {
           "Batches whose gradients make a step together: a larger batch in the same memory."),
     NUMBER(LEARNING_RATE, "lr", 0, FOR_TRAIN, TRAINING, "X", 10, NULL,
            "The highest learning rate of AdamW; it falls to 0 along a cosine. Default: 0.002, with "
-           "--from 0.0002, with --distill 0.005."),
+           "--from 0.0002, with --distill 0.0015."),
     COUNT(WARM_UP, "warm-up", 0, FOR_TRAIN, TRAINING, "N", 0, 1u << 30, "100",
           "Steps over which the learning rate rises, at most a tenth of all."),
     NUMBER(WEIGHT_DECAY, "weight-decay", 0, FOR_TRAIN, TRAINING, "X", 10, "0.1",
