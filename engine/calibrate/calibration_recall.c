@@ -4,6 +4,8 @@
 #include "memory.h"
 #include "sliding_layers.h"
 
+#include <math.h>
+
 /* PF_KEEP_CONSTANT: the set of recall heads is one that loses at most so many nats; and their long
  * windows take at most this share of the budget. */
 static const double CONSTANT_LOSS = 0.3, CONSTANT_SHARE = 0.5;
@@ -55,6 +57,13 @@ static bool select_texts(const pf_calibration_run *r, const uint32_t *limits, pf
     return true;
 }
 
+/* Windows and tails cost about as much again as limited heads do. Nothing is allowed if as many
+ * heads shall be exact as there are bytes for. */
+static double allowed_loss(const pf_calibration_options *o) {
+    if (o->keep == PF_KEEP_CONSTANT) return CONSTANT_LOSS;
+    return o->recall_loss > 0 ? o->recall_loss / 2 : -INFINITY;
+}
+
 static bool search(pf_calibration_run *r, pf_recall_heads *heads, pf_error *error) {
     const pf_calibration_options *o = r->options;
     size_t n = pf_calibration_heads(r), room = affordable_heads(r);
@@ -64,8 +73,7 @@ static bool search(pf_calibration_run *r, pf_recall_heads *heads, pf_error *erro
                        "%.0f: give more --state-bytes, a shorter --context, or --keep constant",
                        o->budget_tokens, pf_calibration_slot_bytes(r) * (double)o->budget_tokens,
                        pf_calibration_mean_bytes(r));
-    pf_recall_heads_options options = {.loss = o->keep == PF_KEEP_RECALL ? o->recall_loss / 2
-                                                                         : CONSTANT_LOSS,
+    pf_recall_heads_options options = {.loss = allowed_loss(o),
                                        .most = (n + MOST_SHARE - 1) / MOST_SHARE,
                                        .progress = show_search,
                                        .context = r};

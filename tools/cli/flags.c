@@ -276,7 +276,8 @@ const flag flags[FLAG_END] = {
            "model finds what softmax would find, with a state that grows by these heads' share."),
     NUMBER(RECALL_LOSS, "recall-loss", 0, FOR_CALIBRATE, ATTENTION, "X", 10, "0.05",
            "With --keep recall: how many nats per token an answer may lose against softmax. Fewer "
-           "heads stay exact if it is larger."),
+           "heads stay exact if it is larger. 0: as many stay exact as --state-bytes has room for, "
+           "at most a quarter."),
     COUNT(BUDGET_CONTEXT, "context", 'c', FOR_CALIBRATE, ATTENTION, "N", 1, MAX_CONTEXT, NULL,
           "Tokens of a text for which --state-bytes counts heads that stay exact, and the farthest "
           "that recall is looked at. Default: the trained context, at most 8192."),
