@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # tests/test_distill.sh - train --distill: closer to softmax, in one file or two; goes on exactly.
+# shellcheck disable=SC2016 # $3 is a field of awk's
 . tests/lib.sh
 
 base=models/weights/tales-softmax.gguf

@@ -205,18 +205,18 @@ static void set_up_attention(pf_map_kind kind, size_t M, double size) {
     fill(a.omega, 8 * HEAD, 1);
     assert_true(pf_favor_scratch(TOKENS, HEAD, M, TOKENS, TOKENS) <= MOST);
     assert_true(pf_softmax_scratch(TOKENS) <= MOST);
-    a.task = (pf_favor_task){.map = {.kind = kind, .D = HEAD, .M = M, .root_scale = sqrt(0.7),
-                                     .omega = a.omega},
-                             .n = TOKENS,
-                             .G = GROUP,
-                             .in = rows_of(a.in),
-                             .out = a.out,
-                             .d_out = a.weight,
-                             .out_stride = OUT,
-                             .normalizer = a.normalizer,
-                             .heads = GROUP,
-                             .gradient = rows_of(a.gradient),
-                             .scratch = a.scratch};
+    a.task = (pf_favor_task){
+        .map = {.kind = kind, .D = HEAD, .M = M, .root_scale = sqrt(0.7), .omega = a.omega},
+        .n = TOKENS,
+        .G = GROUP,
+        .in = rows_of(a.in),
+        .out = a.out,
+        .d_out = a.weight,
+        .out_stride = OUT,
+        .normalizer = a.normalizer,
+        .heads = GROUP,
+        .gradient = rows_of(a.gradient),
+        .scratch = a.scratch};
 }
 
 static void assert_attention(const char *what) {
