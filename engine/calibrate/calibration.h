@@ -35,8 +35,8 @@ typedef struct pf_calibration_options {
     size_t budget_tokens;
     pf_kv_kind kv; /* the type of keys and values for which the budget counts slots */
     pf_keep_kind keep;
-    /* PF_KEEP_RECALL: nats per token that answers may lose; default 0.05; 0: as many heads are exact
-     * as state_bytes have room for, at most a quarter of all */
+    /* PF_KEEP_RECALL: nats per token that answers may lose; default 0.05. 0: as many heads as
+     * state_bytes has room for are exact, at most a quarter of all. */
     double recall_loss;
     const pf_recall_text *recall; /* [n_recall] texts that ask; none: recall is not looked at */
     size_t n_recall;
