@@ -1,4 +1,4 @@
-/* floor 2.6 - answer probe: what a model still answers if some heads see only a window. */
+/* floor 2.7 - answer probe: what a model still answers if some heads see only a window. */
 #include "answer_probe.h"
 
 #include "attention_exact.h"

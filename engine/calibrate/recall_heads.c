@@ -1,4 +1,4 @@
-/* floor 2.7 - recall heads: the few heads that look far back for an answer. */
+/* floor 2.8 - recall heads: the few heads that look far back for an answer. */
 #include "recall_heads.h"
 
 #include "memory.h"
