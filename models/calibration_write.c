@@ -19,13 +19,7 @@ static bool copy_source(const pf_checkpoint *source, pf_checkpoint *out, pf_erro
     }
     for (size_t i = 0; i < pf_checkpoint_n_tensors(source); i++) {
         const pf_tensor *t = pf_checkpoint_tensor(source, i);
-        if (is_ours(t->name)) continue;
-        bool good = t->data
-                        ? pf_checkpoint_add_tensor(out, t->name, t->type, t->n_dims, t->shape,
-                                                   t->data, t->bytes, error)
-                        : pf_checkpoint_add_made_tensor(out, t->name, t->type, t->n_dims, t->shape,
-                                                        t->bytes, t->make, t->context, error);
-        if (!good) return false;
+        if (!is_ours(t->name) && !pf_checkpoint_share_tensor(out, t->name, t, error)) return false;
     }
     return true;
 }

@@ -46,26 +46,20 @@ static bool is_fitted(const pf_tensor *t, unsigned *layer, char *side, bool *bia
     return (*side == 'q' || *side == 'k') && (*bias || strcmp(kind, "weight") == 0);
 }
 
-/* The tensor as it was, with the learned rows. Weights and biases come from one place, so the one
- * that is not asked for is thrown away. */
+/* The tensor as it was, with the learned rows. */
 static bool add_features(const pf_distill *d, const pf_tensor *t, unsigned layer, bool query,
                          bool is_bias, pf_checkpoint *out, pf_error *error) {
     const pf_favor_weights *f = &d->model->layers[layer].favor;
     size_t heads = query ? d->model->n_heads : d->model->n_kv_heads, D = d->model->head_dim;
     size_t rows = heads * (f->fitted_features + 1), n = is_bias ? rows : rows * D;
     float *kept = pf_checkpoint_alloc(out, n * sizeof *kept, t->name, error);
-    float *other = pf_calloc(rows * D, sizeof *other, t->name, error);
-    bool good = kept && other;
-    if (good) {
-        const float *weight = query ? f->q_weight : f->k_weight;
-        const float *bias = query ? f->q_bias : f->k_bias;
-        memcpy(kept, is_bias ? bias : weight, n * sizeof *kept);
-        pf_train_fitted_write(&d->attention, d->learner.fitted, layer, query,
-                              is_bias ? other : kept, is_bias ? kept : other);
-    }
-    pf_free(other);
-    return good && pf_checkpoint_add_tensor(out, t->name, PF_F32, t->n_dims, t->shape, kept,
-                                            n * sizeof *kept, error);
+    if (!kept) return false;
+    const float *weight = query ? f->q_weight : f->k_weight;
+    memcpy(kept, !is_bias ? weight : query ? f->q_bias : f->k_bias, n * sizeof *kept);
+    pf_train_fitted_write(&d->attention, d->learner.fitted, layer, query, is_bias ? NULL : kept,
+                          is_bias ? kept : NULL);
+    return pf_checkpoint_add_tensor(out, t->name, PF_F32, t->n_dims, t->shape, kept,
+                                    n * sizeof *kept, error);
 }
 
 /* ---- the checkpoint ---- */
@@ -79,11 +73,7 @@ static bool add_tensor(const pf_distill *d, const pf_tensor *t, bool merged, pf_
         return add_features(d, t, layer, side == 'q', bias, out, error);
     if (merged && is_of_attention(t->name))
         return add_matrix(t, pf_trained_weights_of(&d->learner, d->model, t), out, error);
-    if (!t->data)
-        return pf_checkpoint_add_made_tensor(out, t->name, t->type, t->n_dims, t->shape, t->bytes,
-                                             t->make, t->context, error);
-    return pf_checkpoint_add_tensor(out, t->name, t->type, t->n_dims, t->shape, t->data, t->bytes,
-                                    error);
+    return pf_checkpoint_share_tensor(out, t->name, t, error);
 }
 
 pf_checkpoint *pf_distilled_to_checkpoint(const pf_trainer *trainer, const pf_checkpoint *source,

@@ -59,11 +59,7 @@ static bool add_tensor(const pf_train_weights *w, const pf_model *model, const p
     if (weights)
         return pf_checkpoint_add_tensor(out, t->name, PF_F32, t->n_dims, t->shape, weights,
                                         n * sizeof *weights, error);
-    if (!t->data)
-        return pf_checkpoint_add_made_tensor(out, t->name, t->type, t->n_dims, t->shape, t->bytes,
-                                             t->make, t->context, error);
-    return pf_checkpoint_add_tensor(out, t->name, t->type, t->n_dims, t->shape, t->data, t->bytes,
-                                    error);
+    return pf_checkpoint_share_tensor(out, t->name, t, error);
 }
 
 static bool copy(const pf_train_weights *w, const pf_model *model, const pf_checkpoint *source,

@@ -82,8 +82,9 @@ void pf_train_fitted_write(const pf_attention_config *c, const pf_real *block, s
         const pf_real *from = block + r.block, *from_bias = from + (r.M + 1) * r.D;
         for (size_t m = 0; r.M > 0 && m <= r.M; m++) {
             size_t row = tensor_row(&r, m);
-            for (size_t d = 0; d < r.D; d++) weight[row * r.D + d] = (float)from[m * r.D + d];
-            bias[row] = (float)from_bias[m];
+            for (size_t d = 0; weight && d < r.D; d++)
+                weight[row * r.D + d] = (float)from[m * r.D + d];
+            if (bias) bias[row] = (float)from_bias[m];
         }
     }
 }

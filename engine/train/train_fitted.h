@@ -26,7 +26,8 @@ size_t pf_train_fitted_at(const pf_attention_config *config, size_t layer, bool 
 
 /* Copies the model's features into the block, and back: to [n_heads or n_kv_heads, most + 1, D] and
  * bias [..., most + 1] of a layer, as pf_favor_weights has them, where most is the layer's
- * fitted_features. write leaves rows that a head does not use as they are. */
+ * fitted_features. write leaves rows that a head does not use as they are; weight or bias may be
+ * NULL. */
 void pf_train_fitted_read(const pf_attention_config *config, pf_real *block);
 void pf_train_fitted_write(const pf_attention_config *config, const pf_real *block, size_t layer,
                            bool query, float *weight, float *bias);

@@ -210,6 +210,15 @@ bool pf_checkpoint_add_made_tensor(pf_checkpoint *checkpoint, const char *name, 
     return add_tensor(checkpoint, name, tensor, shape, error);
 }
 
+bool pf_checkpoint_share_tensor(pf_checkpoint *c, const char *name, const pf_tensor *t,
+                                pf_error *error) {
+    if (!t->data)
+        return pf_checkpoint_add_made_tensor(c, name, t->type, t->n_dims, t->shape, t->bytes,
+                                             t->make, t->context, error);
+    return pf_checkpoint_add_tensor(c, name, t->type, t->n_dims, t->shape, t->data, t->bytes,
+                                    error);
+}
+
 void pf_checkpoint_remake_tensor(pf_checkpoint *checkpoint, const pf_tensor *tensor, pf_type type,
                                  size_t bytes, pf_tensor_make make, const void *context) {
     pf_tensor *own = &checkpoint->tensors[tensor - checkpoint->tensors];

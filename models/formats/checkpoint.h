@@ -133,6 +133,10 @@ bool pf_checkpoint_add_tensor(pf_checkpoint *checkpoint, const char *name, pf_ty
 bool pf_checkpoint_add_made_tensor(pf_checkpoint *checkpoint, const char *name, pf_type type,
                                    uint32_t n_dims, const uint64_t *shape, size_t bytes,
                                    pf_tensor_make make, const void *context, pf_error *error);
+/* Adds another checkpoint's tensor as `name`, as it is there: its data or what makes them is
+ * borrowed. */
+bool pf_checkpoint_share_tensor(pf_checkpoint *checkpoint, const char *name,
+                                const pf_tensor *tensor, pf_error *error);
 /* Lets `make` make the bytes of a tensor of this checkpoint from now on, in this type; its name and
  * shape remain. What it was can be the context: copy it before. */
 void pf_checkpoint_remake_tensor(pf_checkpoint *checkpoint, const pf_tensor *tensor, pf_type type,

@@ -176,12 +176,7 @@ static bool part_output(pf_checkpoint *base, const pf_checkpoint *deltas, pf_err
         (!pf_checkpoint_find(deltas, "output.weight") &&
          !pf_checkpoint_find(deltas, "token_embd.weight")))
         return true;
-    if (!embedding->data)
-        return pf_checkpoint_add_made_tensor(base, "output.weight", embedding->type,
-                                             embedding->n_dims, embedding->shape, embedding->bytes,
-                                             embedding->make, embedding->context, error);
-    return pf_checkpoint_add_tensor(base, "output.weight", embedding->type, embedding->n_dims,
-                                    embedding->shape, embedding->data, embedding->bytes, error);
+    return pf_checkpoint_share_tensor(base, "output.weight", embedding, error);
 }
 
 static void free_checkpoint(void *object) { pf_checkpoint_free(object); }
