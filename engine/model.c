@@ -1,6 +1,8 @@
 /* floor 1.1 - pf_model: hyperparameters and weights of one checkpoint, const once loaded. */
 #include "model.h"
 
+#include "memory.h"
+
 static uint64_t count_norm(pf_norm norm, uint64_t n) {
     return (norm.weight ? n : 0) + (norm.bias ? n : 0);
 }
@@ -38,6 +40,21 @@ pf_rotary pf_model_rotary(const pf_model *model, size_t layer, size_t session_co
         return (pf_rotary){model->sliding_rope_base, NULL, dim, 1};
     const float *factors = pf_model_rope_factors(model, session_context);
     return (pf_rotary){model->rope_base, factors, dim, scale};
+}
+
+float *pf_rotary_table(pf_rotary rotary, size_t n, pf_error *error) {
+    size_t pairs = rotary.dim / 2;
+    double *frequency = pf_calloc(pairs, sizeof *frequency, "rotary angles", error);
+    float *angles = pf_calloc(n, 2 * pairs * sizeof *angles, "rotary angles", error);
+    if (frequency && angles) {
+        pf_rope_frequencies(rotary.base, rotary.factors, rotary.dim, frequency);
+        for (size_t t = 0; t < n; t++) pf_rope_angles(frequency, pairs, t, angles + t * 2 * pairs);
+    } else {
+        pf_free(angles);
+        angles = NULL;
+    }
+    pf_free(frequency);
+    return angles;
 }
 
 uint64_t pf_model_parameters(const pf_model *model) {

@@ -8,6 +8,7 @@
 #define PF_MODEL_H
 
 #include "attention_options.h"
+#include "error.h"
 #include "rope.h"
 #include "tensor.h"
 
@@ -123,6 +124,9 @@ typedef struct pf_rotary {
     float scale;
 } pf_rotary;
 pf_rotary pf_model_rotary(const pf_model *model, size_t layer, size_t session_context);
+/* Angles [n, dim] of positions 0 ... n - 1, for pf_rope_turn. Yours to free; NULL if memory runs
+ * out. */
+float *pf_rotary_table(pf_rotary rotary, size_t n, pf_error *error);
 
 /* Number of weights (embedding counted once if tied). */
 uint64_t pf_model_parameters(const pf_model *model);

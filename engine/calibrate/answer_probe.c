@@ -327,21 +327,17 @@ static bool compute_exactly(pf_answer_probe *p, const pf_text_ids *whole, pf_err
 static bool compute_angles(pf_answer_probe *p, pf_error *error) {
     const pf_model *model = p->model;
     p->pairs = pf_position_rotates(model->position) ? model->rope_dim / 2 : 0;
-    double *frequency = pf_calloc(p->pairs, sizeof *frequency, "rotary angles", error);
-    bool good = frequency != NULL;
-    for (size_t set = 0; good && set < 2; set++) {
-        const float *factors = pf_model_rope_factors(model, p->longest);
-        bool own = set == 1 && model->sliding_rope_base > 0; /* and no factors, then */
-        float base = own ? model->sliding_rope_base : model->rope_base;
-        float *angles = pf_calloc(p->longest, 2 * p->pairs * sizeof *angles, "angles", error);
-        p->angles[set] = angles;
-        good = angles != NULL;
-        if (good) pf_rope_frequencies(base, own ? NULL : factors, 2 * p->pairs, frequency);
-        for (size_t t = 0; good && t < p->longest; t++)
-            pf_rope_angles(frequency, p->pairs, t, angles + t * 2 * p->pairs);
+    pf_rotary global = {.base = model->rope_base,
+                        .factors = pf_model_rope_factors(model, p->longest),
+                        .dim = (uint32_t)(2 * p->pairs)};
+    pf_rotary sliding = global;
+    if (model->sliding_rope_base > 0) {
+        sliding.base = model->sliding_rope_base;
+        sliding.factors = NULL;
     }
-    pf_free(frequency);
-    return good;
+    p->angles[0] = pf_rotary_table(global, p->longest, error);
+    p->angles[1] = p->angles[0] ? pf_rotary_table(sliding, p->longest, error) : NULL;
+    return p->angles[1] != NULL;
 }
 
 pf_answer_probe *pf_answer_probe_new(const pf_model *model, const pf_recall_text *texts,

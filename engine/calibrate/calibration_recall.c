@@ -43,18 +43,30 @@ static uint32_t search_window(const pf_calibration_options *o) {
     return n >= 8 ? (uint32_t)(n / 4) : 2;
 }
 
-/* Copies those texts that count, so that only they are computed again and again. */
-static bool select_texts(const pf_calibration_run *r, const uint32_t *limits, pf_recall_text *texts,
-                         size_t *n, pf_error *error) {
+static pf_answer_probe *probe_of(const pf_calibration_run *r, const pf_recall_text *texts, size_t n,
+                                 pf_error *error) {
     const pf_calibration_options *o = r->options;
-    pf_answer_probe *probe =
-        pf_answer_probe_new(r->model, o->recall, o->n_recall, o->sinks, o->steps.n_threads, error);
-    if (!probe) return false;
-    pf_answer_probe_select(probe, limits, CAN_ANSWER, WORTH_KEEPING);
+    return pf_answer_probe_new(r->model, texts, n, o->sinks, o->steps.n_threads, error);
+}
+
+/* *probe: of those texts that count, so that only they are computed again and again, or NULL if
+ * none does. They are copied to texts [n_recall], which must outlive it. */
+static bool probe_what_counts(const pf_calibration_run *r, const uint32_t *limits,
+                              pf_recall_text *texts, pf_answer_probe **probe, pf_error *error) {
+    const pf_calibration_options *o = r->options;
+    pf_answer_probe *all = probe_of(r, o->recall, o->n_recall, error);
+    *probe = NULL;
+    if (!all) return false;
+    size_t n = pf_answer_probe_select(all, limits, CAN_ANSWER, WORTH_KEEPING), kept = 0;
+    if (n == o->n_recall) {
+        *probe = all;
+        return true;
+    }
     for (size_t i = 0; i < o->n_recall; i++)
-        if (pf_answer_probe_kept(probe, i)) texts[(*n)++] = o->recall[i];
-    pf_answer_probe_free(probe);
-    return true;
+        if (pf_answer_probe_kept(all, i)) texts[kept++] = o->recall[i];
+    pf_answer_probe_free(all);
+    if (n > 0) *probe = probe_of(r, texts, n, error);
+    return n == 0 || *probe;
 }
 
 /* Windows and tails cost about as much again as limited heads do. Nothing is allowed if as many
@@ -80,17 +92,13 @@ static bool search(pf_calibration_run *r, pf_recall_heads *heads, pf_error *erro
     if (options.most > room) options.most = room;
     pf_recall_text *texts = pf_calloc(o->n_recall, sizeof *texts, "a calibration", error);
     uint32_t *limits = pf_calloc(n, sizeof *limits, "a calibration", error);
-    size_t n_texts = 0;
+    pf_answer_probe *probe = NULL;
     for (size_t i = 0; limits && i < n; i++)
         limits[i] =
             pf_layer_slides(r->model, i / r->model->n_kv_heads) ? PF_WINDOW_ALL : search_window(o);
-    bool good = texts && limits && select_texts(r, limits, texts, &n_texts, error);
-    if (good && n_texts > 0) {
-        pf_answer_probe *probe =
-            pf_answer_probe_new(r->model, texts, n_texts, o->sinks, o->steps.n_threads, error);
-        good = probe && pf_recall_heads_choose(probe, n, limits, &options, heads, error);
-        pf_answer_probe_free(probe);
-    }
+    bool good = texts && limits && probe_what_counts(r, limits, texts, &probe, error);
+    if (good && probe) good = pf_recall_heads_choose(probe, n, limits, &options, heads, error);
+    pf_answer_probe_free(probe);
     pf_free(limits);
     pf_free(texts);
     return good;

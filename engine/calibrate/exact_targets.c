@@ -70,7 +70,11 @@ static bool allocate(pf_exact_targets *e, pf_error *error) {
     size_t most = e->measure.n_texts * e->measure.per_text;
     block counted;
     e->scratch_floats = lay_out_block(&counted, NULL, e->w->longest, e->D);
-    e->angles = pf_calloc(e->w->longest, 2 * e->pairs * sizeof(float), "rotary angles", error);
+    const pf_model *model = e->w->model;
+    e->angles = pf_rotary_table((pf_rotary){.base = model->rope_base,
+                                            .factors = pf_model_rope_factors(model, e->w->longest),
+                                            .dim = (uint32_t)(2 * e->pairs)},
+                                e->w->longest, error);
     e->scratch = pf_calloc((size_t)e->n_threads, e->scratch_floats * sizeof(float), what, error);
     e->windows = pf_calloc(e->KV, sizeof *e->windows, what, error);
     e->outside = pf_calloc(e->KV, sizeof *e->outside, what, error);
@@ -103,18 +107,9 @@ pf_exact_targets *pf_exact_targets_new(const pf_layerwise *w, size_t sinks,
     if (measure) e->measure = *measure;
     if (e->measure.n_texts > w->n_texts) e->measure.n_texts = w->n_texts;
     e->pairs = pf_position_rotates(model->position) ? model->rope_dim / 2 : 0;
-    double *frequency = pf_calloc(e->pairs, sizeof *frequency, "rotary angles", error);
-    if (!frequency || !allocate(e, error)) {
-        pf_free(frequency);
-        pf_exact_targets_free(e);
-        return NULL;
-    }
-    const float *factors = pf_model_rope_factors(model, w->longest);
-    pf_rope_frequencies(model->rope_base, factors, 2 * e->pairs, frequency);
-    for (size_t p = 0; p < w->longest; p++)
-        pf_rope_angles(frequency, e->pairs, p, e->angles + p * 2 * e->pairs);
-    pf_free(frequency);
-    return e;
+    if (allocate(e, error)) return e;
+    pf_exact_targets_free(e);
+    return NULL;
 }
 
 void pf_exact_targets_free(pf_exact_targets *e) {

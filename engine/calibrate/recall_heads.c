@@ -74,7 +74,6 @@ static size_t limit_last(search *s, size_t count, double enough) {
         }
         set_last(s, count, false);
     }
-    pf_answer_probe_settle(s->probe, s->windows);
     return 0;
 }
 
