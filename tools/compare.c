@@ -74,7 +74,9 @@ static bool parse_setting(const char *setting, options *parsed, char *pieces, pf
 static bool set_row(const compare_run *run, const char *setting, compared *row, pf_error *error) {
     char pieces[SETTING_SIZE];
     options parsed = *run->parsed;
-    const pf_model *model = row->model ? row->model : run->loaded.model;
+    bool is_reference = row == run->c.rows && run->reference.model;
+    const pf_model *model = is_reference ? run->reference.model : run->loaded.model;
+    row->model = model;
     if (!parse_setting(setting, &parsed, pieces, error)) return false;
     snprintf(row->name, sizeof row->name, "%s", setting);
     if (!session_options_from(&parsed, model, &row->options, error)) return false;
@@ -106,9 +108,7 @@ static bool make_rows(compare_run *run, pf_error *error) {
     run->names.all_texts = n > 0;
     comparison *c = &run->c;
     c->rows = pf_calloc((n ? n : N_DEFAULTS) + 1, sizeof *c->rows, "the settings", error);
-    if (!c->rows) return false;
-    c->rows[0].model = run->reference.model;
-    if (!set_row(run, "softmax", &c->rows[0], error)) return false;
+    if (!c->rows || !set_row(run, "softmax", &c->rows[0], error)) return false;
     c->rows[0].options.attention.kv = PF_KV_F32; /* the reference is exact */
     c->n = 1;
     for (size_t i = 0; i < n; i++)

@@ -147,7 +147,7 @@ static size_t n_predictions(const input_texts *texts) {
 
 static bool open_row(comparer *c, size_t r, size_t predictions, pf_error *error) {
     compared *row = &c->rows[r];
-    const pf_model *model = row->model ? row->model : c->c->model;
+    const pf_model *model = row->model;
     c->sessions[r] = pf_session_new(model, &row->options, error);
     if (!c->sessions[r]) return pf_fail(error, "%s: %s", row->name, error->message);
     row->state_bytes = pf_state_bytes(model, pf_session_get_options(c->sessions[r]));

@@ -14,7 +14,7 @@
 typedef struct compared {
     char name[128]; /* as given by the user */
     pf_session_options options;
-    const pf_model *model; /* NULL: the comparison's; the reference may be another of its shape */
+    const pf_model *model; /* the comparison's, or for the reference another of its shape */
     size_t predicted;
     double nll;          /* sum of -log q[next], nats */
     double kl;           /* sum of KL(p || q), nats */
@@ -36,8 +36,8 @@ typedef struct comparison {
     const pf_model *model;
     const pf_tokenizer *tokenizer; /* or NULL */
     const input_texts *texts;
-    compared *rows; /* [n]; row 0 is the reference. The caller provides the array with names and
-                       options; the rest is filled in here and freed by comparison_free */
+    compared *rows; /* [n]; row 0 is the reference. The caller provides the array with names, models
+                       and options; the rest is filled in here and freed by comparison_free */
     size_t n;
     const int32_t *prompt;                    /* [n_prompt] of the greedy continuations, in texts */
     size_t n_prompt, n_write;                 /* n_write: tokens to write; 0: no continuation */

@@ -43,8 +43,7 @@ static bool run_case(recall *r, size_t row, recall_task task, size_t number, pf_
 static bool run_row(recall *r, size_t row, pf_error *error) {
     pf_session_options options = r->rows[row].options;
     options.context = r->most_tokens;
-    const pf_model *model = r->rows[row].model ? r->rows[row].model : r->model;
-    pf_session *session = pf_session_new(model, &options, error);
+    pf_session *session = pf_session_new(r->rows[row].model, &options, error);
     bool good = session != NULL;
     for (size_t t = 0; good && t < RECALL_TASKS; t++) {
         if (t != RECALL_COPY && !r->source.tokenizer) continue;
