@@ -66,6 +66,22 @@ worked() {
     ((used >= $2))
 }
 
+# Runs the program and presses Ctrl-C once it has worked for so many hundredths of a second:
+# interrupted_after 15 generate ... sets code; what it prints is in $tmp/out and $tmp/err.
+# (background jobs ignore SIGINT unless job control is on)
+interrupted_after() {
+    local work=$1 pid
+    shift
+    set -m
+    "$performer" "$@" >"$tmp/out" 2>"$tmp/err" &
+    pid=$!
+    set +m
+    await worked $pid "$work"
+    kill -INT $pid
+    wait $pid 2>/dev/null
+    code=$?
+}
+
 # Largest |a - b| over two files of float32; "sizes differ" if they do.
 largest_difference() {
     [ "$(stat -c %s "$1")" = "$(stat -c %s "$2")" ] || { echo "sizes differ"; return; }

@@ -1,6 +1,7 @@
 /* floor 6.3 - tests of distilling: it learns, as the engine computes, and what it writes holds. */
 #define _POSIX_C_SOURCE 200809L
 #include "tiny_performer.h"
+#include "train_step.h"
 
 #include "distilled_write.h"
 #include "gguf_write.h"
@@ -13,7 +14,6 @@
 enum { LENGTH = 24, TEXT = 60, RANK = 2 };
 
 static pf_trainer *trainer_of(const pf_loaded *loaded, const int32_t *ids, int n_threads) {
-    pf_error error = {""};
     pf_train_options o = {.attention = loaded->model->attention,
                           .rank = RANK,
                           .steps = 60,
@@ -25,16 +25,7 @@ static pf_trainer *trainer_of(const pf_loaded *loaded, const int32_t *ids, int n
                           .adamw = {0.9, 0.95, 0.1, 1},
                           .seed = 3,
                           .n_threads = n_threads};
-    pf_trainer *t = pf_trainer_new(loaded->model, &o, ids, TEXT, &error);
-    if (!t) fail_msg("%s", error.message);
-    return t;
-}
-
-static double step(pf_trainer *t) {
-    pf_error error = {""};
-    pf_train_report report;
-    if (!pf_trainer_step(t, &report, &error)) fail_msg("%s", error.message);
-    return report.loss;
+    return new_trainer(loaded->model, &o, ids, TEXT);
 }
 
 static void random_text(int32_t *ids) {

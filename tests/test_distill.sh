@@ -21,13 +21,11 @@ divergence() {
     awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "kl_mean") at = i }
         END { print $at }' <<<"$out"
 }
-distil() {
-    run train --from "$tmp/calibrated.gguf" --distill --file "$tmp/text.txt" --context 60 \
-        --batch 2 --lr 0.005 --eval-every 20 --threads 1 "$@"
-}
+distil=(train --from "$tmp/calibrated.gguf" --distill --file "$tmp/text.txt" --context 60
+    --batch 2 --lr 0.005 --eval-every 20 --threads 1)
 before=$(divergence "$tmp/calibrated.gguf")
 
-distil --steps 60 --rank 4 -o "$tmp/merged.gguf" --csv "$tmp/losses.csv" --json -q
+run "${distil[@]}" --steps 60 --rank 4 -o "$tmp/merged.gguf" --csv "$tmp/losses.csv" --json -q
 equal "distil: exit 0" 0 "$code"
 check "the divergence on the held-out part falls" awk -F, \
     '$3 != "" { if (!first) first = $3; last = $3 } END { exit !(last < first) }' "$tmp/losses.csv"
@@ -37,7 +35,7 @@ check "and that of compare --reference" awk -v a="$before" -v b="$after" \
 run inspect "$tmp/merged.gguf"
 match "heads keep their windows" 'performer.windows' "$out"
 
-distil --steps 60 --rank 4 -o "$tmp/features.gguf" --save-lora "$tmp/lora.gguf" -q
+run "${distil[@]}" --steps 60 --rank 4 -o "$tmp/features.gguf" --save-lora "$tmp/lora.gguf" -q
 equal "with an adapter: exit 0" 0 "$code"
 check "both together are the merged model" awk -v a="$after" \
     -v b="$(divergence "$tmp/features.gguf" --lora "$tmp/lora.gguf")" \
@@ -50,18 +48,10 @@ equal "without it, the model under softmax is what it was" 1 "$(uniq "$tmp/softm
 
 # ---- stopping and going on ----
 
-distil --steps 30 -o "$tmp/whole.gguf" --csv "$tmp/whole.csv" -q
-set -m
-"$performer" train --from "$tmp/calibrated.gguf" --distill --file "$tmp/text.txt" --context 60 \
-    --batch 2 --lr 0.005 --eval-every 20 --threads 1 --steps 30 -o "$tmp/parts.gguf" \
-    --csv "$tmp/parts.csv" >"$tmp/out" 2>"$tmp/err" &
-pid=$!
-set +m
-await worked $pid 15
-kill -INT $pid
-wait $pid
-stopped=$?
-distil --steps 30 -o "$tmp/parts.gguf" --csv "$tmp/parts.csv" --resume -q
+run "${distil[@]}" --steps 30 -o "$tmp/whole.gguf" --csv "$tmp/whole.csv" -q
+interrupted_after 15 "${distil[@]}" --steps 30 -o "$tmp/parts.gguf" --csv "$tmp/parts.csv"
+stopped=$code
+run "${distil[@]}" --steps 30 -o "$tmp/parts.gguf" --csv "$tmp/parts.csv" --resume -q
 equal "stopped, and it goes on" "130 0" "$stopped $code"
 check "to the same losses" cmp "$tmp/whole.csv" "$tmp/parts.csv"
 check "and the same model" cmp "$tmp/whole.gguf" "$tmp/parts.gguf"

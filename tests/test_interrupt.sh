@@ -108,18 +108,12 @@ match "... with the figures so far" '"tokens": [0-9]+' "$out"
 
 # What was measured before Ctrl-C is shown, and said to be a part.
 partly() { # WHAT ARGUMENTS...
-    local what=$1 pid
+    local what=$1
     shift
-    set -m
-    "$performer" "$@" >"$tmp/out" 2>"$tmp/err" &
-    pid=$!
-    set +m
-    await worked $pid 150
-    kill -INT $pid
-    wait $pid 2>/dev/null
+    interrupted_after 150 "$@"
     match "Ctrl-C in $what: exit 130, and a sentence" \
         '^130 performer: interrupted; only what was measured before is shown$' \
-        "$? $(tail -1 "$tmp/err")"
+        "$code $(tail -1 "$tmp/err")"
 }
 partly bench bench $model --context 64,100000 --repeat 50 --attention softmax
 partly "compare --scaling" compare $model --scaling --contexts 64,100000

@@ -1,7 +1,7 @@
-/* floor 6.1 - tests of training in float: it learns, as the engine computes, and goes on exactly.
+/* floor 6.2 - tests of training in float: it learns, as the engine computes, and goes on exactly.
  */
 #define _POSIX_C_SOURCE 200809L
-#include "testing.h"
+#include "train_step.h"
 
 #include "bpe_learn.h"
 #include "load.h"
@@ -75,17 +75,7 @@ static pf_train_options options_for(pf_attention_kind kind) {
 }
 
 static pf_trainer *trainer_of(const fixture *f, const pf_train_options *o) {
-    pf_error error = {""};
-    pf_trainer *t = pf_trainer_new(f->loaded.model, o, f->ids.ids, f->ids.count, &error);
-    if (!t) fail_msg("%s", error.message);
-    return t;
-}
-
-static double step(pf_trainer *t) {
-    pf_error error = {""};
-    pf_train_report report;
-    if (!pf_trainer_step(t, &report, &error)) fail_msg("%s", error.message);
-    return report.loss;
+    return new_trainer(f->loaded.model, o, f->ids.ids, f->ids.count);
 }
 
 static void test_it_learns(void **state) {

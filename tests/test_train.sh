@@ -73,15 +73,9 @@ done
 long=(--attention favor --features 8 --redraw 10 --tokenizer bytes --steps 1000 --eval-every 500)
 learn "${long[@]}" -o "$tmp/whole.gguf" --csv "$tmp/whole.csv" -q
 equal "a whole run" 0 "$code"
-set -m
-"$performer" train --file "$tmp/text.txt" "${shape[@]}" "${long[@]}" -o "$tmp/parts.gguf" \
-    --csv "$tmp/parts.csv" >"$tmp/out" 2>"$tmp/err" &
-pid=$!
-set +m
-await worked $pid 15
-kill -INT $pid
-wait $pid
-equal "Ctrl-C: exit 130" 130 $?
+interrupted_after 15 train --file "$tmp/text.txt" "${shape[@]}" "${long[@]}" -o "$tmp/parts.gguf" \
+    --csv "$tmp/parts.csv"
+equal "Ctrl-C: exit 130" 130 "$code"
 match "and it says how to go on" 'stopped after step [0-9]+ of 1000.*--resume goes on' \
     "$(cat "$tmp/err")"
 run generate "$tmp/parts.gguf" -p "The" -n 3 -q
